@@ -1,0 +1,1 @@
+"""The clients: one process on uvloop, with as little Python per message as can be."""

@@ -1,0 +1,136 @@
+"""The order of the runs: round by round, load by load, each stack in its turn with fresh processes."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import psutil
+
+from benchmarks.environments import SetupError
+from benchmarks.loads import Load, Plan
+from benchmarks.processes import StackError
+from benchmarks.redis_server import RedisServer, running_redis
+from benchmarks.results import Measurement, Results
+from benchmarks.stacks import Stack
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where, when and how the figures came about, for the report.
+
+    :param machine: processor, cores, memory, kernel.
+    :param day: the day of the run.
+    :param redis: the version of Redis.
+    :param plan: lengths and sizes.
+    :param rounds: how many rounds.
+    :param versions: what each environment consists of, by the titles of its stacks.
+    """
+
+    machine: str
+    day: date
+    redis: str
+    plan: Plan
+    rounds: int
+    versions: dict[str, str]
+
+
+def run(loads: Sequence[Load], stacks: Sequence[Stack], plan: Plan, rounds: int) -> tuple[Results, Circumstances]:
+    """Measure every load against every stack that takes it, in several rounds.
+
+    The stacks take turns within a load, and every other round goes through them backwards, so that a machine
+    that grows slower or faster favours none.
+
+    :param loads: what to measure.
+    :param stacks: what to measure it on.
+    :param plan: lengths and sizes.
+    :param rounds: how often; the medians are reported.
+    """
+    results = Results()
+    broken = set_up(stacks)
+    with running_redis() as redis:
+        for number in range(1, rounds + 1):
+            for load in loads:
+                takers = [stack for stack in stacks if load.kind in stack.loads]
+                for stack in takers if number % 2 else reversed(takers):
+                    reason = broken.get(stack.name)
+                    if reason is None:
+                        measurement = _measure(load, stack, redis, plan)
+                    else:
+                        measurement = Measurement(failure=reason)
+                    results.add(load.name, stack.name, measurement)
+                    say(f"round {number}/{rounds}  {load.name:15} {stack.name:22} {_in_short(measurement)}")
+        circumstances = Circumstances(
+            machine(), date.today(), redis.version(), plan, rounds, versions(stacks, broken)
+        )
+    return results, circumstances
+
+
+def set_up(stacks: Iterable[Stack]) -> dict[str, str]:
+    """Make the environments; what cannot be had is returned, by the name of the stack, with the reason."""
+    broken: dict[str, str] = {}
+    for stack in stacks:
+        if stack.reference:
+            continue
+        try:
+            stack.environment.ensure()
+        except SetupError as error:
+            broken[stack.name] = str(error)
+            say(f"{stack.name} is left out: {error}")
+    return broken
+
+
+def versions(stacks: Iterable[Stack], broken: Iterable[str]) -> dict[str, str]:
+    """What each environment consists of, by the titles of the stacks that share it."""
+    titles: dict[str, list[Stack]] = {}
+    for stack in stacks:
+        if stack.name not in broken:
+            titles.setdefault(stack.environment.name, []).append(stack)
+    described = {}
+    for group in titles.values():
+        packages = dict.fromkeys(package for stack in group for package in stack.packages)
+        installed = group[0].environment.versions(*packages)
+        words = [f"Python {group[0].environment.python_version()}"]
+        words += [f"{name} {version}" for name, version in installed.items()]
+        described["; ".join(dict.fromkeys(stack.title for stack in group))] = ", ".join(words)
+    return described
+
+
+def machine() -> str:
+    """Processor, cores, memory and kernel, in words."""
+    model = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        models = [line for line in information.read_text().splitlines() if line.startswith("model name")]
+        model = models[0].split(":", 1)[1].strip() if models else model
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{model}, {psutil.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.release()}"
+
+
+def say(words: str) -> None:
+    """Tell how far it is, apart from the table."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def _measure(load: Load, stack: Stack, redis: RedisServer, plan: Plan) -> Measurement:
+    redis.empty()
+    try:
+        return load.run(stack, redis, plan)
+    except StackError as error:
+        return Measurement(failure=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return Measurement(failure=repr(error))
+
+
+def _in_short(measurement: Measurement) -> str:
+    if measurement.failure:
+        return f"failed: {measurement.failure}"
+    if measurement.rate is None:
+        return f"{100 * (measurement.server_cpu or 0) + 100 * (measurement.redis_cpu or 0):.2f} % of a core"
+    return f"{measurement.rate:,.0f}/s  p50 {1000 * (measurement.p50 or 0):.2f} ms"

@@ -1,0 +1,204 @@
+"""The stacks that are compared: what each installs, which processes it runs and which loads it takes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from benchmarks.environments import ROOT, Environment
+
+HTTP, ECHO, BROADCAST, LAYER, IDLE = "http", "echo", "broadcast", "layer", "idle"
+EVERYTHING = frozenset({HTTP, ECHO, BROADCAST, LAYER, IDLE})
+
+SITES = ROOT / "benchmarks" / "sites"
+
+CLASSIC = Environment("channels-classic", ("-e", str(ROOT)))
+CHANNELS_1 = Environment(
+    "channels-1",
+    (
+        "Django==1.11.29",
+        "channels==1.1.8",
+        "daphne==1.4.2",
+        "asgi_redis==1.4.3",
+        "asgiref==1.1.2",
+        "redis==2.10.6",
+        "msgpack-python==0.5.6",
+        "Twisted==20.3.0",
+        "autobahn==20.12.3",
+    ),
+    python="3.6",
+    pip="21.3.1",
+)
+CHANNELS_1_TX = Environment(
+    "channels-1-txredisapi",
+    (*CHANNELS_1.requirements, "txredisapi==1.4.7"),
+    python=CHANNELS_1.python,
+    pip=CHANNELS_1.pip,
+)
+CHANNELS_4 = Environment(
+    "channels-4",
+    ("Django>=5.2", "channels>=4.3", "channels_redis>=4.3", "daphne>=4.2", "uvicorn[standard]>=0.35"),
+)
+GUNICORN = Environment("gunicorn", ("Django>=5.2", "gunicorn>=23"))
+CLIENT = Environment("client", ())
+
+CORE_LAYER = "channels_redis.core.RedisChannelLayer"
+PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One server process of a stack.
+
+    :param name: what the process is, for its log: ``interface``, ``worker``, ``server``.
+    :param line: the command line, run in the site's folder; ``{bin}``, ``{port}``, ``{redis}`` are filled in.
+    """
+
+    name: str
+    line: str
+
+    def arguments(self, **values: object) -> list[str]:
+        """The command line as a list, filled in."""
+        return [argument.format(**values) for argument in shlex.split(self.line)]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One way to serve the same Django project.
+
+    :param name: its name on the command line.
+    :param title: its name in the tables.
+    :param environment: what it is installed in.
+    :param site: the folder under ``benchmarks/sites`` its processes start in.
+    :param commands: its processes, in the order they start in.
+    :param loads: the kinds of load it is measured under.
+    :param echo_path: the path of its echoing WebSocket consumer.
+    :param ready_path: a path that answers 200 once all processes serve; ``None`` if an open port is enough.
+    :param layer: the dotted path of its channel layer, for the loads on the layer alone.
+    :param capacities: by kind of load, the capacity of channels where the default one makes this stack lose what
+        the load waits for; the report says so.
+    :param family: stacks of one family are variants of the same peer: the better one is reported.
+    :param packages: whose versions the report names.
+    :param reference: it is there to show what the clients can reach, not as a peer.
+    """
+
+    name: str
+    title: str
+    environment: Environment
+    site: str
+    commands: tuple[Command, ...]
+    loads: frozenset[str]
+    echo_path: str = "/echo"
+    ready_path: str | None = "/hello"
+    layer: str | None = None
+    capacities: Mapping[str, int] = field(default_factory=dict)
+    family: str = ""
+    packages: tuple[str, ...] = ()
+    reference: bool = False
+
+
+def _channels_1(name: str, title: str, environment: Environment) -> Stack:
+    return Stack(
+        name,
+        title,
+        environment,
+        "channels_1",
+        (
+            Command("interface", "{bin}/daphne -v 0 -b 127.0.0.1 -p {port} bench_site.asgi:channel_layer"),
+            Command("worker", "{bin}/python manage.py runworker"),
+        ),
+        EVERYTHING,
+        layer="asgi_redis.RedisChannelLayer",
+        capacities={BROADCAST: 10_000},
+        family="channels-1",
+        packages=("django", "channels", "daphne", "asgi-redis", "twisted", "autobahn", "redis", "txredisapi"),
+    )
+
+
+_CHANNELS_4_SERVERS = {
+    "uvicorn": "{bin}/uvicorn --no-access-log --host 127.0.0.1 --port {port} bench_site.asgi:application",
+    "daphne": "{bin}/daphne -v 0 -b 127.0.0.1 -p {port} bench_site.asgi:application",
+}
+
+
+def _channels_4(server: str, variant: str, layer: str, loads: frozenset[str], echo_path: str = "/echo") -> Stack:
+    return Stack(
+        f"{server}-{variant}",
+        f"{server}, Channels 4, {variant.replace('-', ' ')}",
+        CHANNELS_4,
+        "channels_4",
+        (Command("server", _CHANNELS_4_SERVERS[server]),),
+        loads,
+        echo_path=echo_path,
+        layer=layer,
+        packages=(
+            "django",
+            "channels",
+            "channels-redis",
+            "redis",
+            "daphne",
+            "uvicorn",
+            "uvloop",
+            "websockets",
+        ),
+    )
+
+
+def _limit(kind: str, loads: frozenset[str], ready_path: str | None) -> Stack:
+    return Stack(
+        f"limit-{kind}",
+        "the client's limit (a bare server)",
+        CLIENT,
+        "limit",
+        (Command("server", f"{{bin}}/python server.py {kind} {{port}}"),),
+        loads,
+        ready_path=ready_path,
+        packages=("uvloop", "httptools", "picows"),
+        reference=True,
+    )
+
+
+STACKS: tuple[Stack, ...] = (
+    Stack(
+        "classic",
+        "channels-classic",
+        CLASSIC,
+        "classic",
+        (
+            Command(
+                "interface", "{bin}/python -m interface_server --redis {redis} --bind 127.0.0.1 --port {port}"
+            ),
+            Command("worker", "{bin}/python manage.py runworker"),
+        ),
+        EVERYTHING,
+        layer="channels_classic.layers.RedisChannelLayer",
+        packages=("django", "channels-classic", "redis", "uvicorn", "uvloop", "websockets", "msgpack"),
+    ),
+    _channels_1("channels-1", "Channels 1.1.8, asgi_redis", CHANNELS_1),
+    _channels_1("channels-1-tx", "Channels 1.1.8, asgi_redis, txredisapi", CHANNELS_1_TX),
+    _channels_4("uvicorn", "pubsub", PUBSUB_LAYER, EVERYTHING),
+    _channels_4("uvicorn", "core", CORE_LAYER, EVERYTHING - {HTTP}),
+    _channels_4("uvicorn", "sync-consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
+    _channels_4("daphne", "pubsub", PUBSUB_LAYER, EVERYTHING - {LAYER}),
+    _channels_4("daphne", "core", CORE_LAYER, EVERYTHING - {HTTP, LAYER}),
+    _channels_4("daphne", "sync-consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
+    Stack(
+        "gunicorn",
+        "gunicorn gthread, 4 threads",
+        GUNICORN,
+        "plain",
+        (
+            Command(
+                "server",
+                "{bin}/gunicorn --worker-class gthread --workers 1 --threads 4"
+                " --bind 127.0.0.1:{port} bench_site.wsgi:application",
+            ),
+        ),
+        frozenset({HTTP}),
+        packages=("django", "gunicorn"),
+    ),
+    _limit("http", frozenset({HTTP}), "/hello"),
+    _limit("websocket", frozenset({ECHO, BROADCAST, IDLE}), None),
+)
+"""Every stack, in the order of the tables; the first is what the others are compared with."""

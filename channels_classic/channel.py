@@ -1,0 +1,116 @@
+"""``Channel`` and ``Group``: what application code sends to (specification, section 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels_classic import DEFAULT_CHANNEL_LAYER, pending
+from channels_classic.layers import BaseChannelLayer
+from channels_classic.layers.names import check_channel, check_group
+
+
+def _layer(alias: str, channel_layer: BaseChannelLayer | None) -> BaseChannelLayer:
+    if channel_layer is not None:
+        return channel_layer
+    from channels_classic.asgi import channel_layers
+
+    layer: BaseChannelLayer = channel_layers[alias]
+    return layer
+
+
+class Channel:
+    """A channel that messages can be sent to.
+
+    Arguments:
+        name: the channel's name, a ``str``.
+        alias: which of ``settings.CHANNEL_LAYERS`` it is on.
+        channel_layer: the layer itself, instead of its alias.
+
+    Raises:
+        TypeError: a bad name.
+    """
+
+    def __init__(
+        self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: BaseChannelLayer | None = None
+    ) -> None:
+        check_channel(name)
+        self.name = name
+        self.channel_layer = _layer(alias, channel_layer)
+
+    def send(self, content: dict[str, Any], immediately: bool = False) -> None:
+        """Send ``content`` to the channel.
+
+        Inside a consumer the message goes out when the consumer is done, in order with what else it sent.
+
+        Arguments:
+            immediately: send it now, even inside a consumer.
+
+        Raises:
+            ChannelFull: it is sent now, and the channel is full.
+            MessageTooLarge: it takes more than 1 MiB as JSON.
+            TypeError: it is no dict, or holds what no channel layer carries.
+        """
+        if not isinstance(content, dict):
+            raise TypeError(f"A channel takes a dict to send, not {content!r}.")
+        layer = self.channel_layer
+        pending.send(layer, layer.prepare(self.name, content), immediately)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Channel({self.name!r})"
+
+
+class Group:
+    """A set of channels that a message can be sent to at once.
+
+    Arguments:
+        name: the group's name, a ``str``.
+        alias: which of ``settings.CHANNEL_LAYERS`` it is on.
+        channel_layer: the layer itself, instead of its alias.
+
+    Raises:
+        TypeError: a bad name.
+    """
+
+    def __init__(
+        self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: BaseChannelLayer | None = None
+    ) -> None:
+        check_group(name)
+        self.name = name
+        self.channel_layer = _layer(alias, channel_layer)
+
+    def add(self, channel: Channel | str) -> None:
+        """Make ``channel`` a member, until it is discarded or the layer's ``group_expiry`` has passed."""
+        self.channel_layer.group_add(self.name, _name_of(channel))
+
+    def discard(self, channel: Channel | str) -> None:
+        """End the membership of ``channel``; nothing happens if it is no member."""
+        self.channel_layer.group_discard(self.name, _name_of(channel))
+
+    def send(self, content: dict[str, Any], immediately: bool = False) -> None:
+        """Send ``content`` to every member; members that are full are skipped.
+
+        Arguments:
+            immediately: send it now, even inside a consumer.
+
+        Raises:
+            MessageTooLarge: it takes more than 1 MiB as JSON.
+            TypeError: it holds what no channel layer carries.
+            ValueError: it is no dict.
+        """
+        if not isinstance(content, dict):
+            raise ValueError(f"A group takes a dict to send, not {content!r}.")
+        layer = self.channel_layer
+        pending.send(layer, layer.prepare_group(self.name, content), immediately)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Group({self.name!r})"
+
+
+def _name_of(channel: Channel | str) -> str:
+    return channel.name if isinstance(channel, Channel) else channel

@@ -1,0 +1,100 @@
+"""Messages to bytes and back, by MessagePack, and the limits of what a message may hold.
+
+Every layer packs with this, the in-memory one too: so a message that works in development works in
+production, and what the sender changes later does not show at the reader.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import msgpack
+
+from channels_classic.layers.exceptions import MessageTooLarge
+
+MAX_JSON_SIZE = 1024 * 1024
+MAX_DEPTH = 200
+
+# One character or number of JSON takes at least a sixth of a byte of MessagePack (a control character, written
+# as \u0000), so what is packed shorter than this needs no closer look.
+_SURELY_SMALL = MAX_JSON_SIZE // 6
+_INT64 = range(-(2**63), 2**63)
+_SCALARS = frozenset({str, bytes, bool, float, type(None)})
+
+
+def check_message(message: Any) -> None:
+    """Make sure that ``message`` is a dict of what a channel layer carries (specification, section 3).
+
+    Raises:
+        TypeError: it holds something else; the text says what and where.
+    """
+    if not isinstance(message, dict):
+        raise TypeError(f"A message must be a dict, not {message!r}.")
+    _check(message, "message", 0)
+
+
+def _check(value: Any, where: str, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise TypeError(f"A message may be nested {MAX_DEPTH} deep at most; this one goes on below {where[:200]}.")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"The keys of a message must be str, but {where} has the key {key!r}.")
+            if type(item) not in _SCALARS:
+                _check(item, f"{where}[{key!r}]", depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for position, item in enumerate(value):
+            if type(item) not in _SCALARS:
+                _check(item, f"{where}[{position}]", depth + 1)
+    elif isinstance(value, int):
+        if value not in _INT64:
+            raise TypeError(f"An int in a message must fit into 64 bits, signed, but {where} is {value!r}.")
+    elif not isinstance(value, (str, bytes, float)):
+        raise TypeError(
+            "A message may hold bytes, str, int, float, list, dict, bool and None, "
+            f"but {where} is {value!r} ({type(value).__name__})."
+        )
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """The bytes of a message that ``check_message`` would pass.
+
+    Raises:
+        MessageTooLarge: it takes more than 1 MiB as JSON.
+    """
+    packed = cast(bytes, msgpack.packb(message, unicode_errors="surrogatepass"))
+    if len(packed) > _SURELY_SMALL and (size := json_size(message)) > MAX_JSON_SIZE:
+        raise MessageTooLarge(
+            f"A message may take {MAX_JSON_SIZE} bytes as JSON, this one takes {size}: "
+            "send it in several messages, or keep the data elsewhere and send where it is."
+        )
+    return packed
+
+
+def unpack(packed: bytes) -> dict[str, Any]:
+    """The message that was packed.
+
+    Raises:
+        ValueError: the bytes are not those of a message.
+    """
+    try:
+        message = msgpack.unpackb(packed, unicode_errors="surrogatepass")
+    except Exception as error:
+        raise ValueError(f"These bytes are no packed message: {packed[:40]!r} ({error})") from error
+    if not isinstance(message, dict):
+        raise ValueError(f"These bytes are packed, but no message: {packed[:40]!r}")
+    return message
+
+
+def json_size(message: dict[str, Any]) -> int:
+    """The length in bytes of ``message`` as JSON in UTF-8, each of its ``bytes`` values taken for its length."""
+    lengths_of_bytes = 0
+
+    def count(value: bytes) -> str:
+        nonlocal lengths_of_bytes
+        lengths_of_bytes += len(value)
+        return ""
+
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"), default=count)
+    return len(text.encode("utf-8", "surrogatepass")) + lengths_of_bytes

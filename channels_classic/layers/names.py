@@ -1,0 +1,86 @@
+"""Channel and group names: the rules of the specification, section 2."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+MAX_LENGTH = 99
+
+_CHARACTERS = r"[a-zA-Z0-9\-_.]"
+_CHANNEL = re.compile(rf"{_CHARACTERS}+(?:\?{_CHARACTERS}+|!{_CHARACTERS}*)?").fullmatch
+_RECEIVABLE = re.compile(rf"{_CHARACTERS}+(?:\?{_CHARACTERS}+|!)?").fullmatch
+_GROUP = re.compile(rf"{_CHARACTERS}+").fullmatch
+_PATTERN = re.compile(rf"{_CHARACTERS}+[?!]").fullmatch
+
+_LETTERS = "ASCII letters, digits, '-', '_' and '.', fewer than 100 of them"
+
+
+def check_channel(name: Any) -> None:
+    """Make sure that ``name`` is one that a message can be sent to.
+
+    Raises:
+        TypeError: it is not; the text quotes the name and states the rule.
+    """
+    if not isinstance(name, str) or len(name) > MAX_LENGTH or not _CHANNEL(name):
+        raise TypeError(
+            f"A channel name must be a str of {_LETTERS}, with at most one '?' (and something behind it) "
+            f"or '!', not {name!r}."
+        )
+
+
+def check_receivable(name: Any) -> None:
+    """Make sure that ``name`` is one that messages can be received from.
+
+    Raises:
+        TypeError: it is not; the text quotes the name and states the rule.
+    """
+    if isinstance(name, str) and len(name) <= MAX_LENGTH and _RECEIVABLE(name):
+        return
+    check_channel(name)
+    raise TypeError(
+        f"A process-specific channel is received on its name up to and including the '!', not {name!r}."
+    )
+
+
+def check_group(name: Any) -> None:
+    """Make sure that ``name`` is the name of a group.
+
+    Raises:
+        TypeError: it is not; the text quotes the name and states the rule.
+    """
+    if not isinstance(name, str) or len(name) > MAX_LENGTH or not _GROUP(name):
+        raise TypeError(f"A group name must be a str of {_LETTERS}, and no '?' or '!', not {name!r}.")
+
+
+def new_channel_name(pattern: Any) -> str:
+    """A name that no one uses, made of ``pattern`` (which ends in ``?`` or ``!``) and a random part.
+
+    Raises:
+        TypeError: the pattern has another form.
+    """
+    if not isinstance(pattern, str) or not _PATTERN(pattern):
+        raise TypeError(
+            f"The pattern of a new channel must be a channel name that ends in '?' or '!', not {pattern!r}."
+        )
+    name = pattern + random_part()
+    check_channel(name)
+    return name
+
+
+def random_part() -> str:
+    """Sixteen letters and digits that cannot be guessed: 64 random bits."""
+    return secrets.token_hex(8)
+
+
+def queue_name(channel: str) -> str:
+    """The queue that holds what is sent to ``channel``: the process for a process-specific one, else itself."""
+    process, mark, _ = channel.partition("!")
+    return process + mark
+
+
+def kind_name(channel: str) -> str:
+    """The name under which ``channel`` is counted: up to and including the type mark, if there is one."""
+    single, mark, _ = channel.partition("?")
+    return single + mark if mark else queue_name(channel)

@@ -1,0 +1,188 @@
+"""``manage.py runserver``: an interface server and its workers in one process (specification, section 12)."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+
+from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.asgi import channel_layers
+from channels_classic.handler import ViewConsumer
+from interface_server import InterfaceServer
+
+if TYPE_CHECKING or not apps.is_installed("django.contrib.staticfiles"):
+    from django.core.management.commands.runserver import Command as DjangoCommand
+else:
+    from django.contrib.staticfiles.management.commands.runserver import Command as DjangoCommand
+
+logger = logging.getLogger("django.server")
+
+WORKER_THREADS = 4
+
+
+class Command(DjangoCommand):
+    """Django's ``runserver``, with WebSockets, channels and consumers."""
+
+    help = "Starts an interface server and workers for development, in one process."
+    options: dict[str, Any] | None = None
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Django's own, and ours."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--noworker",
+            action="store_false",
+            dest="run_worker",
+            help="Run no worker threads: consumers run in 'manage.py runworker' processes instead.",
+        )
+        parser.add_argument(
+            "--noasgi",
+            action="store_false",
+            dest="use_asgi",
+            help="Run Django's own WSGI server: no channels, no WebSockets.",
+        )
+        parser.add_argument(
+            "--http_timeout",
+            "--http-timeout",
+            type=float,
+            default=60,
+            metavar="SECONDS",
+            help="How long a request waits for its answer before it gets 503 (default: 60).",
+        )
+        parser.add_argument(
+            "--websocket_handshake_timeout",
+            "--websocket-handshake-timeout",
+            type=float,
+            default=5,
+            metavar="SECONDS",
+            help="How long a WebSocket waits to be accepted before it is rejected (default: 5).",
+        )
+
+    def get_handler(self, *args: Any, **options: Any) -> Any:
+        """The consumer of ``http.request``, or with ``--noasgi`` Django's WSGI application."""
+        if not options["use_asgi"]:
+            return super().get_handler(*args, **options)
+        return http_consumer(options)
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        """Check the layer, then let Django do as ever, with our server in the place of its own."""
+        if options["use_asgi"]:
+            layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+            if not options["run_worker"] and layer.local_only:
+                raise CommandError(
+                    "--noworker needs a channel layer that other processes can reach, but "
+                    f"CHANNEL_LAYERS['default'] is {type(layer.channel_layer).__name__}: without workers here, "
+                    "nobody would answer. Set its BACKEND to channels_classic.layers.RedisChannelLayer."
+                )
+            self.options = options
+            self.server_cls = type("Server", (DevelopmentServer,), {"options": options})
+        super().inner_run(*args, **options)
+
+    def on_bind(self, server_port: int) -> None:
+        """Say what runs, in addition to what Django says."""
+        super().on_bind(server_port)
+        if self.options is not None:
+            layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+            threads = worker_threads(self.options) if self.options["run_worker"] else "no"
+            self.stdout.write(
+                f"Channel layer {layer.alias!r}: {type(layer.channel_layer).__name__}, {threads} worker thread(s) here."
+            )
+
+
+def http_consumer(options: dict[str, Any]) -> ViewConsumer:
+    """What answers ``http.request`` unless the routing says so: views, in development with static files."""
+    static_files = apps.is_installed("django.contrib.staticfiles") and options.get("use_static_handler", True)
+    if static_files and (settings.DEBUG or options.get("insecure_serving")):
+        from channels_classic.staticfiles import StaticFilesConsumer
+
+        return StaticFilesConsumer()
+    return ViewConsumer()
+
+
+def worker_threads(options: dict[str, Any]) -> int:
+    """How many consumers may run at the same time."""
+    return WORKER_THREADS if options["use_threading"] else 1
+
+
+class DevelopmentServer:
+    """Stands where Django's ``runserver`` expects its WSGI server.
+
+    Arguments:
+        address: host and port.
+        handler_class: of WSGI requests; there are none.
+        ipv6: whether the host is an IPv6 address.
+
+    Raises:
+        OSError: the address cannot be had.
+    """
+
+    options: dict[str, Any] = {}
+
+    def __init__(self, address: tuple[str, int], handler_class: Any = None, *, ipv6: bool = False) -> None:
+        self.socket = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(address)
+        self.server_port = self.socket.getsockname()[1]
+
+    def set_app(self, http_consumer: ViewConsumer) -> None:
+        """Take what Django calls the application: here, the consumer of ``http.request``."""
+        self.http_consumer = http_consumer
+
+    def serve_forever(self) -> None:
+        """Serve until the process is told to stop."""
+        from interface_server.hosting import serve
+        from worker import WorkerGroup
+
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+        layer.router.check_default(self.http_consumer)
+        workers = None
+        if self.options["run_worker"]:
+            workers = WorkerGroup(layer, worker_threads(self.options), signal_handlers=False)
+            workers.start()
+        application = InterfaceServer(
+            layer.channel_layer,
+            http_timeout=self.options["http_timeout"],
+            websocket_handshake_timeout=self.options["websocket_handshake_timeout"],
+            ws_protocols=getattr(settings, "CHANNELS_WS_PROTOCOLS", ()),
+            access_log=log_access,
+        )
+        try:
+            serve(application, [self.socket], root_path=(settings.FORCE_SCRIPT_NAME or "").rstrip("/"))
+        finally:
+            if workers is not None:
+                workers.stop()
+
+
+WEBSOCKET_LINES = {
+    "websocket.connecting": ("CONNECTING", 100),
+    "websocket.connected": ("CONNECTED", 101),
+    "websocket.rejected": ("REJECTED", 403),
+    "websocket.disconnected": ("DISCONNECTED", 304),
+}
+"""For each event what the line calls it, and the HTTP status whose colour it borrows."""
+
+
+def log_access(event: str, scope: Any, details: dict[str, Any]) -> None:
+    """Write the line of an exchange or of an event of a socket, coloured as Django colours its own."""
+    extra = {"server_time": time.strftime("%d/%b/%Y %H:%M:%S")}
+    path = scope["path"]
+    if scope.get("query_string"):
+        path += "?" + scope["query_string"].decode("latin-1")
+    if event == "http":
+        status, version = details["status"], scope["http_version"]
+        line = f'"{scope["method"]} {path} HTTP/{version}" {status} {details["size"]}'
+    else:
+        word, status = WEBSOCKET_LINES[event]
+        client = ":".join(map(str, scope.get("client") or ["?"]))
+        code = f" {details['code']}" if "code" in details else ""
+        line = f"WebSocket {word}{code} {path} [{client}]"
+    level = logging.ERROR if status >= 500 else logging.WARNING if status >= 400 else logging.INFO
+    # A path may hold anything; only printable characters reach the terminal.
+    printable = "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
+    logger.log(level, "%s", printable, extra={**extra, "status_code": status})

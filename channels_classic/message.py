@@ -1,0 +1,56 @@
+"""``Message``: what a consumer is given (specification, section 5)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import ItemsView, KeysView, ValuesView
+from typing import Any
+
+from channels_classic.channel import Channel
+from channels_classic.layers import BaseChannelLayer
+
+
+class Message:
+    """A message that came over a channel.
+
+    Arguments:
+        content: the message as the layer delivered it.
+        channel_name: the channel it came over.
+        channel_layer: the layer it came from.
+    """
+
+    def __init__(self, content: dict[str, Any], channel_name: str, channel_layer: BaseChannelLayer) -> None:
+        self.content = content
+        self.channel = Channel(channel_name, channel_layer=channel_layer)
+        self.channel_layer = channel_layer
+        reply_channel = content.get("reply_channel")
+        self.reply_channel = Channel(reply_channel, channel_layer=channel_layer) if reply_channel else None
+
+    def __getitem__(self, key: str) -> Any:
+        return self.content[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.content
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of ``key`` in the content, or ``default``."""
+        return self.content.get(key, default)
+
+    def keys(self) -> KeysView[str]:
+        """The keys of the content."""
+        return self.content.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The values of the content."""
+        return self.content.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """The keys of the content with their values."""
+        return self.content.items()
+
+    def copy(self) -> Message:
+        """A message of its own, down to the last list in it."""
+        return type(self)(copy.deepcopy(self.content), self.channel.name, self.channel_layer)
+
+    def __repr__(self) -> str:
+        return f"Message(channel={self.channel.name!r}, content={self.content!r})"

@@ -1,0 +1,45 @@
+"""Sends that wait until their consumer is done (specification, section 5)."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+
+from channels_classic.layers import BaseChannelLayer, Delivery
+
+_current: ContextVar[PendingSends | None] = ContextVar("pending_sends", default=None)
+
+
+class PendingSends:
+    """What one consumer sends, in order: a context manager around the consumer.
+
+    ``names`` has every channel and group that the consumer sent to, immediate sends included: by it the worker
+    knows whether a consumer answered its client.
+    """
+
+    def __init__(self) -> None:
+        self.deliveries: list[tuple[BaseChannelLayer, Delivery]] = []
+        self.names: set[str] = set()
+        self._token: Token[PendingSends | None] | None = None
+
+    def __enter__(self) -> PendingSends:
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+
+
+def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
+    """Send now, or when the consumer that runs in this context is done.
+
+    Raises:
+        ChannelFull: it is sent now, and the channel is full.
+    """
+    pending = _current.get()
+    if pending is not None:
+        pending.names.add(delivery.name)
+        if not immediately:
+            pending.deliveries.append((layer, delivery))
+            return
+    layer.send_now(delivery)

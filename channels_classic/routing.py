@@ -1,0 +1,271 @@
+"""From a message to its consumer (specification, section 6)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Protocol, Union
+
+from channels_classic.message import Message
+
+Consumer = Callable[..., Any]
+Match = tuple[Consumer, dict[str, Any]]
+Routing = Union[Mapping[str, Consumer | str], Sequence["RouteLike"], str]
+
+
+class RouteLike(Protocol):
+    """What a routing consists of."""
+
+    def match(self, message: Message) -> Match | None:
+        """The consumer for ``message`` and its keyword arguments, or ``None``."""
+
+    def channel_names(self) -> set[str]:
+        """The channels whose messages this may match."""
+
+
+def import_dotted(path: str, what: str) -> Any:
+    """The object at a dotted path.
+
+    Arguments:
+        what: what the path should lead to, for the error.
+
+    Raises:
+        ImportError: there is no such module or no such name in it.
+    """
+    module_name, _, name = path.rpartition(".")
+    try:
+        if not module_name:
+            raise ImportError("it has no dot in it, so it names no object in a module")
+        try:
+            module = import_module(module_name)
+        except ModuleNotFoundError as error:
+            # The last but one part may be a class: the dotted path of a method.
+            outer, _, class_name = module_name.rpartition(".")
+            if not outer or error.name not in (module_name, class_name):
+                raise
+            return getattr(getattr(import_module(outer), class_name), name)
+        return getattr(module, name)
+    except (ImportError, AttributeError) as error:
+        raise ImportError(f"Cannot find {what} {path!r}: {error}") from error
+
+
+def _resolve_consumer(consumer: Consumer | str) -> Consumer:
+    if isinstance(consumer, str):
+        consumer = import_dotted(consumer, "the consumer")
+    if not callable(consumer):
+        raise ValueError(f"A consumer must be a callable or the dotted path of one, not {consumer!r}.")
+    return consumer
+
+
+class _Filters:
+    """Regular expressions for keys of a message, all of which have to match."""
+
+    def __init__(self, patterns: Mapping[str, str | re.Pattern[str]]) -> None:
+        self.patterns = []
+        for key, pattern in patterns.items():
+            try:
+                self.patterns.append((key, re.compile(pattern)))
+            except (re.error, TypeError) as error:
+                raise ValueError(
+                    f"The filter {key}={pattern!r} of a route must be a regular expression: {error}"
+                ) from error
+
+    def match(self, content: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]] | None:
+        """The named groups, and for each key what follows the part that matched; or ``None``."""
+        groups: dict[str, str] = {}
+        rests: dict[str, str] = {}
+        for key, pattern in self.patterns:
+            if key not in content:
+                return None
+            value = content[key]
+            if isinstance(value, bytes):
+                try:
+                    value = value.decode("ascii")
+                except UnicodeDecodeError:
+                    return None
+            match = pattern.match(value if isinstance(value, str) else str(value))
+            if match is None:
+                return None
+            groups.update(match.groupdict())
+            rests[key] = match.string[match.end() :]
+        return groups, rests
+
+
+class Route:
+    """Sends the messages of some channels that pass the filters to one consumer.
+
+    Arguments:
+        channels: a channel name, or a list of them.
+        consumer: a callable, or the dotted path of one.
+        filters: for keys of the message, regular expressions that have to match from the start; their named
+            groups become keyword arguments of the consumer.
+
+    Raises:
+        ImportError, ValueError: the consumer or a filter is not what it should be.
+    """
+
+    def __init__(
+        self, channels: str | Sequence[str], consumer: Consumer | str, **filters: str | re.Pattern[str]
+    ) -> None:
+        self.channels = {channels} if isinstance(channels, str) else set(channels)
+        self.consumer = _resolve_consumer(consumer)
+        self._filters = _Filters(filters)
+
+    def match(self, message: Message) -> Match | None:
+        """The consumer for ``message`` and its keyword arguments, or ``None``."""
+        if message.channel.name not in self.channels:
+            return None
+        if not self._filters.patterns:
+            return self.consumer, {}
+        found = self._filters.match(message.content)
+        return None if found is None else (self.consumer, found[0])
+
+    def channel_names(self) -> set[str]:
+        """The channels whose messages this may match."""
+        return self.channels
+
+    def __repr__(self) -> str:
+        name = getattr(self.consumer, "__qualname__", repr(self.consumer))
+        return f"<{type(self).__name__} {', '.join(sorted(self.channels))} -> {name}>"
+
+
+class RouteClass(Route):
+    """Sends the messages of all channels that a consumer class handles to it.
+
+    Arguments:
+        consumer: a class with ``channel_names()``, or the dotted path of one.
+        filters: as for ``Route``.
+    """
+
+    def __init__(self, consumer: Consumer | str, **filters: str | re.Pattern[str]) -> None:
+        consumer = _resolve_consumer(consumer)
+        if not hasattr(consumer, "channel_names"):
+            raise ValueError(f"route_class takes a consumer class with channel_names(), not {consumer!r}.")
+        names: set[str] = consumer.channel_names()
+        super().__init__(sorted(names), consumer, **filters)
+
+
+class Include:
+    """Another routing, for messages that pass the prefixes.
+
+    Arguments:
+        routing: a list, a dict, or the dotted path of one.
+        prefixes: for keys of the message, regular expressions that have to match from the start; the part that
+            matched is cut off before the included routing looks at the key.
+    """
+
+    def __init__(self, routing: Routing, **prefixes: str | re.Pattern[str]) -> None:
+        self.routing = list(resolve_routing(routing))
+        self._prefixes = _Filters(prefixes)
+
+    def match(self, message: Message) -> Match | None:
+        """The consumer for ``message`` and its keyword arguments, or ``None``."""
+        groups: dict[str, str] = {}
+        if self._prefixes.patterns:
+            found = self._prefixes.match(message.content)
+            if found is None:
+                return None
+            groups, rests = found
+            message = Message({**message.content, **rests}, message.channel.name, message.channel_layer)
+        for route in self.routing:
+            if match := route.match(message):
+                consumer, kwargs = match
+                return consumer, {**groups, **kwargs}
+        return None
+
+    def channel_names(self) -> set[str]:
+        """The channels whose messages this may match."""
+        return set().union(*(route.channel_names() for route in self.routing))
+
+    def __repr__(self) -> str:
+        return f"<Include {self.routing!r}>"
+
+
+class Router:
+    """All routes of a channel layer; the first that matches a message has it.
+
+    Arguments:
+        routing: a dict, a list of routes, or the dotted path of one.
+
+    Raises:
+        ImportError, ValueError: something in it is not what it should be.
+    """
+
+    def __init__(self, routing: Routing) -> None:
+        self._by_channel: dict[str, list[RouteLike]] = {}
+        for route in resolve_routing(routing):
+            self.add_route(route)
+
+    @property
+    def channels(self) -> set[str]:
+        """The names of all channels that have a route."""
+        return set(self._by_channel)
+
+    def add_route(self, route: RouteLike) -> None:
+        """Add a route, to be tried after those that are there."""
+        for channel in route.channel_names():
+            self._by_channel.setdefault(channel, []).append(route)
+
+    def match(self, message: Message) -> Match | None:
+        """The consumer for ``message`` and its keyword arguments, or ``None``."""
+        for route in self._by_channel.get(message.channel.name, ()):
+            if match := route.match(message):
+                return match
+        return None
+
+    def check_default(self, http_consumer: Consumer | None = None) -> None:
+        """Add, behind all routes, what the user did not route: Django's views, and sockets that just open.
+
+        Arguments:
+            http_consumer: takes ``http.request`` instead of Django's views.
+        """
+        if http_consumer is None:
+            from channels_classic.handler import ViewConsumer
+
+            http_consumer = ViewConsumer()
+        self.add_route(Route("http.request", http_consumer))
+        self.add_route(Route("websocket.connect", accept_socket))
+        self.add_route(Route(["websocket.receive", "websocket.disconnect"], ignore_message))
+
+
+def accept_socket(message: Message) -> None:
+    """Open the socket: what happens to a ``websocket.connect`` that nobody routed."""
+    if message.reply_channel is not None:
+        message.reply_channel.send({"accept": True})
+
+
+def ignore_message(message: Message) -> None:
+    """Do nothing: what happens to frames and disconnects that nobody routed."""
+
+
+def resolve_routing(routing: Routing) -> Iterator[RouteLike]:
+    """The routes that a setting or an ``include`` means.
+
+    Raises:
+        ImportError, ValueError: it means none.
+    """
+    if isinstance(routing, str):
+        routing = import_dotted(routing, "the routing")
+    if isinstance(routing, Mapping):
+        for channel, consumer in routing.items():
+            try:
+                yield Route(channel, consumer)
+            except ValueError as error:
+                raise ValueError(f"In the routing, {channel!r}: {error}") from error
+    elif isinstance(routing, (list, tuple)):
+        for route in routing:
+            if not hasattr(route, "match") or not hasattr(route, "channel_names"):
+                raise ValueError(f"A routing list holds route(), route_class() and include(), not {route!r}.")
+            yield route
+    else:
+        raise ValueError(
+            "A routing must be a dict of channels and consumers, a list of routes, or the dotted path of one, "
+            f"not {routing!r}."
+        )
+
+
+# The names that people write in their routing.
+route = Route
+route_class = RouteClass
+include = Include

@@ -1,0 +1,203 @@
+// One room: what is said, who is there, and the box to write in.
+
+import { openSocket } from "./socket.js";
+
+const { socket: path, heartbeat, maxTextLength } = document.querySelector("main").dataset;
+const [log, people, count, newest, name, text, length, notice] = [
+  "log", "people", "count", "newest", "name", "text", "length", "notice",
+].map((id) => document.getElementById(id));
+const template = document.getElementById("message").content.firstElementChild;
+
+const shown = new Map(); // id of a message: its element
+let me;
+let peopleAt = 0;
+let following = true; // the end of the log is in view, and shall stay there
+let lastSent = "";
+
+// Who am I? A site with log-in would leave all this to the server.
+
+const STORED_NAME = "chat-name";
+
+function storedName() {
+  try {
+    return localStorage.getItem(STORED_NAME);
+  } catch {
+    return null; // storage may be forbidden; the name then lasts as long as the page
+  }
+}
+
+function rename(wanted) {
+  me = wanted.trim().replace(/\s+/g, " ") || `guest-${1000 + Math.floor(Math.random() * 9000)}`;
+  name.value = me;
+  try {
+    localStorage.setItem(STORED_NAME, me);
+  } catch {
+    // see storedName
+  }
+  for (const message of shown.values()) mark(message);
+}
+
+rename(storedName() ?? "");
+
+// The socket
+
+const here = () => ({ type: "here", name: me });
+
+const socket = openSocket({
+  path: () => `${path}?name=${encodeURIComponent(me)}`,
+  heartbeat: here,
+  seconds: Number(heartbeat),
+  onFrame: (frame) => handlers[frame.type]?.(frame),
+});
+
+const handlers = {
+  history({ messages }) {
+    // Where the first message is not known there may be a gap before it: what is older goes.
+    if (messages.length && !shown.has(messages[0].id)) forget((id) => id < messages[0].id);
+    messages.forEach(add);
+    log.setAttribute("aria-busy", "false");
+  },
+
+  message(message) {
+    add(message);
+  },
+
+  presence({ at, people: names }) {
+    if (at < peopleAt) return; // a worker sent it later than one that knows more
+    peopleAt = at;
+    count.textContent = names.length;
+    people.replaceChildren(...names.map(person));
+  },
+
+  error(frame) {
+    if (!text.value) write(lastSent);
+    say(frame.text);
+  },
+};
+
+// Messages, ordered by id, each once
+
+function add(message) {
+  if (shown.has(message.id)) return;
+  const element = template.cloneNode(true);
+  element.dataset.id = message.id;
+  element.querySelector(".author").textContent = message.author;
+  element.querySelector(".text").textContent = message.text;
+  face(element.querySelector(".face"), message.author);
+  const created = new Date(message.created);
+  const time = element.querySelector("time");
+  time.dateTime = message.created;
+  time.title = created.toLocaleString();
+  const today = created.toDateString() === new Date().toDateString();
+  time.textContent = created.toLocaleString([], { timeStyle: "short", ...(!today && { dateStyle: "medium" }) });
+  mark(element);
+
+  let before = log.lastElementChild;
+  while (before && Number(before.dataset.id) > message.id) before = before.previousElementSibling;
+  if (before) before.after(element);
+  else log.prepend(element);
+  shown.set(message.id, element);
+
+  if (following || message.author === me) showNewest();
+  else newest.hidden = false;
+}
+
+function forget(gone) {
+  for (const [id, element] of shown) {
+    if (!gone(id)) continue;
+    element.remove();
+    shown.delete(id);
+  }
+}
+
+function mark(element) {
+  element.classList.toggle("mine", element.querySelector(".author").textContent === me);
+}
+
+function showNewest() {
+  log.scrollTop = log.scrollHeight;
+  newest.hidden = true;
+}
+
+log.addEventListener("scroll", () => {
+  following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  if (following) newest.hidden = true;
+});
+new ResizeObserver(() => following && showNewest()).observe(log);
+newest.addEventListener("click", showNewest);
+
+// People
+
+function person(who) {
+  const item = document.createElement("li");
+  const dot = document.createElement("span");
+  const label = document.createElement("span");
+  const called = document.createElement("bdi");
+  dot.setAttribute("aria-hidden", "true");
+  face(dot, who);
+  called.textContent = who;
+  label.append(called, who === me ? " (you)" : "");
+  item.append(dot, label);
+  return item;
+}
+
+function face(element, who) {
+  const letters = [...who];
+  element.className = "face";
+  element.textContent = letters[0].toUpperCase();
+  element.style.setProperty("--hue", letters.reduce((hue, letter) => (hue * 31 + letter.codePointAt()) % 360, 7));
+}
+
+// Writing
+
+function say(words) {
+  notice.textContent = words;
+}
+
+function write(words) {
+  text.value = words;
+  measure();
+}
+
+function measure() {
+  const characters = [...text.value.trim()].length;
+  const over = characters - maxTextLength;
+  const limit = Number(maxTextLength).toLocaleString();
+  length.hidden = characters < maxTextLength * 0.9;
+  length.textContent = `${characters.toLocaleString()} of ${limit}`;
+  text.setAttribute("aria-invalid", over > 0);
+  say(over > 0 ? `Too long by ${over.toLocaleString()}: a message has at most ${limit} characters.` : "");
+  text.style.height = "auto";
+  text.style.height = `${text.scrollHeight + text.offsetHeight - text.clientHeight}px`;
+  return { characters, over };
+}
+
+text.addEventListener("input", measure);
+text.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  text.form.requestSubmit();
+});
+text.form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  text.focus();
+  const { characters, over } = measure();
+  if (over > 0) return;
+  if (characters === 0) {
+    say("Write something first.");
+  } else if (socket.send({ type: "message", name: me, text: text.value })) {
+    lastSent = text.value;
+    write("");
+  } else {
+    say("Not connected. Your message stays here: send it when the connection is back.");
+  }
+});
+
+name.addEventListener("change", () => {
+  rename(name.value);
+  socket.send(here());
+});
+name.form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  text.focus(); // which fires "change" on the name if there was one
+});

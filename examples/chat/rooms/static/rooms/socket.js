@@ -1,0 +1,59 @@
+// A WebSocket that carries JSON frames and comes back after every loss, ever more patiently.
+
+const FIRST_WAIT = 500; // milliseconds
+const LONGEST_WAIT = 15_000;
+
+const WORDS = { connecting: "Connecting…", connected: "Connected", reconnecting: "Reconnecting…" };
+
+// path: a function that returns the path to connect to, asked anew for each attempt.
+// onFrame: is given each frame that arrives.
+// heartbeat: a frame to send at once and then every `seconds`; the server has to answer it with any frame.
+export function openSocket({ path, onFrame, heartbeat = null, seconds = 30 }) {
+  let socket;
+  let attempts = 0;
+  let retry;
+  let silent = false; // since the last heartbeat
+
+  function connect() {
+    clearTimeout(retry);
+    socket = new WebSocket(new URL(path(), location.href.replace(/^http/, "ws")));
+    socket.onopen = () => {
+      silent = false;
+      show("connected");
+    };
+    socket.onmessage = (event) => {
+      silent = false;
+      attempts = 0; // here, not in onopen: a server that accepts and drops at once is not back yet
+      onFrame(JSON.parse(event.data));
+    };
+    socket.onclose = () => {
+      show("reconnecting");
+      const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
+      attempts += 1;
+      retry = setTimeout(connect, wait * (0.5 + Math.random() / 2)); // or all would come back in one moment
+    };
+  }
+
+  function send(frame) {
+    const open = socket.readyState === WebSocket.OPEN;
+    if (open) socket.send(JSON.stringify(frame));
+    return open;
+  }
+
+  function beat() {
+    if (silent) socket.close(); // nobody answered the last one: the line is dead, only nobody said so
+    silent = send(heartbeat());
+  }
+
+  if (heartbeat) setInterval(beat, seconds * 1000);
+  addEventListener("online", () => socket.readyState === WebSocket.CLOSED && connect());
+  connect();
+  return { send };
+}
+
+function show(state) {
+  const place = document.getElementById("state");
+  if (place.dataset.state === state) return; // or every failed attempt would be read out
+  place.dataset.state = state;
+  place.textContent = WORDS[state];
+}

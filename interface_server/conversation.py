@@ -1,0 +1,133 @@
+"""The protocol of a WebSocket: messages in, ASGI events out, no I/O (specification, section 4).
+
+    connecting ──accept: True, or data──▶ open ──close──▶ closed
+        └────────accept: False, or close──────────────────▲
+
+During the handshake data accepts, and data with ``close`` accepts, is sent, and closes.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from interface_server.asgi_types import Event
+
+NORMAL_CLOSURE = 1000
+
+
+class BadMessage(Exception):
+    """A consumer sent what a socket cannot take; the text says what was expected and what came."""
+
+
+class State(enum.Enum):
+    """How far a conversation has got."""
+
+    CONNECTING = enum.auto()
+    OPEN = enum.auto()
+    CLOSED = enum.auto()
+
+
+class Conversation:
+    """What may be said to one WebSocket, and when.
+
+    Arguments:
+        offered: the subprotocols that the client offered.
+        agreeable: the subprotocols that the server agrees to where the consumer names none.
+    """
+
+    def __init__(self, offered: Sequence[str] = (), agreeable: Sequence[str] = ()) -> None:
+        self.state = State.CONNECTING
+        self.accepted = False
+        self._offered = offered
+        self._agreeable = agreeable
+
+    def feed(self, content: Mapping[str, Any]) -> list[Event]:
+        """A message from a consumer, as ASGI events.
+
+        Raises:
+            BadMessage: nothing of the message is done; the conversation goes on.
+        """
+        if self.state is State.CLOSED:
+            return []
+        data = _data(content)
+        close = _close_code(content)
+        events: list[Event] = []
+        if self.state is State.CONNECTING:
+            accept = content.get("accept")
+            if data is None and (accept is False or close is not None):
+                return self.reject()
+            if data is None and accept is None:
+                raise BadMessage("the first message to a socket accepts it, rejects it or brings data")
+            events.append(self._accept(content))
+        if data is not None:
+            events.append(data)
+        if close is not None:
+            events.append(self._close(close))
+        return events
+
+    def reject(self) -> list[Event]:
+        """Refuse the handshake: the client sees status 403."""
+        self.state = State.CLOSED
+        return [{"type": "websocket.close", "code": NORMAL_CLOSURE}]
+
+    def close(self, code: int) -> list[Event]:
+        """Close for a reason of the server's own."""
+        if self.state is State.CONNECTING:
+            return self.reject()
+        return [self._close(code)] if self.state is State.OPEN else []
+
+    def _accept(self, content: Mapping[str, Any]) -> Event:
+        subprotocol = content.get("subprotocol")
+        if subprotocol is None:
+            subprotocol = next((name for name in self._offered if name in self._agreeable), None)
+        elif subprotocol not in self._offered:
+            raise BadMessage(f"the client did not offer the subprotocol {subprotocol!r}, but {self._offered!r}")
+        try:
+            headers = [(bytes(name), bytes(value)) for name, value in content.get("headers", ())]
+        except (TypeError, ValueError):
+            raise BadMessage(f"headers must be pairs of bytes, not {content.get('headers')!r:.100}") from None
+        if any(b"\r" in part or b"\n" in part for header in headers for part in header):
+            raise BadMessage("a header may hold no line break")
+        self.state = State.OPEN
+        self.accepted = True
+        return {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
+
+    def _close(self, code: int) -> Event:
+        self.state = State.CLOSED
+        return {"type": "websocket.close", "code": code}
+
+
+def _data(content: Mapping[str, Any]) -> Event | None:
+    text, data = content.get("text"), content.get("bytes")
+    if text is not None and data is not None:
+        raise BadMessage("a message may bring text or bytes, not both")
+    if text is not None:
+        if not isinstance(text, str):
+            raise BadMessage(f"text must be a str, not {text!r:.100}")
+        return {"type": "websocket.send", "text": _encodable(text)}
+    if data is not None:
+        if not isinstance(data, bytes):
+            raise BadMessage(f"bytes must be bytes, not {data!r:.100}")
+        return {"type": "websocket.send", "bytes": data}
+    return None
+
+
+def _close_code(content: Mapping[str, Any]) -> int | None:
+    close = content.get("close")
+    if close is None or close is False:
+        return None
+    if close is True:
+        return NORMAL_CLOSURE
+    if isinstance(close, int) and (close == NORMAL_CLOSURE or 1001 <= close <= 1014 or 3000 <= close <= 4999):
+        if close not in (1004, 1005, 1006):
+            return close
+    raise BadMessage(f"close must be True or a close code that can be sent, not {close!r:.100}")
+
+
+def _encodable(text: str) -> str:
+    """``text`` as UTF-8 can carry it: half a surrogate pair becomes a question mark, as a browser has it."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,267 @@
+"""One HTTP exchange: a request to ``http.request``, its answer back to the client, ``http.disconnect``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from channels_classic.layers import MessageTooLarge
+from channels_classic.layers.names import new_channel_name
+from interface_server import messages
+from interface_server.answer import Answer, BadAnswer, State, plain
+from interface_server.asgi_types import Receive, Scope, Send
+
+if TYPE_CHECKING:
+    from interface_server.server import InterfaceServer
+
+logger = logging.getLogger("django.channels")
+
+INLINE_BODY = 128 * 1024
+"""Bytes of a body that travel inside ``http.request``; only a longer body gets a body channel.
+
+A worker is not bothered before so much has arrived: a client that sends slowly holds no worker up.
+"""
+
+BODY_CHUNK = 256 * 1024
+"""Bytes of one message on the body channel, at the most (the server may read in smaller pieces)."""
+
+BODY_PAUSE = (0.01, 0.2)
+"""The shortest and the longest pause before a full body channel is tried again."""
+
+WATCH_AFTER = 1.0
+"""Seconds of waiting after which the client is watched, so that its leaving ends a long exchange.
+
+To watch costs a task: more than a short exchange has to spend.
+"""
+
+PAUSE_AT, RESUME_AT, MAX_WAITING = 8, 2, 100
+"""How many messages of an answer may wait for a client that reads slowly.
+
+At the first its channel refuses more, so that the sender waits; at the second it takes them again. What is
+on its way by then is still kept, up to the third: then the exchange ends.
+"""
+
+
+class ClientGone(Exception):
+    """The client closed the connection before the exchange was complete."""
+
+
+class Exchange:
+    """One request and its answer.
+
+    Arguments:
+        server: whose layer, limits and timeouts count.
+        scope, receive, send: of ASGI.
+    """
+
+    def __init__(self, server: InterfaceServer, scope: Scope, receive: Receive, send: Send) -> None:
+        self._server = server
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._answer = Answer(has_content=scope["method"] != "HEAD")
+        self._messages: deque[dict[str, Any]] = deque()
+        self._arrival: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._watcher: asyncio.Task[None] | None = None
+        self._body_channel: str | None = None
+        self._reply_channel = ""
+        self._request_sent = False
+        self._paused = False
+        self._gone = False
+
+    def deliver(self, content: dict[str, Any]) -> None:
+        """A message of the answer (called by the reader)."""
+        self._messages.append(content)
+        if len(self._messages) >= PAUSE_AT and not self._paused:
+            self._paused = True
+            self._server.flow.pause(self._reply_channel)
+        if len(self._messages) > MAX_WAITING:
+            logger.warning("An answer to %s was cut: the client reads too slowly.", self._scope["path"])
+            self._leave()
+        self._wake()
+
+    async def run(self) -> None:
+        """Carry the exchange out."""
+        started = time.monotonic()
+        self._reply_channel = self._server.reader.join(self)
+        try:
+            body, complete = await self._read_body(INLINE_BODY)
+            self._send_request(body, complete)
+            if not complete:
+                self._watcher = asyncio.ensure_future(self._send_rest_of_body())
+            await self._answer_client()
+        except ClientGone:
+            pass
+        except asyncio.TimeoutError:
+            await self._answer_with(408, "The request did not arrive in time.")
+        finally:
+            self._server.reader.leave(self._reply_channel)
+            if self._paused:
+                self._server.flow.resume(self._reply_channel)
+            if self._watcher is not None:
+                self._watcher.cancel()
+            if self._request_sent:
+                self._say_disconnect()
+            details = {
+                "status": self._answer.status or 499,
+                "size": self._answer.size,
+                "seconds": time.monotonic() - started,
+            }
+            self._server.log_access("http", self._scope, details)
+
+    # The request.
+
+    def _send_request(self, body: bytes, complete: bool) -> None:
+        self._body_channel = None if complete else new_channel_name("http.request.body?")
+        content = messages.http_request(self._scope, self._reply_channel, body, self._body_channel)
+        try:
+            delivery = self._server.layer.prepare("http.request", content, checked=True)
+        except MessageTooLarge:
+            self.deliver(plain(431, "The headers of the request are too large."))
+            return
+        self._request_sent = True
+        self._server.outbox.put(delivery, self._request_taken)
+
+    def _request_taken(self, taken: bool) -> None:
+        if not taken:
+            self._request_sent = False
+            self.deliver(plain(503, "The server is busy; try again in a moment."))
+
+    async def _read_body(self, limit: int) -> tuple[bytes, bool]:
+        if not messages.has_body(self._scope):
+            return b"", True
+        deadline = self._loop.time() + self._server.http_timeout
+        chunks = []
+        size = 0
+        while True:
+            chunk, more = await asyncio.wait_for(self._read_chunk(), deadline - self._loop.time())
+            chunks.append(chunk)
+            size += len(chunk)
+            if not more or size >= limit:
+                return b"".join(chunks), not more
+
+    async def _read_chunk(self) -> tuple[bytes, bool]:
+        event = await self._receive()
+        if event["type"] == "http.disconnect":
+            raise ClientGone
+        return event.get("body", b""), event.get("more_body", False)
+
+    async def _send_rest_of_body(self) -> None:
+        """Send on what is left of the body as it arrives; nothing is read while the body channel is full."""
+        more = True
+        while more:
+            try:
+                chunk, more = await self._read_chunk()
+            except ClientGone:
+                self._leave()
+                await self._send_body_part({"closed": True})
+                return
+            for start in range(0, len(chunk) or 1, BODY_CHUNK):
+                end = start + BODY_CHUNK
+                part = {"content": chunk[start:end], "more_content": more or end < len(chunk)}
+                await self._send_body_part(part)
+        await self._watch()
+
+    async def _send_body_part(self, part: dict[str, Any]) -> None:
+        assert self._body_channel is not None
+        delivery = self._server.layer.prepare(self._body_channel, part, checked=True)
+        pause, longest = BODY_PAUSE
+        while not await self._server.outbox.send(delivery):
+            await asyncio.sleep(pause)
+            pause = min(longest, pause * 2)
+
+    # The answer.
+
+    async def _answer_client(self) -> None:
+        while self._answer.state is not State.DONE:
+            if not self._messages and not await self._wait_for_message():
+                await self._give_up()
+                return
+            if self._gone:
+                raise ClientGone
+            content = self._messages.popleft()
+            if self._paused and len(self._messages) <= RESUME_AT:
+                self._paused = False
+                self._server.flow.resume(self._reply_channel)
+            try:
+                events = self._answer.feed(content)
+            except BadAnswer as error:
+                await self._refuse(error)
+                return
+            for event in events:
+                await self._send(event)
+        for content in self._messages:
+            if "status" in content:
+                logger.error("A second answer to %s was ignored.", self._scope["path"])
+
+    async def _give_up(self) -> None:
+        if self._answer.state is State.WAITING:
+            logger.warning(
+                "No answer to %s %s within %s s: is a worker running that receives on http.request, "
+                "and do its consumers answer?",
+                self._scope["method"],
+                self._scope["path"],
+                self._server.http_timeout,
+            )
+            await self._answer_with(503, "The server did not answer in time.")
+        else:
+            logger.error("The answer to %s stopped in the middle; its connection ends.", self._scope["path"])
+
+    async def _refuse(self, error: BadAnswer) -> None:
+        logger.error(
+            "The answer to %s %s is not one, the exchange ends: %s.",
+            self._scope["method"],
+            self._scope["path"],
+            error,
+        )
+        # An answer that has begun is left incomplete, upon which the ASGI server drops the connection.
+        await self._answer_with(500, "Server Error (500)")
+
+    async def _answer_with(self, status: int, text: str) -> None:
+        if self._answer.state is State.WAITING:
+            for event in self._answer.feed(plain(status, text)):
+                await self._send(event)
+
+    async def _wait_for_message(self) -> bool:
+        """Wait for a message, or until the client is gone; whether either came about within the timeout."""
+        timeout = self._server.http_timeout
+        if self._watcher is None:
+            first = min(WATCH_AFTER, timeout)
+            if await self._wait(first):
+                return True
+            timeout -= first
+            self._watcher = asyncio.ensure_future(self._watch())
+        return await self._wait(timeout)
+
+    async def _wait(self, timeout: float) -> bool:
+        self._arrival = self._loop.create_future()
+        timer = self._loop.call_later(timeout, self._wake, False)
+        try:
+            return await self._arrival
+        finally:
+            timer.cancel()
+            self._arrival = None
+
+    def _wake(self, result: bool = True) -> None:
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(result)
+
+    # The end.
+
+    async def _watch(self) -> None:
+        while not self._gone:
+            event = await self._receive()
+            if event["type"] == "http.disconnect":
+                self._leave()
+
+    def _leave(self) -> None:
+        self._gone = True
+        self._wake()
+
+    def _say_disconnect(self) -> None:
+        content = {"reply_channel": self._reply_channel, "path": self._scope["path"]}
+        self._server.outbox.put(self._server.layer.prepare("http.disconnect", content, checked=True))

@@ -1,0 +1,58 @@
+"""Hosting an ``InterfaceServer`` on uvicorn: the one place where options become a running server."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.server import HANDLED_SIGNALS
+
+from interface_server.server import InterfaceServer
+
+
+class Host(uvicorn.Server):
+    """uvicorn, which returns when a signal ends it instead of raising the signal once more.
+
+    What runs beside it in the process (the workers of ``runserver``) can then end in its turn.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at SIGINT and SIGTERM, where this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.signal(number, self.handle_exit) for number in HANDLED_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+
+def serve(application: InterfaceServer, sockets: Sequence[socket.socket], **options: Any) -> None:
+    """Serve until a signal comes.
+
+    Arguments:
+        application: the interface server.
+        sockets: bound already, so that errors about addresses are the caller's to report.
+        options: for ``uvicorn.Config``, over the ones that fit an interface server.
+    """
+    settings: dict[str, Any] = {
+        "lifespan": "on",
+        "ws": "websockets-sansio",
+        "ws_max_size": application.max_message_size,
+        # Compression takes 64 KiB per socket and more time than all the rest of a frame's way.
+        "ws_per_message_deflate": False,
+        "access_log": False,
+        "log_config": None,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": 30,
+    }
+    Host(uvicorn.Config(application, **{**settings, **options})).run(list(sockets))

@@ -1,0 +1,157 @@
+"""The one way from the clients of this process to the channel layer: batches, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
+
+logger = logging.getLogger("django.channels")
+
+RETRY_PAUSE = 0.01
+"""Seconds before messages that found their channel full are tried again."""
+
+UNAVAILABLE_PAUSE = (0.1, 5.0)
+"""The shortest and the longest pause before an unreachable layer is tried again."""
+
+
+class _Item(NamedTuple):
+    delivery: Delivery
+    deadline: float
+    done: Callable[[bool], None] | None
+
+
+class Outbox:
+    """Sends what the clients put in, as one batch per turn of the event loop or per answer of the layer.
+
+    Arguments:
+        layer: where the messages go.
+    """
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self._layer = layer
+        self._loop = asyncio.get_running_loop()
+        self._new: list[_Item] = []
+        self._backlog: list[_Item] = []
+        self._arrival: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
+        self._emptied: asyncio.Future[None] | None = None
+        self.available = True
+        """Whether the layer answered last time."""
+
+    def put(self, delivery: Delivery, done: Callable[[bool], None] | None = None, patience: float = 0) -> None:
+        """Send ``delivery`` with the next batch.
+
+        Arguments:
+            done: called with whether the layer took it.
+            patience: seconds for which a full channel is tried again; 0 for not at all.
+        """
+        self._new.append(_Item(delivery, self._loop.time() + patience if patience else 0, done))
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def send(self, delivery: Delivery) -> bool:
+        """Send ``delivery`` with the next batch; whether the layer took it."""
+        taken = self._loop.create_future()
+
+        def done(accepted: bool) -> None:
+            if not taken.done():
+                taken.set_result(accepted)
+
+        self.put(delivery, done)
+        return await taken
+
+    @property
+    def congested(self) -> bool:
+        """Whether messages wait for room: who can wait before sending more should await ``room()``."""
+        return bool(self._backlog)
+
+    async def room(self) -> None:
+        """Wait until no message waits for room in its channel."""
+        while self._backlog:
+            if self._room is None:
+                self._room = self._loop.create_future()
+            await asyncio.shield(self._room)
+
+    async def drain(self) -> None:
+        """Wait until all that was put in has been taken or given up."""
+        while self._new or self._backlog or self._arrival is None:
+            if self._emptied is None:
+                self._emptied = self._loop.create_future()
+            await asyncio.shield(self._emptied)
+
+    async def run(self) -> None:
+        """Send, until cancelled."""
+        failures = 0
+        while True:
+            if not self._new and not self._backlog:
+                self._tell("_emptied")
+                self._arrival = self._loop.create_future()
+                await self._arrival
+                self._arrival = None
+            elif not self._new:
+                await asyncio.sleep(RETRY_PAUSE)
+            items = self._backlog + self._new
+            self._new = []
+            try:
+                full = await self._layer.asend_batch([item.delivery for item in items])
+            except LayerUnavailable as error:
+                failures += 1
+                await self._outage(items, error, failures)
+                continue
+            if failures:
+                logger.warning("The channel layer is back.")
+                failures = 0
+                self.available = True
+            self._settle(items, full)
+
+    def _settle(self, items: list[_Item], full: list[int]) -> None:
+        had_backlog = bool(self._backlog)
+        self._backlog = []
+        now = self._loop.time()
+        refused = set(full)
+        for position, item in enumerate(items):
+            if position not in refused:
+                if item.done is not None:
+                    item.done(True)
+            elif now < item.deadline:
+                self._backlog.append(item)
+            elif item.done is not None:
+                item.done(False)
+        if had_backlog and not self._backlog:
+            self._tell("_room")
+
+    async def _outage(self, items: list[_Item], error: LayerUnavailable, failures: int) -> None:
+        self.available = False
+        if failures == 1 or failures % 10 == 0:
+            logger.error("The channel layer cannot be reached; trying again. %s", error)
+        # What may have arrived is not sent again: nothing is delivered twice.
+        self._backlog = []
+        for item in items:
+            if error.nothing_done and item.deadline:
+                self._backlog.append(item._replace(deadline=max(item.deadline, self._loop.time() + 1)))
+            elif item.done is not None:
+                item.done(False)
+        shortest, longest = UNAVAILABLE_PAUSE
+        pause = min(longest, shortest * 2**failures) * random.uniform(0.5, 1)
+        until = self._loop.time() + pause
+        while (left := until - self._loop.time()) > 0:
+            await asyncio.sleep(min(left, RETRY_PAUSE))
+            # New exchanges are told at once that nobody can serve them now; what can wait, waits.
+            new, self._new = self._new, []
+            for item in new:
+                if item.deadline:
+                    self._backlog.append(item)
+                elif item.done is not None:
+                    item.done(False)
+
+    def _tell(self, name: str) -> None:
+        future = getattr(self, name)
+        if future is not None:
+            setattr(self, name, None)
+            if not future.done():
+                future.set_result(None)

@@ -1,0 +1,257 @@
+"""One WebSocket: its connect, frames and disconnect as messages, and what consumers send back to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from channels_classic.layers import MessageTooLarge
+from interface_server import messages
+from interface_server.asgi_types import Event, Receive, Scope, Send
+from interface_server.conversation import BadMessage, Conversation, State
+
+if TYPE_CHECKING:
+    from interface_server.server import InterfaceServer
+
+logger = logging.getLogger("django.channels")
+
+FRAME_PATIENCE = 2.0
+"""Seconds for which a frame that finds ``websocket.receive`` full is tried again before the socket closes."""
+
+PAUSE_AT, RESUME_AT, MAX_WAITING = 100, 25, 1000
+"""How many events may wait for a client that reads slowly.
+
+At the first its channel refuses more; at the second it takes them again. Groups do not wait for one member:
+what they send it is kept up to the third, and skipped from there on.
+"""
+
+MAX_WAITING_BYTES = 8 * 1024 * 1024
+"""How many bytes may wait for a client that reads slowly, whatever the number of events."""
+
+CLOSE_SECONDS = 10.0
+"""How long a client may take to answer a close before the socket is given up."""
+
+ABNORMAL_CLOSURE = 1006
+MESSAGE_TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+
+
+class WebSocket:
+    """One client's socket.
+
+    Arguments:
+        server: whose layer, limits and timeouts count.
+        scope, receive, send: of ASGI.
+    """
+
+    def __init__(self, server: InterfaceServer, scope: Scope, receive: Receive, send: Send) -> None:
+        self._server = server
+        self._scope = scope
+        self._path = scope["path"]
+        self._receive = receive
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._conversation = Conversation(scope.get("subprotocols") or (), server.ws_protocols)
+        self._decided: asyncio.Future[None] = self._loop.create_future()
+        self._waiting: deque[Event] = deque()
+        self._waiting_bytes = 0
+        self._writer: asyncio.Task[None] | None = None
+        self._paused = False
+        self._reply_channel = ""
+        self._connect_taken = False
+        self._sent_code: int | None = None
+        self._order = 0
+
+    def deliver(self, content: dict[str, Any]) -> None:
+        """A message from a consumer (called by the reader)."""
+        if self._conversation.state is State.OPEN and self._has_no_room():
+            if not content.get("close"):
+                return
+            self._waiting.clear()
+        try:
+            events = self._conversation.feed(content)
+        except BadMessage as error:
+            logger.warning("A message to the WebSocket %s was ignored: %s.", self._path, error)
+            return
+        self._put(events)
+
+    async def run(self) -> None:
+        """Serve the socket until it is closed."""
+        await self._receive()  # websocket.connect
+        self._server.log_access("websocket.connecting", self._scope, {})
+        self._reply_channel = self._server.reader.join(self)
+        lifetime = None
+        code = ABNORMAL_CLOSURE
+        try:
+            self._send_connect()
+            await self._handshake()
+            if self._conversation.accepted:
+                self._server.log_access("websocket.connected", self._scope, {})
+                if self._server.websocket_timeout is not None:
+                    lifetime = self._loop.call_later(self._server.websocket_timeout, self._close, 1000)
+                code = await self._listen()
+            else:
+                self._server.log_access("websocket.rejected", self._scope, {})
+        finally:
+            if lifetime is not None:
+                lifetime.cancel()
+            self._leave(code)
+        if self._writer is not None:
+            await self._writer
+
+    # From the client.
+
+    def _send_connect(self) -> None:
+        content = messages.websocket_connect(self._scope, self._reply_channel)
+        try:
+            delivery = self._server.layer.prepare("websocket.connect", content, checked=True)
+        except MessageTooLarge:
+            self._put(self._conversation.reject())
+            return
+        self._connect_taken = True
+        self._server.outbox.put(delivery, self._connect_done)
+
+    def _connect_done(self, taken: bool) -> None:
+        if taken:
+            return
+        self._connect_taken = False
+        self._conversation.state = State.CLOSED
+        if "websocket.http.response" in (self._scope.get("extensions") or {}):
+            self._put(
+                [
+                    {
+                        "type": "websocket.http.response.start",
+                        "status": 503,
+                        "headers": [(b"content-type", b"text/plain; charset=utf-8")],
+                    },
+                    {"type": "websocket.http.response.body", "body": b"The server is busy."},
+                ]
+            )
+        else:
+            self._put([{"type": "websocket.close", "code": TRY_AGAIN_LATER}])
+
+    async def _handshake(self) -> None:
+        timer = self._loop.call_later(self._server.websocket_handshake_timeout, self._handshake_timed_out)
+        try:
+            await self._decided
+        finally:
+            timer.cancel()
+
+    def _handshake_timed_out(self) -> None:
+        if self._conversation.state is State.CONNECTING:
+            logger.warning(
+                "Nobody accepted the WebSocket %s within %s s: is a worker running that receives on "
+                "websocket.connect, and does its consumer accept?",
+                self._path,
+                self._server.websocket_handshake_timeout,
+            )
+            self._put(self._conversation.reject())
+
+    async def _listen(self) -> int:
+        """Pass frames on until the socket is closed; its close code."""
+        outbox = self._server.outbox
+        while True:
+            event = await self._next_event()
+            if event is None or event["type"] == "websocket.disconnect":
+                client_code = ABNORMAL_CLOSURE if event is None else event.get("code") or 1005
+                return self._sent_code or client_code
+            if self._conversation.state is State.OPEN:
+                self._pass_on(event)
+                if outbox.congested:
+                    await outbox.room()
+
+    async def _next_event(self) -> Event | None:
+        """What the client does next; ``None`` if it does not even answer a close."""
+        receive = self._receive()
+        if self._conversation.state is State.OPEN:
+            return await receive
+        try:
+            return await asyncio.wait_for(receive, CLOSE_SECONDS)
+        except asyncio.TimeoutError:
+            return None
+
+    def _pass_on(self, event: Event) -> None:
+        self._order += 1
+        content: dict[str, Any] = {
+            "reply_channel": self._reply_channel,
+            "path": self._path,
+            "order": self._order,
+        }
+        text = event.get("text")
+        data = text if text is not None else event.get("bytes") or b""
+        content["text" if text is not None else "bytes"] = data
+        try:
+            if len(data) > self._server.max_message_size:
+                raise MessageTooLarge
+            delivery = self._server.layer.prepare("websocket.receive", content, checked=True)
+        except MessageTooLarge:
+            self._order -= 1
+            self._close(MESSAGE_TOO_BIG)
+            return
+        self._server.outbox.put(delivery, self._frame_done, FRAME_PATIENCE)
+
+    def _frame_done(self, taken: bool) -> None:
+        if not taken:
+            self._close(TRY_AGAIN_LATER)
+
+    def _leave(self, code: int) -> None:
+        self._conversation.state = State.CLOSED
+        self._server.reader.leave(self._reply_channel)
+        if self._paused:
+            self._server.flow.resume(self._reply_channel)
+        if self._connect_taken:
+            content = {
+                "reply_channel": self._reply_channel,
+                "path": self._path,
+                "code": code,
+                "order": self._order + 1,
+            }
+            layer = self._server.layer
+            self._server.outbox.put(layer.prepare("websocket.disconnect", content, checked=True))
+            self._server.departures.add(self._reply_channel)
+        if self._conversation.accepted:
+            self._server.log_access("websocket.disconnected", self._scope, {"code": code})
+
+    # To the client.
+
+    def _close(self, code: int) -> None:
+        self._put(self._conversation.close(code))
+
+    def _has_no_room(self) -> bool:
+        return len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES
+
+    def _put(self, events: list[Event]) -> None:
+        for event in events:
+            if event["type"] == "websocket.close":
+                self._sent_code = event["code"]
+            self._waiting_bytes += _size(event)
+        self._waiting.extend(events)
+        if len(self._waiting) >= PAUSE_AT and not self._paused:
+            self._paused = True
+            self._server.flow.pause(self._reply_channel)
+        if events and self._writer is None:
+            self._writer = self._loop.create_task(self._write())
+        if self._conversation.state is not State.CONNECTING and not self._decided.done():
+            self._decided.set_result(None)
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                event = self._waiting.popleft()
+                self._waiting_bytes -= _size(event)
+                await self._send(event)
+                if self._paused and len(self._waiting) <= RESUME_AT:
+                    self._paused = False
+                    self._server.flow.resume(self._reply_channel)
+        except Exception as error:
+            # The client is gone: receive says so as well, and that is where the socket ends.
+            logger.debug("The WebSocket %s took no more: %r", self._path, error)
+            self._waiting.clear()
+        finally:
+            self._writer = None
+
+
+def _size(event: Event) -> int:
+    return len(event.get("text") or event.get("bytes") or b"")

@@ -1,0 +1,137 @@
+"""The example chat as a visitor meets it: its own process, its own database, real windows."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser import browser  # noqa: F401
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MANAGE = REPOSITORY / "examples" / "chat" / "manage.py"
+START_DEADLINE = 60  # seconds
+
+
+class Site:
+    """The chat in a process of its own, which may be killed and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.database = folder / "chat.sqlite3"
+        self.log = folder / "server.log"
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://{self.address}"
+        settings = ("REDIS_URL", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS")
+        self.environment = {key: value for key, value in os.environ.items() if key not in settings} | {
+            "CHAT_DATABASE": str(self.database),
+            "DJANGO_SETTINGS_MODULE": "chatsite.settings",
+            "PYTHONPATH": str(REPOSITORY),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self._manage("migrate", "--verbosity=0").wait(START_DEADLINE)
+
+    def start(self) -> None:
+        """Starts the site and returns when it answers."""
+        self.process = self._manage("runserver", "--noreload", self.address)
+        deadline = time.monotonic() + START_DEADLINE
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                pytest.fail(f"The example site did not start:\n{self.log.read_text()}", pytrace=False)
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """Ends it as a power cut would."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def execute(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+        """Writes to the database behind the site's back."""
+        database = sqlite3.connect(self.database)
+        with database:
+            database.executemany(statement, rows)
+        database.close()
+
+    def count(self, table: str, room: str) -> int:
+        database = sqlite3.connect(self.database)
+        (number,) = database.execute(f"SELECT count(*) FROM {table} WHERE room = ?", (room,)).fetchone()
+        database.close()
+        return number
+
+    def _manage(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, str(MANAGE), *arguments],
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url, timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("chat"))
+    site.start()
+    yield site
+    site.kill()
+
+
+@pytest.fixture
+def room(request: pytest.FixtureRequest) -> str:
+    """A room that no other test uses."""
+    return request.node.name.removeprefix("test_").replace("_", "-")[:50]
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:  # noqa: F811
+    """Opens a path of the site as a new visitor would, with nothing stored; scripts must not fail in it."""
+    contexts = []
+    errors = []
+
+    def open_page(path: str, **options: Any) -> Page:
+        context = browser.new_context(base_url=site.url, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(f"{path}: {error}"))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def enter(open_page: Callable[..., Page], room: str) -> Callable[..., Page]:
+    """Opens the test's room and takes a name there."""
+
+    def enter(name: str, **options: Any) -> Page:
+        page = open_page(f"/rooms/{room}/", **options)
+        page.get_by_label("Your name").fill(name)
+        page.keyboard.press("Enter")
+        return page
+
+    return enter

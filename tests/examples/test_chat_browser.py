@@ -1,0 +1,218 @@
+"""The example chat in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.examples.conftest import Site
+
+Windows = Callable[..., Page]
+PHONE = {"width": 360, "height": 640}
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_label("Message", exact=True).fill(text)
+    page.keyboard.press("Enter")
+
+
+def texts(page: Page) -> Locator:
+    return page.get_by_role("log").locator(".text")
+
+
+def people(page: Page) -> Locator:
+    return page.get_by_role("region", name="Here now").get_by_role("listitem")
+
+
+def state(page: Page) -> Locator:
+    return page.get_by_role("status")
+
+
+def test_two_windows_see_each_other(enter: Windows) -> None:
+    ann, bob = enter("Ann"), enter("Bob")
+    for page in (ann, bob):
+        expect(state(page)).to_have_text("Connected")
+    expect(people(ann)).to_contain_text(["Ann (you)", "Bob"])
+    expect(people(bob)).to_contain_text(["Ann", "Bob (you)"])
+
+    say(ann, "Hello Bob")
+    expect(texts(bob)).to_have_text(["Hello Bob"])
+    say(bob, "Hello Ann")
+    for page in (ann, bob):
+        expect(texts(page)).to_have_text(["Hello Bob", "Hello Ann"])
+        expect(page.get_by_role("log").locator(".author")).to_have_text(["Ann", "Bob"])
+
+    bob.close()
+    expect(people(ann)).to_have_count(1)
+
+
+def test_a_new_name_shows_everywhere(enter: Windows) -> None:
+    ann, bob = enter("Ann"), enter("Bob")
+    expect(people(bob)).to_have_count(2)
+    ann.get_by_label("Your name").fill("Anna")
+    ann.keyboard.press("Enter")
+    expect(people(bob)).to_contain_text(["Anna", "Bob"])
+    ann.reload()
+    expect(ann.get_by_label("Your name")).to_have_value("Anna")
+
+
+def test_visitors_get_a_name_to_start_with(open_page: Windows, room: str) -> None:
+    page = open_page(f"/rooms/{room}/")
+    name = page.get_by_label("Your name").input_value()
+    assert name.startswith("guest-")
+    expect(people(page)).to_contain_text([f"{name} (you)"])
+
+
+def test_history_is_there_after_a_reload(enter: Windows) -> None:
+    page = enter("Ann")
+    for text in ("one", "two", "three"):
+        say(page, text)
+        expect(texts(page).last).to_have_text(text)
+    page.reload()
+    expect(texts(page)).to_have_text(["one", "two", "three"])
+
+
+def test_reconnects_and_catches_up(enter: Windows, site: Site, room: str) -> None:
+    ann, bob = enter("Ann"), enter("Bob")
+    say(ann, "before")
+    expect(texts(bob)).to_have_text(["before"])
+
+    site.kill()
+    for page in (ann, bob):
+        expect(state(page)).to_have_text("Reconnecting…")
+    say(ann, "into the dark")
+    expect(ann.get_by_role("alert")).to_contain_text("Not connected")
+    expect(ann.get_by_label("Message", exact=True)).to_have_value("into the dark")
+    site.execute(
+        "INSERT INTO rooms_message (room, author, text, created) VALUES (?, 'Carl', 'meanwhile', ?)",
+        [(room, "2026-01-01 12:00:00")],
+    )
+
+    site.start()
+    for page in (ann, bob):
+        expect(state(page)).to_have_text("Connected")
+    say(bob, "after")
+    for page in (ann, bob):
+        expect(texts(page)).to_have_text(["before", "meanwhile", "after"])
+        expect(people(page)).to_contain_text(["Ann", "Bob"])
+        expect(people(page)).to_have_count(2)
+
+
+def test_hostile_text_is_only_text(enter: Windows) -> None:
+    name, text = "<b>Mallory</b>", "<script>hacked = 1</script><img src=x onerror='hacked = 1'>"
+    mallory, bob = enter(name), enter("Bob")
+    say(mallory, text)
+    expect(texts(bob)).to_have_text([text])
+    expect(bob.locator(".author")).to_have_text([name])
+    expect(people(bob)).to_contain_text([name, "Bob"])
+    bob.reload()
+    expect(texts(bob)).to_have_text([text])
+    assert bob.evaluate("typeof hacked") == "undefined"
+
+
+def test_an_empty_message_is_refused(enter: Windows) -> None:
+    page = enter("Ann")
+    say(page, "  \n ")
+    expect(page.get_by_role("alert")).to_have_text("Write something first.")
+    say(page, "something")
+    expect(texts(page)).to_have_text(["something"])
+    expect(page.get_by_role("alert")).not_to_be_visible()
+
+
+def test_a_message_that_is_too_long_is_refused(enter: Windows) -> None:
+    page = enter("Ann")
+    say(page, "🌿" * 2001)
+    expect(page.get_by_role("alert")).to_contain_text("Too long by 1: a message has at most 2,000")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("🌿" * 2001)
+    say(page, "🌿" * 2000)
+    expect(texts(page)).to_have_text(["🌿" * 2000])
+
+
+def test_the_lobby_says_what_a_room_may_be_called(open_page: Windows) -> None:
+    page = open_page("/")
+    for name in ("no spaces", "", "x" * 51, "../admin", "Café"):
+        page.get_by_label("Room", exact=True).fill(name)
+        page.get_by_role("button", name="Enter").click()
+        expect(page.get_by_role("alert")).to_contain_text("up to 50 letters (a to z), digits, hyphens")
+        expect(page.get_by_label("Room", exact=True)).to_have_value(name)
+
+
+@pytest.mark.parametrize("name", ["no spaces", "a/b", "<script>", "x" * 51])
+def test_a_bad_address_says_it_too(open_page: Windows, name: str) -> None:
+    page = open_page("/")
+    response = page.goto(f"/rooms/{name}/")
+    assert response is not None
+    assert response.status == 404
+    expect(page.get_by_role("alert")).to_contain_text("up to 50 letters (a to z), digits, hyphens")
+
+
+def test_the_lobby_counts_people_as_they_come_and_go(open_page: Windows, enter: Windows, room: str) -> None:
+    lobby = open_page("/")
+    expect(state(lobby)).to_have_text("Connected")
+    entry = lobby.get_by_role("link", name=room)
+    ann = enter("Ann")
+    expect(entry).to_contain_text("1 person")
+    bob = enter("Bob")
+    expect(entry).to_contain_text("2 people")
+    lobby.reload()
+    expect(entry).to_contain_text("2 people")
+    bob.close()
+    expect(entry).to_contain_text("1 person")
+    ann.close()
+    expect(entry).to_contain_text("0 people")
+
+
+def test_the_keyboard_is_enough(open_page: Windows, room: str) -> None:
+    page = open_page("/")
+    expect(page.get_by_label("Room", exact=True)).to_be_focused()
+    page.keyboard.type(room)
+    page.keyboard.press("Enter")
+    message, name = page.get_by_label("Message", exact=True), page.get_by_label("Your name")
+    expect(message).to_be_focused()
+    expect(state(page)).to_have_text("Connected")
+
+    page.keyboard.press("Shift+Tab")
+    expect(name).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("Ann")
+    page.keyboard.press("Enter")
+    expect(message).to_be_focused()
+    page.keyboard.type("two")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("lines")
+    page.keyboard.press("Enter")
+    expect(texts(page)).to_have_text(["two\nlines"], use_inner_text=True)
+    expect(page.locator(".author")).to_have_text(["Ann"])
+
+    lobby, log = page.get_by_role("link", name="Rooms"), page.get_by_role("log")
+    send = page.get_by_role("button", name="Send")
+    way = [("Shift+Tab", (name, log, lobby)), ("Tab", (log, name, message, send))]
+    for key, stops in way:
+        for stop in stops:
+            page.keyboard.press(key)
+            expect(stop).to_be_focused()
+            assert stop.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+
+
+def test_nothing_scrolls_sideways_on_a_phone(enter: Windows, open_page: Windows) -> None:
+    page = enter("W" * 30, viewport=PHONE)
+    say(page, "long" * 200)
+    expect(texts(page)).to_have_text(["long" * 200])
+    page.get_by_label("Message", exact=True).fill("m" * 3000)
+    bad = open_page("/?room=" + "w" * 60, viewport=PHONE)
+    for shown in (page, bad, open_page("/", viewport=PHONE)):
+        assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        inside = "element => element.getBoundingClientRect().right <= innerWidth"
+        for button in shown.get_by_role("button").all():
+            assert button.evaluate(inside)
+        expect(shown.get_by_role("status")).to_be_in_viewport(ratio=1)
+
+
+def test_dark_mode_follows_the_system(open_page: Windows, room: str) -> None:
+    colour = "getComputedStyle(document.documentElement).backgroundColor"
+    light, dark = (
+        open_page(f"/rooms/{room}/", color_scheme=scheme).evaluate(colour) for scheme in ("light", "dark")
+    )
+    assert light != dark

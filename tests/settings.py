@@ -1,0 +1,20 @@
+"""The Django settings of the tests."""
+
+SECRET_KEY = "for tests only, and nowhere else"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+ROOT_URLCONF = "tests.urls"
+STATIC_URL = "/static/"
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "channels_classic",
+]
+MIDDLEWARE: list[str] = []
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}, "TEST_CONFIG": {}},
+}

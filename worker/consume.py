@@ -1,0 +1,118 @@
+"""One message: its consumer is found and run, and what it raises is dealt with (specification, section 7)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.conf import settings
+
+from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
+from channels_classic.message import Message
+from channels_classic.pending import PendingSends
+from channels_classic.routing import Consumer, Router
+from channels_classic.signals import consumer_finished, consumer_started
+
+logger = logging.getLogger("django.channels")
+
+SERVER_ERROR = {
+    "status": 500,
+    "headers": [(b"content-type", b"text/plain; charset=utf-8")],
+    "content": b"Server Error (500)",
+}
+
+
+def consume(message: Message, router: Router, retries: int, sender: Any) -> PendingSends:
+    """Run the consumer of ``message``.
+
+    Arguments:
+        router: finds the consumer.
+        retries: how often ``ConsumeLater`` may put the message back.
+        sender: the sender of the signals around the consumer.
+
+    Returns:
+        What is to be sent now that the consumer is done.
+    """
+    with PendingSends() as pending:
+        match = router.match(message)
+        if match is None:
+            logger.error(
+                "No route matches a message on %r (path %r): add one to the routing of the channel layer.",
+                message.channel.name,
+                message.get("path"),
+            )
+            _fail(message, pending)
+            return pending
+        consumer, kwargs = match
+        consumer_started.send(sender=sender, environ={})
+        try:
+            _run(consumer, kwargs, message, pending, retries)
+        finally:
+            consumer_finished.send(sender=sender)
+    return pending
+
+
+def _run(
+    consumer: Consumer, kwargs: dict[str, Any], message: Message, pending: PendingSends, retries: int
+) -> None:
+    message.__doomed__ = message.get("__retries__", 0) >= retries  # type: ignore[attr-defined]
+    try:
+        consumer(message, **kwargs)
+        if message.channel.name == "websocket.connect" and not _answered(message, pending):
+            if not getattr(settings, "CHANNELS_EXPLICIT_ACCEPT", False):
+                _reply(message, {"accept": True})
+    except DenyConnection:
+        if message.channel.name == "websocket.connect":
+            _reply(message, {"close": True})
+        else:
+            logger.error(
+                "%s raised DenyConnection for a message on %r: only a websocket.connect can be denied.",
+                name_of(consumer),
+                message.channel.name,
+            )
+    except ChannelSocketException as error:
+        try:
+            error.run(message)
+        except Exception:
+            logger.exception("%r, raised by %s, failed when it was run.", error, name_of(consumer))
+    except ConsumeLater:
+        _put_back(consumer, message, retries)
+    except Exception:
+        logger.exception("Error in the consumer %s on %r:", name_of(consumer), message.channel.name)
+        _fail(message, pending)
+
+
+def _put_back(consumer: Consumer, message: Message, retries: int) -> None:
+    if message.__doomed__:  # type: ignore[attr-defined]
+        logger.warning(
+            "A message on %r was dropped: %s has put it back %d times.",
+            message.channel.name,
+            name_of(consumer),
+            retries,
+        )
+        return
+    message.channel.send({**message.content, "__retries__": message.get("__retries__", 0) + 1})
+
+
+def _fail(message: Message, pending: PendingSends) -> None:
+    """Do not let a client wait for an answer that nobody will give."""
+    if not _answered(message, pending):
+        if message.channel.name == "http.request":
+            _reply(message, SERVER_ERROR)
+        elif message.channel.name == "websocket.connect":
+            _reply(message, {"close": True})
+
+
+def _answered(message: Message, pending: PendingSends) -> bool:
+    return message.reply_channel is not None and message.reply_channel.name in pending.names
+
+
+def _reply(message: Message, content: dict[str, Any]) -> None:
+    if message.reply_channel is not None:
+        message.reply_channel.send(content)
+
+
+def name_of(consumer: Consumer) -> str:
+    """The dotted name of a consumer, for people to find it by."""
+    named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -1,0 +1,104 @@
+"""``WorkerGroup``: the workers of one process, each in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections
+
+from channels_classic.asgi import ChannelLayerWrapper
+from channels_classic.signals import worker_process_ready
+from worker.loop import Worker
+from worker.watchdog import Watchdog
+
+logger = logging.getLogger("django.channels")
+
+
+class WorkerGroup:
+    """Runs ``n_threads`` workers until it is stopped.
+
+    Arguments:
+        channel_layer: of ``channel_layers``, with its router.
+        n_threads: how many consumers may run at the same time.
+        signal_handlers: let ``run`` stop at SIGTERM and SIGINT; only where it is called in the main thread.
+        options: for each ``Worker``.
+    """
+
+    def __init__(
+        self,
+        channel_layer: ChannelLayerWrapper,
+        n_threads: int = 4,
+        signal_handlers: bool = True,
+        **options: Any,
+    ) -> None:
+        if n_threads < 1:
+            raise ValueError(f"A worker needs at least one thread, not {n_threads}.")
+        self.signal_handlers = signal_handlers
+        self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
+        self._threads = [
+            threading.Thread(target=self._run_worker, args=[worker], name=f"worker-{number}", daemon=True)
+            for number, worker in enumerate(self.workers, 1)
+        ]
+        self._watchdog = Watchdog(self.workers)
+        self._ended = threading.Event()
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Start the workers, wait until they are stopped, and let them finish what runs.
+
+        Raises:
+            BaseException: what a worker died of, if one did; the others are stopped then.
+        """
+        with self._stopping_at_signals():
+            self.start()
+            self._ended.wait()
+            self.stop()
+        if self._failure is not None:
+            raise self._failure
+
+    def start(self) -> None:
+        """Start the workers and return."""
+        worker_process_ready.send(sender=type(self))
+        for worker in self.workers:
+            worker.started_batch = self._watchdog.wake
+        self._watchdog.start()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Take nothing new, wait for the consumers that run, end the threads."""
+        self._ended.set()
+        for worker in self.workers:
+            worker.stop()
+        for thread in self._threads:
+            thread.join()
+        self._watchdog.stop()
+
+    def _run_worker(self, worker: Worker) -> None:
+        try:
+            worker.run()
+        except BaseException as error:
+            logger.exception("A worker died:")
+            self._failure = error
+        finally:
+            connections.close_all()
+            self._ended.set()
+
+    @contextmanager
+    def _stopping_at_signals(self) -> Iterator[None]:
+        if not self.signal_handlers or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        # The handler only sets an event, which the main thread waits for: no lock can be held by then.
+        former = [signal.signal(number, lambda *_: self._ended.set()) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, former, strict=True):
+                signal.signal(number, handler)

@@ -1,0 +1,202 @@
+"""``Worker``: takes messages from a channel layer, runs their consumers, sends what they sent."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from channels_classic.asgi import ChannelLayerWrapper
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
+from channels_classic.layers.names import random_part
+from channels_classic.message import Message
+from channels_classic.signals import worker_ready
+from worker.consume import consume
+from worker.outbox import RETRY_PAUSE, Outbox
+
+logger = logging.getLogger("django.channels")
+
+BATCH_SECONDS = 0.002
+"""How much work a worker takes at once: what it can start this soon, by what consumers took of late.
+
+More would hoard what another worker could run; less would pay a trip to the layer for every message.
+"""
+
+BATCH_LIMIT = 64
+"""How many messages a worker takes at once at the most."""
+
+WAIT_SECONDS = 30.0
+"""How long an idle worker waits in one call; messages end the wait at once, and so does ``stop``."""
+
+BACKOFF_SECONDS = (0.1, 5.0)
+"""The shortest and the longest pause before an unreachable layer is tried again."""
+
+
+class Worker:
+    """Runs consumers, one message at a time, until it is stopped.
+
+    Arguments:
+        channel_layer: of ``channel_layers``, with its router.
+        callback: called with the channel's name and the ``Message`` before each consumer.
+        message_retries: how often ``ConsumeLater`` may put a message back.
+        only_channels: globs; channels that match none of them are left to other workers.
+        exclude_channels: globs; channels that match one of them are left to other workers.
+    """
+
+    def __init__(
+        self,
+        channel_layer: ChannelLayerWrapper,
+        callback: Callable[[str, Message], None] | None = None,
+        message_retries: int = 10,
+        only_channels: Iterable[str] | None = None,
+        exclude_channels: Iterable[str] | None = None,
+    ) -> None:
+        self.channel_layer = channel_layer
+        self.callback = callback
+        self.message_retries = message_retries
+        self.only_channels = list(only_channels or ())
+        self.exclude_channels = list(exclude_channels or ())
+        self.started_batch: Callable[[], None] = lambda: None
+        """Called when messages wait behind the one that runs: somebody should ``relieve`` in a while."""
+        self._layer: BaseChannelLayer = channel_layer.channel_layer
+        self._outbox = Outbox(self._layer)
+        self._other_outboxes: dict[BaseChannelLayer, Outbox] = {}
+        self._stopping = threading.Event()
+        self._own_channel = f"worker.{random_part()}!"
+        self._lock = threading.Lock()
+        self._unstarted: deque[Received] = deque()
+        self._running_since: float | None = None
+        self._seconds_per_message = BATCH_SECONDS
+
+    def channels(self) -> list[str]:
+        """The channels of the routing that this worker takes messages from, sorted."""
+        return self.apply_channel_filters(self.channel_layer.router.channels)
+
+    def apply_channel_filters(self, channels: Iterable[str]) -> list[str]:
+        """Those of ``channels`` that ``only_channels`` and ``exclude_channels`` leave, sorted."""
+
+        def any_matches(patterns: list[str], channel: str) -> bool:
+            return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
+
+        return sorted(
+            channel
+            for channel in channels
+            if (not self.only_channels or any_matches(self.only_channels, channel))
+            and not any_matches(self.exclude_channels, channel)
+        )
+
+    def run(self) -> None:
+        """Work until ``stop`` is called; what runs then is finished, what was not started is given back."""
+        worker_ready.send(sender=self)
+        channels = self.channels()
+        # Not sent over, but woken by: see stop.
+        waiting_on = [*channels, self._own_channel]
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                batch = self._outbox.flush_and_receive(channels, self._limit()) if channels else []
+                if not batch:
+                    timeout = RETRY_PAUSE if self._outbox.retrying else WAIT_SECONDS
+                    batch = self._layer.receive_batch(waiting_on, self._limit(), timeout)
+                if failures:
+                    logger.warning("The channel layer is back.")
+                failures = 0
+            except LayerUnavailable as error:
+                failures += 1
+                self._wait_out(error, failures)
+                continue
+            self._work_off(batch)
+        self._finish()
+
+    def stop(self) -> None:
+        """Make ``run`` return as soon as the consumer that runs has finished. Any thread may call this."""
+        self._stopping.set()
+        try:
+            self._layer.send(f"{self._own_channel}stop", {})
+        except (LayerUnavailable, self._layer.ChannelFull):
+            pass  # then the worker is not waiting for messages, and looks at the event itself
+
+    def relieve(self, patience: float) -> None:
+        """Let nothing wait behind a consumer that has been running for more than ``patience`` seconds.
+
+        What it has not started goes back to the layer for other workers, what earlier consumers sent goes out.
+        """
+        with self._lock:
+            if self._running_since is None or time.monotonic() - self._running_since < patience:
+                return
+            unstarted = list(self._unstarted)
+            self._unstarted.clear()
+        try:
+            self._outbox.flush()
+            if unstarted:
+                self._layer.give_back(unstarted)
+        except LayerUnavailable as error:
+            logger.error("%d messages were lost with the channel layer. %s", len(unstarted), error)
+
+    def _limit(self) -> int:
+        return max(1, min(BATCH_LIMIT, int(BATCH_SECONDS / self._seconds_per_message)))
+
+    def _work_off(self, batch: list[Received]) -> None:
+        self._unstarted.extend(batch)
+        if len(batch) > 1:
+            self.started_batch()
+        while True:
+            with self._lock:
+                if not self._unstarted or self._stopping.is_set():
+                    self._running_since = None
+                    return
+                received = self._unstarted.popleft()
+                self._running_since = started = time.monotonic()
+            if not received.channel.startswith(self._own_channel):
+                self._consume(received)
+                took = time.monotonic() - started
+                self._seconds_per_message += (took - self._seconds_per_message) * 0.1
+
+    def _consume(self, received: Received) -> None:
+        message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
+        if self.callback is not None:
+            self.callback(received.channel, message)
+        pending = consume(message, self.channel_layer.router, self.message_retries, type(self))
+        for layer, delivery in pending.deliveries:
+            self._outbox_of(layer).add(delivery)
+        for outbox in self._other_outboxes.values():
+            self._flush_other(outbox)
+
+    def _outbox_of(self, layer: Any) -> Outbox:
+        if layer is self.channel_layer or layer is self._layer:
+            return self._outbox
+        bare = getattr(layer, "channel_layer", layer)
+        if bare not in self._other_outboxes:
+            self._other_outboxes[bare] = Outbox(bare)
+        return self._other_outboxes[bare]
+
+    def _flush_other(self, outbox: Outbox) -> None:
+        try:
+            outbox.flush()
+        except LayerUnavailable as error:
+            logger.error("Another channel layer could not be reached. %s", error)
+
+    def _wait_out(self, error: LayerUnavailable, failures: int) -> None:
+        shortest, longest = BACKOFF_SECONDS
+        pause = min(longest, shortest * 2**failures) * random.uniform(0.5, 1)
+        if failures == 1 or failures % 10 == 0:
+            logger.error("The channel layer cannot be reached; trying again. %s", error)
+        self._stopping.wait(pause)
+
+    def _finish(self) -> None:
+        unstarted = list(self._unstarted)
+        self._unstarted.clear()
+        try:
+            if unstarted:
+                self._layer.give_back(unstarted)
+            self._outbox.flush()
+            while self._outbox.retrying:
+                time.sleep(RETRY_PAUSE)
+                self._outbox.flush()
+        except LayerUnavailable as error:
+            logger.error("The channel layer went away while the worker stopped. %s", error)

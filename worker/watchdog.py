@@ -1,0 +1,56 @@
+"""The watchdog: no message waits behind a consumer that takes longer than anyone expected."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Protocol
+
+PATIENCE = 0.05
+"""Seconds a consumer may run before what its worker had taken along with its message is given back."""
+
+
+class Relievable(Protocol):
+    """A worker, as the watchdog sees it."""
+
+    def relieve(self, patience: float) -> None:
+        """See ``Worker.relieve``."""
+
+
+class Watchdog:
+    """Looks after the workers of a process while they work off batches, and sleeps while they do not.
+
+    Arguments:
+        workers: whom to look after.
+    """
+
+    def __init__(self, workers: Sequence[Relievable]) -> None:
+        self._workers = workers
+        self._needed = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker-watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and wait for it."""
+        self._stopping.set()
+        self._needed.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """A worker has taken several messages at once."""
+        if not self._needed.is_set():
+            self._needed.set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._needed.wait()
+            self._needed.clear()
+            # Twice the time: a batch that begins now is looked at after its consumer has had its time.
+            for _ in range(2):
+                self._stopping.wait(PATIENCE)
+                for worker in self._workers:
+                    worker.relieve(PATIENCE)
