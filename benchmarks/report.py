@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.loads import Load
-from benchmarks.results import Measurement, Results
-from benchmarks.runner import Circumstances
+from benchmarks.results import Circumstances, Measurement, Results
 from benchmarks.stacks import IDLE, Stack
+
+if TYPE_CHECKING:
+    from benchmarks.loads import Load
 
 NOTHING = "–"  # noqa: RUF001
 RATIO = "ratio"
@@ -142,8 +144,9 @@ def markdown(
     parts = [
         f"Measured on {circumstances.day.isoformat()}: {circumstances.machine}; Redis {circumstances.redis}. "
         f"{circumstances.rounds} interleaved rounds of {plan.seconds:g} s each, after {plan.warm_up:g} s of "
-        f"warm-up; the medians. Text frames have {plan.size} bytes; CPU times are for one message. The last "
-        f"column says how many times better {stacks[0].title} is: in rate, and on idle sockets in CPU time."
+        f"warm-up; the medians. Text frames have {plan.size} bytes; CPU times are for one message, and where "
+        f"the layer is alone, the server is the process that uses it. The last column says how many "
+        f"times better {stacks[0].title} is: in rate, and on idle sockets in CPU time."
     ]
     if chart:
         parts.append(f"![Rates of all stacks under four loads]({chart.name})")

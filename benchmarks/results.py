@@ -5,9 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients.recorder import percentile
+
+if TYPE_CHECKING:
+    from benchmarks.loads import Plan
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,26 @@ def median(measurements: Iterable[Measurement]) -> Measurement:
         if values:
             figures[name] = statistics.median(values)
     return Measurement(**figures)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where, when and how the figures came about, for the report.
+
+    :param machine: processor, cores, memory, kernel.
+    :param day: the day of the run.
+    :param redis: the version of Redis.
+    :param plan: lengths and sizes.
+    :param rounds: how many rounds.
+    :param versions: what each environment consists of, by its name.
+    """
+
+    machine: str
+    day: date
+    redis: str
+    plan: Plan
+    rounds: int
+    versions: dict[str, str]
 
 
 @dataclass

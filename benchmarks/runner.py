@@ -6,7 +6,6 @@ import platform
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -16,28 +15,8 @@ from benchmarks.environments import SetupError
 from benchmarks.loads import Load, Plan
 from benchmarks.processes import StackError
 from benchmarks.redis_server import RedisServer, running_redis
-from benchmarks.results import Measurement, Results
+from benchmarks.results import Circumstances, Measurement, Results
 from benchmarks.stacks import Stack
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """Where, when and how the figures came about, for the report.
-
-    :param machine: processor, cores, memory, kernel.
-    :param day: the day of the run.
-    :param redis: the version of Redis.
-    :param plan: lengths and sizes.
-    :param rounds: how many rounds.
-    :param versions: what each environment consists of, by the titles of its stacks.
-    """
-
-    machine: str
-    day: date
-    redis: str
-    plan: Plan
-    rounds: int
-    versions: dict[str, str]
 
 
 def run(loads: Sequence[Load], stacks: Sequence[Stack], plan: Plan, rounds: int) -> tuple[Results, Circumstances]:
@@ -86,18 +65,19 @@ def set_up(stacks: Iterable[Stack]) -> dict[str, str]:
 
 
 def versions(stacks: Iterable[Stack], broken: Iterable[str]) -> dict[str, str]:
-    """What each environment consists of, by the titles of the stacks that share it."""
-    titles: dict[str, list[Stack]] = {}
+    """What each environment consists of, by its name."""
+    sharing: dict[str, list[Stack]] = {}
     for stack in stacks:
         if stack.name not in broken:
-            titles.setdefault(stack.environment.name, []).append(stack)
+            sharing.setdefault(stack.environment.name, []).append(stack)
     described = {}
-    for group in titles.values():
+    for name, group in sharing.items():
+        environment = group[0].environment
         packages = dict.fromkeys(package for stack in group for package in stack.packages)
-        installed = group[0].environment.versions(*packages)
-        words = [f"Python {group[0].environment.python_version()}"]
-        words += [f"{name} {version}" for name, version in installed.items()]
-        described["; ".join(dict.fromkeys(stack.title for stack in group))] = ", ".join(words)
+        installed = environment.versions(*packages)
+        words = [f"Python {environment.python_version()}"]
+        words += [f"{package} {version}" for package, version in installed.items()]
+        described[name] = ", ".join(words)
     return described
 
 

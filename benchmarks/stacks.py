@@ -38,7 +38,15 @@ CHANNELS_1_TX = Environment(
 )
 CHANNELS_4 = Environment(
     "channels-4",
-    ("Django>=5.2", "channels>=4.3", "channels_redis>=4.3", "daphne>=4.2", "uvicorn[standard]>=0.35"),
+    (
+        "Django>=5.2",
+        "channels>=4.3",
+        "channels_redis>=4.3",
+        "daphne>=4.2",
+        "uvicorn[standard]>=0.35",
+        # redis-py 8 gives sockets a timeout that ends the blocking reads of channels_redis 4.3's core layer.
+        "redis>=5,<8",
+    ),
 )
 GUNICORN = Environment("gunicorn", ("Django>=5.2", "gunicorn>=23"))
 CLIENT = Environment("client", ())
@@ -122,10 +130,12 @@ _CHANNELS_4_SERVERS = {
 }
 
 
-def _channels_4(server: str, variant: str, layer: str, loads: frozenset[str], echo_path: str = "/echo") -> Stack:
+def _channels_4(
+    server: str, name: str, variant: str, layer: str, loads: frozenset[str], echo_path: str = "/echo"
+) -> Stack:
     return Stack(
-        f"{server}-{variant}",
-        f"{server}, Channels 4, {variant.replace('-', ' ')}",
+        f"{server}-{name}",
+        f"Channels 4 on {server}, {variant}",
         CHANNELS_4,
         "channels_4",
         (Command("server", _CHANNELS_4_SERVERS[server]),),
@@ -177,12 +187,12 @@ STACKS: tuple[Stack, ...] = (
     ),
     _channels_1("channels-1", "Channels 1.1.8, asgi_redis", CHANNELS_1),
     _channels_1("channels-1-tx", "Channels 1.1.8, asgi_redis, txredisapi", CHANNELS_1_TX),
-    _channels_4("uvicorn", "pubsub", PUBSUB_LAYER, EVERYTHING),
-    _channels_4("uvicorn", "core", CORE_LAYER, EVERYTHING - {HTTP}),
-    _channels_4("uvicorn", "sync-consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
-    _channels_4("daphne", "pubsub", PUBSUB_LAYER, EVERYTHING - {LAYER}),
-    _channels_4("daphne", "core", CORE_LAYER, EVERYTHING - {HTTP, LAYER}),
-    _channels_4("daphne", "sync-consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
+    _channels_4("uvicorn", "pubsub", "pubsub layer", PUBSUB_LAYER, EVERYTHING),
+    _channels_4("uvicorn", "core", "core layer", CORE_LAYER, EVERYTHING - {HTTP}),
+    _channels_4("uvicorn", "sync", "sync consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
+    _channels_4("daphne", "pubsub", "pubsub layer", PUBSUB_LAYER, EVERYTHING - {LAYER}),
+    _channels_4("daphne", "core", "core layer", CORE_LAYER, EVERYTHING - {HTTP, LAYER}),
+    _channels_4("daphne", "sync", "sync consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
     Stack(
         "gunicorn",
         "gunicorn gthread, 4 threads",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.core import management
 
@@ -13,7 +15,8 @@ class ChannelsClassicConfig(AppConfig):
     verbose_name = "Channels"
 
     def ready(self) -> None:
-        """Take the command over from Django's own apps; one of the project's own stays."""
+        """Take the command over from Django's own apps (one of the project's own stays), register checks."""
+        import_module("channels_classic.checks")
         commands = management.get_commands()
         if commands.get("runserver") in ("django.core", "django.contrib.staticfiles"):
             commands["runserver"] = self.name

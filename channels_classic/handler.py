@@ -187,9 +187,7 @@ class ViewConsumer:
         """
         reply_channel = message.reply_channel
         if reply_channel is None:
-            raise ValueError(
-                f"An http.request is answered on its reply_channel, but here is none: {message!r}"
-            )
+            raise ValueError(f"An http.request is answered on its reply_channel, but here is none: {message!r}")
         replies = self.handler(message)
         in_parts = False
         try:

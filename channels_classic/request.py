@@ -55,7 +55,7 @@ class AsgiRequest(HttpRequest):
     response_later = False
     """Whether the view raised ``ResponseLater``."""
 
-    class ResponseLater(Exception):  # noqa: N818
+    class ResponseLater(Exception):
         """Raised by a view that gives no response: someone else answers on ``request.reply_channel``."""
 
     def __init__(self, message: Message) -> None:
@@ -125,7 +125,7 @@ class AsgiRequest(HttpRequest):
 
     def _receive_body(self, channel: str) -> IO[bytes]:
         """The whole body: in memory as far as an upload may be there, in a temporary file beyond that."""
-        body = SpooledTemporaryFile(  # noqa: SIM115: the request closes it
+        body = SpooledTemporaryFile(  # noqa: SIM115
             max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
         )
         try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlparse
 
 from django.contrib.staticfiles.handlers import StaticFilesHandlerMixin
 from django.contrib.staticfiles.views import serve
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.core.handlers.exception import convert_exception_to_response
 
 from channels_classic.handler import AsgiHandler, ViewConsumer
+from channels_classic.request import AsgiRequest
 
 __all__ = ["StaticFilesConsumer", "StaticFilesHandler"]
 
@@ -26,22 +27,20 @@ class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
         super().__init__()
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Load it: the mixin would not, as it leaves everything else to another handler."""
+        """Load it: the mixin would not, since it leaves the views to another handler."""
         AsgiHandler.load_middleware(self, is_async)
 
-    def get_response(self, request: HttpRequest) -> HttpResponseBase:
-        """The file, a page that says it is not there, or what a view makes."""
+    def get_response(self, request: AsgiRequest) -> Any:  # type: ignore[override]
+        """The file, a page that says why there is none, or what a view makes."""
+        # The path as the client has it, and not below a script name: STATIC_URL counts from the top as well.
         if not self._should_handle(request.message["path"]):
             return AsgiHandler.get_response(self, request)
-        response = super().get_response(request)
+        response: Any = convert_exception_to_response(self.serve)(request)  # type: ignore[arg-type]
         response._resource_closers.append(request.close)
         return response
 
-    def serve(self, request: HttpRequest) -> HttpResponseBase:
-        """The file, for any value of ``DEBUG``: whoever uses this handler has decided to serve files.
-
-        The path counts as the client sent it, and not below a script name, since ``STATIC_URL`` does so too.
-        """
+    def serve(self, request: AsgiRequest) -> Any:  # type: ignore[override]
+        """The file, with or without ``DEBUG``: who uses this handler has decided to serve files."""
         return serve(request, self.file_path(request.message["path"]), insecure=True)
 
 

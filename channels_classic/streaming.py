@@ -1,4 +1,4 @@
-"""Asynchronous streaming responses, read by a thread that knows no event loop (specification, section 9)."""
+"""Asynchronous streaming responses, read by a thread that has no event loop (specification, section 9)."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ def iterate(parts: AsyncIterable[Part]) -> Iterator[Part]:
     loop = asyncio.new_event_loop()
     ready: asyncio.Queue[Any] = asyncio.Queue()
     end = object()
+    # Named here so that it outlives its task: the winding up closes what has not come to its end.
+    iterator = aiter(parts)
 
     async def produce() -> None:
         async with ThreadSensitiveContext():
             try:
-                async for part in parts:
+                async for part in iterator:
                     ready.put_nowait(part)
                     await ready.join()
             finally:
-                # The thread that ran its synchronous code ends here; connections it opened would stay open.
+                # The thread for its synchronous code ends here, and connections must not be left behind in it.
                 await sync_to_async(connections.close_all)()
 
     producer = loop.create_task(produce())
@@ -45,7 +47,7 @@ def iterate(parts: AsyncIterable[Part]) -> Iterator[Part]:
 
 
 async def _wind_up() -> None:
-    """Leave nothing of the stream behind, whether it has come to its end or not."""
+    """End what the stream has begun and not ended."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

@@ -13,6 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from interface_server.asgi_types import Event
+from interface_server.headers import BadHeader, checked_headers
+
+WITHOUT_CONTENT = (204, 304)
+"""Statuses whose answers end with their headers, whatever content a consumer sends."""
 
 
 class BadAnswer(Exception):
@@ -39,6 +43,7 @@ class Answer:
         self.status: int | None = None
         self.size = 0
         self._has_content = has_content
+        self._length: int | None = None
 
     def feed(self, content: Mapping[str, Any]) -> list[Event]:
         """The next message of the answer, as ASGI events; none for what comes after the last chunk.
@@ -56,9 +61,14 @@ class Answer:
         if self.state is State.WAITING:
             events.append(self._start(content, len(body), more))
         elif "status" in content:
-            raise BadAnswer(f"a second message with status, {content['status']!r}, for one request")
+            raise BadAnswer(f"a second message with status, {content['status']!r:.100}, for one request")
+        if self.status in WITHOUT_CONTENT:
+            body = b""
+        size = self.size + len(body)
+        if self._length is not None and (size > self._length or (size < self._length and not more)):
+            raise BadAnswer(f"{size} bytes of content do not go with content-length: {self._length}")
         self.state = State.STREAMING if more else State.DONE
-        self.size += len(body)
+        self.size = size
         events.append({"type": "http.response.body", "body": body, "more_body": more})
         return events
 
@@ -68,29 +78,24 @@ class Answer:
             raise BadAnswer(
                 f"the first message of an answer needs status, an int from 200 to 599, not {status!r:.100}"
             )
-        headers = [_header(header) for header in content.get("headers", ())]
-        # Without a length the server would have to frame the content in chunks.
-        if not more and self._has_content and status not in (204, 304):
-            if not any(name == b"content-length" or name == b"transfer-encoding" for name, _ in headers):
+        try:
+            headers = list(checked_headers(content.get("headers")))
+        except BadHeader as error:
+            raise BadAnswer(str(error)) from None
+        lengths = [value for name, value in headers if name == b"content-length"]
+        if len(lengths) > 1 or not all(value.isdigit() and len(value) < 20 for value in lengths):
+            raise BadAnswer(f"content-length must be one number, not {b', '.join(lengths)!r:.100}")
+        self._length = None
+        if status in WITHOUT_CONTENT:
+            headers = [header for header in headers if header[0] != b"content-length"]
+        elif self._has_content:
+            if lengths:
+                self._length = int(lengths[0])
+            # Without a length the server would have to frame the content in chunks.
+            elif not more and not any(name == b"transfer-encoding" for name, _ in headers):
                 headers.append((b"content-length", b"%d" % size))
         self.status = status
         return {"type": "http.response.start", "status": status, "headers": headers}
-
-
-_FORBIDDEN_IN_NAME = frozenset(b"\x00\r\n :")
-_FORBIDDEN_IN_VALUE = frozenset(b"\x00\r\n")
-
-
-def _header(header: Any) -> tuple[bytes, bytes]:
-    try:
-        name, value = header
-        name = name if isinstance(name, bytes) else name.encode("ascii")
-        value = value if isinstance(value, bytes) else value.encode("latin-1")
-    except (TypeError, ValueError, AttributeError):
-        raise BadAnswer(f"a header must be a pair of bytes, not {header!r:.100}") from None
-    if not name or not _FORBIDDEN_IN_NAME.isdisjoint(name) or not _FORBIDDEN_IN_VALUE.isdisjoint(value):
-        raise BadAnswer(f"a header may hold no line break and its name no space or colon: {header!r:.100}")
-    return name.lower(), value
 
 
 def plain(status: int, text: str) -> dict[str, Any]:

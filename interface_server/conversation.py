@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interface_server.asgi_types import Event
+from interface_server.headers import BadHeader, checked_headers
 
 NORMAL_CLOSURE = 1000
 
@@ -56,7 +57,7 @@ class Conversation:
         events: list[Event] = []
         if self.state is State.CONNECTING:
             accept = content.get("accept")
-            if data is None and (accept is False or close is not None):
+            if accept is False or (data is None and close is not None):
                 return self.reject()
             if data is None and accept is None:
                 raise BadMessage("the first message to a socket accepts it, rejects it or brings data")
@@ -85,11 +86,9 @@ class Conversation:
         elif subprotocol not in self._offered:
             raise BadMessage(f"the client did not offer the subprotocol {subprotocol!r}, but {self._offered!r}")
         try:
-            headers = [(bytes(name), bytes(value)) for name, value in content.get("headers", ())]
-        except (TypeError, ValueError):
-            raise BadMessage(f"headers must be pairs of bytes, not {content.get('headers')!r:.100}") from None
-        if any(b"\r" in part or b"\n" in part for header in headers for part in header):
-            raise BadMessage("a header may hold no line break")
+            headers = list(checked_headers(content.get("headers")))
+        except BadHeader as error:
+            raise BadMessage(str(error)) from None
         self.state = State.OPEN
         self.accepted = True
         return {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}

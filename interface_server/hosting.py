@@ -41,6 +41,16 @@ def serve(application: InterfaceServer, sockets: Sequence[socket.socket], **opti
     Arguments:
         application: the interface server.
         sockets: bound already, so that errors about addresses are the caller's to report.
+        options: as for ``host``.
+    """
+    host(application, **options).run(list(sockets))
+
+
+def host(application: InterfaceServer, **options: Any) -> Host:
+    """A server for ``application``, to be run; who sets its ``should_exit`` ends it.
+
+    Arguments:
+        application: the interface server.
         options: for ``uvicorn.Config``, over the ones that fit an interface server.
     """
     settings: dict[str, Any] = {
@@ -55,4 +65,4 @@ def serve(application: InterfaceServer, sockets: Sequence[socket.socket], **opti
         "server_header": False,
         "timeout_graceful_shutdown": 30,
     }
-    Host(uvicorn.Config(application, **{**settings, **options})).run(list(sockets))
+    return Host(uvicorn.Config(application, **{**settings, **options}))

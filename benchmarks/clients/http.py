@@ -96,9 +96,9 @@ class HttpLoad:
             self._all_answered.set()
 
     async def finish(self) -> None:
-        """Let the last answers arrive, then close the connections."""
+        """Let the last answers arrive, unless the load has failed, then close the connections."""
         self.finishing = True
-        if self._waiting():
+        if self._waiting() and not self.recorder.failure:
             try:
                 await asyncio.wait_for(self._all_answered.wait(), FINISH_TIMEOUT)
             except asyncio.TimeoutError:

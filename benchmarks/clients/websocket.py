@@ -95,9 +95,9 @@ class SocketLoad:
         return None
 
     async def finish(self) -> None:
-        """Let the last frames arrive, then end the sockets."""
+        """Let the last frames arrive, unless the load has failed, then end the sockets."""
         self.finishing = True
-        if self.missing():
+        if self.missing() and not self.recorder.failure:
             try:
                 await asyncio.wait_for(self.all_arrived.wait(), FINISH_TIMEOUT)
             except asyncio.TimeoutError:

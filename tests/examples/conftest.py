@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import browser  # noqa: F401
 
@@ -69,6 +69,7 @@ class Site:
 
     def count(self, table: str, room: str) -> int:
         database = sqlite3.connect(self.database)
+        number: int
         (number,) = database.execute(f"SELECT count(*) FROM {table} WHERE room = ?", (room,)).fetchone()
         database.close()
         return number
@@ -101,7 +102,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def room(request: pytest.FixtureRequest) -> str:
     """A room that no other test uses."""
-    return request.node.name.removeprefix("test_").replace("_", "-")[:50]
+    name: str = request.node.name
+    return name.removeprefix("test_").replace("_", "-")[:50]
 
 
 @pytest.fixture
@@ -126,12 +128,13 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:  #
 
 @pytest.fixture
 def enter(open_page: Callable[..., Page], room: str) -> Callable[..., Page]:
-    """Opens the test's room and takes a name there."""
+    """Opens the test's room, takes a name there, and is connected."""
 
     def enter(name: str, **options: Any) -> Page:
         page = open_page(f"/rooms/{room}/", **options)
         page.get_by_label("Your name").fill(name)
         page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_have_text("Connected")
         return page
 
     return enter

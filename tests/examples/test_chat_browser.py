@@ -32,8 +32,6 @@ def state(page: Page) -> Locator:
 
 def test_two_windows_see_each_other(enter: Windows) -> None:
     ann, bob = enter("Ann"), enter("Bob")
-    for page in (ann, bob):
-        expect(state(page)).to_have_text("Connected")
     expect(people(ann)).to_contain_text(["Ann (you)", "Bob"])
     expect(people(bob)).to_contain_text(["Ann", "Bob (you)"])
 
@@ -56,6 +54,24 @@ def test_a_new_name_shows_everywhere(enter: Windows) -> None:
     expect(people(bob)).to_contain_text(["Anna", "Bob"])
     ann.reload()
     expect(ann.get_by_label("Your name")).to_have_value("Anna")
+
+
+def test_a_new_name_while_the_socket_is_on_its_way_is_not_forgotten(
+    enter: Windows, open_page: Windows, room: str
+) -> None:
+    ann = enter("Ann")
+    bob = open_page("/")
+    bob.add_init_script(
+        """
+        const name = () => document.getElementById("name");
+        const rename = () => { name().value = "Bob"; name().dispatchEvent(new Event("change")); };
+        window.WebSocket = class extends WebSocket {
+            constructor(...parameters) { super(...parameters); queueMicrotask(rename); }
+        };
+        """
+    )
+    bob.goto(f"/rooms/{room}/")
+    expect(people(ann)).to_contain_text(["Ann", "Bob"])
 
 
 def test_visitors_get_a_name_to_start_with(open_page: Windows, room: str) -> None:
@@ -128,6 +144,32 @@ def test_a_message_that_is_too_long_is_refused(enter: Windows) -> None:
     expect(page.get_by_label("Message", exact=True)).to_have_value("🌿" * 2001)
     say(page, "🌿" * 2000)
     expect(texts(page)).to_have_text(["🌿" * 2000])
+
+
+def test_what_the_server_refuses_comes_back_into_the_box(enter: Windows) -> None:
+    page = enter("Ann")
+    say(page, "\x01\x02")
+    expect(page.get_by_role("alert")).to_have_text("An empty message was not sent.")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("\x01\x02")
+    expect(texts(page)).to_have_count(0)
+
+
+def test_a_reader_of_old_messages_is_left_where_they_are(enter: Windows) -> None:
+    ann, bob = enter("Ann", viewport=PHONE), enter("Bob")
+    for text in ("old", "tall\n\n" * 40, "new"):
+        say(bob, text)
+        expect(texts(ann).last).to_contain_text(text.strip(), use_inner_text=True)
+    expect(texts(ann).last).to_be_in_viewport()
+    ann.get_by_role("log").focus()
+    ann.keyboard.press("Home")
+    expect(texts(ann).first).to_be_in_viewport()
+    say(bob, "newest")
+    more = ann.get_by_role("button", name="New messages")
+    expect(more).to_be_visible()
+    expect(texts(ann).first).to_be_in_viewport()
+    more.click()
+    expect(texts(ann).last).to_be_in_viewport()
+    expect(more).not_to_be_visible()
 
 
 def test_the_lobby_says_what_a_room_may_be_called(open_page: Windows) -> None:

@@ -25,7 +25,7 @@ def joined(site: Site, room: str, name: str = "Ann") -> Iterator[ClientConnectio
 def next_frame(connection: ClientConnection, type: str) -> dict[str, Any]:
     """The next frame of that type; others are passed over."""
     while True:
-        frame = json.loads(connection.recv(timeout=DEADLINE))
+        frame: dict[str, Any] = json.loads(connection.recv(timeout=DEADLINE))
         if frame["type"] == type:
             return frame
 

@@ -15,6 +15,7 @@ from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
 from channels_classic.handler import ViewConsumer
 from interface_server import InterfaceServer
+from interface_server.access import client_of, describe
 
 if TYPE_CHECKING or not apps.is_installed("django.contrib.staticfiles"):
     from django.core.management.commands.runserver import Command as DjangoCommand
@@ -159,30 +160,21 @@ class DevelopmentServer:
                 workers.stop()
 
 
-WEBSOCKET_LINES = {
-    "websocket.connecting": ("CONNECTING", 100),
-    "websocket.connected": ("CONNECTED", 101),
-    "websocket.rejected": ("REJECTED", 403),
-    "websocket.disconnected": ("DISCONNECTED", 304),
+STATUS_FOR_COLOUR = {
+    "websocket.connecting": 100,
+    "websocket.connected": 101,
+    "websocket.rejected": 403,
+    "websocket.disconnected": 304,
 }
-"""For each event what the line calls it, and the HTTP status whose colour it borrows."""
+"""For each event of a socket the HTTP status whose colour its line borrows."""
 
 
 def log_access(event: str, scope: Any, details: dict[str, Any]) -> None:
     """Write the line of an exchange or of an event of a socket, coloured as Django colours its own."""
-    extra = {"server_time": time.strftime("%d/%b/%Y %H:%M:%S")}
-    path = scope["path"]
-    if scope.get("query_string"):
-        path += "?" + scope["query_string"].decode("latin-1")
-    if event == "http":
-        status, version = details["status"], scope["http_version"]
-        line = f'"{scope["method"]} {path} HTTP/{version}" {status} {details["size"]}'
-    else:
-        word, status = WEBSOCKET_LINES[event]
-        client = ":".join(map(str, scope.get("client") or ["?"]))
-        code = f" {details['code']}" if "code" in details else ""
-        line = f"WebSocket {word}{code} {path} [{client}]"
+    status = details["status"] if event == "http" else STATUS_FOR_COLOUR[event]
     level = logging.ERROR if status >= 500 else logging.WARNING if status >= 400 else logging.INFO
-    # A path may hold anything; only printable characters reach the terminal.
-    printable = "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
-    logger.log(level, "%s", printable, extra={**extra, "status_code": status})
+    line = describe(event, scope, details)
+    if event != "http":
+        line += f" [{client_of(scope)}]"
+    server_time = time.strftime("%d/%b/%Y %H:%M:%S")
+    logger.log(level, "%s", line, extra={"server_time": server_time, "status_code": status})

@@ -45,7 +45,7 @@ def receive(message: ChannelMessage, room: str) -> None:
 def leave_room(message: ChannelMessage, room: str) -> None:
     """websocket.disconnect"""
     if not is_room_name(room):
-        return
+        return  # a socket that was refused says goodbye as well
     room_group(room).discard(message.reply_channel)
     if Presence.objects.filter(reply_channel=message.reply_channel.name).delete()[0]:
         announce(room)

@@ -10,6 +10,7 @@ const template = document.getElementById("message").content.firstElementChild;
 
 const shown = new Map(); // id of a message: its element
 let me;
+let joinedAs;
 let peopleAt = 0;
 let following = true; // the end of the log is in view, and shall stay there
 let lastSent = "";
@@ -44,7 +45,7 @@ rename(storedName() ?? "");
 const here = () => ({ type: "here", name: me });
 
 const socket = openSocket({
-  path: () => `${path}?name=${encodeURIComponent(me)}`,
+  path: () => `${path}?name=${encodeURIComponent((joinedAs = me))}`,
   heartbeat: here,
   seconds: Number(heartbeat),
   onFrame: (frame) => handlers[frame.type]?.(frame),
@@ -56,6 +57,7 @@ const handlers = {
     if (messages.length && !shown.has(messages[0].id)) forget((id) => id < messages[0].id);
     messages.forEach(add);
     log.setAttribute("aria-busy", "false");
+    if (joinedAs !== me) socket.send(here()); // renamed while the socket was on its way
   },
 
   message(message) {

@@ -7,7 +7,7 @@ const WORDS = { connecting: "Connecting…", connected: "Connected", reconnectin
 
 // path: a function that returns the path to connect to, asked anew for each attempt.
 // onFrame: is given each frame that arrives.
-// heartbeat: a frame to send at once and then every `seconds`; the server has to answer it with any frame.
+// heartbeat: a function that returns the frame to send every `seconds`; the server answers it with any frame.
 export function openSocket({ path, onFrame, heartbeat = null, seconds = 30 }) {
   let socket;
   let attempts = 0;

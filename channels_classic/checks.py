@@ -1,0 +1,22 @@
+"""System checks: a setting that cannot work is found by ``manage.py check``, not by the first client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, register
+
+from channels_classic.asgi import channel_layers
+from channels_classic.exceptions import InvalidChannelLayerError
+
+
+@register("channels")
+def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Every entry of ``CHANNEL_LAYERS`` makes a layer and a router."""
+    errors: list[CheckMessage] = []
+    for alias in channel_layers.configs:
+        try:
+            channel_layers.make_backend(alias).close()
+        except InvalidChannelLayerError as error:
+            errors.append(Error(str(error), id="channels.E001"))
+    return errors

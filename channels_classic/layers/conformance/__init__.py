@@ -1,0 +1,52 @@
+"""What every channel layer must do, as tests: for the layers of this project and for yours.
+
+The contract is the specification, sections 2 and 3, and for the batches the docstrings of
+``BaseChannelLayer``. Mix ``ConformanceTests`` into a ``unittest.TestCase`` and say how your layer is made;
+pytest and ``python -m unittest`` both run it::
+
+    from unittest import TestCase
+
+    from channels_classic.layers.conformance import ConformanceTests
+    from my_project.layers import CarrierPigeonLayer
+
+    class TestCarrierPigeonLayer(ConformanceTests, TestCase):
+        def make_layer(self, **config):
+            return CarrierPigeonLayer(loft="/tmp/test-loft", **config)
+
+Tests of an extension that the layer does not list in ``extensions`` are skipped, and so are the tests of several
+processes where the layer is ``local_only``.
+"""
+
+from __future__ import annotations
+
+from channels_classic.layers.conformance.batches import BatchTests
+from channels_classic.layers.conformance.capacity import CapacityTests
+from channels_classic.layers.conformance.event_loops import EventLoopTests
+from channels_classic.layers.conformance.expiry import ExpiryTests
+from channels_classic.layers.conformance.flow import FlowTests
+from channels_classic.layers.conformance.groups import GroupTests
+from channels_classic.layers.conformance.messages import MessageTests
+from channels_classic.layers.conformance.names import NameTests
+from channels_classic.layers.conformance.peers import PeerTests
+from channels_classic.layers.conformance.queues import QueueTests
+from channels_classic.layers.conformance.statistics import StatisticsTests
+from channels_classic.layers.conformance.threads import ThreadTests
+
+__all__ = ["ConformanceTests"]
+
+
+class ConformanceTests(
+    NameTests,
+    MessageTests,
+    QueueTests,
+    CapacityTests,
+    ExpiryTests,
+    GroupTests,
+    BatchTests,
+    FlowTests,
+    StatisticsTests,
+    ThreadTests,
+    EventLoopTests,
+    PeerTests,
+):
+    """All tests of the contract. Define ``make_layer`` and mix in a ``unittest.TestCase``."""

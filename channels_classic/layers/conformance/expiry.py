@@ -1,0 +1,111 @@
+"""Messages and memberships that end by themselves (specification, section 3)."""
+
+from __future__ import annotations
+
+import time
+
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.conformance.harness import Harness
+
+EXPIRY = 0.3
+"""Seconds: long enough for a layer to count in, short enough to be waited for."""
+
+
+class ExpiryTests(Harness):
+    """A message older than ``expiry`` is never delivered; a membership ends after ``group_expiry``."""
+
+    def check_fresh_message(self, layer: BaseChannelLayer, channel: str, receive_on: str) -> None:
+        """Make sure that a new message arrives; on a slow machine it may take more than one."""
+        time_left = self.deadline()
+        while time_left():
+            layer.send(channel, {"age": "new"})
+            received = layer.receive([receive_on])
+            if received != (None, None):
+                self.assertEqual(received, (channel, {"age": "new"}))
+                return
+
+    def test_an_old_message_is_never_delivered(self) -> None:
+        """Not alone, and not with a new one behind it."""
+        layer = self.new_layer(expiry=EXPIRY)
+        channels = [("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")]
+        for channel, _ in channels:
+            layer.send(channel, {"age": "old"})
+        self.outlive(EXPIRY)
+        for channel, receive_on in channels:
+            with self.subTest(channel=channel):
+                self.assertEqual(layer.receive([receive_on]), (None, None))
+                self.assertEqual(layer.receive_batch([receive_on], 10), [])
+        for channel, _ in channels:
+            layer.send(channel, {"age": "old"})
+        self.outlive(EXPIRY)
+        for channel, receive_on in channels:
+            with self.subTest(channel=channel):
+                self.check_fresh_message(layer, channel, receive_on)
+
+    def test_old_messages_take_no_room(self) -> None:
+        """A channel that nobody reads takes messages again when those in it have expired."""
+        layer = self.new_layer(expiry=EXPIRY, capacity=3)
+        for channel, receive_on in (("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")):
+            with self.subTest(channel=channel):
+                for _ in range(3):
+                    layer.send(channel, {"age": "old"})
+                self.outlive(EXPIRY)
+                self.check_fresh_message(layer, channel, receive_on)
+
+    def test_an_old_message_to_a_group_is_never_delivered(self) -> None:
+        """To none of its members, though they may share a delivery and one may have been read in time."""
+        layer = self.new_layer("groups", expiry=EXPIRY)
+        for channel in ("queue", "sends.one!a", "sends.one!b"):
+            layer.group_add("group", channel)
+        layer.send_group("group", {"age": "old"})
+        layer.receive(["sends.one!"])
+        self.outlive(EXPIRY)
+        self.assertEqual(layer.receive(["queue", "sends.one!"]), (None, None))
+        self.assertEqual(sorted(layer.group_channels("group")), ["queue", "sends.one!a", "sends.one!b"])
+
+    def test_a_message_given_back_keeps_its_age(self) -> None:
+        """To be received and given back makes it no younger."""
+        layer = self.new_layer(expiry=EXPIRY)
+        time_left = self.deadline()
+        batch = []
+        while not batch and time_left():
+            layer.send("queue", {"age": "old"})
+            batch = layer.receive_batch(["queue"], 10)
+        self.outlive(EXPIRY)
+        layer.give_back(batch)
+        self.assertEqual(layer.receive(["queue"]), (None, None))
+
+    def test_a_membership_ends(self) -> None:
+        """For those who look and for those who send; added again, it begins again."""
+        layer = self.new_layer("groups", group_expiry=EXPIRY)
+        for channel in ("queue", "sends.one!a"):
+            with self.subTest(channel=channel):
+                layer.group_add("group", channel)
+                self.outlive(EXPIRY)
+                self.assertEqual(layer.group_channels("group"), [])
+                layer.send_group("group", {})
+                self.assertEqual(self.all_messages(layer, "queue", "sends.one!"), [])
+                time_left = self.deadline()
+                while time_left():
+                    layer.group_add("group", channel)
+                    layer.send_group("group", {})
+                    if received := self.all_messages(layer, "queue", "sends.one!"):
+                        self.assertEqual(received, [(channel, {})])
+                        break
+
+    def test_a_membership_lasts_when_it_is_added_again(self) -> None:
+        """For ``group_expiry`` seconds from the last time."""
+        layer = self.new_layer("groups", group_expiry=EXPIRY)
+        end = time.monotonic() + 3 * EXPIRY
+        while time.monotonic() < end:
+            added = time.monotonic()
+            for channel in ("queue", "sends.one!a"):
+                layer.group_add("group", channel)
+            layer.send_group("group", {})
+            members = sorted(layer.group_channels("group"))
+            received = sorted(channel for channel, _ in self.all_messages(layer, "queue", "sends.one!"))
+            # On a machine that stands still for a while the membership may have ended for good reason.
+            if time.monotonic() - added < EXPIRY:
+                self.assertEqual(members, ["queue", "sends.one!a"])
+                self.assertEqual(received, ["queue", "sends.one!a"])
+            time.sleep(EXPIRY / 10)

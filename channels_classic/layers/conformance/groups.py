@@ -1,0 +1,166 @@
+"""Groups (specification, section 3)."""
+
+from __future__ import annotations
+
+from channels_classic.layers.conformance.harness import Harness
+
+CHANNELS = ["queue", "body?x", "sends.one!a", "sends.one!b", "sends.two!a"]
+RECEIVE_ON = ["queue", "body?x", "sends.one!", "sends.two!"]
+
+
+class GroupTests(Harness):
+    """A message to a group reaches every member once."""
+
+    def test_a_group_that_nobody_joined_is_empty(self) -> None:
+        """To look at it, to send to it and to leave it are no errors."""
+        layer = self.new_layer("groups")
+        self.assertEqual(layer.group_channels("group"), [])
+        layer.send_group("group", {})
+        layer.group_discard("group", "queue")
+        self.assertEqual(self.all_messages(layer, *RECEIVE_ON), [])
+
+    def test_every_kind_of_channel_can_be_a_member(self) -> None:
+        """Normal, single-reader, and process-specific, several of one process too; each gets a message."""
+        layer = self.new_layer("groups")
+        for channel in CHANNELS:
+            layer.group_add("group", channel)
+        self.assertEqual(sorted(layer.group_channels("group")), sorted(CHANNELS))
+        layer.send_group("group", {"to": "all"})
+        received = self.all_messages(layer, *RECEIVE_ON)
+        self.assertEqual(sorted(channel for channel, _ in received), sorted(CHANNELS))
+        self.assertEqual([message for _, message in received], [{"to": "all"}] * len(CHANNELS))
+
+    def test_a_member_is_a_member_once(self) -> None:
+        """However often it was added; one discard ends it."""
+        layer = self.new_layer("groups")
+        for channel in CHANNELS:
+            with self.subTest(channel=channel):
+                for _ in range(3):
+                    layer.group_add("group", channel)
+                self.assertEqual(layer.group_channels("group"), [channel])
+                layer.send_group("group", {})
+                self.assertEqual(self.all_messages(layer, *RECEIVE_ON), [(channel, {})])
+                for _ in range(3):
+                    layer.group_discard("group", channel)
+                self.assertEqual(layer.group_channels("group"), [])
+                layer.send_group("group", {})
+                self.assertEqual(self.all_messages(layer, *RECEIVE_ON), [])
+
+    def test_a_discard_ends_one_membership_only(self) -> None:
+        """Other members stay, and so do the member's other groups."""
+        layer = self.new_layer("groups")
+        for channel in CHANNELS:
+            layer.group_add("group", channel)
+            layer.group_add("other", channel)
+        for left in range(len(CHANNELS)):
+            layer.group_discard("group", CHANNELS[left])
+            expected = sorted(CHANNELS[left + 1 :])
+            with self.subTest(discarded=CHANNELS[left]):
+                self.assertEqual(sorted(layer.group_channels("group")), expected)
+                layer.send_group("group", {})
+                received = self.all_messages(layer, *RECEIVE_ON)
+                self.assertEqual(sorted(channel for channel, _ in received), expected)
+        layer.send_group("other", {})
+        received = self.all_messages(layer, *RECEIVE_ON)
+        self.assertEqual(sorted(channel for channel, _ in received), sorted(CHANNELS))
+
+    def test_messages_to_a_group_keep_their_order(self) -> None:
+        """At every member, and with what is sent to the member itself."""
+        layer = self.new_layer("groups")
+        for channel in CHANNELS:
+            layer.group_add("group", channel)
+        for number in range(0, 20, 2):
+            layer.send_group("group", {"number": number})
+            for channel in CHANNELS:
+                layer.send(channel, {"number": number + 1})
+        received = self.all_messages(layer, *RECEIVE_ON)
+        for channel in CHANNELS:
+            numbers = [message["number"] for name, message in received if name == channel]
+            self.assertEqual(numbers, list(range(20)), channel)
+
+    def test_a_member_gets_what_was_sent_between_its_coming_and_going(self) -> None:
+        """Whenever the messages are received."""
+        layer = self.new_layer("groups")
+        for channel in CHANNELS:
+            layer.send_group("group", {"number": 0})
+            layer.group_add("group", channel)
+            layer.send_group("group", {"number": 1})
+            layer.send(channel, {"number": 2})
+            layer.group_discard("group", channel)
+            layer.send_group("group", {"number": 3})
+            layer.send(channel, {"number": 4})
+            layer.group_add("group", channel)
+            layer.send_group("group", {"number": 5})
+            layer.group_discard("group", channel)
+        received = self.all_messages(layer, *RECEIVE_ON)
+        for channel in CHANNELS:
+            numbers = [message["number"] for name, message in received if name == channel]
+            self.assertEqual(numbers, [1, 2, 4, 5], channel)
+
+    def test_a_full_member_is_skipped(self) -> None:
+        """That is an error for nobody, and the others get the message."""
+        layer = self.new_layer("groups", capacity=3)
+        for channel in CHANNELS:
+            layer.group_add("group", channel)
+        # What changes of membership take of a process's queue is the layer's own affair.
+        self.assertEqual(self.all_messages(layer, *RECEIVE_ON), [])
+        for full in ("queue", "body?x", "sends.two!a"):
+            with self.subTest(full=full):
+                held = self.fill(layer, full)
+                layer.send_group("group", {"to": "all"})
+                received = self.all_messages(layer, *RECEIVE_ON)
+                self.assertEqual(received.count((full, {"to": "all"})), 0)
+                self.assertEqual(sum(channel == full for channel, _ in received), held)
+                for channel in CHANNELS:
+                    if channel != full:
+                        self.assertEqual(received.count((channel, {"to": "all"})), 1, channel)
+
+    def test_members_of_a_full_process_are_skipped_together(self) -> None:
+        """They share its queue."""
+        layer = self.new_layer("groups", capacity=3)
+        for channel in CHANNELS:
+            layer.group_add("group", channel)
+        self.assertEqual(self.all_messages(layer, *RECEIVE_ON), [])
+        self.fill(layer, "sends.one!c")
+        layer.send_group("group", {"to": "all"})
+        received = [channel for channel, message in self.all_messages(layer, *RECEIVE_ON) if "to" in message]
+        self.assertEqual(sorted(received), ["body?x", "queue", "sends.two!a"])
+
+    def test_a_broadcast_to_many_members(self) -> None:
+        """More than a channel holds, in a few processes."""
+        layer = self.new_layer("groups", capacity=10)
+        members = [f"sends.{number % 3}!{number}" for number in range(300)]
+        processes = ["sends.0!", "sends.1!", "sends.2!"]
+        for start in range(0, len(members), 5):
+            for member in members[start : start + 5]:
+                layer.group_add("group", member)
+            # The processes go on receiving, as they do: so a layer that tells them of members by their queues
+            # has room to do so.
+            self.assertEqual(self.all_messages(layer, *processes), [])
+        self.assertEqual(sorted(layer.group_channels("group")), sorted(members))
+        layer.send_group("group", {"to": "all"})
+        received = self.all_messages(layer, *processes)
+        self.assertEqual(sorted(received), sorted((member, {"to": "all"}) for member in members))
+
+    def test_a_message_behind_changes_of_membership_is_found_at_once(self) -> None:
+        """``receive`` says that there is nothing only if there is nothing."""
+        layer = self.new_layer("groups")
+        for number in range(20):
+            layer.group_add("group", f"sends.one!{number}")
+            layer.group_discard("group", f"sends.one!{number}")
+        layer.send("sends.one!a", {"number": 1})
+        self.assertEqual(layer.receive(["sends.one!"]), ("sends.one!a", {"number": 1}))
+        for number in range(20):
+            layer.group_add("group", f"sends.one!{number}")
+        layer.send("sends.one!a", {"number": 2})
+        batch = layer.receive_batch(["sends.one!"], 1)
+        self.assertEqual(self.contents(batch), [("sends.one!a", {"number": 2})])
+
+    def test_groups_and_channels_have_names_of_their_own(self) -> None:
+        """A group and a channel of the same name have nothing to do with each other."""
+        layer = self.new_layer("groups")
+        layer.group_add("name", "member")
+        layer.send("name", {"to": "the channel"})
+        layer.send_group("name", {"to": "the group"})
+        self.assertEqual(self.all_messages(layer, "name"), [("name", {"to": "the channel"})])
+        self.assertEqual(self.all_messages(layer, "member"), [("member", {"to": "the group"})])

@@ -1,0 +1,55 @@
+"""What lies in a queue of the Redis layer: a message or a change of membership, with the name it is for.
+
+    kind (1 byte) | length of the name (1 byte) | name | payload
+
+The Lua scripts put the time of expiry in front of it, 16 digits (see ``send.lua``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MESSAGE = b"m"
+"""A message; the name is the local part of its channel, empty for a channel of no process."""
+
+GROUP_MESSAGE = b"g"
+"""A message for the members that the process holds of the group that is named."""
+
+JOIN = b"j"
+"""A channel of the process (the payload is its local part) is a member of the group from here on."""
+
+LEAVE = b"l"
+"""It is no member any more from here on."""
+
+STAMP_LENGTH = 16
+_KINDS = (MESSAGE, GROUP_MESSAGE, JOIN, LEAVE)
+
+
+class Envelope(NamedTuple):
+    """An opened envelope."""
+
+    kind: bytes
+    name: str
+    payload: bytes
+
+
+def seal(kind: bytes, name: str, payload: bytes) -> bytes:
+    """The bytes of an envelope."""
+    encoded = name.encode()
+    return kind + bytes((len(encoded),)) + encoded + payload
+
+
+def open_envelope(body: bytes) -> Envelope:
+    """The envelope that was sealed.
+
+    Raises:
+        ValueError: the bytes are none.
+    """
+    kind = body[:1]
+    if kind not in _KINDS or len(body) < 2:
+        raise ValueError(f"no envelope of a channel layer: {body[:40]!r}")
+    end = 2 + body[1]
+    try:
+        return Envelope(kind, body[2:end].decode("ascii"), body[end:])
+    except UnicodeDecodeError:
+        raise ValueError(f"no envelope of a channel layer: {body[:40]!r}") from None

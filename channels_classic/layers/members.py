@@ -1,0 +1,50 @@
+"""Which channels of this process are in which groups: the table that a broadcast is handed out by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+
+class MemberTable:
+    """Groups and their members in this process, as far as the process has been told by its own queue."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, dict[str, int]] = {}
+        self._groups: dict[str, set[str]] = {}
+
+    def join(self, group: str, channel: str, ends: int) -> None:
+        """``channel`` is a member of ``group`` until ``ends`` (microseconds, by the layer's clock)."""
+        self._ends.setdefault(group, {})[channel] = ends
+        self._groups.setdefault(channel, set()).add(group)
+
+    def leave(self, group: str, channel: str) -> None:
+        """``channel`` is no member of ``group`` any more."""
+        members = self._ends.get(group)
+        if members is None or members.pop(channel, None) is None:
+            return
+        if not members:
+            del self._ends[group]
+        groups = self._groups[channel]
+        groups.discard(group)
+        if not groups:
+            del self._groups[channel]
+
+    def members(self, group: str, process: str, now: int) -> list[str]:
+        """The members of ``group`` among the channels of ``process`` (the name up to and including ``!``)."""
+        members = self._ends.get(group, {})
+        ended = [channel for channel, ends in members.items() if ends < now]
+        for channel in ended:
+            self.leave(group, channel)
+        return [channel for channel in members if channel.startswith(process)]
+
+    def groups_of(self, channel: str) -> list[str]:
+        """The groups that ``channel`` is in."""
+        return list(self._groups.get(channel, ()))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter([(group, channel) for group, members in self._ends.items() for channel in members])
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._ends.clear()
+        self._groups.clear()

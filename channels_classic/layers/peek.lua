@@ -1,0 +1,15 @@
+-- Tells how old the oldest messages of queues are, so that a reader of several servers can keep the order.
+--
+-- KEYS: list  the queues
+-- ARGV[1]: how many messages to look at in each
+--
+-- Returns for every queue the times of expiry of its first messages (see send.lua).
+
+local stamps = {}
+for q = 1, #KEYS do
+    stamps[q] = {}
+    for position, value in ipairs(redis.call("LRANGE", KEYS[q], 0, ARGV[1] - 1)) do
+        stamps[q][position] = string.sub(value, 1, 16)
+    end
+end
+return stamps

@@ -1,0 +1,53 @@
+-- Takes messages from queues, none of which starves another.
+--
+-- KEYS[1]: string  the epoch: what identifies the data in this server; see epochs in redis.py
+-- KEYS[2], …: list  the queues; who asks puts another one first each time
+--
+-- ARGV[1]: how many messages at the most, over all queues; 0 for as many as the further arguments say
+-- ARGV[2]: the epoch to set where there is none
+-- ARGV[3], …: with ARGV[1] = 0, how many messages at the most of each queue
+--
+-- Returns the time in microseconds (16 digits), the epoch, and for every queue the list of its values.
+
+local time = redis.call("TIME")
+local epoch = redis.call("GET", KEYS[1])
+if not epoch then
+    epoch = ARGV[2]
+    redis.call("SET", KEYS[1], epoch)
+end
+
+local limit = tonumber(ARGV[1])
+local queues = #KEYS - 1
+local taken = {}
+
+if limit == 0 then
+    for q = 1, queues do
+        local count = tonumber(ARGV[2 + q])
+        taken[q] = count > 0 and redis.call("LPOP", KEYS[q + 1], count) or {}
+    end
+else
+    -- An equal share for each queue that has something, then the rest to whoever still has.
+    local share = math.max(1, math.floor(limit / queues))
+    for q = 1, queues do
+        local count = math.min(share, limit)
+        local values = count > 0 and redis.call("LPOP", KEYS[q + 1], count) or {}
+        taken[q] = values or {}
+        limit = limit - #taken[q]
+    end
+    for q = 1, queues do
+        if limit > 0 and #taken[q] >= share then
+            local values = redis.call("LPOP", KEYS[q + 1], limit) or {}
+            for _, value in ipairs(values) do
+                taken[q][#taken[q] + 1] = value
+            end
+            limit = limit - #values
+        end
+    end
+end
+
+for q = 1, queues do
+    if not taken[q] then
+        taken[q] = {}
+    end
+end
+return { string.format("%010d%06d", time[1], time[2]), epoch, taken }

@@ -1,0 +1,652 @@
+"""The channel layer over Redis (specification, section 3).
+
+What a call takes is written down once, as a generator of trips, and carried out by ``_carry_out`` for threads
+and by ``_acarry_out`` for an event loop. All that has to be atomic is in the ``.lua`` files.
+
+Groups. A broadcast costs Redis the same whether a process holds ten members or ten thousand: Redis keeps for
+a group only which processes hold members (its routes), and sends each of them one message. The process knows
+its members because every change of membership is told to it through the same queue, so changes and messages
+stay in order (``MemberTable``). A list of the members by process is kept beside that, for ``group_channels``
+and for whoever reads a process's queue without having been told.
+
+Epochs. A server is marked with an epoch when it is first read from. If the mark has changed, the server has
+lost its data (it was restarted empty): what this process knows of its members is then told to it again. After
+a ``flush`` the mark says so, and the process forgets instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from channels_classic.layers import codec, envelope, names
+from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
+from channels_classic.layers.encryption import Cipher
+from channels_classic.layers.envelope import GROUP_MESSAGE, JOIN, LEAVE, MESSAGE, STAMP_LENGTH
+from channels_classic.layers.members import MemberTable
+from channels_classic.layers.ring import Ring
+from channels_classic.layers.servers import (
+    Address,
+    Command,
+    Servers,
+    wait_for_any,
+)
+
+logger = logging.getLogger("django.channels")
+
+STATISTICS_SECONDS = 86400
+"""How long the statistics of a process's queue stay after the last message to it."""
+
+PAUSE_SECONDS = 3600
+"""After this time a pause that was never ended (its process was killed) is forgotten."""
+
+SHORTEST_WAIT = 0.005
+"""Seconds; a server may take a shorter wait for none, which to it means for ever."""
+
+FLUSHED = "flushed:"
+
+Trips = dict[int, list[Command]]
+"""For each server, by position, the commands of one trip."""
+
+Result = TypeVar("Result")
+Steps = Generator[Trips, dict[int, Sequence[Any]], Result]
+
+
+class _Push(NamedTuple):
+    """One value for one queue."""
+
+    position: int | None
+    channel: str
+    body: bytes
+    life: float
+    limited: bool = True
+
+
+class RedisChannelLayer(BaseChannelLayer):
+    """A channel layer between any number of processes and machines.
+
+    Arguments:
+        hosts: a list of servers: URLs, ``(host, port)`` pairs or dicts of keywords for redis-py; several share
+            the load. One local server if there is none.
+        prefix: of all keys; two projects on one server need two.
+        stats_prefix: of the keys of statistics.
+        symmetric_encryption_keys: a list of strings: messages are encrypted with the first and can be read with
+            any of them.
+        connection_kwargs: keywords for redis-py's connections.
+        config: the keywords of ``BaseChannelLayer``.
+
+    Raises:
+        ValueError: a keyword has a value that makes no sense; the text says what would.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[Any] | None = None,
+        prefix: str = "asgi:",
+        stats_prefix: str = "asgi-meta:",
+        symmetric_encryption_keys: Sequence[str | bytes] | None = None,
+        connection_kwargs: Mapping[str, Any] | None = None,
+        **config: Any,
+    ) -> None:
+        super().__init__(**config)
+        self.prefix = prefix
+        self.stats_prefix = stats_prefix
+        self._cipher = Cipher(symmetric_encryption_keys) if symmetric_encryption_keys else None
+        self._servers = self._make_servers(hosts, connection_kwargs or {})
+        self._ring = Ring(len(self._servers))
+        self._table = MemberTable()
+        self._table_lock = threading.Lock()
+        self._epochs: dict[int, bytes] = {}
+        self._turn = 0
+
+    def _make_servers(self, hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any]) -> Servers:
+        if isinstance(hosts, (str, bytes, Mapping)):
+            raise ValueError(f"hosts must be a list; put the single one into a list: [{hosts!r}].")
+        return Servers([Address(host, connection_kwargs) for host in (hosts or ["redis://localhost:6379/0"])])
+
+    # Messages.
+
+    def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        """As the contract has it."""
+        return self._carry_out(self._exchange(deliveries, [], 0))[0]
+
+    async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        """As the contract has it."""
+        return (await self._acarry_out(self._exchange(deliveries, [], 0)))[0]
+
+    def send_and_receive(
+        self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int
+    ) -> tuple[list[int], list[Received]]:
+        """As the contract has it, in one trip."""
+        return self._carry_out(self._exchange(deliveries, self.check_channels(channels), limit))
+
+    def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
+        """As the contract has it."""
+        channels = self.check_channels(channels)
+        received = self._carry_out(self._exchange([], channels, limit))[1]
+        deadline = time.monotonic() + timeout
+        # What comes may be no more than changes of membership: then the wait goes on.
+        while not received and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
+            received = self._carry_out(self._open_all(self._wait(channels, left)))
+        return received
+
+    async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
+        """As the contract has it."""
+        channels = self.check_channels(channels)
+        server, *others = self._waited_on(channels)
+        if others:
+            return await super().areceive_batch(channels, limit, timeout)
+        received = (await self._acarry_out(self._exchange([], channels, limit)))[1]
+        deadline = time.monotonic() + timeout
+        while not received and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
+            popped = await self._servers.of_loop()[server].wait(self._keys(channels), left)
+            values = [] if popped is None else [(self._channel_of(popped[0]), popped[1])]
+            received = await self._acarry_out(self._open_all(values))
+        return received
+
+    def give_back(self, batch: Sequence[Received]) -> None:
+        """As the contract has it."""
+        trips: Trips = defaultdict(list)
+        for received in reversed(batch):
+            stamp, payload = received.receipt
+            queue = names.queue_name(received.channel)
+            body = self._seal(MESSAGE, received.channel[len(queue) :] if queue.endswith("!") else "", payload)
+            key = self.prefix + queue
+            trips[self._home(queue)] += [
+                ("LPUSH", key, stamp + body),
+                ("PEXPIRE", key, int(self.expiry * 1000)),
+            ]
+        self._carry_out(_one_trip(trips))
+
+    def prepare(self, channel: str, message: dict[str, Any], *, checked: bool = False) -> Delivery:
+        """As the contract has it; the payload is what the queue will hold."""
+        delivery = super().prepare(channel, message, checked=checked)
+        process, mark, local = channel.partition("!")
+        return Delivery(channel, self._seal(MESSAGE, local, delivery.payload))
+
+    def _exchange(
+        self, deliveries: Sequence[Delivery], channels: list[str], limit: int
+    ) -> Steps[tuple[list[int], list[Received]]]:
+        """Send, then receive."""
+        routes: dict[str, list[str]] = {}
+        if any(delivery.to_group for delivery in deliveries):
+            routes = yield from self._routes({delivery.name for delivery in deliveries if delivery.to_group})
+        pushes = self._pushes(deliveries, routes)
+        counts = (yield from self._peek(channels, limit)) if channels and len(self._servers) > 1 else None
+        trips: Trips = {}
+        positions: dict[int, list[int | None]] = {}
+        for server, of_server in self._by_server(pushes).items():
+            trips[server] = [self._send_command(of_server)]
+            positions[server] = [push.position for push in of_server]
+        asked = self._add_receive_commands(trips, channels, limit, counts)
+        if not trips:
+            return [], []
+        answers = yield trips
+        full = [
+            position
+            for server, sent in positions.items()
+            for position in (sent[number] for number in answers[server][0])
+            if position is not None
+        ]
+        received, more = yield from self._received(answers, asked)
+        while more and not received:
+            # Nothing but changes of membership, or messages past their expiry: there may be others behind.
+            trips = {}
+            asked = self._add_receive_commands(trips, channels, limit, counts)
+            received, more = yield from self._received((yield trips), asked)
+        return sorted(full), received
+
+    # Sending.
+
+    def _pushes(self, deliveries: Sequence[Delivery], routes: Mapping[str, list[str]]) -> list[_Push]:
+        pushes = []
+        for position, delivery in enumerate(deliveries):
+            if not delivery.to_group:
+                pushes.append(_Push(position, delivery.name, delivery.payload, self.expiry))
+                continue
+            bodies: dict[bool, bytes] = {}
+            for route in routes[delivery.name]:
+                of_process = route.endswith("!")
+                if of_process not in bodies:
+                    kind, name = (GROUP_MESSAGE, delivery.name) if of_process else (MESSAGE, "")
+                    bodies[of_process] = self._seal(kind, name, delivery.payload)
+                pushes.append(_Push(None, route, bodies[of_process], self.expiry))
+        return pushes
+
+    def _by_server(self, pushes: Sequence[_Push]) -> dict[int, list[_Push]]:
+        if len(self._servers) == 1:
+            return {0: list(pushes)} if pushes else {}
+        by_server: dict[int, list[_Push]] = defaultdict(list)
+        # One server for all that one batch has for a channel, so that it arrives in order.
+        chosen: dict[str, int] = {}
+        for push in pushes:
+            queue = names.queue_name(push.channel)
+            if queue not in chosen:
+                chosen[queue] = self._home(queue)
+            by_server[chosen[queue]].append(push)
+        return by_server
+
+    def _send_command(self, pushes: Sequence[_Push]) -> Command:
+        keys: dict[str, int] = {}
+        arguments: list[Any] = [STATISTICS_SECONDS]
+        run: tuple[str, float, bool] | None = None
+        count_at = 0
+        for push in pushes:
+            process, mark, local = push.channel.partition("!")
+            queue = process + mark
+            if run != (queue, push.life, push.limited):
+                run = (queue, push.life, push.limited)
+                number = keys.setdefault(queue, len(keys) + 1)
+                capacity = self.capacity_of(push.channel) if push.limited else -1
+                count_at = len(arguments) + 3
+                arguments += [number, capacity, int(push.life * 1_000_000), 0]
+            arguments[count_at] += 1
+            arguments.append(local)
+            arguments.append(push.body)
+        all_keys: list[str] = []
+        for queue in keys:
+            all_keys += [self.prefix + queue, self._paused_key(queue), self._statistics_key(queue)]
+        return ("send", len(all_keys) + 1, *all_keys, self.stats_prefix, *arguments)
+
+    # Receiving.
+
+    def _peek(self, channels: list[str], limit: int) -> Steps[dict[tuple[int, str], int]]:
+        """How many messages to take of which channel on which server, so that the oldest come first."""
+        trips: Trips = {}
+        asked = self._channels_by_server(channels)
+        for server, of_server in asked.items():
+            keys = self._keys(of_server)
+            trips[server] = [("peek", len(keys), *keys, limit)]
+        answers = yield trips
+        found = [
+            (stamp, server, channel)
+            for server, of_server in asked.items()
+            for channel, stamps in zip(of_server, answers[server][0], strict=True)
+            for stamp in stamps
+        ]
+        counts: dict[tuple[int, str], int] = defaultdict(int)
+        share = max(1, limit // len(channels))
+        taken_of: dict[str, int] = defaultdict(int)
+        # Each channel its share, then whoever has more; within a channel the oldest first.
+        self._turn += 1
+        order = {channel: number for number, channel in enumerate(self._rotated(channels))}
+        found.sort(key=lambda entry: (order[entry[2]], entry[0]))
+        for within_share in (True, False):
+            left = []
+            for stamp, server, channel in found:
+                if limit > 0 and (not within_share or taken_of[channel] < share):
+                    counts[server, channel] += 1
+                    taken_of[channel] += 1
+                    limit -= 1
+                else:
+                    left.append((stamp, server, channel))
+            found = left
+        return counts
+
+    def _add_receive_commands(
+        self, trips: Trips, channels: list[str], limit: int, counts: Mapping[tuple[int, str], int] | None
+    ) -> dict[int, list[str]]:
+        """Put the commands into ``trips``; which channels were asked for on which server."""
+        if not channels:
+            return {}
+        epoch_key = self.prefix + "epoch"
+        if counts is None:
+            self._turn += 1
+            rotated = self._rotated(channels)
+            command = ("receive", len(channels) + 1, epoch_key, *self._keys(rotated), limit, names.random_part())
+            trips.setdefault(0, []).append(command)
+            return {0: rotated}
+        asked = self._channels_by_server(channels)
+        for server, of_server in asked.items():
+            keys = self._keys(of_server)
+            shares = [counts.get((server, channel), 0) for channel in of_server]
+            command = ("receive", len(keys) + 1, epoch_key, *keys, 0, names.random_part(), *shares)
+            trips.setdefault(server, []).append(command)
+        return asked
+
+    def _received(
+        self, answers: Mapping[int, Sequence[Any]], asked: Mapping[int, list[str]]
+    ) -> Steps[tuple[list[Received], bool]]:
+        """The messages in the answers to the last command of each trip, and whether there was anything at all."""
+        values: list[tuple[str, bytes]] = []
+        now = b""
+        for server, of_server in asked.items():
+            time_there, epoch, lists = answers[server][-1]
+            now = max(now, time_there)
+            if self._epochs.get(server) != epoch:
+                yield from self._new_epoch(server, epoch)
+            for channel, of_channel in zip(of_server, lists, strict=True):
+                values += [(channel, value) for value in of_channel]
+        if len(asked) > 1:
+            values.sort(key=lambda pair: pair[1][:STAMP_LENGTH])
+        return (yield from self._open_all(values, now)), bool(values)
+
+    def _open_all(self, values: Iterable[tuple[str, bytes]], now: bytes = b"") -> Steps[list[Received]]:
+        """What the values of queues mean; those older than ``now`` mean nothing any more."""
+        received: list[Received] = []
+        for channel, value in values:
+            stamp = value[:STAMP_LENGTH]
+            if stamp < now:
+                continue
+            try:
+                opened = envelope.open_envelope(self._decrypt(value[STAMP_LENGTH:]))
+                if opened.kind == MESSAGE:
+                    content = codec.unpack(opened.payload)
+                    received.append(Received(channel + opened.name, content, (stamp, opened.payload)))
+                elif opened.kind == GROUP_MESSAGE:
+                    content = codec.unpack(opened.payload)
+                    sent = int(stamp) - int(self.expiry * 1_000_000)
+                    members = yield from self._members(opened.name, channel, max(sent, int(now or 0)))
+                    receipt = (stamp, opened.payload)
+                    received += [Received(member, content, receipt) for member in members]
+                else:
+                    self._note(opened, channel, stamp)
+            except ValueError as error:
+                logger.error("A message on %r was dropped: %s.", channel, error)
+        return received
+
+    def _wait(self, channels: list[str], timeout: float) -> list[tuple[str, bytes]]:
+        keys = self._keys(channels)
+        server, *others = self._waited_on(channels)
+        if others:
+            servers = [self._servers.sync[number] for number in (server, *others)]
+            return [(self._channel_of(key), value) for _, key, value in wait_for_any(servers, keys, timeout)]
+        popped = self._servers.sync[server].wait(keys, timeout)
+        return [] if popped is None else [(self._channel_of(popped[0]), popped[1])]
+
+    def _waited_on(self, channels: Sequence[str]) -> list[int]:
+        return sorted(self._channels_by_server(channels))
+
+    # Groups.
+
+    def group_add(self, group: str, channel: str) -> None:
+        """As the contract has it."""
+        names.check_group(group)
+        names.check_channel(channel)
+        self._carry_out(self._change_membership([(group, channel)], JOIN))
+
+    def group_discard(self, group: str, channel: str) -> None:
+        """As the contract has it."""
+        names.check_group(group)
+        names.check_channel(channel)
+        self._carry_out(self._change_membership([(group, channel)], LEAVE))
+
+    def group_channels(self, group: str) -> list[str]:
+        """As the contract has it."""
+        names.check_group(group)
+        return self._carry_out(self._group_channels(group))
+
+    def release(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        self._carry_out(self._change_membership(self._memberships_of(channels), LEAVE))
+
+    async def arelease(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        await self._acarry_out(self._change_membership(self._memberships_of(channels), LEAVE))
+
+    def _memberships_of(self, channels: Iterable[str]) -> list[tuple[str, str]]:
+        with self._table_lock:
+            return [(group, channel) for channel in channels for group in self._table.groups_of(channel)]
+
+    def _change_membership(self, memberships: Sequence[tuple[str, str]], kind: bytes) -> Steps[None]:
+        # The process is told first: a message that is sent by the new route finds the member there.
+        pushes = [
+            _Push(None, channel, self._seal(kind, group, local.encode()), self.group_expiry, limited=False)
+            for group, channel in memberships
+            for _, mark, local in [channel.partition("!")]
+            if mark
+        ]
+        for start in range(0, len(pushes), 1000):
+            chunk = self._by_server(pushes[start : start + 1000])
+            yield {server: [self._send_command(of_server)] for server, of_server in chunk.items()}
+        trips: Trips = defaultdict(list)
+        for group, channel in memberships:
+            process, mark, local = channel.partition("!")
+            route = process + mark
+            command: Command = (
+                "group_add" if kind == JOIN else "group_discard",
+                2,
+                self._routes_key(group),
+                self._members_key(group, route),
+                route,
+                local if mark else "",
+            )
+            if kind == JOIN:
+                command += (int(self.group_expiry * 1000),)
+            trips[self._ring.server_for(group)].append(command)
+        if trips:
+            yield trips
+
+    def _routes(self, groups: Iterable[str]) -> Steps[dict[str, list[str]]]:
+        """For each group the processes that hold members, and its members of no process."""
+        trips: Trips = defaultdict(list)
+        order: dict[int, list[str]] = defaultdict(list)
+        for group in groups:
+            server = self._ring.server_for(group)
+            trips[server].append(("group_routes", 1, self._routes_key(group)))
+            order[server].append(group)
+        answers = yield trips
+        return {
+            group: [route.decode() for route in answer[::2]]
+            for server, of_server in order.items()
+            for group, answer in zip(of_server, answers[server], strict=True)
+        }
+
+    def _group_channels(self, group: str) -> Steps[list[str]]:
+        routes = (yield from self._routes([group]))[group]
+        processes = [route for route in routes if route.endswith("!")]
+        channels = [route for route in routes if not route.endswith("!")]
+        if processes:
+            server = self._ring.server_for(group)
+            answers = yield {
+                server: [("group_routes", 1, self._members_key(group, process)) for process in processes]
+            }
+            for process, answer in zip(processes, answers[server], strict=True):
+                channels += [process + local.decode() for local in answer[::2]]
+        return channels
+
+    def _members(self, group: str, process: str, now: int) -> Steps[list[str]]:
+        """The members of ``group`` in ``process``: by the table, or by Redis where the table knows of none."""
+        with self._table_lock:
+            members = self._table.members(group, process, now)
+        if not members:
+            server = self._ring.server_for(group)
+            answers = yield {server: [("group_routes", 1, self._members_key(group, process))]}
+            answer = answers[server][0]
+            members = [process + local.decode() for local in answer[::2]]
+            with self._table_lock:
+                for member, ends in zip(members, answer[1::2], strict=True):
+                    self._table.join(group, member, int(float(ends)) * 1000)
+        return members
+
+    def _note(self, change: envelope.Envelope, process: str, stamp: bytes) -> None:
+        """Keep a change of membership that the process's queue told of."""
+        channel = process + change.payload.decode("ascii")
+        with self._table_lock:
+            if change.kind == JOIN:
+                self._table.join(change.name, channel, int(stamp))
+            else:
+                self._table.leave(change.name, channel)
+
+    def _new_epoch(self, server: int, epoch: bytes) -> Steps[None]:
+        known, self._epochs[server] = server in self._epochs, epoch
+        if not known:
+            return
+        with self._table_lock:
+            memberships = list(self._table)
+            if epoch.startswith(FLUSHED.encode()):
+                self._table.clear()
+        if memberships and not epoch.startswith(FLUSHED.encode()):
+            logger.warning("Redis has lost its data: telling it %d group memberships again.", len(memberships))
+            yield from self._change_membership(memberships, JOIN)
+
+    # Flow control.
+
+    def pause(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        self._carry_out(_one_trip(self._pausing("SADD", channels)))
+
+    async def apause(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        await self._acarry_out(_one_trip(self._pausing("SADD", channels)))
+
+    def resume(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        self._carry_out(_one_trip(self._pausing("SREM", channels)))
+
+    async def aresume(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        await self._acarry_out(_one_trip(self._pausing("SREM", channels)))
+
+    def _pausing(self, command: str, channels: Iterable[str]) -> Trips:
+        trips: Trips = defaultdict(list)
+        for channel in channels:
+            process, mark, local = channel.partition("!")
+            key = self._paused_key(process + mark)
+            trips[self._home(process + mark)] += [(command, key, local), ("EXPIRE", key, PAUSE_SECONDS)]
+        return trips
+
+    # Flush and statistics.
+
+    def flush(self) -> None:
+        """As the contract has it."""
+        for server in self._servers.sync:
+            for prefix in (self.prefix, self.stats_prefix):
+                pattern = "".join(f"\\{character}" if character in "*?[]\\" else character for character in prefix)
+                cursor = b"0"
+                while True:
+                    ((cursor, keys),) = server.trip([("SCAN", cursor, "MATCH", pattern + "*", "COUNT", 1000)])
+                    if keys:
+                        server.trip([("UNLINK", *keys)])
+                    if cursor == b"0":
+                        break
+            server.trip([("SET", self.prefix + "epoch", FLUSHED + names.random_part())])
+        with self._table_lock:
+            self._table.clear()
+        self._drop_left_over()
+
+    def global_statistics(self) -> dict[str, int]:
+        """As the contract has it."""
+        answers = [server.trip([_hmget(self.stats_prefix)])[0] for server in self._servers.sync]
+        return {field: sum(int(answer[number] or 0) for answer in answers) for number, field in enumerate(_FIELDS)}
+
+    def channel_statistics(self, channel: str) -> dict[str, float]:
+        """As the contract has it."""
+        names.check_channel(channel)
+        queue = names.queue_name(channel)
+        commands: list[Command] = [
+            _hmget(self._statistics_key(queue)),
+            ("LLEN", self.prefix + queue),
+            ("LINDEX", self.prefix + queue, 0),
+            ("TIME",),
+        ]
+        statistics: dict[str, float] = dict.fromkeys((*_FIELDS, "messages_pending", "messages_max_age"), 0)
+        for number in self._waited_on([queue]):
+            counts, pending, oldest, (seconds, microseconds) = self._servers.sync[number].trip(commands)
+            for field, count in zip(_FIELDS, counts, strict=True):
+                statistics[field] += int(count or 0)
+            statistics["messages_pending"] += pending
+            if oldest is not None:
+                sent = int(oldest[:STAMP_LENGTH]) / 1_000_000 - self.expiry
+                age = int(seconds) + int(microseconds) / 1_000_000 - sent
+                statistics["messages_max_age"] = max(statistics["messages_max_age"], age)
+        return statistics
+
+    # Connections.
+
+    def close(self) -> None:
+        """Let go of the connections of all threads."""
+        for server in self._servers.sync:
+            server.close()
+
+    async def aclose(self) -> None:
+        """Let go of the connections of the event loop that runs."""
+        await self._servers.close_loop()
+
+    def _carry_out(self, steps: Steps[Result]) -> Result:
+        try:
+            trips = next(steps)
+            while True:
+                trips = steps.send(
+                    {number: self._servers.sync[number].trip(commands) for number, commands in trips.items()}
+                )
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+    async def _acarry_out(self, steps: Steps[Result]) -> Result:
+        servers = self._servers.of_loop()
+        try:
+            trips = next(steps)
+            while True:
+                answers = {number: await servers[number].trip(commands) for number, commands in trips.items()}
+                trips = steps.send(answers)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+    # Where things are.
+
+    def _home(self, queue: str) -> int:
+        """The server for what is sent to ``queue``: any for a normal channel, for the others always the same."""
+        if len(self._servers) == 1:
+            return 0
+        if queue.endswith("!") or "?" in queue:
+            return self._ring.server_for(queue)
+        return random.randrange(len(self._servers))
+
+    def _channels_by_server(self, channels: Sequence[str]) -> dict[int, list[str]]:
+        by_server: dict[int, list[str]] = defaultdict(list)
+        for channel in channels:
+            if channel.endswith("!") or "?" in channel:
+                by_server[self._ring.server_for(channel)].append(channel)
+            else:
+                for server in range(len(self._servers)):
+                    by_server[server].append(channel)
+        return by_server
+
+    def _rotated(self, channels: list[str]) -> list[str]:
+        start = self._turn % len(channels)
+        return channels[start:] + channels[:start]
+
+    def _keys(self, channels: Iterable[str]) -> list[str]:
+        return [self.prefix + channel for channel in channels]
+
+    def _channel_of(self, key: bytes) -> str:
+        return key.decode()[len(self.prefix) :]
+
+    def _paused_key(self, queue: str) -> str:
+        return f"{self.prefix}paused:{queue}"
+
+    def _statistics_key(self, queue: str) -> str:
+        return self.stats_prefix + names.kind_name(queue)
+
+    def _routes_key(self, group: str) -> str:
+        return f"{self.prefix}group:{group}"
+
+    def _members_key(self, group: str, process: str) -> str:
+        return f"{self.prefix}group:{group}:{process}"
+
+    def _seal(self, kind: bytes, name: str, payload: bytes) -> bytes:
+        body = envelope.seal(kind, name, payload)
+        return body if self._cipher is None else self._cipher.encrypt(body)
+
+    def _decrypt(self, body: bytes) -> bytes:
+        return body if self._cipher is None else self._cipher.decrypt(body)
+
+
+_FIELDS = ("messages_count", "channel_full_count")
+
+
+def _hmget(key: str) -> Command:
+    return ("HMGET", key, *_FIELDS)
+
+
+def _one_trip(trips: Trips) -> Steps[None]:
+    if trips:
+        yield trips

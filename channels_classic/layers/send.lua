@@ -1,0 +1,82 @@
+-- Appends messages to queues, each as far as its capacity allows.
+--
+-- KEYS, three for every queue q = 1, 2, …:
+--   KEYS[3q-2]  list    the queue: what is sent to one channel, or to all channels of one process
+--   KEYS[3q-1]  set     the local parts of the process's channels that refuse messages at the moment
+--   KEYS[3q]    hash    statistics of the queue: messages_count, channel_full_count
+-- and last, one more:
+--   hash    statistics of all queues together
+--
+-- ARGV[1]: seconds for which the statistics of a process's queue are kept.
+-- Then, for every run of messages to one queue:
+--   q, capacity (-1: no limit), life in microseconds, number of messages n, then n times:
+--   the local part of the channel ("" where nothing can be paused), body
+--
+-- A queue's value is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
+-- Returns the positions, from 0 over all messages of the call, of those that were refused.
+
+local time = redis.call("TIME")
+local now = time[1] * 1000000 + time[2]
+local totals = KEYS[#KEYS]
+local refused = {}
+local position = 0
+local all_sent, all_refused = 0, 0
+local argument = 2
+
+while argument <= #ARGV do
+    local first_key = 3 * ARGV[argument] - 2
+    local capacity = tonumber(ARGV[argument + 1])
+    local life = tonumber(ARGV[argument + 2])
+    local count = tonumber(ARGV[argument + 3])
+    argument = argument + 4
+
+    local queue, paused, statistics = KEYS[first_key], KEYS[first_key + 1], KEYS[first_key + 2]
+    local of_process = string.sub(queue, -1) == "!"
+    local room = count
+    if capacity >= 0 then
+        room = capacity - redis.call("LLEN", queue)
+    end
+    local somebody_paused = of_process and redis.call("EXISTS", paused) == 1
+    local stamp = string.format("%016.0f", now + life)
+
+    local values = {}
+    for _ = 1, count do
+        local name, body = ARGV[argument], ARGV[argument + 1]
+        argument = argument + 2
+        if #values >= room
+            or (somebody_paused and name ~= "" and redis.call("SISMEMBER", paused, name) == 1) then
+            refused[#refused + 1] = position
+        else
+            values[#values + 1] = stamp .. body
+        end
+        position = position + 1
+    end
+
+    local sent = #values
+    for first = 1, sent, 1000 do
+        redis.call("RPUSH", queue, unpack(values, first, math.min(first + 999, sent)))
+    end
+    if sent > 0 then
+        local milliseconds = math.ceil(life / 1000)
+        if not of_process or redis.call("PTTL", queue) < milliseconds then
+            redis.call("PEXPIRE", queue, milliseconds)
+        end
+        redis.call("HINCRBY", statistics, "messages_count", sent)
+    end
+    if count > sent then
+        redis.call("HINCRBY", statistics, "channel_full_count", count - sent)
+    end
+    if of_process then
+        redis.call("EXPIRE", statistics, ARGV[1])
+    end
+    all_sent = all_sent + sent
+    all_refused = all_refused + count - sent
+end
+
+if all_sent > 0 then
+    redis.call("HINCRBY", totals, "messages_count", all_sent)
+end
+if all_refused > 0 then
+    redis.call("HINCRBY", totals, "channel_full_count", all_refused)
+end
+return refused

@@ -1,0 +1,75 @@
+"""``manage.py runworker``: workers in processes of their own (specification, section 12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import autoreload
+
+from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.log import setup_logger
+from worker.running import CannotRun, Options, run
+
+
+class Command(BaseCommand):
+    """Runs workers until SIGTERM or Ctrl-C."""
+
+    help = (
+        "Runs workers: they take messages from a channel layer and run consumers. With several processes SIGHUP "
+        "renews them without a gap."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The layer, how many, and which channels."""
+        parser.add_argument(
+            "--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS to receive from."
+        )
+        parser.add_argument("--threads", type=int, default=1, help="Consumers at the same time (default: 1).")
+        parser.add_argument("--processes", type=int, default=1, help="How many processes (default: 1).")
+        parser.add_argument(
+            "--only-channels",
+            action="append",
+            default=[],
+            metavar="GLOB",
+            help="Receive on the channels that match, and no others. Can be given several times.",
+        )
+        parser.add_argument(
+            "--exclude-channels",
+            action="append",
+            default=[],
+            metavar="GLOB",
+            help="Do not receive on the channels that match. Can be given several times.",
+        )
+        parser.add_argument("--reload", action="store_true", help="Start anew when code changes, for development.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run."""
+        for name in ("threads", "processes"):
+            if options[name] < 1:
+                raise CommandError(f"--{name} must be 1 or more, not {options[name]}.")
+        if options["reload"] and options["processes"] > 1:
+            raise CommandError("--reload is for a single process; several are renewed by SIGHUP.")
+        if options["reload"]:
+            autoreload.run_with_reloader(self.run, options)
+        else:
+            self.run(options)
+
+    def run(self, options: dict[str, Any]) -> None:
+        """Run in this process (the reloader's child, with ``--reload``)."""
+        if options["reload"]:
+            autoreload.raise_last_exception()
+        setup_logger(options["verbosity"])
+        try:
+            run(
+                Options(
+                    layer=options["layer"],
+                    threads=options["threads"],
+                    processes=options["processes"],
+                    only_channels=options["only_channels"],
+                    exclude_channels=options["exclude_channels"],
+                    verbosity=options["verbosity"],
+                )
+            )
+        except CannotRun as error:
+            raise CommandError(str(error)) from error

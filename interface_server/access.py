@@ -1,0 +1,44 @@
+"""The access log: a line for each exchange and for each event of a socket."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from interface_server.asgi_types import Scope
+
+
+class AccessLog:
+    """Writes lines like those of a web server.
+
+    Arguments:
+        file: the path of a file to append to; ``-`` for standard output.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._stream = sys.stdout if file == "-" else open(file, "a", buffering=1, encoding="utf-8")
+
+    def __call__(self, event: str, scope: Scope, details: dict[str, Any]) -> None:
+        """Write the line of one event."""
+        self._stream.write(f"{client_of(scope)} - - [{time.strftime('%d/%b/%Y:%H:%M:%S %z')}] ")
+        self._stream.write(f"{describe(event, scope, details)}\n")
+
+
+def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
+    """What happened, in printable characters: a path may hold anything."""
+    path = scope["path"]
+    if scope.get("query_string"):
+        path += "?" + scope["query_string"].decode("latin-1")
+    if event == "http":
+        line = f'"{scope["method"]} {path} HTTP/{scope["http_version"]}" {details["status"]} {details["size"]}'
+    else:
+        word = event.rpartition(".")[2].upper()
+        line = f'"WebSocket {word} {path}" {details.get("code", "-")}'
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
+
+
+def client_of(scope: Scope) -> str:
+    """The client's address, as far as there is one."""
+    client = scope.get("client")
+    return str(client[0]) if client else "-"

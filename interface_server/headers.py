@@ -1,0 +1,38 @@
+"""Header lists of consumers' messages, checked before they reach a socket (specification, section 4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+_is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_is_value = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
+
+
+class BadHeader(ValueError):
+    """What a consumer sent as a header is none; the text says what was expected and what came."""
+
+
+def checked_headers(headers: Any) -> Iterator[tuple[bytes, bytes]]:
+    """The pairs of a header list, names in lower case; ``None`` stands for an empty one.
+
+    Raises:
+        BadHeader: it is no list of pairs, or one of them could break out of its line.
+    """
+    if headers is None:
+        return
+    if not isinstance(headers, (list, tuple)):
+        raise BadHeader(f"headers must be a list of pairs of bytes, not {headers!r:.100}")
+    for header in headers:
+        try:
+            name, value = header
+            name = name if isinstance(name, bytes) else name.encode("ascii")
+            value = value if isinstance(value, bytes) else value.encode("latin-1")
+        except (TypeError, ValueError, AttributeError):
+            raise BadHeader(f"a header must be a pair of bytes, not {header!r:.100}") from None
+        if not _is_name(name):
+            raise BadHeader(f"the name of a header is a word without spaces and colons, not {name!r:.100}")
+        if not _is_value(value):
+            raise BadHeader(f"the value of a header may hold no line break or control character: {value!r:.100}")
+        yield name.lower(), value

@@ -1,0 +1,69 @@
+"""``channels-worker``: workers without ``manage.py``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from worker.running import CannotRun, Options, run
+
+
+@click.command(context_settings={"auto_envvar_prefix": "CHANNELS_WORKER", "show_default": True})
+@click.option(
+    "--settings",
+    envvar="DJANGO_SETTINGS_MODULE",
+    show_envvar=True,
+    required=True,
+    help="The project's settings, as myproject.settings.",
+)
+@click.option("--pythonpath", default=".", help="The folder that the project is imported from.")
+@click.option("--layer", default="default", help="Which of CHANNEL_LAYERS to receive from.")
+@click.option("--threads", type=click.IntRange(1), default=1, help="Consumers at the same time, in each process.")
+@click.option("--processes", type=click.IntRange(1), default=1, help="Processes; SIGHUP renews them without a gap.")
+@click.option("--only-channels", multiple=True, metavar="GLOB", help="Receive on no other channels.")
+@click.option("--exclude-channels", multiple=True, metavar="GLOB", help="Do not receive on these channels.")
+@click.option("-v", "--verbose", count=True, default=0, show_default=False, help="Log each message.")
+def main(
+    settings: str,
+    pythonpath: str,
+    layer: str,
+    threads: int,
+    processes: int,
+    only_channels: tuple[str, ...],
+    exclude_channels: tuple[str, ...],
+    verbose: int,
+) -> None:
+    """Run workers: they take messages from a channel layer and run the project's consumers.
+
+    Every option can also be given as an environment variable: CHANNELS_WORKER_THREADS=4 for --threads 4.
+    Ends at SIGTERM or Ctrl-C when the consumers that run have finished.
+    """
+    sys.path.insert(0, os.path.abspath(pythonpath))
+    os.environ["DJANGO_SETTINGS_MODULE"] = settings
+    import django
+    from django.core.exceptions import ImproperlyConfigured
+
+    from channels_classic.exceptions import InvalidChannelLayerError
+    from channels_classic.log import setup_logger
+
+    try:
+        django.setup()
+        setup_logger(1 + verbose)
+        run(
+            Options(
+                layer=layer,
+                threads=threads,
+                processes=processes,
+                only_channels=only_channels,
+                exclude_channels=exclude_channels,
+                verbosity=1 + verbose,
+            )
+        )
+    except (CannotRun, InvalidChannelLayerError, ImproperlyConfigured) as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()

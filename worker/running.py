@@ -1,0 +1,124 @@
+"""Running workers, as both commands do: in this process, or in several under a supervisor."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+logger = logging.getLogger("django.channels")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the commands let people choose.
+
+    Arguments:
+        layer: an alias in ``settings.CHANNEL_LAYERS``.
+        threads: consumers that may run at the same time, in each process.
+        processes: how many processes.
+        only_channels, exclude_channels: globs, as for ``Worker``.
+        verbosity: 2 logs each message.
+    """
+
+    layer: str = "default"
+    threads: int = 1
+    processes: int = 1
+    only_channels: Sequence[str] = ()
+    exclude_channels: Sequence[str] = ()
+    verbosity: int = 1
+
+
+class CannotRun(Exception):
+    """The settings do not fit what the command was asked for; the text says what to change."""
+
+
+def run(options: Options) -> None:
+    """Run workers until SIGTERM or SIGINT comes. Django is set up already.
+
+    Raises:
+        CannotRun: nothing could ever be done.
+    """
+    check(options)
+    if options.processes == 1:
+        run_here(options)
+        return
+    from worker.processes import Supervisor
+
+    Supervisor(run_child, (options,), options.processes).run()
+
+
+def check(options: Options) -> None:
+    """Make sure that workers after these options make sense.
+
+    Raises:
+        CannotRun: they do not.
+    """
+    from channels_classic.asgi import channel_layers
+    from worker.loop import Worker
+
+    layer = channel_layers[options.layer]
+    if layer.local_only:
+        raise CannotRun(
+            f"CHANNEL_LAYERS[{options.layer!r}] is {type(layer.channel_layer).__name__}, which works inside one "
+            "process only: this worker would never see a message. Set its BACKEND to "
+            "channels_classic.layers.RedisChannelLayer, or use runserver, which has workers of its own."
+        )
+    layer.router.check_default()
+    worker = Worker(layer, only_channels=options.only_channels, exclude_channels=options.exclude_channels)
+    if not worker.channels():
+        raise CannotRun(
+            f"--only-channels and --exclude-channels leave none of the channels of the routing: "
+            f"{', '.join(sorted(layer.router.channels))}."
+        )
+
+
+def run_here(options: Options, ready: Connection | None = None) -> None:
+    """Run workers in this process; ``check`` has been called."""
+    from channels_classic.asgi import channel_layers
+    from channels_classic.signals import worker_process_ready
+    from worker.group import WorkerGroup
+    from worker.loop import Worker
+
+    layer = channel_layers[options.layer]
+
+    def log_message(channel: str, message: object) -> None:
+        logger.debug("%s", channel)
+
+    group = WorkerGroup(
+        layer,
+        options.threads,
+        callback=log_message if options.verbosity > 1 else None,
+        only_channels=options.only_channels,
+        exclude_channels=options.exclude_channels,
+    )
+    worker: Worker = group.workers[0]
+    logger.info(
+        "Worker %d, %d thread(s), layer %r, channels: %s",
+        os.getpid(),
+        options.threads,
+        options.layer,
+        ", ".join(worker.channels()),
+    )
+
+    def say_ready(**_: object) -> None:
+        if ready is not None:
+            ready.send(True)
+
+    worker_process_ready.connect(say_ready, weak=False, dispatch_uid="worker.running")
+    group.run()
+    logger.info("Worker %d has stopped.", os.getpid())
+
+
+def run_child(ready: Connection, options: Options) -> None:
+    """Run workers in a process that a ``Supervisor`` started."""
+    import django
+
+    from channels_classic.log import setup_logger
+
+    django.setup()
+    setup_logger(options.verbosity)
+    check(options)
+    run_here(options, ready)
