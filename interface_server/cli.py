@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import socket
@@ -91,13 +90,17 @@ def serve(configuration: Configuration, sockets: list[socket.socket] | None = No
 
 
 def supervise(configuration: Configuration, sock: socket.socket) -> None:
-    """Serve in several processes; one that dies is replaced."""
-    import uvicorn
+    """Serve in several processes; one that dies is replaced, SIGHUP replaces all, one after another."""
     from uvicorn.supervisors import Multiprocess
 
-    # The supervisor only reads the number of processes from this; each makes its own application.
-    config = uvicorn.Config("interface_server:application", workers=configuration.processes, log_config=None)
-    Multiprocess(config, target=functools.partial(serve, configuration), sockets=[sock]).run()
+    from interface_server.hosting import make_config
+
+    # A new process imports ``interface_server:application``, which is made from these.
+    os.environ.update(configuration.to_environment(PREFIX))
+    options = configuration.uvicorn_options()
+    config = make_config("interface_server:application", configuration.max_message_size, **options)
+    config.workers = configuration.processes
+    Multiprocess(config, [sock]).run()
 
 
 def configuration_from_environment() -> Configuration:

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
@@ -69,6 +69,19 @@ class Configuration:
         for name in ("http_timeout", "websocket_handshake_timeout", "expiry"):
             if getattr(self, name) <= 0:
                 raise BadConfiguration(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
+
+    def to_environment(self, prefix: str) -> dict[str, str]:
+        """The environment variables that describe this configuration."""
+        variables = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (list, tuple)):
+                value = " ".join(value)
+            elif isinstance(value, bool):
+                value = str(int(value))
+            if value not in (None, ""):
+                variables[f"{prefix}_{field.name.upper()}"] = str(value)
+        return variables
 
     def set_up_logging(self) -> None:
         """Let what the server has to say reach standard error."""

@@ -112,6 +112,8 @@ class Exchange:
                 "seconds": time.monotonic() - started,
             }
             self._server.log_access("http", self._scope, details)
+        if self._request_sent and self._body_channel is not None:
+            await self._abandon_body()
 
     # The request.
 
@@ -158,13 +160,20 @@ class Exchange:
                 chunk, more = await self._read_chunk()
             except ClientGone:
                 self._leave()
-                await self._send_body_part({"closed": True})
                 return
             for start in range(0, len(chunk) or 1, BODY_CHUNK):
                 end = start + BODY_CHUNK
                 part = {"content": chunk[start:end], "more_content": more or end < len(chunk)}
                 await self._send_body_part(part)
+        self._body_channel = None
         await self._watch()
+
+    async def _abandon_body(self) -> None:
+        """Tell whoever reads the body that no more of it comes, once the channel has room for that."""
+        try:
+            await asyncio.wait_for(self._send_body_part({"closed": True}), self._server.layer.expiry)
+        except asyncio.TimeoutError:
+            pass  # nobody reads it: what is there has expired by now
 
     async def _send_body_part(self, part: dict[str, Any]) -> None:
         assert self._body_channel is not None

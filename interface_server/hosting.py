@@ -41,22 +41,23 @@ def serve(application: InterfaceServer, sockets: Sequence[socket.socket], **opti
     Arguments:
         application: the interface server.
         sockets: bound already, so that errors about addresses are the caller's to report.
-        options: as for ``host``.
+        options: for ``uvicorn.Config``, over the ones that fit an interface server.
     """
-    host(application, **options).run(list(sockets))
+    Host(make_config(application, application.max_message_size, **options)).run(list(sockets))
 
 
-def host(application: InterfaceServer, **options: Any) -> Host:
-    """A server for ``application``, to be run; who sets its ``should_exit`` ends it.
+def make_config(application: InterfaceServer | str, max_message_size: int, **options: Any) -> uvicorn.Config:
+    """A configuration of uvicorn that fits an interface server.
 
     Arguments:
-        application: the interface server.
-        options: for ``uvicorn.Config``, over the ones that fit an interface server.
+        application: itself, or ``module:name`` to import it from.
+        max_message_size: bytes of one WebSocket frame.
+        options: for ``uvicorn.Config``, over the ones that fit.
     """
     settings: dict[str, Any] = {
         "lifespan": "on",
         "ws": "websockets-sansio",
-        "ws_max_size": application.max_message_size,
+        "ws_max_size": max_message_size,
         # Compression takes 64 KiB per socket and more time than all the rest of a frame's way.
         "ws_per_message_deflate": False,
         "access_log": False,
@@ -65,4 +66,4 @@ def host(application: InterfaceServer, **options: Any) -> Host:
         "server_header": False,
         "timeout_graceful_shutdown": 30,
     }
-    return Host(uvicorn.Config(application, **{**settings, **options}))
+    return uvicorn.Config(application, **{**settings, **options})  # type: ignore[arg-type]

@@ -10,9 +10,7 @@ import asyncio
 import copy
 import fnmatch
 import re
-import threading
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -91,8 +89,6 @@ class BaseChannelLayer(ABC):
             for pattern, limit in self.channel_capacity.items()
         ]
         self._capacities: dict[str, int] = {}
-        self._left_over: dict[str, deque[Received]] = {}
-        self._left_over_lock = threading.Lock()
 
     # The batches, which a layer implements.
 
@@ -232,17 +228,12 @@ class BaseChannelLayer(ABC):
         Returns:
             ``(channel, message)``, or ``(None, None)`` if there is none.
         """
-        channels = self.check_channels(channels)
-        received = self._take_left_over(channels)
-        if received is None:
-            batch = self.receive_batch(channels, 1, BLOCK_SECONDS if block else 0)
-            if not batch:
-                return None, None
-            received = batch[0]
-            if len(batch) > 1:
-                with self._left_over_lock:
-                    queue = self._left_over.setdefault(names.queue_name(received.channel), deque())
-                    queue.extend(batch[1:])
+        batch = self.receive_batch(channels, 1, BLOCK_SECONDS if block else 0)
+        if not batch:
+            return None, None
+        received = batch[0]
+        if len(batch) > 1:  # a message to a group, with more of its members in this process
+            self.give_back(batch[1:])
         return received.channel, copy.deepcopy(received.content)
 
     def receive_many(
@@ -329,17 +320,5 @@ class BaseChannelLayer(ABC):
             return max(self.capacity, INTERFACE_CAPACITY)
         return self.capacity
 
-    def _take_left_over(self, channels: Sequence[str]) -> Received | None:
-        if self._left_over:
-            with self._left_over_lock:
-                for channel in channels:
-                    if queue := self._left_over.get(channel):
-                        received = queue.popleft()
-                        if not queue:
-                            del self._left_over[channel]
-                        return received
-        return None
-
     def _drop_left_over(self) -> None:
-        with self._left_over_lock:
-            self._left_over.clear()
+        pass

@@ -63,13 +63,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
                 elif queue in refusing or not self._append(queue, entry):
                     refusing.add(queue)
                     full.append(position)
-            self._arrival.notify_all()
-            waiting, self._loops_waiting = self._loops_waiting, []
-        for loop, arrival in waiting:
-            try:
-                loop.call_soon_threadsafe(_wake, arrival)
-            except RuntimeError:  # that loop is closed: nobody waits there any more
-                pass
+            self._wake_all()
         return full
 
     def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
@@ -117,7 +111,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             for received in reversed(batch):
                 queue = names.queue_name(received.channel)
                 self._queues.setdefault(queue, deque()).appendleft(received.receipt)
-            self._arrival.notify_all()
+            self._wake_all()
 
     def group_add(self, group: str, channel: str) -> None:
         """As the contract has it."""
@@ -178,7 +172,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
             self._memberships.clear()
             self._sent.clear()
             self._refused.clear()
-        self._drop_left_over()
 
     def global_statistics(self) -> dict[str, int]:
         """As the contract has it."""
@@ -200,6 +193,15 @@ class InMemoryChannelLayer(BaseChannelLayer):
             }
 
     # All below runs under the lock.
+
+    def _wake_all(self) -> None:
+        self._arrival.notify_all()
+        waiting, self._loops_waiting = self._loops_waiting, []
+        for loop, arrival in waiting:
+            try:
+                loop.call_soon_threadsafe(_wake, arrival)
+            except RuntimeError:  # that loop is closed: nobody waits there any more
+                pass
 
     def _append(self, queue: str, entry: _Entry) -> bool:
         pending = self._queues.get(queue)

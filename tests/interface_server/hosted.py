@@ -61,11 +61,15 @@ class Hosted:
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
 
+    def call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
+        """Let a client do something that takes both sides."""
+        return self._callers.submit(function, *args, **options)
+
     # Clients.
 
     def request(self, method: str, path: str, **options: Any) -> Future[httpx.Response]:
         """Let a client make a request and wait for its answer."""
-        return self._callers.submit(self._http.request, method, path, **options)
+        return self.call(self._http.request, method, path, **options)
 
     def get(self, path: str = "/", **options: Any) -> Future[httpx.Response]:
         return self.request("GET", path, **options)
@@ -73,7 +77,7 @@ class Hosted:
     def dial(self, path: str = "/", **options: Any) -> Future[ClientConnection]:
         """Let a client open a WebSocket and wait for its handshake."""
         options = {"compression": None, "proxy": None, "open_timeout": DEADLINE, **options}
-        return self._callers.submit(self._connect, path, options)
+        return self.call(self._connect, path, options)
 
     def open(self, path: str = "/", **options: Any) -> tuple[ClientConnection, str]:
         """A WebSocket that was accepted, and its reply channel."""

@@ -1,0 +1,38 @@
+"""How the documentation is built: `make docs`."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+
+import django  # noqa: E402
+
+from channels_classic.version import __version__  # noqa: E402
+
+django.setup()
+
+project = "channels-classic"
+author = "The channels-classic contributors"
+copyright = "2026, the channels-classic contributors"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_class_signature = "separated"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+
+# The page of results is written by `make bench`; without it there is nothing to show.
+suppress_warnings = ["toc.empty_glob"]
+
+html_theme = "furo"
+html_title = f"channels-classic {__version__}"
+html_copy_source = False
