@@ -33,8 +33,8 @@ demo: $(VENV)/.installed ## Run the example chat on http://127.0.0.1:8000 in one
 
 cluster: $(VENV)/.installed-cluster $(VENV)/.redis ## Run it over Redis: two interface servers, on PORT and the next one, and two workers.
 	@$(BIN)/python examples/chat/manage.py migrate --verbosity 0
-	@PATH="$(abspath $(BIN)):$$PATH" REDIS_PORT=$(REDIS_PORT) REDIS_URL=redis://127.0.0.1:$(REDIS_PORT)/0 \
-		exec $(BIN)/python -m honcho -f examples/chat/Procfile start -p $(PORT) -c interface=2,worker=2
+	@cd examples/chat && PATH="$(abspath $(BIN)):$$PATH" REDIS_PORT=$(REDIS_PORT) \
+		REDIS_URL=redis://127.0.0.1:$(REDIS_PORT)/0 exec honcho start -p $(PORT) -c interface=2,worker=2
 
 test: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests. ARGS= goes to pytest.
 	@$(BIN)/python -m pytest $(ARGS)

@@ -74,11 +74,10 @@ def _list(context: click.Context, parameter: click.Parameter, wanted: bool) -> N
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help=f"Where the Markdown goes, and the chart.  [default: {OUTPUT.relative_to(ROOT)}; none with --quick]",
+    help="Where the Markdown goes, and the chart.  [default: docs/performance-results.md for a run of everything, "
+    "otherwise nowhere]",
 )
-@click.option(
-    "--quick", is_flag=True, help="One round of a second each: does everything still run? Writes no file."
-)
+@click.option("--quick", is_flag=True, help="One round of a second each: does everything still run?")
 @click.option(
     "--list",
     is_flag=True,
@@ -113,7 +112,7 @@ def bench(
     except StackError as error:
         raise click.ClickException(str(error)) from None
     click.echo(report.terminal(chosen_loads, chosen_stacks, results))
-    if output is None and not quick:
+    if output is None and not (quick or loads or stacks):
         output = OUTPUT
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)

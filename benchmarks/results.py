@@ -28,6 +28,7 @@ class Measurement:
     :param redis_cpu: what Redis used.
     :param client_cpu: what the client used.
     :param memory: what the processes of the stack keep resident; of idle sockets, for one socket.
+    :param others: the share of the machine that programs with no part in it took.
     :param failure: why the stack could not be measured.
     """
 
@@ -38,10 +39,11 @@ class Measurement:
     redis_cpu: float | None = None
     client_cpu: float | None = None
     memory: float | None = None
+    others: float | None = None
     failure: str | None = None
 
 
-FIGURES = ("rate", "p50", "p99", "server_cpu", "redis_cpu", "client_cpu", "memory")
+FIGURES = ("rate", "p50", "p99", "server_cpu", "redis_cpu", "client_cpu", "memory", "others")
 
 
 def middle_and_tail(samples: Sequence[float]) -> tuple[float, float]:
@@ -103,3 +105,13 @@ class Results:
         """How many rounds failed, of how many."""
         rounds = self.measurements.get((load, stack), [])
         return sum(measurement.failure is not None for measurement in rounds), len(rounds)
+
+    def others(self) -> float | None:
+        """The median share of the machine that other programs took, or ``None`` where nothing is known of it."""
+        shares = [
+            measurement.others
+            for rounds in self.measurements.values()
+            for measurement in rounds
+            if measurement.others is not None
+        ]
+        return statistics.median(shares) if shares else None

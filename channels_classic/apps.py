@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import management
+from django.core.exceptions import ImproperlyConfigured
+
+from channels_classic.shadowing import check_packages
 
 
 class ChannelsClassicConfig(AppConfig):
@@ -14,9 +20,25 @@ class ChannelsClassicConfig(AppConfig):
     name = "channels_classic"
     verbose_name = "Channels"
 
+    def __init__(self, app_name: str, app_module: ModuleType | None) -> None:
+        if legacy_is_active() and {"channels", "channels_classic"} <= set(settings.INSTALLED_APPS):
+            raise ImproperlyConfigured(
+                "INSTALLED_APPS has both 'channels' and 'channels_classic', but since channels_classic.legacy was "
+                "imported they are the same app: remove one of them."
+            )
+        super().__init__(app_name, app_module)
+
     def ready(self) -> None:
         """Take the command over from Django's own apps (one of the project's own stays), register checks."""
+        check_packages()
         import_module("channels_classic.checks")
         commands = management.get_commands()
         if commands.get("runserver") in ("django.core", "django.contrib.staticfiles"):
             commands["runserver"] = self.name
+        if legacy_is_active():
+            import_module("channels_classic.legacy.dialect").discover()
+
+
+def legacy_is_active() -> bool:
+    """Whether the old names are in use."""
+    return "channels_classic.legacy" in sys.modules

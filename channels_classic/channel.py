@@ -6,6 +6,7 @@ from typing import Any
 
 from channels_classic import DEFAULT_CHANNEL_LAYER, pending
 from channels_classic.layers import BaseChannelLayer
+from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel, check_group
 
 
@@ -37,6 +38,14 @@ class Channel:
         self.name = name
         self.channel_layer = _layer(alias, channel_layer)
 
+    @classmethod
+    def of_message(cls, name: str, channel_layer: BaseChannelLayer) -> Channel:
+        """The channel that a message came over or names, which the layer has checked already."""
+        channel = cls.__new__(cls)
+        channel.name = name
+        channel.channel_layer = channel_layer
+        return channel
+
     def send(self, content: dict[str, Any], immediately: bool = False) -> None:
         """Send ``content`` to the channel.
 
@@ -50,10 +59,9 @@ class Channel:
             MessageTooLarge: it takes more than 1 MiB as JSON.
             TypeError: it is no dict, or holds what no channel layer carries.
         """
-        if not isinstance(content, dict):
-            raise TypeError(f"A channel takes a dict to send, not {content!r}.")
+        check_message(content)
         layer = self.channel_layer
-        pending.send(layer, layer.prepare(self.name, content), immediately)
+        pending.send(layer, layer.prepare(self.name, content, checked=True), immediately)
 
     def __str__(self) -> str:
         return self.name

@@ -13,8 +13,12 @@ from channels_classic.exceptions import InvalidChannelLayerError
 @register("channels")
 def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Every entry of ``CHANNEL_LAYERS`` makes a layer and a router."""
+    try:
+        aliases = list(channel_layers.configs)
+    except InvalidChannelLayerError as error:
+        return [Error(str(error), id="channels.E001")]
     errors: list[CheckMessage] = []
-    for alias in channel_layers.configs:
+    for alias in aliases:
         try:
             channel_layers.make_backend(alias).close()
         except InvalidChannelLayerError as error:

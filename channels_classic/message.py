@@ -21,7 +21,7 @@ class Message:
 
     def __init__(self, content: dict[str, Any], channel_name: str, channel_layer: BaseChannelLayer) -> None:
         self.content = content
-        self.channel = Channel(channel_name, channel_layer=channel_layer)
+        self.channel = Channel.of_message(channel_name, channel_layer)
         self.channel_layer = channel_layer
         reply_channel = content.get("reply_channel")
         self.reply_channel = Channel(reply_channel, channel_layer=channel_layer) if reply_channel else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Protocol, Union
+from typing import Any, Protocol
 
+from channels_classic.layers.names import check_receivable
 from channels_classic.message import Message
 
 Consumer = Callable[..., Any]
 Match = tuple[Consumer, dict[str, Any]]
-Routing = Union[Mapping[str, Consumer | str], Sequence["RouteLike"], str]
+Routing = Mapping[str, Consumer | str] | Sequence["RouteLike"] | str
 
 
 class RouteLike(Protocol):
@@ -35,14 +36,14 @@ def import_dotted(path: str, what: str) -> Any:
     """
     module_name, _, name = path.rpartition(".")
     try:
-        if not module_name:
-            raise ImportError("it has no dot in it, so it names no object in a module")
+        if not module_name or "" in path.split("."):
+            raise ImportError("it should be a module and a name in it, as in 'project.consumers.connect'")
         try:
             module = import_module(module_name)
         except ModuleNotFoundError as error:
             # The last but one part may be a class: the dotted path of a method.
             outer, _, class_name = module_name.rpartition(".")
-            if not outer or error.name not in (module_name, class_name):
+            if not outer or error.name != module_name:
                 raise
             return getattr(getattr(import_module(outer), class_name), name)
         return getattr(module, name)
@@ -58,6 +59,19 @@ def _resolve_consumer(consumer: Consumer | str) -> Consumer:
     return consumer
 
 
+def _checked_channels(channels: str | Sequence[str]) -> set[str]:
+    """The names as a set; each is one that a worker can receive on."""
+    if not isinstance(channels, (str, list, tuple, set, frozenset)):
+        raise ValueError(f"The channels of a route must be a name or a list of names, not {channels!r}.")
+    names = [channels] if isinstance(channels, str) else list(channels)
+    for name in names:
+        try:
+            check_receivable(name)
+        except TypeError as error:
+            raise ValueError(f"A route cannot receive on {name!r}. {error}") from None
+    return set(names)
+
+
 class _Filters:
     """Regular expressions for keys of a message, all of which have to match."""
 
@@ -65,7 +79,10 @@ class _Filters:
         self.patterns = []
         for key, pattern in patterns.items():
             try:
-                self.patterns.append((key, re.compile(pattern)))
+                compiled: re.Pattern[Any] = re.compile(pattern)
+                if isinstance(compiled.pattern, bytes):
+                    raise TypeError("it has to be a str, which matches bytes too")
+                self.patterns.append((key, compiled))
             except (re.error, TypeError) as error:
                 raise ValueError(
                     f"The filter {key}={pattern!r} of a route must be a regular expression: {error}"
@@ -108,7 +125,7 @@ class Route:
     def __init__(
         self, channels: str | Sequence[str], consumer: Consumer | str, **filters: str | re.Pattern[str]
     ) -> None:
-        self.channels = {channels} if isinstance(channels, str) else set(channels)
+        self.channels = _checked_channels(channels)
         self.consumer = _resolve_consumer(consumer)
         self._filters = _Filters(filters)
 
@@ -140,10 +157,10 @@ class RouteClass(Route):
 
     def __init__(self, consumer: Consumer | str, **filters: str | re.Pattern[str]) -> None:
         consumer = _resolve_consumer(consumer)
-        if not hasattr(consumer, "channel_names"):
+        channel_names = getattr(consumer, "channel_names", None)
+        if channel_names is None:
             raise ValueError(f"route_class takes a consumer class with channel_names(), not {consumer!r}.")
-        names: set[str] = consumer.channel_names()
-        super().__init__(sorted(names), consumer, **filters)
+        super().__init__(sorted(channel_names()), consumer, **filters)
 
 
 class Include:
@@ -202,10 +219,11 @@ class Router:
         """The names of all channels that have a route."""
         return set(self._by_channel)
 
-    def add_route(self, route: RouteLike) -> None:
-        """Add a route, to be tried after those that are there."""
+    def add_route(self, route: RouteLike, first: bool = False) -> None:
+        """Add a route, to be tried after those that are there, or with ``first`` before them."""
         for channel in route.channel_names():
-            self._by_channel.setdefault(channel, []).append(route)
+            routes = self._by_channel.setdefault(channel, [])
+            routes.insert(0 if first else len(routes), route)
 
     def match(self, message: Message) -> Match | None:
         """The consumer for ``message`` and its keyword arguments, or ``None``."""

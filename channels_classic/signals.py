@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from django.db import close_old_connections
+from django.db.backends.signals import connection_created
 from django.dispatch import Signal
 
-consumer_started = Signal()
+consumer_started = Signal(use_caching=True)
 """Sent before a consumer runs; keyword ``environ`` is empty, as it is for Django's ``request_started``."""
 
-consumer_finished = Signal()
+consumer_finished = Signal(use_caching=True)
 """Sent after a consumer ran, whether it returned or raised."""
 
 worker_ready = Signal()
@@ -20,9 +22,19 @@ worker_process_ready = Signal()
 """Sent once per process before its first worker starts."""
 
 
+_thread = threading.local()
+
+
+def _note_connection(**kwargs: Any) -> None:
+    _thread.has_connections = True
+
+
 def _close_old_connections(**kwargs: Any) -> None:
-    close_old_connections(**kwargs)
+    # Most consumers of a chat or an echo never touch the database, and to ask Django takes as long as they do.
+    if getattr(_thread, "has_connections", False):
+        close_old_connections(**kwargs)
 
 
+connection_created.connect(_note_connection, dispatch_uid="channels_classic.connection_created")
 consumer_started.connect(_close_old_connections, dispatch_uid="channels_classic.consumer_started")
 consumer_finished.connect(_close_old_connections, dispatch_uid="channels_classic.consumer_finished")

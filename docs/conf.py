@@ -20,18 +20,14 @@ copyright = "2026, the channels-classic contributors"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
-myst_enable_extensions = ["colon_fence"]
+exclude_patterns = ["_build", "performance-results.md"]  # performance.md includes the latter
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
-autodoc_class_signature = "separated"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-
-# The page of results is written by `make bench`; without it there is nothing to show.
-suppress_warnings = ["toc.empty_glob"]
 
 html_theme = "furo"
 html_title = f"channels-classic {__version__}"

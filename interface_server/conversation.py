@@ -52,7 +52,7 @@ class Conversation:
         """
         if self.state is State.CLOSED:
             return []
-        data = _data(content)
+        data = data_of(content)
         close = _close_code(content)
         events: list[Event] = []
         if self.state is State.CONNECTING:
@@ -63,7 +63,7 @@ class Conversation:
                 raise BadMessage("the first message to a socket accepts it, rejects it or brings data")
             events.append(self._accept(content))
         if data is not None:
-            events.append(data)
+            events.append({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
         if close is not None:
             events.append(self._close(close))
         return events
@@ -98,19 +98,22 @@ class Conversation:
         return {"type": "websocket.close", "code": code}
 
 
-def _data(content: Mapping[str, Any]) -> Event | None:
+def data_of(content: Mapping[str, Any]) -> str | bytes | None:
+    """The data that a message brings, if it brings any.
+
+    Raises:
+        BadMessage: it brings text and bytes, or something that is neither.
+    """
     text, data = content.get("text"), content.get("bytes")
     if text is not None and data is not None:
         raise BadMessage("a message may bring text or bytes, not both")
     if text is not None:
         if not isinstance(text, str):
             raise BadMessage(f"text must be a str, not {text!r:.100}")
-        return {"type": "websocket.send", "text": _encodable(text)}
-    if data is not None:
-        if not isinstance(data, bytes):
-            raise BadMessage(f"bytes must be bytes, not {data!r:.100}")
-        return {"type": "websocket.send", "bytes": data}
-    return None
+        return _encodable(text)
+    if data is not None and not isinstance(data, bytes):
+        raise BadMessage(f"bytes must be bytes, not {data!r:.100}")
+    return data
 
 
 def _close_code(content: Mapping[str, Any]) -> int | None:

@@ -64,7 +64,7 @@ class Exchange:
         self._send = send
         self._answer = Answer(has_content=scope["method"] != "HEAD")
         self._messages: deque[dict[str, Any]] = deque()
-        self._arrival: asyncio.Future[None] | None = None
+        self._arrival: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._watcher: asyncio.Task[None] | None = None
         self._body_channel: str | None = None

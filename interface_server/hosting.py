@@ -12,7 +12,9 @@ from typing import Any
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
+from interface_server.http_protocol import HttpProtocol
 from interface_server.server import InterfaceServer
+from interface_server.socket_protocol import SocketProtocol
 
 
 class Host(uvicorn.Server):
@@ -56,7 +58,8 @@ def make_config(application: InterfaceServer | str, max_message_size: int, **opt
     """
     settings: dict[str, Any] = {
         "lifespan": "on",
-        "ws": "websockets-sansio",
+        "http": HttpProtocol,
+        "ws": SocketProtocol,
         "ws_max_size": max_message_size,
         # Compression takes 64 KiB per socket and more time than all the rest of a frame's way.
         "ws_per_message_deflate": False,
@@ -66,4 +69,4 @@ def make_config(application: InterfaceServer | str, max_message_size: int, **opt
         "server_header": False,
         "timeout_graceful_shutdown": 30,
     }
-    return uvicorn.Config(application, **{**settings, **options})  # type: ignore[arg-type]
+    return uvicorn.Config(application, **{**settings, **options})

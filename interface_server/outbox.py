@@ -15,6 +15,9 @@ logger = logging.getLogger("django.channels")
 RETRY_PAUSE = 0.01
 """Seconds before messages that found their channel full are tried again."""
 
+CONGESTED_AT = 1000
+"""So many messages that wait for the next batch are enough."""
+
 UNAVAILABLE_PAUSE = (0.1, 5.0)
 """The shortest and the longest pause before an unreachable layer is tried again."""
 
@@ -38,7 +41,7 @@ class Outbox:
         self._new: list[_Item] = []
         self._backlog: list[_Item] = []
         self._arrival: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
+        self._call_when_room: list[Callable[[], None]] = []
         self._emptied: asyncio.Future[None] | None = None
         self.available = True
         """Whether the layer answered last time."""
@@ -56,7 +59,7 @@ class Outbox:
 
     async def send(self, delivery: Delivery) -> bool:
         """Send ``delivery`` with the next batch; whether the layer took it."""
-        taken = self._loop.create_future()
+        taken: asyncio.Future[bool] = self._loop.create_future()
 
         def done(accepted: bool) -> None:
             if not taken.done():
@@ -67,15 +70,18 @@ class Outbox:
 
     @property
     def congested(self) -> bool:
-        """Whether messages wait for room: who can wait before sending more should await ``room()``."""
-        return bool(self._backlog)
+        """Whether messages wait for room, or many for their turn: who can wait should send no more for now."""
+        return bool(self._backlog) or len(self._new) > CONGESTED_AT
+
+    def when_room(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once when it is congested no more."""
+        self._call_when_room.append(call)
 
     async def room(self) -> None:
-        """Wait until no message waits for room in its channel."""
-        while self._backlog:
-            if self._room is None:
-                self._room = self._loop.create_future()
-            await asyncio.shield(self._room)
+        """Wait until it is congested no more."""
+        room: asyncio.Future[None] = self._loop.create_future()
+        self.when_room(lambda: room.done() or room.set_result(None))
+        await room
 
     async def drain(self) -> None:
         """Wait until all that was put in has been taken or given up."""
@@ -110,7 +116,6 @@ class Outbox:
             self._settle(items, full)
 
     def _settle(self, items: list[_Item], full: list[int]) -> None:
-        had_backlog = bool(self._backlog)
         self._backlog = []
         now = self._loop.time()
         refused = set(full)
@@ -122,8 +127,10 @@ class Outbox:
                 self._backlog.append(item)
             elif item.done is not None:
                 item.done(False)
-        if had_backlog and not self._backlog:
-            self._tell("_room")
+        if not self.congested:
+            calls, self._call_when_room = self._call_when_room, []
+            for call in calls:
+                call()
 
     async def _outage(self, items: list[_Item], error: LayerUnavailable, failures: int) -> None:
         self.available = False

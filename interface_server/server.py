@@ -12,6 +12,7 @@ from interface_server.asgi_types import Receive, Scope, Send
 from interface_server.departures import Departures
 from interface_server.exchange import Exchange
 from interface_server.flow import Flow
+from interface_server.frames import FrameEncoder
 from interface_server.outbox import Outbox
 from interface_server.reader import Reader
 from interface_server.websocket import WebSocket
@@ -82,6 +83,7 @@ class InterfaceServer:
         self.reader = Reader(self.layer)
         self.departures = Departures(self.layer)
         self.flow = Flow(self.layer)
+        self.frames = FrameEncoder()
         parts = (self.outbox, self.reader, self.departures, self.flow)
         self._tasks = [self._loop.create_task(part.run()) for part in parts]
         for task in self._tasks:

@@ -11,6 +11,7 @@ from channels_classic.layers import MessageTooLarge
 from interface_server import messages
 from interface_server.asgi_types import Event, Receive, Scope, Send
 from interface_server.conversation import BadMessage, Conversation, State
+from interface_server.socket_protocol import DIRECT, Direct
 
 if TYPE_CHECKING:
     from interface_server.server import InterfaceServer
@@ -27,8 +28,8 @@ At the first its channel refuses more; at the second it takes them again. Groups
 what they send it is kept up to the third, and skipped from there on.
 """
 
-MAX_WAITING_BYTES = 8 * 1024 * 1024
-"""How many bytes may wait for a client that reads slowly, whatever the number of events."""
+PAUSE_AT_BYTES, RESUME_AT_BYTES, MAX_WAITING_BYTES = 2**20, 2**18, 2**23
+"""The same in bytes; whichever limit is reached first counts."""
 
 CLOSE_SECONDS = 10.0
 """How long a client may take to answer a close before the socket is given up."""
@@ -63,18 +64,25 @@ class WebSocket:
         self._connect_taken = False
         self._sent_code: int | None = None
         self._order = 0
+        self._direct: Direct | None = None
+        self._holding = False
 
     def deliver(self, content: dict[str, Any]) -> None:
         """A message from a consumer (called by the reader)."""
-        if self._conversation.state is State.OPEN and self._has_no_room():
-            if not content.get("close"):
+        if self._direct is not None and self._writer is None and self._conversation.state is State.OPEN:
+            frame = self._server.frames.encode(content)
+            if frame is not None and self._direct.write(frame):
                 return
-            self._waiting.clear()
+        if self._has_no_room() and not content.get("close"):
+            return
         try:
             events = self._conversation.feed(content)
         except BadMessage as error:
             logger.warning("A message to the WebSocket %s was ignored: %s.", self._path, error)
             return
+        if events and self._has_no_room():
+            self._waiting.clear()
+            self._waiting_bytes = 0
         self._put(events)
 
     async def run(self) -> None:
@@ -152,15 +160,30 @@ class WebSocket:
     async def _listen(self) -> int:
         """Pass frames on until the socket is closed; its close code."""
         outbox = self._server.outbox
+        self._direct = (self._scope.get("extensions") or {}).get(DIRECT)
+        if self._direct is not None:
+            self._direct.listener = self._on_direct_message
         while True:
             event = await self._next_event()
             if event is None or event["type"] == "websocket.disconnect":
                 client_code = ABNORMAL_CLOSURE if event is None else event.get("code") or 1005
                 return self._sent_code or client_code
-            if self._conversation.state is State.OPEN:
-                self._pass_on(event)
-                if outbox.congested:
-                    await outbox.room()
+            text = event.get("text")
+            self._pass_on(text if text is not None else event.get("bytes") or b"")
+            if outbox.congested:
+                await outbox.room()
+
+    def _on_direct_message(self, data: str | bytes) -> None:
+        self._pass_on(data)
+        if self._server.outbox.congested and not self._holding and self._direct is not None:
+            self._holding = True
+            self._direct.pause()
+            self._server.outbox.when_room(self._read_on)
+
+    def _read_on(self) -> None:
+        self._holding = False
+        if self._direct is not None:
+            self._direct.resume()
 
     async def _next_event(self) -> Event | None:
         """What the client does next; ``None`` if it does not even answer a close."""
@@ -172,16 +195,16 @@ class WebSocket:
         except asyncio.TimeoutError:
             return None
 
-    def _pass_on(self, event: Event) -> None:
+    def _pass_on(self, data: str | bytes) -> None:
+        if self._conversation.state is not State.OPEN:
+            return
         self._order += 1
         content: dict[str, Any] = {
             "reply_channel": self._reply_channel,
             "path": self._path,
             "order": self._order,
+            "text" if isinstance(data, str) else "bytes": data,
         }
-        text = event.get("text")
-        data = text if text is not None else event.get("bytes") or b""
-        content["text" if text is not None else "bytes"] = data
         try:
             if len(data) > self._server.max_message_size:
                 raise MessageTooLarge
@@ -194,6 +217,9 @@ class WebSocket:
 
     def _frame_done(self, taken: bool) -> None:
         if not taken:
+            # A lost frame does not count: who handles a socket in order must not wait for it. Those that came
+            # after it are lost as well, since a channel that refuses one refuses the rest of the batch.
+            self._order -= 1
             self._close(TRY_AGAIN_LATER)
 
     def _leave(self, code: int) -> None:
@@ -228,7 +254,7 @@ class WebSocket:
                 self._sent_code = event["code"]
             self._waiting_bytes += _size(event)
         self._waiting.extend(events)
-        if len(self._waiting) >= PAUSE_AT and not self._paused:
+        if not self._paused and (len(self._waiting) >= PAUSE_AT or self._waiting_bytes >= PAUSE_AT_BYTES):
             self._paused = True
             self._server.flow.pause(self._reply_channel)
         if events and self._writer is None:
@@ -242,7 +268,7 @@ class WebSocket:
                 event = self._waiting.popleft()
                 self._waiting_bytes -= _size(event)
                 await self._send(event)
-                if self._paused and len(self._waiting) <= RESUME_AT:
+                if self._paused and len(self._waiting) <= RESUME_AT and self._waiting_bytes <= RESUME_AT_BYTES:
                     self._paused = False
                     self._server.flow.resume(self._reply_channel)
         except Exception as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -22,13 +23,24 @@ SERVER_ERROR = {
 }
 
 
-def consume(message: Message, router: Router, retries: int, sender: Any) -> PendingSends:
+OnError = Callable[..., None]
+
+
+def log_error(error: Exception, text: str, *args: object) -> None:
+    """What becomes of a consumer's mistake: a line in the log, with its traceback."""
+    logger.error(text, *args, exc_info=error)
+
+
+def consume(
+    message: Message, router: Router, retries: int, sender: Any, on_error: OnError = log_error
+) -> PendingSends:
     """Run the consumer of ``message``.
 
     Arguments:
         router: finds the consumer.
         retries: how often ``ConsumeLater`` may put the message back.
         sender: the sender of the signals around the consumer.
+        on_error: is told of what the consumer should not have raised; called as ``log_error`` is.
 
     Returns:
         What is to be sent now that the consumer is done.
@@ -44,28 +56,36 @@ def consume(message: Message, router: Router, retries: int, sender: Any) -> Pend
             _fail(message, pending)
             return pending
         consumer, kwargs = match
-        consumer_started.send(sender=sender, environ={})
         try:
-            _run(consumer, kwargs, message, pending, retries)
+            _run(consumer, kwargs, message, pending, retries, sender, on_error)
         finally:
-            consumer_finished.send(sender=sender)
+            # Django logs what receivers raise; the consumer has done its work, and so has the worker.
+            consumer_finished.send_robust(sender=sender)
     return pending
 
 
 def _run(
-    consumer: Consumer, kwargs: dict[str, Any], message: Message, pending: PendingSends, retries: int
+    consumer: Consumer,
+    kwargs: dict[str, Any],
+    message: Message,
+    pending: PendingSends,
+    retries: int,
+    sender: Any,
+    on_error: OnError,
 ) -> None:
     message.__doomed__ = message.get("__retries__", 0) >= retries  # type: ignore[attr-defined]
     try:
+        consumer_started.send(sender=sender, environ={})
         consumer(message, **kwargs)
         if message.channel.name == "websocket.connect" and not _answered(message, pending):
             if not getattr(settings, "CHANNELS_EXPLICIT_ACCEPT", False):
                 _reply(message, {"accept": True})
-    except DenyConnection:
+    except DenyConnection as error:
         if message.channel.name == "websocket.connect":
             _reply(message, {"close": True})
         else:
-            logger.error(
+            on_error(
+                error,
                 "%s raised DenyConnection for a message on %r: only a websocket.connect can be denied.",
                 name_of(consumer),
                 message.channel.name,
@@ -73,12 +93,12 @@ def _run(
     except ChannelSocketException as error:
         try:
             error.run(message)
-        except Exception:
-            logger.exception("%r, raised by %s, failed when it was run.", error, name_of(consumer))
+        except Exception as failure:
+            on_error(failure, "%r, raised by %s, failed when it was run.", error, name_of(consumer))
     except ConsumeLater:
         _put_back(consumer, message, retries)
-    except Exception:
-        logger.exception("Error in the consumer %s on %r:", name_of(consumer), message.channel.name)
+    except Exception as error:
+        on_error(error, "Error in the consumer %s on %r:", name_of(consumer), message.channel.name)
         _fail(message, pending)
 
 

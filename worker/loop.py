@@ -66,6 +66,7 @@ class Worker:
         self._layer: BaseChannelLayer = channel_layer.channel_layer
         self._outbox = Outbox(self._layer)
         self._other_outboxes: dict[BaseChannelLayer, Outbox] = {}
+        self._unreachable: set[Outbox] = set()
         self._stopping = threading.Event()
         self._own_channel = f"worker.{random_part()}!"
         self._lock = threading.Lock()
@@ -98,10 +99,11 @@ class Worker:
         waiting_on = [*channels, self._own_channel]
         failures = 0
         while not self._stopping.is_set():
+            self._flush_others()
             try:
                 batch = self._outbox.flush_and_receive(channels, self._limit()) if channels else []
                 if not batch:
-                    timeout = RETRY_PAUSE if self._outbox.retrying else WAIT_SECONDS
+                    timeout = RETRY_PAUSE if self._retrying else WAIT_SECONDS
                     batch = self._layer.receive_batch(waiting_on, self._limit(), timeout)
                 if failures:
                     logger.warning("The channel layer is back.")
@@ -158,14 +160,18 @@ class Worker:
                 self._seconds_per_message += (took - self._seconds_per_message) * 0.1
 
     def _consume(self, received: Received) -> None:
-        message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
-        if self.callback is not None:
-            self.callback(received.channel, message)
-        pending = consume(message, self.channel_layer.router, self.message_retries, type(self))
+        try:
+            message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
+            if self.callback is not None:
+                self.callback(received.channel, message)
+            pending = consume(message, self.channel_layer.router, self.message_retries, type(self))
+        except Exception:
+            # Not the consumer, which is dealt with there: something is wrong with the message itself.
+            logger.exception("A message on %r could not be handled and was dropped:", received.channel)
+            return
         for layer, delivery in pending.deliveries:
             self._outbox_of(layer).add(delivery)
-        for outbox in self._other_outboxes.values():
-            self._flush_other(outbox)
+        self._flush_others()
 
     def _outbox_of(self, layer: Any) -> Outbox:
         if layer is self.channel_layer or layer is self._layer:
@@ -175,11 +181,19 @@ class Worker:
             self._other_outboxes[bare] = Outbox(bare)
         return self._other_outboxes[bare]
 
-    def _flush_other(self, outbox: Outbox) -> None:
-        try:
-            outbox.flush()
-        except LayerUnavailable as error:
-            logger.error("Another channel layer could not be reached. %s", error)
+    @property
+    def _retrying(self) -> bool:
+        return self._outbox.retrying or any(outbox.retrying for outbox in self._other_outboxes.values())
+
+    def _flush_others(self) -> None:
+        for outbox in self._other_outboxes.values():
+            try:
+                outbox.flush()
+                self._unreachable.discard(outbox)
+            except LayerUnavailable as error:
+                if outbox not in self._unreachable:
+                    self._unreachable.add(outbox)
+                    logger.error("Another channel layer cannot be reached; trying again. %s", error)
 
     def _wait_out(self, error: LayerUnavailable, failures: int) -> None:
         shortest, longest = BACKOFF_SECONDS
@@ -195,8 +209,9 @@ class Worker:
             if unstarted:
                 self._layer.give_back(unstarted)
             self._outbox.flush()
-            while self._outbox.retrying:
+            while self._retrying:
                 time.sleep(RETRY_PAUSE)
                 self._outbox.flush()
+                self._flush_others()
         except LayerUnavailable as error:
             logger.error("The channel layer went away while the worker stopped. %s", error)

@@ -10,15 +10,21 @@ import asyncio
 import copy
 import fnmatch
 import re
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar, NamedTuple
 
 from channels_classic.layers import codec, names
-from channels_classic.layers.exceptions import ChannelFull, MessageTooLarge
+from channels_classic.layers.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels_classic.layers.turns import LARGEST_ORDER, TurnEnd
 
 BLOCK_SECONDS = 5.0
 """How long ``receive(block=True)`` waits: a few seconds, as the specification has it."""
+
+THREAD_SECONDS = 0.2
+"""How long a thread waits for an event loop at a stretch, because nobody can interrupt it."""
 
 INTERFACE_PREFIX = "interface."
 INTERFACE_CAPACITY = 10_000
@@ -32,12 +38,14 @@ suits a single channel would refuse replies for no reason. What one client may p
 class Delivery(NamedTuple):
     """A message that has been checked and packed, ready for ``send_batch``.
 
-    ``name`` is a channel or, with ``to_group``, a group.
+    ``name`` is a channel or, with ``to_group``, a group. With ``turn_end`` it is no message, but the end of a
+    turn of that reply channel.
     """
 
     name: str
     payload: bytes
     to_group: bool = False
+    turn_end: TurnEnd | None = None
 
 
 class Received(NamedTuple):
@@ -162,6 +170,46 @@ class BaseChannelLayer(ABC):
     def channel_statistics(self, channel: str) -> dict[str, float]:
         """``messages_count``, ``channel_full_count``, ``messages_pending``, ``messages_max_age`` (seconds)."""
 
+    # The extension "ordering".
+
+    def enter_turn(
+        self, reply_channel: str, order: int, channel: str, message: dict[str, Any], slight: bool = False
+    ) -> bool:
+        """Ask whether a message may be handled now, as it is the turn of its ``order`` among those of its client.
+
+        If it came too early the layer keeps it, and puts it in front of its channel when its turn has come. If it
+        came twice, or too late, it is dropped. A turn ends by ``send_batch`` with ``end_of_turn``, or else by
+        itself after a while.
+
+        Arguments:
+            reply_channel: of the client.
+            order: from 0, without gaps.
+            channel: a normal channel, which the message came over.
+            message: its content.
+            slight: wait for the message of order 0 only; any other one is then no turn, and has no end.
+
+        Returns:
+            Whether to handle it; if not, there is nothing more to do.
+
+        Raises:
+            LayerUnavailable: the server behind the layer does not answer.
+            NotImplementedError: the layer lacks the extension.
+            TypeError, ValueError: an argument is not what it should be.
+        """
+        raise self._lacks("ordering")
+
+    def suspend_turn(self, reply_channel: str, order: int) -> None:
+        """The message of this turn is about to go back to its channel: it will ask again, and others wait for it."""
+        raise self._lacks("ordering")
+
+    def end_of_turn(self, reply_channel: str, order: int, *, last: bool = False) -> Delivery:
+        """What to send when a message that entered its turn has been handled, behind what its consumer sent.
+
+        Arguments:
+            last: nothing comes from that client any more.
+        """
+        return Delivery(reply_channel, b"", turn_end=TurnEnd(order, last))
+
     def send_and_receive(
         self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int
     ) -> tuple[list[int], list[Received]]:
@@ -178,8 +226,20 @@ class BaseChannelLayer(ABC):
         return await asyncio.to_thread(self.send_batch, deliveries)
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
-        """As ``receive_batch``."""
-        return await asyncio.to_thread(self.receive_batch, channels, limit, timeout)
+        """As ``receive_batch``. Nothing is lost when it is cancelled: what it takes by then is given back."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            wait = max(0.0, min(left, THREAD_SECONDS))
+            receiving = asyncio.get_running_loop().run_in_executor(None, self.receive_batch, channels, limit, wait)
+            try:
+                batch = await asyncio.shield(receiving)
+            except asyncio.CancelledError:
+                with suppress(LayerUnavailable):
+                    await asyncio.to_thread(self.give_back, await receiving)
+                raise
+            if batch or left <= THREAD_SECONDS:
+                return batch
 
     async def arelease(self, channels: Iterable[str]) -> None:
         """As ``release``."""
@@ -288,6 +348,19 @@ class BaseChannelLayer(ABC):
         codec.check_message(message)
         return Delivery(group, codec.pack(message), True)
 
+    def check_turn(self, order: Any, channel: str) -> None:
+        """Make sure that a message can wait for its turn.
+
+        Raises:
+            TypeError: the channel is not a normal one.
+            ValueError: the order is no number from 0 on.
+        """
+        if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= LARGEST_ORDER:
+            raise ValueError(f"The order of a message must be an int, 0 or more and below 2**53, not {order!r}.")
+        names.check_channel(channel)
+        if "?" in channel or "!" in channel:
+            raise TypeError(f"Only the messages of a normal channel can be handled in order, not those of {channel!r}.")
+
     def check_channels(self, channels: Sequence[str]) -> list[str]:
         """The names as a list, each one fit for receiving.
 
@@ -314,6 +387,12 @@ class BaseChannelLayer(ABC):
                 self._capacities.clear()
             self._capacities[kind] = capacity
         return capacity
+
+    def _lacks(self, extension: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"{type(self).__name__} lacks the extension {extension!r}. InMemoryChannelLayer and RedisChannelLayer "
+            "have it."
+        )
 
     def _default_capacity(self, channel: str) -> int:
         if channel.startswith(INTERFACE_PREFIX) and "!" in channel:

@@ -19,7 +19,7 @@ MAX_DEPTH = 200
 # One character or number of JSON takes at least a sixth of a byte of MessagePack (a control character, written
 # as \u0000), so what is packed shorter than this needs no closer look.
 _SURELY_SMALL = MAX_JSON_SIZE // 6
-_INT64 = range(-(2**63), 2**63)
+_SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
 _SCALARS = frozenset({str, bytes, bool, float, type(None)})
 
 
@@ -48,7 +48,7 @@ def _check(value: Any, where: str, depth: int) -> None:
             if type(item) not in _SCALARS:
                 _check(item, f"{where}[{position}]", depth + 1)
     elif isinstance(value, int):
-        if value not in _INT64:
+        if not _SMALLEST_INT <= value <= _LARGEST_INT:
             raise TypeError(f"An int in a message must fit into 64 bits, signed, but {where} is {value!r}.")
     elif not isinstance(value, (str, bytes, float)):
         raise TypeError(

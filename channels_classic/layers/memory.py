@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
+from channels_classic.layers.turns import Due, TurnTable, Verdict, report
 
 
 class _Entry(NamedTuple):
@@ -27,6 +28,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     Takes the keywords of ``BaseChannelLayer``. Waiting costs nothing: who waits is woken by who sends.
     """
 
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering"]
     local_only: ClassVar[bool] = True
 
     def __init__(self, **config: Any) -> None:
@@ -41,6 +43,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._sent: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._turn = 0
+        self._turns = TurnTable(self.expiry, self.group_expiry)
         self._next_sweep = time.monotonic() + self.expiry
 
     def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
@@ -52,6 +55,9 @@ class InMemoryChannelLayer(BaseChannelLayer):
             if now > self._next_sweep:
                 self._sweep(now)
             for position, delivery in enumerate(deliveries):
+                if delivery.turn_end is not None:
+                    self._put_in_front(self._turns.end(delivery.name, delivery.turn_end))
+                    continue
                 if delivery.to_group:
                     for queue, channels in self._members_by_queue(delivery.name, now).items():
                         self._append(queue, _Entry(now, channels, delivery.payload))
@@ -136,14 +142,37 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def release(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
+        channels = list(channels)
         with self._lock:
             for channel in channels:
                 for group in list(self._memberships.get(channel, ())):
                     self._leave(group, channel)
+            self._put_in_front(self._turns.release(channels))
+            self._wake_all()
 
     async def arelease(self, channels: Iterable[str]) -> None:
         """As the contract has it; never waits."""
         self.release(channels)
+
+    def enter_turn(
+        self, reply_channel: str, order: int, channel: str, message: dict[str, Any], slight: bool = False
+    ) -> bool:
+        """As the contract has it."""
+        self.check_turn(order, channel)
+        due = Due(channel, codec.pack(message))
+        with self._lock:
+            verdict, back = self._turns.enter(reply_channel, order, slight, due)
+            if back:
+                self._put_in_front(back)
+                self._wake_all()
+        if verdict is not Verdict.RUN:
+            report(verdict, reply_channel, order, channel)
+        return verdict is Verdict.RUN
+
+    def suspend_turn(self, reply_channel: str, order: int) -> None:
+        """As the contract has it."""
+        with self._lock:
+            self._turns.suspend(reply_channel, order)
 
     def pause(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
@@ -167,6 +196,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         with self._lock:
             self._paused.clear()
+            self._turns.clear()
             self._queues.clear()
             self._groups.clear()
             self._memberships.clear()
@@ -216,6 +246,12 @@ class InMemoryChannelLayer(BaseChannelLayer):
         pending.append(entry)
         self._sent[kind] += 1
         return True
+
+    def _put_in_front(self, back: Sequence[Due]) -> None:
+        now = time.monotonic()
+        for due in reversed(back):
+            entry = _Entry(now, (due.channel,), due.payload)
+            self._queues.setdefault(due.channel, deque()).appendleft(entry)
 
     def _take(self, channels: list[str], limit: int) -> list[Received]:
         now = time.monotonic()
@@ -278,6 +314,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
                 self._queues.pop(queue, None)
         for group in list(self._groups):
             self._members(group, now)
+        self._turns.forget()
 
 
 def _wake(arrival: asyncio.Future[None]) -> None:

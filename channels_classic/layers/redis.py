@@ -132,22 +132,23 @@ class RedisChannelLayer(BaseChannelLayer):
         deadline = time.monotonic() + timeout
         # What comes may be no more than changes of membership: then the wait goes on.
         while not received and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
-            received = self._carry_out(self._open_all(self._wait(channels, left)))
+            if len(self._waited_on(channels)) == 1:
+                received = self._carry_out(self._wait_and_receive(channels, limit, left))
+            else:
+                received = self._carry_out(self._open_all(self._wait_on_all(channels, left)))
         return received
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
         """As the contract has it."""
         channels = self.check_channels(channels)
-        server, *others = self._waited_on(channels)
-        if others:
+        if len(self._waited_on(channels)) != 1:
             return await super().areceive_batch(channels, limit, timeout)
-        received = (await self._acarry_out(self._exchange([], channels, limit)))[1]
         deadline = time.monotonic() + timeout
-        while not received and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
-            popped = await self._servers.of_loop()[server].wait(self._keys(channels), left)
-            values = [] if popped is None else [(self._channel_of(popped[0]), popped[1])]
-            received = await self._acarry_out(self._open_all(values))
-        return received
+        while (left := deadline - time.monotonic()) > SHORTEST_WAIT:
+            received = await self._acarry_out(self._wait_and_receive(channels, limit, left))
+            if received:
+                return received
+        return (await self._acarry_out(self._exchange([], channels, limit)))[1]
 
     def give_back(self, batch: Sequence[Received]) -> None:
         """As the contract has it."""
@@ -289,9 +290,19 @@ class RedisChannelLayer(BaseChannelLayer):
         return counts
 
     def _add_receive_commands(
-        self, trips: Trips, channels: list[str], limit: int, counts: Mapping[tuple[int, str], int] | None
+        self,
+        trips: Trips,
+        channels: list[str],
+        limit: int,
+        counts: Mapping[tuple[int, str], int] | None,
+        only_server: int = 0,
     ) -> dict[int, list[str]]:
-        """Put the commands into ``trips``; which channels were asked for on which server."""
+        """Put the commands into ``trips``; which channels were asked for on which server.
+
+        Arguments:
+            counts: how many to take of which channel on which server; ``None`` where there is only one server.
+            only_server: that one.
+        """
         if not channels:
             return {}
         epoch_key = self.prefix + "epoch"
@@ -299,8 +310,8 @@ class RedisChannelLayer(BaseChannelLayer):
             self._turn += 1
             rotated = self._rotated(channels)
             command = ("receive", len(channels) + 1, epoch_key, *self._keys(rotated), limit, names.random_part())
-            trips.setdefault(0, []).append(command)
-            return {0: rotated}
+            trips.setdefault(only_server, []).append(command)
+            return {only_server: rotated}
         asked = self._channels_by_server(channels)
         for server, of_server in asked.items():
             keys = self._keys(of_server)
@@ -310,10 +321,17 @@ class RedisChannelLayer(BaseChannelLayer):
         return asked
 
     def _received(
-        self, answers: Mapping[int, Sequence[Any]], asked: Mapping[int, list[str]]
+        self,
+        answers: Mapping[int, Sequence[Any]],
+        asked: Mapping[int, list[str]],
+        first: Sequence[tuple[str, bytes]] = (),
     ) -> Steps[tuple[list[Received], bool]]:
-        """The messages in the answers to the last command of each trip, and whether there was anything at all."""
-        values: list[tuple[str, bytes]] = []
+        """The messages in the answers to the last command of each trip, and whether there was anything at all.
+
+        Arguments:
+            first: channels and values that were taken before.
+        """
+        values = list(first)
         now = b""
         for server, of_server in asked.items():
             time_there, epoch, lists = answers[server][-1]
@@ -350,14 +368,27 @@ class RedisChannelLayer(BaseChannelLayer):
                 logger.error("A message on %r was dropped: %s.", channel, error)
         return received
 
-    def _wait(self, channels: list[str], timeout: float) -> list[tuple[str, bytes]]:
-        keys = self._keys(channels)
-        server, *others = self._waited_on(channels)
-        if others:
-            servers = [self._servers.sync[number] for number in (server, *others)]
-            return [(self._channel_of(key), value) for _, key, value in wait_for_any(servers, keys, timeout)]
-        popped = self._servers.sync[server].wait(keys, timeout)
-        return [] if popped is None else [(self._channel_of(popped[0]), popped[1])]
+    def _wait_and_receive(self, channels: list[str], limit: int, timeout: float) -> Steps[list[Received]]:
+        """Wait for a message on one server, and take along what has come with it, in one trip."""
+        (server,) = self._waited_on(channels)
+        asked: dict[int, list[str]] = {}
+        trips: Trips = {server: [("BLPOP", *self._keys(self._rotated(channels)), timeout)]}
+        if limit > 1:
+            asked = self._add_receive_commands(trips, channels, limit - 1, None, server)
+        answers = yield trips
+        popped = answers[server][0]
+        if popped is None:
+            return []
+        first = [(self._channel_of(popped[0]), popped[1])]
+        if not asked:
+            return (yield from self._open_all(first))
+        received, _ = yield from self._received(answers, asked, first)
+        return received
+
+    def _wait_on_all(self, channels: list[str], timeout: float) -> list[tuple[str, bytes]]:
+        servers = [self._servers.sync[number] for number in self._waited_on(channels)]
+        taken = wait_for_any(servers, self._keys(channels), timeout)
+        return [(self._channel_of(key), value) for _, key, value in taken]
 
     def _waited_on(self, channels: Sequence[str]) -> list[int]:
         return sorted(self._channels_by_server(channels))

@@ -9,12 +9,11 @@ from typing import Any
 import redis
 import redis.asyncio.sentinel
 import redis.sentinel
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis import RedisChannelLayer
-from channels_classic.layers.servers import DEFAULTS, Servers
+from channels_classic.layers.servers import Servers, pool_defaults
 
 
 class _Service:
@@ -25,12 +24,12 @@ class _Service:
     ) -> None:
         self._sentinels = sentinels
         self._name = name
-        self._connection_kwargs = {**DEFAULTS, **connection_kwargs, "decode_responses": False}
+        self._connection_kwargs = connection_kwargs
         self._refresh = refresh
 
     def pool(self, module: Any) -> Any:
         """A pool whose connections ask the sentinels where the master is."""
-        keywords = {**self._connection_kwargs, "retry": module.retry.Retry(NoBackoff(), 0)}
+        keywords = {**pool_defaults(module), **self._connection_kwargs, "decode_responses": False}
         manager = module.sentinel.Sentinel(self._sentinels, **keywords)
         pool = manager.master_for(self._name).connection_pool
         if self._refresh:

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import select
+import socket
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+try:
+    import hiredis
+except ImportError:  # no wheel for this platform: redis-py parses in Python then
+    hiredis = None
 import redis
 import redis.asyncio
 import redis.asyncio.retry
@@ -36,9 +42,24 @@ OLDEST_REDIS = (6, 2)
 
 DEFAULTS: dict[str, Any] = {
     "socket_connect_timeout": 5,
-    # Longer than any wait for a message: only a server that hangs takes so long.
-    "socket_timeout": 45,
+    # A server that is gone without a word is noticed within half a minute.
     "socket_keepalive": True,
+    "socket_keepalive_options": {
+        getattr(socket, option): value
+        for option, value in {
+            "TCP_KEEPIDLE": 10,
+            "TCP_KEEPINTVL": 5,
+            "TCP_KEEPCNT": 3,
+            "TCP_USER_TIMEOUT": 20_000,
+        }.items()
+        if hasattr(socket, option)
+    },
+}
+
+THREAD_DEFAULTS: dict[str, Any] = {
+    # Longer than any wait for a message: only a server that hangs takes so long. An event loop does without,
+    # since redis-py makes a task of every call for it.
+    "socket_timeout": 45,
 }
 
 NAMES = ("send", "receive", "peek", "group_add", "group_discard", "group_routes")
@@ -61,7 +82,7 @@ class Address:
     """
 
     def __init__(self, host: Any, connection_kwargs: Mapping[str, Any]) -> None:
-        keywords = {**DEFAULTS, **connection_kwargs}
+        keywords = dict(connection_kwargs)
         self.url: str | None = None
         if isinstance(host, str):
             self.url = host
@@ -81,13 +102,13 @@ class Address:
 
     def pool(self, module: Any) -> Any:
         """A connection pool of ``redis`` or ``redis.asyncio``."""
-        # Retrying is the layer's own business: redis-py would send messages twice.
-        keywords = {**self.keywords, "decode_responses": False, "retry": module.retry.Retry(NoBackoff(), 0)}
+        keywords = {**pool_defaults(module), **self.keywords, "decode_responses": False}
         if self.url is not None:
             return module.ConnectionPool.from_url(self.url, **keywords)
         if "path" in keywords or "unix_socket_path" in keywords:
             keywords["path"] = keywords.pop("unix_socket_path", None) or keywords["path"]
-            keywords.pop("socket_keepalive", None)
+            for name in ("socket_keepalive", "socket_keepalive_options"):
+                keywords.pop(name, None)
             keywords["connection_class"] = module.UnixDomainSocketConnection
         elif keywords.pop("ssl", False):
             keywords["connection_class"] = module.SSLConnection
@@ -97,6 +118,13 @@ class Address:
         pool = self.pool(redis).connection_kwargs
         where = pool.get("path") or f"{pool.get('host', 'localhost')}:{pool.get('port', 6379)}"
         return f"{where}, database {pool.get('db') or 0}"
+
+
+def pool_defaults(module: Any) -> dict[str, Any]:
+    """Keywords for a pool of ``redis`` or ``redis.asyncio`` that the user may override."""
+    # Retrying is the layer's own business: redis-py would send messages twice.
+    retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
+    return {**DEFAULTS, **(THREAD_DEFAULTS if module is redis else {}), **retry}
 
 
 class _Common:
@@ -170,6 +198,9 @@ class Server(_Common):
     def __init__(self, pool: redis.ConnectionPool, name: str) -> None:
         super().__init__(name)
         self._pool = pool
+        # A pool of our own in front of redis-py's: taking a connection from there costs more than a trip's answer.
+        self._idle: list[Any] = []
+        self._process = os.getpid()
 
     def trip(self, commands: Sequence[Command]) -> Sequence[Any]:
         """Send commands, and return their answers.
@@ -177,7 +208,7 @@ class Server(_Common):
         Raises:
             LayerUnavailable: the server cannot be reached, or refused a command.
         """
-        connection = self._connect()
+        connection = self.take()
         try:
             answers = self._exchange(connection, self.with_digests(commands))
             if any(isinstance(answer, NoScriptError) for answer in answers):
@@ -185,19 +216,28 @@ class Server(_Common):
                 self.check_set_up(self._exchange(connection, self.set_up()))
                 answers = self._exchange(connection, self.with_digests(commands))
         finally:
-            self._pool.release(connection)
+            self.give(connection)
         return self.checked(answers)
-
-    def wait(self, keys: Sequence[str], timeout: float) -> tuple[bytes, bytes] | None:
-        """Take the first value of any of the lists, waiting for it; ``None`` if none came in time."""
-        (popped,) = self.trip([("BLPOP", *keys, timeout)])
-        return None if popped is None else (popped[0], popped[1])
 
     def close(self) -> None:
         """Let go of all connections."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            self._pool.release(connection)
         self._pool.disconnect()
 
-    def _connect(self) -> Any:
+    def take(self) -> Any:
+        """A connection that nobody else uses until it is given back."""
+        if self._process != os.getpid():
+            self._idle, self._process = [], os.getpid()  # a fork must not share its parent's connections
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if not _has_ended(connection):
+                return connection
+            self._drop(connection)
         try:
             connection = self._pool.get_connection(*_GET_ARGUMENTS)
         except (RedisError, OSError) as error:
@@ -206,9 +246,20 @@ class Server(_Common):
             try:
                 self.check_set_up(self._exchange(connection, self.set_up()))
             except BaseException:
-                self._pool.release(connection)
+                self._drop(connection)
                 raise
         return connection
+
+    def give(self, connection: Any) -> None:
+        """Give a connection back; one that was closed goes."""
+        if connection.is_connected:
+            self._idle.append(connection)
+        else:
+            self._drop(connection)
+
+    def _drop(self, connection: Any) -> None:
+        connection.disconnect()
+        self._pool.release(connection)
 
     def _exchange(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
         try:
@@ -243,7 +294,7 @@ def wait_for_any(
     taken = []
     try:
         for position, server in enumerate(servers):
-            connection = server._connect()
+            connection = server.take()
             (identity,) = server._exchange(connection, [("CLIENT", "ID")])
             connection.send_command("BLPOP", *keys, timeout)
             connections.append((position, server, connection, identity))
@@ -263,7 +314,15 @@ def wait_for_any(
         raise servers[0].unavailable(error, connecting=False) from error
     finally:
         for _, server, connection, _ in connections:
-            server._pool.release(connection)
+            server.give(connection)
+
+
+def _has_ended(connection: Any) -> bool:
+    """Whether the other side has closed an idle connection: then it is readable, for an end that is."""
+    try:
+        return bool(connection.can_read(0))
+    except (RedisError, OSError):
+        return True
 
 
 class AsyncServer(_Common):
@@ -277,32 +336,34 @@ class AsyncServer(_Common):
     def __init__(self, pool: redis.asyncio.ConnectionPool, name: str) -> None:
         super().__init__(name)
         self._pool = pool
+        self._idle: list[Any] = []
 
     async def trip(self, commands: Sequence[Command]) -> Sequence[Any]:
         """As ``Server.trip``."""
-        connection = await self._connect()
+        connection = self._idle.pop() if self._idle else await self._connect()
         try:
             answers = await self._exchange(connection, self.with_digests(commands))
             if any(isinstance(answer, NoScriptError) for answer in answers):
                 self.check_set_up(await self._exchange(connection, self.set_up()))
                 answers = await self._exchange(connection, self.with_digests(commands))
         finally:
-            await self._pool.release(connection)
+            if connection.is_connected:
+                self._idle.append(connection)
+            else:
+                await self._pool.release(connection)
         return self.checked(answers)
-
-    async def wait(self, keys: Sequence[str], timeout: float) -> tuple[bytes, bytes] | None:
-        """As ``Server.wait``."""
-        (popped,) = await self.trip([("BLPOP", *keys, timeout)])
-        return None if popped is None else (popped[0], popped[1])
 
     async def close(self) -> None:
         """Let go of all connections."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await self._pool.release(connection)
         await self._pool.disconnect()
 
     async def _connect(self) -> Any:
         try:
             connection = await self._pool.get_connection(*_GET_ARGUMENTS)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, asyncio.TimeoutError) as error:
             raise self.unavailable(error, connecting=True) from error
         if not self.digests:
             try:
@@ -314,7 +375,7 @@ class AsyncServer(_Common):
 
     async def _exchange(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
         try:
-            await connection.send_packed_command(connection.pack_commands(commands))
+            await connection.send_packed_command(_pack(connection, commands))
             return [await self._read(connection) for _ in commands]
         except BaseException as error:
             await connection.disconnect(nowait=True)
@@ -337,6 +398,14 @@ class PoolSource(Protocol):
 
     def pool(self, module: Any) -> Any:
         """A connection pool of ``redis`` or ``redis.asyncio``, whichever ``module`` is."""
+
+
+def _pack(connection: Any, commands: Sequence[Command]) -> list[bytes]:
+    """The commands as the protocol has them: in C, where redis-py would do it in Python."""
+    if hiredis is None:
+        packed: list[bytes] = connection.pack_commands(commands)
+        return packed
+    return [b"".join([hiredis.pack_command(command) for command in commands])]
 
 
 class Servers:

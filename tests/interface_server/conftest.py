@@ -28,7 +28,7 @@ def hosted(shared: Hosted) -> Hosted:
 def start() -> Iterator[Callable[..., Hosted]]:
     """Starts a server of the test's own."""
     with ExitStack() as stack:
-        yield lambda layer=None, **options: stack.enter_context(Hosted(layer, **options))  # type: ignore[misc]
+        yield lambda layer=None, **options: stack.enter_context(Hosted(layer, **options))
 
 
 StartServer = Callable[..., Hosted]

@@ -14,13 +14,19 @@ from typing import Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer
+from channels_classic.layers import BaseChannelLayer, ChannelFull, InMemoryChannelLayer
 from interface_server import InterfaceServer
-from interface_server.hosting import host
+from interface_server.hosting import Host, make_config
 
 DEADLINE = 30  # seconds after which what should happen has not happened
 
 Content = dict[str, Any]
+
+HANDSHAKE = (
+    b"GET %s HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n"
+)
+"""A raw client's, with its path and further header lines."""
 
 
 class Hosted:
@@ -35,7 +41,7 @@ class Hosted:
         self.layer = layer or InMemoryChannelLayer()
         self.access: list[tuple[str, str, Content]] = []
         self.server = InterfaceServer(self.layer, access_log=self._log_access, **options)
-        self._host = host(self.server)
+        self._host = Host(make_config(self.server, self.server.max_message_size))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._socket.getsockname()
         self.name = f"127.0.0.1:{self.address[1]}"
@@ -122,6 +128,14 @@ class Hosted:
 
     def send(self, reply_channel: str, **content: Any) -> None:
         self.layer.send(reply_channel, content)
+
+    def takes(self, reply_channel: str, **content: Any) -> bool:
+        """Send, unless the channel is full; whether it was not."""
+        try:
+            self.layer.send(reply_channel, content)
+        except ChannelFull:
+            return False
+        return True
 
     def _log_access(self, event: str, scope: Any, details: Content) -> None:
         self.access.append((event, scope["path"], details))

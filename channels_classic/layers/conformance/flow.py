@@ -23,7 +23,9 @@ class FlowTests(Harness):
                 self.assertEqual(sorted(layer.group_channels(group)), ["queue", "sends.one!b", "sends.two!a"])
                 layer.send_group(group, {})
                 received = self.all_messages(layer, "queue", "sends.one!", "sends.two!")
-                self.assertEqual(sorted(channel for channel, _ in received), ["queue", "sends.one!b", "sends.two!a"])
+                self.assertEqual(
+                    sorted(channel for channel, _ in received), ["queue", "sends.one!b", "sends.two!a"]
+                )
 
     def test_release_of_the_last_member_leaves_an_empty_group(self) -> None:
         """Several channels can be released in one call, some without membership."""

@@ -99,7 +99,7 @@ class Harness(TestCase):
 
     def all_messages(self, layer: BaseChannelLayer, *channels: str) -> list[tuple[str, dict[str, Any]]]:
         """What ``channels`` hold now, by the classic call."""
-        messages = []
+        messages: list[tuple[str, dict[str, Any]]] = []
         while True:
             channel, message = layer.receive(channels)
             if channel is None or message is None:

@@ -187,7 +187,8 @@ class MessageTests(Harness):
         seen = []
         for _ in members:
             channel, message = layer.receive(["queue", "sends.one!", "sends.two!"])
-            assert channel is not None and message is not None
+            assert channel is not None
+            assert message is not None
             self.assertEqual(message, {"list": [1]}, channel)
             message["list"].append(2)
             message["new"] = True

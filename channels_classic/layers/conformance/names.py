@@ -72,7 +72,7 @@ class NameTests(Harness):
     def test_receive_refuses_a_lone_str(self) -> None:
         """A name that is not in a list would be taken for a list of letters."""
         layer = self.new_layer()
-        self.check_refused(layer.receive, ["http.request"])  # type: ignore[list-item]
+        self.check_refused(layer.receive, ["http.request"])
 
     def test_a_batch_to_send_refuses_bad_names(self) -> None:
         """A batch is checked when it is prepared, so that sending it can fail for no reason but a full channel."""

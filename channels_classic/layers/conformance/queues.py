@@ -86,11 +86,11 @@ class QueueTests(Harness):
                     self.fill(layer, channel)
                 layer.send("quiet", {})
                 for _ in range(200):
-                    channel, _ = layer.receive(channels)
-                    assert channel is not None
-                    if channel == "quiet":
+                    received, _ = layer.receive(channels)
+                    assert received is not None
+                    if received == "quiet":
                         break
-                    layer.send(channel, {})
+                    self.fill(layer, received)
                 else:
                     self.fail("200 messages of busy channels were received before the one of the quiet channel.")
 

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from channels_classic.layers.base import Received
 from channels_classic.layers.conformance.harness import Harness
 
 
@@ -56,9 +57,7 @@ class ThreadTests(Harness):
                     self.next_message(layer, "answer")
                 time_left()
 
-        self.at_once(
-            lambda: answer("sends.one!"), lambda: answer("queue"), lambda: answer("body?x"), ask
-        )
+        self.at_once(lambda: answer("sends.one!"), lambda: answer("queue"), lambda: answer("body?x"), ask)
 
     def test_a_waiting_receive_is_woken_by_what_is_given_back(self) -> None:
         """A message that comes back is as good as a new one."""
@@ -69,7 +68,7 @@ class ThreadTests(Harness):
 
         def borrow() -> None:
             for number in range(10):
-                batch = []
+                batch: list[Received] = []
                 while not batch and time_left():
                     batch = layer.receive_batch(["queue"], 1, 5)
                 self.assertEqual(batch[0].content, {"number": number})

@@ -1,0 +1,207 @@
+-- Lets the messages of a client run one after another (see turns.py for what the steps are for).
+--
+-- KEYS[1]  hash        the turns of one client:
+--            next      the order whose turn it is
+--            lease     the time until which the message of that order is taken to run; "" where none runs
+--            since     the time since which others have been waiting though none runs; "" where that is not so
+--            waiting, bytes    how many messages wait, and how long they are together
+--            gone      "1" once the client has left
+--            <order>   a message that waits: "s" if only for the first turn, else "o"; its channel; a line feed;
+--                      the message as a queue holds it, without its time of expiry
+-- KEYS[2]  sorted set  the clients for whom messages wait, by the time at which they have waited long enough
+-- A message that need not wait any longer goes to the front of its queue: the key is ARGV[1] and its channel.
+-- The turns of a client out of KEYS[2] are in the key ARGV[1], "turns:" and the client.
+--
+-- ARGV[1]  the prefix of all keys
+-- ARGV[2]  the client
+-- ARGV[3], ARGV[4], ARGV[5], ARGV[6]  seconds: how long a running message keeps its turn, how long others wait for
+--          one that does not come, how long a message lives in a queue, how long the turns are kept
+-- ARGV[7]  the step, and behind it what it needs:
+--   enter    order, slight ("1" or "0"), channel, message, how many may wait, how many bytes of them
+--   end      order, last ("1" or "0")
+--   suspend  order
+--   release
+--
+-- All times are microseconds by this server's clock. Returns the verdict ("run", "wait", "waits", "passed" or
+-- "full"; "" for other steps), and for each turn that was passed over: the client, the first and the last order, and
+-- "lease" or "gap".
+
+local prefix, client = ARGV[1], ARGV[2]
+local lease, patience, life, kept = ARGV[3] * 1e6, ARGV[4] * 1e6, ARGV[5] * 1e6, ARGV[6] * 1e6
+local time = redis.call("TIME")
+local now = time[1] * 1e6 + time[2]
+local passed_over = {}
+
+local function text(number)
+    return string.format("%.0f", number)
+end
+
+local function load(key, name)
+    local values = redis.call("HMGET", key, "next", "lease", "since", "waiting", "bytes", "gone")
+    local turns = {
+        key = key,
+        client = name,
+        next = tonumber(values[1] or 0),
+        lease = tonumber(values[2] or ""),
+        since = tonumber(values[3] or ""),
+        waiting = tonumber(values[4] or 0),
+        bytes = tonumber(values[5] or 0),
+        gone = values[6] == "1",
+    }
+    turns.had_waiting = turns.waiting > 0
+    return turns
+end
+
+local function save(turns)
+    redis.call(
+        "HSET", turns.key,
+        "next", text(turns.next),
+        "lease", turns.lease and text(turns.lease) or "",
+        "since", turns.since and text(turns.since) or "",
+        "waiting", turns.waiting,
+        "bytes", turns.bytes,
+        "gone", turns.gone and "1" or ""
+    )
+    local stays = kept
+    if turns.gone then
+        stays = (turns.lease or turns.waiting > 0) and lease + life or life
+    end
+    redis.call("PEXPIRE", turns.key, text(stays / 1000))
+    if turns.waiting > 0 then
+        redis.call("ZADD", KEYS[2], text(turns.lease or turns.since + patience), turns.client)
+        redis.call("PEXPIRE", KEYS[2], text(math.max(kept, lease) / 1000))
+    elseif turns.had_waiting then
+        redis.call("ZREM", KEYS[2], turns.client)
+    end
+end
+
+local function waiting_orders(turns)
+    local orders = {}
+    if turns.waiting > 0 then
+        for _, field in ipairs(redis.call("HKEYS", turns.key)) do
+            orders[#orders + 1] = tonumber(field)
+        end
+    end
+    table.sort(orders)
+    return orders
+end
+
+local function put_back(turns, order)
+    local waiting = redis.call("HGET", turns.key, text(order))
+    if not waiting then
+        return
+    end
+    redis.call("HDEL", turns.key, text(order))
+    turns.waiting = turns.waiting - 1
+    turns.bytes = turns.bytes - #waiting
+    local line_end = string.find(waiting, "\n", 1, true)
+    local queue = prefix .. string.sub(waiting, 2, line_end - 1)
+    redis.call("LPUSH", queue, string.format("%016.0f", now + life) .. string.sub(waiting, line_end + 1))
+    redis.call("PEXPIRE", queue, text(life / 1000))
+end
+
+-- The next turn is that of `order`.
+local function give_turn(turns, order)
+    local first = turns.next == 0 and order > 0
+    turns.next = order
+    turns.lease = nil
+    if first then
+        local orders = waiting_orders(turns)
+        for position = #orders, 1, -1 do
+            if redis.call("HGET", turns.key, text(orders[position])):sub(1, 1) == "s" then
+                put_back(turns, orders[position])
+            end
+        end
+    end
+    put_back(turns, order)
+    turns.since = turns.waiting > 0 and now or nil
+end
+
+-- Passes over a turn that is not taken, or does not end. `arriving` is the order of a message that is about to wait.
+local function go_on(turns, arriving)
+    local first, reason = turns.next, nil
+    if turns.lease and turns.lease <= now then
+        reason = "lease"
+        give_turn(turns, turns.next + 1)
+    elseif not turns.lease and turns.since and turns.since + patience <= now then
+        local lowest = waiting_orders(turns)[1]
+        if arriving and arriving >= turns.next and (not lowest or arriving < lowest) then
+            lowest = arriving
+        end
+        if lowest and lowest > turns.next then
+            reason = "gap"
+            give_turn(turns, lowest)
+        end
+    end
+    if reason then
+        passed_over[#passed_over + 1] = { turns.client, text(first), text(turns.next - 1), reason }
+    end
+end
+
+local function wake_another()
+    local due = redis.call("ZRANGEBYSCORE", KEYS[2], "-inf", text(now), "LIMIT", 0, 1)[1]
+    if not due or due == client then
+        return
+    end
+    local key = prefix .. "turns:" .. due
+    if redis.call("EXISTS", key) == 0 then
+        redis.call("ZREM", KEYS[2], due)
+        return
+    end
+    local turns = load(key, due)
+    go_on(turns)
+    save(turns)
+end
+
+local function enter(turns, order, slight, channel, message, most, most_bytes)
+    go_on(turns, order)
+    if slight and turns.next > 0 then
+        return "run"
+    end
+    if order < turns.next or order == turns.next and turns.lease then
+        return "passed"
+    end
+    if order == turns.next then
+        turns.lease = now + lease
+        turns.since = nil
+        return "run"
+    end
+    if redis.call("HEXISTS", turns.key, text(order)) == 1 then
+        return "waits"
+    end
+    local waiting = (slight and "s" or "o") .. channel .. "\n" .. message
+    if turns.waiting >= most or turns.bytes + #waiting > most_bytes then
+        return "full"
+    end
+    redis.call("HSET", turns.key, text(order), waiting)
+    turns.waiting = turns.waiting + 1
+    turns.bytes = turns.bytes + #waiting
+    if not turns.lease and not turns.since then
+        turns.since = now
+    end
+    return "wait"
+end
+
+local step, order, verdict = ARGV[7], tonumber(ARGV[8] or ""), ""
+wake_another()
+if step == "enter" then
+    local turns = load(KEYS[1], client)
+    verdict = enter(turns, order, ARGV[9] == "1", ARGV[10], ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13]))
+    save(turns)
+elseif redis.call("EXISTS", KEYS[1]) == 1 then
+    local turns = load(KEYS[1], client)
+    if step == "release" then
+        turns.gone = true
+        go_on(turns)
+    elseif turns.lease and order == turns.next then
+        if step == "end" then
+            give_turn(turns, turns.next + 1)
+        else
+            turns.lease = nil
+            turns.since = turns.waiting > 0 and now or nil
+        end
+    end
+    turns.gone = turns.gone or ARGV[9] == "1"
+    save(turns)
+end
+return { verdict, passed_over }

@@ -1,0 +1,122 @@
+"""The import machinery behind the old names: each of them is the module that it stands for, not a copy."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from types import ModuleType
+
+PACKAGES = {
+    "channels": "channels_classic",
+    "asgi_redis": "channels_classic.layers",
+    "asgiref.inmemory": "channels_classic.legacy.inmemory",
+}
+"""Old packages and modules, and what they stand for with all that is below them."""
+
+MOVED = {
+    "channels_classic.delay.worker": "worker.delay",
+    "channels_classic.layers.core": "channels_classic.layers",
+    "channels_classic.test.base": "channels_classic.test",
+    "channels_classic.test.http": "channels_classic.test",
+    "channels_classic.tests.base": "channels_classic.test",
+    "channels_classic.tests.http": "channels_classic.test",
+    "channels_classic.worker": "worker",
+}
+"""Modules that are not where their old name, with its package put right, would have them."""
+
+
+def current_name(name: str) -> str | None:
+    """What the module that was called ``name`` is called now; ``None`` if it is not ours to say."""
+    for old, new in PACKAGES.items():
+        if name == old or name.startswith(f"{old}."):
+            name = new + name[len(old) :]
+            return MOVED.get(name, name)
+    return MOVED.get(name)
+
+
+class OldNameFinder(MetaPathFinder):
+    """Finds a module by its old name."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The way to the module, or ``None`` if ``fullname`` is no old name.
+
+        Raises:
+            ModuleNotFoundError: it is one, but there is no such module here.
+        """
+        name = current_name(fullname)
+        if name is None:
+            return None
+        if not _exists(name):
+            raise ModuleNotFoundError(
+                f"No module named {name!r}, which is what {fullname!r} means here: channels_classic.legacy was "
+                "imported.",
+                name=fullname,
+            )
+        return ModuleSpec(fullname, _OldNameLoader(name))
+
+
+def _exists(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # not even its package does
+        return False
+
+
+class _OldNameLoader(Loader):
+    """Imports the module by its own name, and lets the old name mean the very same object."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def exec_module(self, module: ModuleType) -> None:
+        assert module.__spec__ is not None
+        sys.modules[module.__spec__.name] = import_module(self._name)
+
+
+def install() -> None:
+    """Make the old names known.
+
+    Raises:
+        ImportError: one of them means something else already.
+    """
+    for name in PACKAGES:
+        if name in sys.modules:
+            raise ImportError(
+                f"channels_classic.legacy comes too late: {name!r} has been imported already, from "
+                f"{_place(sys.modules[name].__spec__)}. Make 'import channels_classic.legacy' the first line of "
+                "manage.py, of asgi.py or of the settings, before whatever imports it."
+            )
+    for name in PACKAGES:
+        if "." not in name:
+            _warn_of_another(name)
+    sys.meta_path.insert(0, OldNameFinder())
+
+
+def _warn_of_another(name: str) -> None:
+    spec = PathFinder.find_spec(name)
+    if spec is None or spec.origin is None:  # none, or a folder that merely has that name
+        return
+    try:
+        other = f"{name} {version(name)}"
+    except PackageNotFoundError:
+        other = f"another {name!r}"
+    warnings.warn(
+        f"{name!r} means {PACKAGES[name]!r} here, because channels_classic.legacy was imported, and no longer "
+        f"{other} in {_place(spec)}. If nothing needs that one, uninstall it, and this warning ends. If something "
+        "does, remove the import of channels_classic.legacy, and write channels_classic where the classic one is "
+        "meant.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+
+
+def _place(spec: ModuleSpec | None) -> str:
+    return (spec and spec.origin) or "an unknown place"

@@ -1,0 +1,65 @@
+"""Test cases whose channel layers are in memory, and new for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from unittest import TestResult
+
+from django.test import SimpleTestCase, TestCase, TransactionTestCase
+
+from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.asgi import channel_layers
+from channels_classic.channel import Channel
+from channels_classic.message import Message
+from channels_classic.test.layers import in_memory_layers, next_received
+
+
+class ChannelTestCaseMixin(SimpleTestCase):
+    """Gives each test channel layers of its own, in memory, with the routing of the settings."""
+
+    test_channel_aliases: Sequence[str] | None = None
+    """Which of ``settings.CHANNEL_LAYERS`` are replaced; all of them if not set."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Keep what class-wide data sends away from the real layers too."""
+        cls.enterClassContext(in_memory_layers(cls.test_channel_aliases))  # type: ignore[attr-defined]
+        super().setUpClass()
+
+    # Around setUp and tearDown, and whether or not a subclass calls those of its parents.
+
+    def run(self, result: TestResult | None = None) -> TestResult | None:
+        """Run the test."""
+        with in_memory_layers(self.test_channel_aliases):
+            return super().run(result)
+
+    def debug(self) -> None:
+        """Run the test without catching what it raises."""
+        with in_memory_layers(self.test_channel_aliases):
+            super().debug()
+
+    def get_next_message(
+        self, channel: Channel | str, alias: str = DEFAULT_CHANNEL_LAYER, require: bool = False
+    ) -> Any:
+        """The next message on ``channel``, as a ``Message``, or ``None`` if there is none.
+
+        Arguments:
+            alias: the layer that the channel is on.
+            require: let the test fail if there is none.
+        """
+        layer = channel_layers[alias]
+        received = next_received(layer, str(channel))
+        if received is not None:
+            return Message(received.content, received.channel, layer)
+        if require:
+            self.fail(f"A message was expected on channel {str(channel)!r}, but there is none.")
+        return None
+
+
+class ChannelTestCase(ChannelTestCaseMixin, TestCase):
+    """Django's ``TestCase``, with channel layers in memory (specification, section 11)."""
+
+
+class TransactionChannelTestCase(ChannelTestCaseMixin, TransactionTestCase):
+    """Django's ``TransactionTestCase``, with channel layers in memory (specification, section 11)."""

@@ -1,0 +1,142 @@
+"""``Client``: sends messages, runs their consumers as a worker would, and receives the replies."""
+
+from __future__ import annotations
+
+import copy
+from functools import wraps
+from typing import Any
+
+from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.asgi import channel_layers
+from channels_classic.channel import Channel, Group
+from channels_classic.exceptions import DenyConnection
+from channels_classic.layers import BaseChannelLayer
+from channels_classic.message import Message
+from channels_classic.pending import PendingSends
+from channels_classic.routing import Consumer, Router
+from channels_classic.test.layers import next_received
+from worker.consume import consume
+
+RETRIES = 10
+"""How often ``ConsumeLater`` may put a message back, as for a worker."""
+
+
+class Client:
+    """Somebody with a reply channel (specification, section 11).
+
+    Arguments:
+        alias: which of ``settings.CHANNEL_LAYERS`` the client is on.
+    """
+
+    def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
+        self.alias = alias
+        self.reply_channel: str = self.channel_layer.new_channel("test.client?")
+        self._denied: DenyConnection | None = None
+
+    @property
+    def channel_layer(self) -> Any:
+        """The layer that the client is on."""
+        return channel_layers[self.alias]
+
+    def send(self, to: str, content: dict[str, Any] | None = None) -> None:
+        """Send a message, with the client's reply channel unless ``content`` has one, to the channel ``to``."""
+        content = copy.deepcopy(content or {})
+        content.setdefault("reply_channel", self.reply_channel)
+        self.channel_layer.send(to, content)
+
+    def consume(self, channel: str, fail_on_none: bool = True) -> Any:
+        """Run the consumer of the next message on ``channel``, and send what it sent.
+
+        What a worker does with a message is done here too: ``DenyConnection``, ``ConsumeLater`` and the exceptions
+        that act on a socket have their effect, and a socket that is not answered is accepted.
+
+        Arguments:
+            fail_on_none: let the test fail if there is no message, or no consumer for it.
+
+        Returns:
+            What the consumer returned.
+
+        Raises:
+            AssertionError: see ``fail_on_none``.
+            ChannelFull: the consumer sent to a channel that is full.
+            Exception: what the consumer raised, if a worker would log it as an error.
+        """
+        message = self.get_next_message(channel)
+        if message is None:
+            if fail_on_none:
+                raise AssertionError(f"A message was expected on channel {channel!r}, but there is none.")
+            return None
+        match = self.channel_layer.router.match(message)
+        if match is None:
+            if fail_on_none:
+                raise AssertionError(f"No route matches {message!r}.")
+            return None
+        return self._run(message, *match)
+
+    def send_and_consume(
+        self, channel: str, content: dict[str, Any] | None = None, fail_on_none: bool = True
+    ) -> Any:
+        """``send``, then ``consume``."""
+        self.send(channel, content)
+        return self.consume(channel, fail_on_none=fail_on_none)
+
+    def receive(self) -> Any:
+        """The content of the next reply, or ``None`` if there is none."""
+        message = self.get_next_message(self.reply_channel)
+        return None if message is None else message.content
+
+    def join_group(self, group_name: str) -> None:
+        """Make the client a member of a group."""
+        Group(group_name, channel_layer=self.channel_layer).add(self.reply_channel)
+
+    def get_next_message(self, channel: Channel | str) -> Message | None:
+        """The next message on ``channel``, or ``None`` if there is none."""
+        received = next_received(self.channel_layer, str(channel))
+        return None if received is None else Message(received.content, received.channel, self.channel_layer)
+
+    def get_consumer_by_channel(self, channel: str) -> Consumer | None:
+        """What the routing has for a message on ``channel`` that says nothing but an empty text."""
+        match = self.channel_layer.router.match(Message({"text": ""}, channel, self.channel_layer))
+        return match[0] if match else None
+
+    def _run(self, message: Message, consumer: Consumer, kwargs: dict[str, Any]) -> Any:
+        result = None
+        errors: list[Exception] = []
+        self._denied = None
+
+        @wraps(consumer)
+        def observed(message: Message) -> None:
+            nonlocal result
+            try:
+                result = consumer(message, **kwargs)
+            except DenyConnection as error:
+                self._denied = error
+                raise
+
+        pending = consume(
+            message,
+            Router({message.channel.name: observed}),
+            RETRIES,
+            sender=type(self),
+            on_error=lambda error, *_: errors.append(error),
+        )
+        full = deliver(pending)
+        if errors:
+            raise errors[0]
+        if full is not None:
+            raise full
+        return result
+
+
+def deliver(pending: PendingSends) -> Exception | None:
+    """Send what a consumer sent, in order.
+
+    Returns:
+        What there is to say of the first message that found its channel full, if one did. The others were sent.
+    """
+    error = None
+    for layer, delivery in pending.deliveries:
+        bare: BaseChannelLayer = getattr(layer, "channel_layer", layer)
+        if bare.send_batch([delivery]):
+            error = error or bare.ChannelFull(bare.full_text(delivery.name))
+    return error

@@ -1,0 +1,41 @@
+"""Layers in memory, in the place of those that the settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from channels_classic.asgi import channel_layers
+from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, Received
+from channels_classic.layers.names import queue_name
+
+KEPT = ("expiry", "group_expiry", "capacity", "channel_capacity")
+"""What a layer in memory takes over from the ``CONFIG`` of the one that it stands for."""
+
+
+@contextmanager
+def in_memory_layers(aliases: Iterable[str] | None = None) -> Iterator[None]:
+    """Within this block (or function) the channel layers are new ones in memory, with their usual routing.
+
+    Arguments:
+        aliases: which of ``settings.CHANNEL_LAYERS``; all of them if not given.
+
+    Raises:
+        InvalidChannelLayerError: the setting has no such layer, or its routing cannot be made.
+    """
+    with ExitStack() as stack:
+        for alias in channel_layers.configs if aliases is None else aliases:
+            config = channel_layers.configs.get(alias, {}).get("CONFIG", {})
+            layer = InMemoryChannelLayer(**{key: config[key] for key in KEPT if key in config})
+            former = channel_layers.set(alias, channel_layers.wrap(alias, layer))
+            stack.callback(channel_layers.set, alias, former)
+        yield
+
+
+def next_received(layer: BaseChannelLayer, channel: str) -> Received | None:
+    """Take the next message off ``channel``; of a process-specific one too, by its full name."""
+    queue = queue_name(channel)
+    batch = layer.receive_batch([queue], limit=1 if queue == channel else layer.capacity_of(channel))
+    position = next((number for number, received in enumerate(batch) if received.channel == channel), None)
+    layer.give_back([received for number, received in enumerate(batch) if number != position])
+    return None if position is None else batch[position]

@@ -1,0 +1,179 @@
+"""A real interface server and real workers, for tests that bring a browser (specification, section 11)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.apps import apps
+from django.db import connections
+from django.test import LiveServerTestCase, modify_settings
+from django.utils.functional import classproperty
+
+from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.asgi import channel_layers
+from channels_classic.handler import ViewConsumer
+from channels_classic.signals import worker_ready
+from channels_classic.staticfiles import StaticFilesConsumer
+from channels_classic.test.layers import in_memory_layers
+from interface_server import InterfaceServer
+from interface_server.hosting import Host, make_config
+from worker import WorkerGroup
+
+SHUTDOWN_SECONDS = 5
+"""How long the end of a test waits for what a client left open."""
+
+
+class LiveServerThread(threading.Thread):
+    """An interface server on a port of its own, and workers, on the default layer; in the form Django expects.
+
+    Threads, not processes: so they share the test's settings, its layers in memory and its database, which may
+    be in memory as well.
+
+    Arguments:
+        host: the name or address to listen on.
+        static_handler: Django's, which serves nothing here.
+        connections_override: database connections that the workers have to share with the test, by alias.
+        port: 0 for a free one.
+        worker_threads: how many consumers may run at the same time.
+        serve_static: whether static files are served, where the app that finds them is installed.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        static_handler: Any = None,
+        connections_override: Mapping[str, Any] | None = None,
+        port: int = 0,
+        worker_threads: int = 4,
+        serve_static: bool = True,
+    ) -> None:
+        super().__init__(name="live-server", daemon=True)
+        self.host = host
+        self.port = port
+        self.connections_override = dict(connections_override or {})
+        # Who shares a connection shares its transaction, so with one of those no two consumers may meet in it.
+        self.worker_threads = 1 if self.connections_override else worker_threads
+        self.serve_static = serve_static
+        self.is_ready = threading.Event()
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        """Serve until ``terminate`` is called."""
+        try:
+            with socket.create_server((self.host, self.port)) as listening, self._workers():
+                self.port = listening.getsockname()[1]
+                application = InterfaceServer(channel_layers[DEFAULT_CHANNEL_LAYER].channel_layer)
+                config = make_config(
+                    application, application.max_message_size, timeout_graceful_shutdown=SHUTDOWN_SECONDS
+                )
+                self._server = Host(config)
+                self.is_ready.set()  # it listens: who connects now is served as soon as the server runs
+                self._server.run([listening])
+        except Exception as error:
+            self.error = error
+            self.is_ready.set()
+
+    def terminate(self) -> None:
+        """End the server, then the workers, and wait for it.
+
+        Raises:
+            Exception: what it died of, if it did.
+        """
+        if self.error is None:
+            self._server.should_exit = True
+        self.join()
+        if self.error is not None:
+            raise self.error
+
+    @contextmanager
+    def _workers(self) -> Iterator[None]:
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+        static = self.serve_static and apps.is_installed("django.contrib.staticfiles")
+        layer.router.check_default(StaticFilesConsumer() if static else ViewConsumer())
+        group = WorkerGroup(layer, self.worker_threads, signal_handlers=False)
+
+        def share_connections(sender: Any, **kwargs: Any) -> None:
+            if sender in group.workers:
+                for alias, connection in self.connections_override.items():
+                    connections[alias] = connection
+
+        worker_ready.connect(share_connections)
+        group.start()
+        try:
+            yield
+        finally:
+            group.stop()
+            worker_ready.disconnect(share_connections)
+
+
+class ChannelLiveServerTestCase(LiveServerTestCase):
+    """Django's ``LiveServerTestCase`` with WebSockets, channels and consumers (specification, section 11).
+
+    Server and workers run in threads for all tests of the class, on layers in memory. As with Django's own, each
+    test ends with an empty database, and none runs in a transaction.
+    """
+
+    worker_threads = 4
+    """How many consumers may run at the same time. Always one with an SQLite database in memory, whose only
+    connection all threads share."""
+
+    serve_static = True
+    """Whether static files are served, without ``collectstatic``."""
+
+    server_thread_class = LiveServerThread
+
+    @classproperty
+    def live_server_ws_url(cls) -> str:  # noqa: N805
+        """Where WebSockets connect to: ``ws://localhost:12345``."""
+        return f"ws://{cls.host}:{cls.server_thread.port}"
+
+    @classmethod
+    def _create_server_thread(cls, connections_override: Mapping[str, Any]) -> LiveServerThread:
+        cls.enterClassContext(in_memory_layers())  # type: ignore[attr-defined]
+        return LiveServerThread(
+            cls.host,
+            connections_override=connections_override,
+            port=cls.port,
+            worker_threads=cls.worker_threads,
+            serve_static=cls.serve_static,
+        )
+
+
+class LiveServer:
+    """What the fixture ``channel_live_server`` gives: ``url``, and ``ws_url`` for WebSockets."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.url = f"http://{host}:{port}"
+        self.ws_url = f"ws://{host}:{port}"
+
+
+@contextmanager
+def live_server(host: str = "localhost", worker_threads: int = 4) -> Iterator[LiveServer]:
+    """A server for tests that are no methods of a ``ChannelLiveServerTestCase``; the layers are as they are.
+
+    Raises:
+        OSError: it cannot listen on ``host``.
+    """
+    shared = {
+        connection.alias: connection
+        for connection in connections.all()
+        if connection.vendor == "sqlite" and connection.is_in_memory_db()  # type: ignore[attr-defined]
+    }
+    for connection in shared.values():
+        connection.inc_thread_sharing()
+    thread = LiveServerThread(host, connections_override=shared, worker_threads=worker_threads)
+    try:
+        with modify_settings(ALLOWED_HOSTS={"append": host}):
+            thread.start()
+            thread.is_ready.wait()
+            if thread.error is not None:
+                raise thread.error
+            yield LiveServer(host, thread.port)
+            thread.terminate()
+    finally:
+        for connection in shared.values():
+            connection.dec_thread_sharing()

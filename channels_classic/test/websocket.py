@@ -1,0 +1,224 @@
+"""``WSClient``: a client with cookies, headers and a user, whose messages look like those of a socket."""
+
+from __future__ import annotations
+
+import json as json_module
+from http.cookies import SimpleCookie
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+
+from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.test.client import Client
+from interface_server.conversation import BadMessage, Conversation
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.sessions.backends.base import SessionBase
+
+LATER_MESSAGES = ("websocket.receive", "websocket.disconnect")
+"""What comes over a socket that is open: these messages have no headers and no query string."""
+
+ACCEPT_KEYS = {"accept", "headers", "subprotocol"}
+"""What a message consists of that accepts a socket and does nothing else."""
+
+
+class WSClient(Client):
+    """Somebody with a browser (specification, sections 4 and 11).
+
+    Arguments:
+        alias: which of ``settings.CHANNEL_LAYERS`` the client is on.
+        ordered: number the messages: each has ``order``, from 0 on, as those of a real socket have.
+    """
+
+    def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER, ordered: bool = False) -> None:
+        super().__init__(alias)
+        self.ordered = ordered
+        self.order = 0
+        self._cookies: dict[str, str] = {}
+        self._headers: dict[str, str | bytes] = {}
+        self._session: SessionBase | None = None
+
+    # What the browser knows.
+
+    def set_cookie(self, key: str, value: str) -> None:
+        """Let later messages have this cookie."""
+        self._cookies[key] = value
+
+    def get_cookies(self) -> dict[str, str]:
+        """The cookies, that of the session included if there is a session."""
+        cookies = dict(self._cookies)
+        if self._session is not None and self._session.session_key is not None:
+            cookies[settings.SESSION_COOKIE_NAME] = self._session.session_key
+        return cookies
+
+    def set_header(self, key: str, value: str | bytes) -> None:
+        """Let later messages have this header.
+
+        Raises:
+            ValueError: it is the one that holds the cookies.
+        """
+        if key.lower() == "cookie":
+            raise ValueError("A cookie is set by set_cookie(key, value), not by set_header.")
+        self._headers[key.lower()] = value
+
+    @property
+    def headers(self) -> dict[str, bytes]:
+        """The headers, ``host`` and ``cookie`` included."""
+        headers: dict[str, str | bytes] = {"host": "testserver", **self._headers}
+        if cookies := SimpleCookie(self.get_cookies()):
+            headers["cookie"] = "; ".join(f"{name}={cookie.coded_value}" for name, cookie in cookies.items())
+        return {
+            name: value.encode("latin-1") if isinstance(value, str) else value for name, value in headers.items()
+        }
+
+    @property
+    def session(self) -> SessionBase:
+        """The HTTP session whose key is in the session cookie; save it after changing it.
+
+        Raises:
+            ImproperlyConfigured: the app ``django.contrib.sessions`` is not installed.
+        """
+        if self._session is None:
+            if not apps.is_installed("django.contrib.sessions"):
+                raise ImproperlyConfigured("WSClient.session needs 'django.contrib.sessions' in INSTALLED_APPS.")
+            session: SessionBase = import_module(settings.SESSION_ENGINE).SessionStore()
+            session.create()
+            self._session = session
+        return self._session
+
+    def login(self, **credentials: Any) -> bool:
+        """Log in as a view would: the session of the client is the user's from now on.
+
+        Returns:
+            Whether the credentials are those of an active user.
+        """
+        from django.contrib.auth import authenticate
+
+        user = authenticate(**credentials)
+        if user is None or not user.is_active:
+            return False
+        self._login(user, None)
+        return True
+
+    def force_login(self, user: AbstractBaseUser, backend: str | None = None) -> None:
+        """Log in as ``user`` without asking for credentials.
+
+        Arguments:
+            backend: the dotted path of an authentication backend; the first of the settings if not given.
+        """
+        self._login(user, backend or settings.AUTHENTICATION_BACKENDS[0])
+
+    def _login(self, user: Any, backend: str | None) -> None:
+        from django.contrib.auth import login
+
+        request = HttpRequest()
+        request.session = self.session
+        login(request, user, backend=backend)
+        request.session.save()
+
+    # What it sends and receives.
+
+    def send(self, to: str, content: dict[str, Any] | None = None, text: Any = None, path: str = "/") -> None:
+        """Send a message to the channel ``to``, with what a real one has in it; what ``content`` has stays.
+
+        Arguments:
+            text: the text of a frame; anything but a ``str`` is made one by JSON.
+            path: may have a query string behind a ``?``.
+
+        Raises:
+            ValueError: ``content`` has an ``order``, but the client numbers its messages itself.
+        """
+        super().send(to, self._get_content(to, dict(content or {}), text, path))
+
+    def receive(self, json: bool = True) -> Any:
+        """The next reply: what its text says, or all of the message if it has none; ``None`` if there is none.
+
+        Arguments:
+            json: decode the text.
+        """
+        content = super().receive()
+        if content is None or not isinstance(content.get("text"), str):
+            return content
+        return json_module.loads(content["text"]) if json else content["text"]
+
+    def consume(self, channel: str, fail_on_none: bool = True, check_accept: bool = True) -> Any:
+        """As ``Client.consume``.
+
+        Arguments:
+            check_accept: on ``websocket.connect``, make sure that the socket is accepted, and keep a message that
+                does nothing but accept it from ``receive``.
+
+        Raises:
+            AssertionError: it was rejected or not answered.
+            DenyConnection: that is how it was rejected.
+        """
+        result = super().consume(channel, fail_on_none=fail_on_none)
+        if channel == "websocket.connect" and check_accept:
+            self._check_accept()
+        return result
+
+    def send_and_consume(  # type: ignore[override]
+        self,
+        channel: str,
+        content: dict[str, Any] | None = None,
+        text: Any = None,
+        path: str = "/",
+        fail_on_none: bool = True,
+        check_accept: bool = True,
+    ) -> Any:
+        """``send``, then ``consume``."""
+        self.send(channel, content, text, path)
+        return self.consume(channel, fail_on_none=fail_on_none, check_accept=check_accept)
+
+    def _get_content(self, to: str, content: dict[str, Any], text: Any, path: str) -> dict[str, Any]:
+        path, _, query = path.partition("?")
+        content.setdefault("path", path)
+        if to not in LATER_MESSAGES:
+            content.setdefault("query_string", query.encode())
+            content.setdefault("headers", [[name.encode(), value] for name, value in self.headers.items()])
+        if to == "http.request":
+            content.setdefault("method", "GET")
+        if to == "websocket.disconnect":
+            content.setdefault("code", 1000)
+        if text is None:
+            text = content.get("text")
+        if text is not None:
+            content["text"] = text if isinstance(text, str) else json_module.dumps(text)
+        if self.ordered:
+            if "order" in content:
+                raise ValueError(
+                    "WSClient(ordered=True) numbers its messages itself: leave 'order' out of the content."
+                )
+            content["order"] = self.order
+            self.order += 1
+        return content
+
+    def _check_accept(self) -> None:
+        if self._denied is not None:
+            raise self._denied
+        layer = self.channel_layer
+        replies = layer.receive_batch([self.reply_channel], limit=layer.capacity_of(self.reply_channel))
+        if not replies:
+            raise AssertionError(
+                "The connection was not accepted: the consumer of websocket.connect did not answer, and with "
+                "CHANNELS_EXPLICIT_ACCEPT it has to."
+            )
+        offered = self.headers.get("sec-websocket-protocol", b"").decode("latin-1").split(",")
+        conversation = Conversation([name.strip() for name in offered])
+        first = replies[0].content
+        try:
+            conversation.feed(first)
+        except BadMessage as error:
+            raise AssertionError(f"The connection was not accepted by {first!r}: {error}.") from error
+        if not conversation.accepted:
+            raise AssertionError(f"The connection was rejected: {first!r}.")
+        layer.give_back([reply for reply in replies if not reply.content.keys() <= ACCEPT_KEYS])
+
+
+HttpClient = WSClient
+"""The older name."""

@@ -1,0 +1,39 @@
+"""Encoded WebSocket frames: what goes to many sockets is encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from websockets.frames import Frame, Opcode
+
+from interface_server.conversation import BadMessage, data_of
+
+
+class FrameEncoder:
+    """Encodes messages for open sockets, and keeps the last one: a group's message comes once per member."""
+
+    def __init__(self) -> None:
+        self._content: Mapping[str, Any] | None = None
+        self._frame: bytes | None = None
+
+    def encode(self, content: Mapping[str, Any]) -> bytes | None:
+        """The frame for ``content``; ``None`` where it is more or less than data, or wrong."""
+        if content is not self._content:
+            self._content = content
+            self._frame = None
+            if not content.get("close"):
+                self._frame = _frame(content)
+        return self._frame
+
+
+def _frame(content: Mapping[str, Any]) -> bytes | None:
+    try:
+        data = data_of(content)
+    except BadMessage:
+        return None
+    if isinstance(data, str):
+        return Frame(Opcode.TEXT, data.encode()).serialize(mask=False)
+    if isinstance(data, bytes):
+        return Frame(Opcode.BINARY, data).serialize(mask=False)
+    return None

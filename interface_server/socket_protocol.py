@@ -1,0 +1,130 @@
+"""uvicorn's side of a WebSocket connection: a short way for frames, and clients that do not behave.
+
+ASGI hands each frame over by a queue and a task. Under this protocol an interface server asks for the short way
+(``Direct``): frames come by a call, and a frame that is the same for many sockets is encoded once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
+from websockets.http11 import Request
+
+FLUSH_SECONDS = 10.0
+"""How long a client may take to read what was sent to it before its connection was closed."""
+
+
+DIRECT = "interface_server.direct"
+"""The ASGI extension under which a socket's scope has its ``Direct``."""
+
+
+class Direct(Protocol):
+    """The short way to and from a socket, from its accept on."""
+
+    listener: Callable[[str | bytes], None] | None
+    """Called with each message of the client, once it is set."""
+
+    def write(self, frame: bytes) -> bool:
+        """Send an encoded frame; ``False`` where it has to take the long way (the client reads slowly)."""
+
+    def pause(self) -> None:
+        """Read nothing more from the client."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Answers handshakes that uvicorn leaves unanswered, and keeps no connection that nobody reads from.
+
+    A transport that is closed still waits until the client has read all, and so for ever if it never does.
+    """
+
+    end_timer: asyncio.TimerHandle | None = None
+    listener: Callable[[str | bytes], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection comes from the HTTP protocol, after the head of the handshake."""
+        super().connection_made(getattr(transport, "bare", transport))
+
+    def write(self, frame: bytes) -> bool:
+        """As ``Direct`` has it."""
+        if not self.writable.is_set() or self.close_sent or self.disconnected or self.conn.extensions:
+            return False
+        self.transport.write(frame)
+        return True
+
+    def pause(self) -> None:
+        """As ``Direct`` has it."""
+        self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """As ``Direct`` has it."""
+        if not self.disconnected:
+            self.transport.resume_reading()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message over."""
+        if self.listener is None or self.close_sent:
+            super().send_receive_event_to_app()
+            return
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
+        if self.curr_msg_data_type != "text":
+            self.listener(bytes(data))
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            self.conn.fail(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+            return
+        self.listener(text)
+
+    def data_received(self, data: bytes) -> None:
+        """Send the refusal of a handshake with too many or too long headers, which uvicorn only prepares."""
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
+    def handle_connect(self, event: Request) -> None:
+        """Refuse a path that is no URL."""
+        if event.path.isascii():
+            super().handle_connect(event)
+            if not self.close_sent:
+                self.scope["extensions"][DIRECT] = self  # type: ignore[index, typeddict-unknown-key, typeddict-item]
+            return
+        self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        self.conn.send_response(self.conn.reject(HTTPStatus.BAD_REQUEST, "The path has to be ASCII.\n"))
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.transport.close()
+
+    def eof_received(self) -> None:
+        """Nothing more will come from the client, but it may still read."""
+        self._end_soon()
+
+    def keepalive_timeout(self) -> None:
+        """The client does not answer pings."""
+        super().keepalive_timeout()
+        self._end_soon()
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        super().shutdown()
+        self._end_soon()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
+        if self.end_timer is not None:
+            self.end_timer.cancel()
+        super().connection_lost(exc)
+
+    def _end_soon(self) -> None:
+        if self.end_timer is None:
+            self.end_timer = self.loop.call_later(FLUSH_SECONDS, self.transport.abort)

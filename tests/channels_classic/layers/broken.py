@@ -1,0 +1,266 @@
+"""Layers that break one rule each: what the conformance suite is there to find."""
+
+import asyncio
+import time
+from collections import deque
+
+from channels_classic.layers import InMemoryChannelLayer, names
+
+
+class LastInFirstOut(InMemoryChannelLayer):
+    def _append(self, queue, entry):
+        taken = super()._append(queue, entry)
+        if taken:
+            self._queues[queue].rotate(1)
+        return taken
+
+
+class Bottomless(InMemoryChannelLayer):
+    def capacity_of(self, channel):
+        return 1_000_000
+
+
+class OneCapacityForAll(InMemoryChannelLayer):
+    def capacity_of(self, channel):
+        return self.capacity
+
+
+class LastMatchWins(InMemoryChannelLayer):
+    def __init__(self, **config):
+        super().__init__(**config)
+        self._capacity_patterns.reverse()
+
+
+class RoomPerClient(InMemoryChannelLayer):
+    """Counts the messages of each client of a process, instead of those of the process."""
+
+    crowd = 0
+
+    def _append(self, queue, entry):
+        pending = self._queues.get(queue, ())
+        self.crowd = sum(other.channels != entry.channels for other in pending)
+        return super()._append(queue, entry)
+
+    def capacity_of(self, channel):
+        return super().capacity_of(channel) + self.crowd
+
+
+class LooksThenTakes(InMemoryChannelLayer):
+    """Leaves time between finding room and taking it."""
+
+    def capacity_of(self, channel):
+        return 1_000_000
+
+    def send_batch(self, deliveries):
+        room = [len(self._queues.get(delivery.name, ())) < self.capacity for delivery in deliveries]
+        time.sleep(0.001)
+        super().send_batch([delivery for delivery, free in zip(deliveries, room, strict=True) if free])
+        return [position for position, free in enumerate(room) if not free]
+
+
+class OldMessagesToo(InMemoryChannelLayer):
+    def _fresh(self, queue, now):
+        return super()._fresh(queue, 0)
+
+
+class YoungAgain(InMemoryChannelLayer):
+    """What is given back counts as new."""
+
+    def give_back(self, batch):
+        now = time.monotonic()
+        super().give_back([one._replace(receipt=one.receipt._replace(sent=now)) for one in batch])
+
+
+class MembersForEver(InMemoryChannelLayer):
+    def _members(self, group, now):
+        return super()._members(group, 0)
+
+
+class MembersNotRenewed(InMemoryChannelLayer):
+    def group_add(self, group, channel):
+        if channel not in self.group_channels(group):
+            super().group_add(group, channel)
+
+
+class FirstChannelFirst(InMemoryChannelLayer):
+    def _take(self, channels, limit):
+        taken = []
+        for channel in channels:
+            taken += super()._take([channel], limit - len(taken))
+        return taken
+
+
+class FullMembersRaise(InMemoryChannelLayer):
+    def send_group(self, group, message):
+        for channel in self.group_channels(group):
+            self.send(channel, message)
+
+
+class GroupsTwice(InMemoryChannelLayer):
+    def send_group(self, group, message):
+        super().send_group(group, message)
+        super().send_group(group, message)
+
+
+class OneMemberPerProcess(InMemoryChannelLayer):
+    def _members_by_queue(self, group, now):
+        return {queue: channels[:1] for queue, channels in super()._members_by_queue(group, now).items()}
+
+
+class AnyNameToReceive(InMemoryChannelLayer):
+    def check_channels(self, channels):
+        return list(channels)
+
+
+class NamesOfQueues(InMemoryChannelLayer):
+    """Gives the name of the process where that of its client belongs."""
+
+    def receive_batch(self, channels, limit, timeout=0):
+        batch = super().receive_batch(channels, limit, timeout)
+        return [one._replace(channel=names.queue_name(one.channel)) for one in batch]
+
+
+class SameNameAgain(InMemoryChannelLayer):
+    def new_channel(self, pattern):
+        return super().new_channel(pattern)[: len(pattern)] + "abc"
+
+
+class BytesAreText(InMemoryChannelLayer):
+    def receive(self, channels, block=False):
+        channel, message = super().receive(channels, block)
+        if message and isinstance(message.get("value"), bytes):
+            message["value"] = message["value"].decode("latin-1")
+        return channel, message
+
+
+class KeepsTheDict(InMemoryChannelLayer):
+    def __init__(self, **config):
+        super().__init__(**config)
+        self.sent = {}
+
+    def prepare(self, channel, message, *, checked=False):
+        delivery = super().prepare(channel, message, checked=checked)
+        self.sent[delivery.payload] = message
+        return delivery
+
+    def receive_batch(self, channels, limit, timeout=0):
+        batch = super().receive_batch(channels, limit, timeout)
+        return [one._replace(content=self.sent[one.receipt.payload]) for one in batch]
+
+
+class SharesTheDict(InMemoryChannelLayer):
+    """Among the members of a group."""
+
+    def __init__(self, **config):
+        super().__init__(**config)
+        self.left = []
+
+    def receive(self, channels, block=False):
+        self.left = self.left or self.receive_batch(channels, 1)
+        if not self.left:
+            return None, None
+        one = self.left.pop()
+        return one.channel, one.content
+
+
+class WakesNoThread(InMemoryChannelLayer):
+    def receive_batch(self, channels, limit, timeout=0):
+        batch = super().receive_batch(channels, limit)
+        if not batch:
+            time.sleep(timeout)
+        return batch
+
+
+class WakesNoEventLoop(InMemoryChannelLayer):
+    def _wake_all(self):
+        self._arrival.notify_all()
+
+
+class GoesOnWhenCancelled(InMemoryChannelLayer):
+    async def areceive_batch(self, channels, limit, timeout):
+        return await asyncio.shield(super().areceive_batch(channels, limit, timeout))
+
+
+class LaterOnesGetThrough(InMemoryChannelLayer):
+    """A reader that makes room in the middle of a batch changes the order."""
+
+    def send_batch(self, deliveries):
+        full = []
+        for position, delivery in enumerate(deliveries):
+            if super().send_batch([delivery]):
+                full.append(position)
+                time.sleep(0.0005)
+        return full
+
+
+class WrongPositions(InMemoryChannelLayer):
+    def send_batch(self, deliveries):
+        return [position + 1 for position in super().send_batch(deliveries)]
+
+
+class BackToTheEnd(InMemoryChannelLayer):
+    def give_back(self, batch):
+        for one in batch:
+            self._queues.setdefault(names.queue_name(one.channel), deque()).append(one.receipt)
+
+
+class BackInReverse(InMemoryChannelLayer):
+    def give_back(self, batch):
+        super().give_back(list(reversed(batch)))
+
+
+class OneTooMany(InMemoryChannelLayer):
+    def _take(self, channels, limit):
+        return super()._take(channels, limit + 1)
+
+
+class EveryMemberCounts(InMemoryChannelLayer):
+    def receive_batch(self, channels, limit, timeout=0):
+        batch = super().receive_batch(channels, limit, timeout)
+        self.give_back(batch[limit:])
+        return batch[:limit]
+
+
+class ReceivesFirst(InMemoryChannelLayer):
+    def send_and_receive(self, deliveries, channels, limit):
+        received = self.receive_batch(channels, limit)
+        return self.send_batch(deliveries), received
+
+
+class NeverPauses(InMemoryChannelLayer):
+    def pause(self, channels):
+        pass
+
+
+class PausesTheProcess(InMemoryChannelLayer):
+    def send_batch(self, deliveries):
+        paused = {names.queue_name(channel) for channel in self._paused}
+        refused = [
+            position for position, delivery in enumerate(deliveries) if names.queue_name(delivery.name) in paused
+        ]
+        return refused or super().send_batch(deliveries)
+
+
+class NeverReleases(InMemoryChannelLayer):
+    def release(self, channels):
+        pass
+
+
+class FlushKeepsGroups(InMemoryChannelLayer):
+    def flush(self):
+        kept = self._groups, self._memberships
+        self._groups, self._memberships = {}, {}
+        super().flush()
+        self._groups, self._memberships = kept
+
+
+class RefusalsUncounted(InMemoryChannelLayer):
+    def _append(self, queue, entry):
+        taken = super()._append(queue, entry)
+        self._refused.clear()
+        return taken
+
+
+class AgeUnknown(InMemoryChannelLayer):
+    def channel_statistics(self, channel):
+        return {**super().channel_statistics(channel), "messages_max_age": 0}

@@ -1,0 +1,125 @@
+"""What ``BaseChannelLayer`` brings itself, on a layer that adds nothing to it."""
+
+import asyncio
+import re
+from unittest import TestCase
+
+import pytest
+
+from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, LayerUnavailable
+from channels_classic.layers.conformance import ConformanceTests
+
+
+class PlainLayer(InMemoryChannelLayer):
+    """As little of a layer as there can be: what can be inherited from the base is."""
+
+    asend_batch = BaseChannelLayer.asend_batch
+    areceive_batch = BaseChannelLayer.areceive_batch
+    arelease = BaseChannelLayer.arelease
+    apause = BaseChannelLayer.apause
+    aresume = BaseChannelLayer.aresume
+
+
+class TestConformance(ConformanceTests, TestCase):
+    def make_layer(self, **config):
+        return PlainLayer(**config)
+
+
+def test_the_defaults_are_those_of_the_specification():
+    layer = PlainLayer()
+    assert (layer.expiry, layer.group_expiry, layer.capacity) == (60, 86400, 100)
+    assert layer.channel_capacity == {}
+    assert sorted(layer.extensions) == ["flush", "groups", "statistics"]
+
+
+@pytest.mark.parametrize("keyword", ["expiry", "group_expiry", "capacity"])
+@pytest.mark.parametrize("value", [0, -1, "60", None, True])
+def test_a_number_that_makes_no_sense_is_refused(keyword, value):
+    with pytest.raises(ValueError) as caught:
+        PlainLayer(**{keyword: value})
+    assert keyword in str(caught.value)
+    assert repr(value) in str(caught.value)
+
+
+def test_the_capacity_of_a_channel():
+    layer = PlainLayer(
+        capacity=50, channel_capacity={"http.request": 200, "http.response!*": 10, re.compile(r"^sends\!.+"): 80}
+    )
+    assert layer.capacity_of("http.request") == 200
+    assert layer.capacity_of("http.requests") == 50
+    assert layer.capacity_of("http.response!abc") == 10
+    assert layer.capacity_of("sends!abc") == 80
+    assert layer.capacity_of("queue") == 50
+
+
+def test_many_channels_do_not_fill_the_memory():
+    layer = PlainLayer(channel_capacity={"odd.*": 7})
+    for number in range(3000):
+        assert layer.capacity_of(f"odd.{number}") == 7
+        assert layer.capacity_of(f"even.{number}") == 100
+    assert len(layer._capacities) < 3000
+
+
+def test_the_queue_of_an_interface_server_is_larger():
+    layer = PlainLayer(capacity=5)
+    assert layer.capacity_of("interface.abc!client") > 1000
+    assert layer.capacity_of("interface.abc") == 5
+    assert PlainLayer(capacity=50_000).capacity_of("interface.abc!client") == 50_000
+    assert PlainLayer(channel_capacity={"interface.*": 3}).capacity_of("interface.abc!client") == 3
+
+
+def test_a_full_channel_says_what_to_do():
+    layer = PlainLayer(channel_capacity={"http.*": 2})
+    text = layer.full_text("http.request")
+    assert "'http.request'" in text
+    assert "holds 2 messages" in text
+    assert "CONFIG" in text
+
+
+def test_a_cancelled_receive_lets_the_event_loop_end():
+    """Though its thread waits for messages at the time."""
+    layer = PlainLayer()
+
+    async def main():
+        waiting = asyncio.create_task(layer.areceive_batch(["queue"], 1, 3600))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(main())
+
+
+def test_what_a_cancelled_receive_took_is_given_back():
+    layer = PlainLayer()
+
+    async def main():
+        waiting = asyncio.create_task(layer.areceive_batch(["queue"], 1, 3600))
+        await asyncio.sleep(0.01)  # so that its thread is there to take the message
+        layer.send("queue", {"number": 1})
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(main())
+    assert layer.receive(["queue"]) == ("queue", {"number": 1})
+
+
+def test_an_error_does_not_hide_a_cancellation():
+    class UnreachableLayer(PlainLayer):
+        def receive_batch(self, channels, limit, timeout=0):
+            super().receive_batch(channels, limit, timeout)
+            raise LayerUnavailable("gone")
+
+    layer = UnreachableLayer()
+
+    async def main():
+        with pytest.raises(LayerUnavailable):
+            await layer.areceive_batch(["queue"], 1, 0)
+        waiting = asyncio.create_task(layer.areceive_batch(["queue"], 1, 3600))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(main())

@@ -1,0 +1,164 @@
+"""The conformance suite itself: that it finds what is wrong, and runs for other people's layers."""
+
+import subprocess
+import sys
+import textwrap
+import unittest
+
+import pytest
+
+from channels_classic.layers import InMemoryChannelLayer, base
+from channels_classic.layers.conformance import ConformanceTests, harness
+from tests.channels_classic.layers import broken
+
+
+def run(layer_class, test, **members):
+    """Run one test of the suite on a layer."""
+
+    def make_layer(self, **config):
+        return layer_class(**config)
+
+    suite = type("Suite", (ConformanceTests, unittest.TestCase), {"make_layer": make_layer, **members})
+    result = unittest.TestResult()
+    suite(test).run(result)
+    assert result.testsRun == 1
+    return result
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "test"),
+    [
+        (broken.LastInFirstOut, "test_messages_come_once_and_in_order"),
+        (broken.LastInFirstOut, "test_one_reader_sees_the_order_of_each_sender"),
+        (broken.Bottomless, "test_a_full_channel_refuses"),
+        (broken.OneCapacityForAll, "test_single_channels_have_capacities_of_their_own"),
+        (broken.LastMatchWins, "test_the_first_match_wins"),
+        (broken.RoomPerClient, "test_the_clients_of_a_process_share_its_capacity"),
+        (broken.LooksThenTakes, "test_senders_at_the_same_time_do_not_exceed_it"),
+        (broken.OldMessagesToo, "test_an_old_message_is_never_delivered"),
+        (broken.OldMessagesToo, "test_an_old_message_to_a_group_is_never_delivered"),
+        (broken.OldMessagesToo, "test_old_messages_take_no_room"),
+        (broken.YoungAgain, "test_a_message_given_back_keeps_its_age"),
+        (broken.MembersForEver, "test_a_membership_ends"),
+        (broken.MembersNotRenewed, "test_a_membership_lasts_when_it_is_added_again"),
+        (broken.FirstChannelFirst, "test_busy_channels_do_not_starve_a_quiet_one"),
+        (broken.FirstChannelFirst, "test_busy_channels_do_not_starve_a_quiet_one_in_batches"),
+        (broken.FirstChannelFirst, "test_a_large_batch_is_shared"),
+        (broken.FullMembersRaise, "test_a_full_member_is_skipped"),
+        (broken.GroupsTwice, "test_a_member_is_a_member_once"),
+        (broken.OneMemberPerProcess, "test_every_kind_of_channel_can_be_a_member"),
+        (broken.OneMemberPerProcess, "test_a_broadcast_to_many_members"),
+        (broken.AnyNameToReceive, "test_receive_refuses_bad_names"),
+        (broken.NamesOfQueues, "test_a_process_gets_the_messages_of_all_its_clients"),
+        (broken.SameNameAgain, "test_new_channel_makes_names_that_no_one_uses"),
+        (broken.BytesAreText, "test_every_kind_of_value_arrives_as_it_was"),
+        (broken.KeepsTheDict, "test_what_the_sender_changes_later_does_not_show"),
+        (broken.KeepsTheDict, "test_a_tuple_arrives_as_a_list"),
+        (broken.SharesTheDict, "test_what_a_reader_changes_shows_to_no_other"),
+        (broken.WakesNoThread, "test_a_waiting_receive_is_woken"),
+        (broken.WakesNoEventLoop, "test_a_waiting_task_is_woken_by_another_thread"),
+        (broken.GoesOnWhenCancelled, "test_a_cancelled_receive_takes_nothing"),
+        (broken.LaterOnesGetThrough, "test_who_tries_refused_messages_again_keeps_their_order"),
+        (broken.WrongPositions, "test_the_positions_of_refused_messages_come_back"),
+        (broken.BackToTheEnd, "test_what_is_given_back_comes_first"),
+        (broken.BackInReverse, "test_messages_of_several_channels_can_be_given_back"),
+        (broken.OneTooMany, "test_no_more_is_received_than_asked_for"),
+        (broken.EveryMemberCounts, "test_a_message_to_a_group_counts_once"),
+        (broken.ReceivesFirst, "test_sending_and_receiving_in_one_call"),
+        (broken.NeverPauses, "test_a_paused_channel_refuses"),
+        (broken.PausesTheProcess, "test_a_paused_channel_refuses"),
+        (broken.NeverReleases, "test_release_ends_all_memberships_of_a_channel"),
+        (broken.FlushKeepsGroups, "test_flush_ends_all_memberships"),
+        (broken.RefusalsUncounted, "test_messages_and_refusals_are_counted"),
+        (broken.AgeUnknown, "test_the_oldest_message_gives_the_age"),
+    ],
+)
+def test_a_broken_layer_fails(layer_class, test, monkeypatch):
+    monkeypatch.setattr(harness, "PATIENCE", 1.0)
+    monkeypatch.setattr(base, "BLOCK_SECONDS", 0.3)
+    assert run(InMemoryChannelLayer, test).wasSuccessful()
+    assert not run(layer_class, test).wasSuccessful()
+
+
+@pytest.mark.parametrize(
+    ("extension", "test"),
+    [
+        ("groups", "test_a_member_is_a_member_once"),
+        ("flush", "test_flush_empties_all_channels"),
+        ("statistics", "test_what_waits_is_counted"),
+    ],
+)
+def test_what_a_layer_does_not_have_is_skipped_with_a_reason(extension, test):
+    class SmallLayer(InMemoryChannelLayer):
+        extensions = [name for name in InMemoryChannelLayer.extensions if name != extension]
+
+    result = run(SmallLayer, test)
+    assert result.wasSuccessful()
+    assert [reason for _, reason in result.skipped] == [f"SmallLayer lacks the extension {extension!r}."]
+
+
+def test_a_layer_without_extensions_passes_the_rest():
+    class BareLayer(InMemoryChannelLayer):
+        extensions = []
+
+    assert run(BareLayer, "test_messages_come_once_and_in_order").skipped == []
+    assert run(BareLayer, "test_messages_come_once_and_in_order").wasSuccessful()
+
+
+def test_tests_of_several_processes_are_skipped_where_there_can_be_but_one():
+    result = run(InMemoryChannelLayer, "test_what_one_sends_another_receives")
+    assert [reason for _, reason in result.skipped] == ["InMemoryChannelLayer works inside one process only."]
+
+
+def test_layers_are_flushed_and_closed():
+    events = []
+
+    class LoggingLayer(InMemoryChannelLayer):
+        def flush(self):
+            events.append("flush")
+            super().flush()
+
+        def close(self):
+            events.append("close")
+            super().close()
+
+    run(LoggingLayer, "test_receive_many_is_receive")
+    assert events == ["flush", "flush", "close"]
+
+
+def test_who_does_not_say_how_to_make_a_layer_is_told():
+    class Forgetful(ConformanceTests, unittest.TestCase):
+        pass
+
+    result = unittest.TestResult()
+    Forgetful("test_receive_many_is_receive").run(result)
+    assert "Forgetful has to define make_layer(**config)" in result.errors[0][1]
+
+
+@pytest.mark.parametrize(
+    "command", [["unittest", "-k", "Name"], ["pytest", "-q", "-k", "name", "-p", "no:cacheprovider"]]
+)
+def test_it_runs_in_someone_elses_project(command, tmp_path):
+    (tmp_path / "test_mine.py").write_text(
+        textwrap.dedent("""
+            from unittest import TestCase
+
+            from channels_classic.layers import InMemoryChannelLayer
+            from channels_classic.layers.conformance import ConformanceTests
+
+            class TestMyLayer(ConformanceTests, TestCase):
+                def make_layer(self, **config):
+                    return InMemoryChannelLayer(**config)
+            """)
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=tmp_path,
+        env={"PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

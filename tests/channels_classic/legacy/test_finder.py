@@ -1,0 +1,263 @@
+"""Old names in imports, in ``INSTALLED_APPS`` and in ``BACKEND``, each in an interpreter of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project
+
+SETTINGS = """\
+    import channels_classic.legacy
+
+    SECRET_KEY = "for tests"
+    INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "channels"]
+    ROOT_URLCONF = "urls"
+"""
+
+SAME_MODULES = [
+    ("channels", "channels_classic"),
+    ("channels.apps", "channels_classic.apps"),
+    ("channels.asgi", "channels_classic.asgi"),
+    ("channels.channel", "channels_classic.channel"),
+    ("channels.exceptions", "channels_classic.exceptions"),
+    ("channels.handler", "channels_classic.handler"),
+    ("channels.log", "channels_classic.log"),
+    ("channels.management.commands.runserver", "channels_classic.management.commands.runserver"),
+    ("channels.management.commands.runworker", "channels_classic.management.commands.runworker"),
+    ("channels.message", "channels_classic.message"),
+    ("channels.routing", "channels_classic.routing"),
+    ("channels.signals", "channels_classic.signals"),
+    ("channels.staticfiles", "channels_classic.staticfiles"),
+    ("channels.test", "channels_classic.test"),
+    ("channels.test.base", "channels_classic.test"),
+    ("channels.test.http", "channels_classic.test"),
+    ("channels.test.liveserver", "channels_classic.test.liveserver"),
+    ("channels.test.websocket", "channels_classic.test.websocket"),
+    ("channels.tests", "channels_classic.test"),
+    ("channels.tests.base", "channels_classic.test"),
+    ("channels.worker", "worker"),
+    ("channels_classic.tests", "channels_classic.test"),
+    ("asgi_redis", "channels_classic.layers"),
+    ("asgi_redis.core", "channels_classic.layers"),
+    ("asgi_redis.sentinel", "channels_classic.layers.sentinel"),
+]
+
+OLD_IMPORTS = """\
+    import django
+    django.setup()
+    from channels import DEFAULT_CHANNEL_LAYER, Channel, Group, channel_layers, include, route, route_class
+    from channels.asgi import get_channel_layer
+    from channels.exceptions import ConsumeLater, DenyConnection, WebsocketCloseException
+    from channels.handler import AsgiHandler, AsgiRequest, ViewConsumer
+    from channels.log import setup_logger
+    from channels.management.commands.runserver import Command
+    from channels.message import Message
+    from channels.routing import Include, Route, RouteClass, Router, include, route, route_class
+    from channels.signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
+    from channels.staticfiles import StaticFilesConsumer, StaticFilesHandler
+    from channels.test import ChannelLiveServerTestCase, TransactionChannelTestCase, WSClient
+    from channels.tests import ChannelTestCase, Client, HttpClient, apply_routes
+    from channels.worker import Worker, WorkerGroup
+    from asgi_redis import RedisChannelLayer, RedisSentinelChannelLayer
+    from asgi_redis.core import RedisChannelLayer
+    from asgiref.inmemory import ChannelLayer
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project(tmp_path, {"settings.py": SETTINGS, "urls.py": "urlpatterns = []\n"})
+    project.environment["DJANGO_SETTINGS_MODULE"] = "settings"
+    return project
+
+
+@pytest.fixture
+def runs(project: Project) -> Callable[[str], str]:
+    """Runs a script that has to succeed, without a warning; gives what it printed."""
+
+    def runs(script: str) -> str:
+        project.write({"script.py": script})
+        done = project.python("-W", "error", "script.py")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return runs
+
+
+def test_an_old_name_is_the_very_module(runs: Callable[[str], str]) -> None:
+    runs(f"""\
+        import django
+        django.setup()
+        from importlib import import_module
+        for old, new in {SAME_MODULES!r}:
+            assert import_module(old) is import_module(new), old
+    """)
+
+
+def test_each_old_name_can_be_the_first(runs: Callable[[str], str]) -> None:
+    """In whatever order: here a module before its package, and the old name before the new."""
+    runs("""\
+        import channels_classic.legacy
+        import channels.exceptions
+        import channels_classic.exceptions
+        assert channels.exceptions is channels_classic.exceptions
+        from channels import log, worker
+        assert worker.__name__ == "worker"
+        assert channels_classic.exceptions.__spec__.name == "channels_classic.exceptions"
+    """)
+
+
+def test_names_that_people_import(runs: Callable[[str], str]) -> None:
+    runs(OLD_IMPORTS)
+
+
+def test_asgiref_itself_stays(runs: Callable[[str], str]) -> None:
+    printed = runs("""\
+        import channels_classic.legacy
+        import asgiref.inmemory, asgiref.sync
+        print(asgiref.__file__, asgiref.inmemory.ChannelLayer.__name__)
+    """)
+    assert "asgiref" in printed
+    assert printed.split()[1] == "InMemoryChannelLayer"
+
+
+def test_the_command_line_of_python_knows_them_too(runs: Callable[[str], str]) -> None:
+    """What looks for a module without importing it."""
+    runs("""\
+        import channels_classic.legacy
+        from importlib.util import find_spec
+        assert find_spec("channels") is not None
+        assert find_spec("channels.routing") is not None
+        assert find_spec("channelsandmore") is None
+        import pickle
+        from channels.exceptions import ConsumeLater
+        assert type(pickle.loads(pickle.dumps(ConsumeLater()))) is ConsumeLater
+    """)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("channels.nothing", "channels_classic.nothing"), ("channels.no.thing", "channels_classic.no")],
+)
+def test_what_is_not_there_is_named_as_what_it_means(project: Project, old: str, new: str) -> None:
+    done = project.python("-c", f"import channels_classic.legacy; import {old}")
+    assert done.returncode
+    assert f"ModuleNotFoundError: No module named '{new}'" in done.stderr
+
+
+def test_without_the_import_there_are_no_old_names(project: Project) -> None:
+    for name in ("channels", "asgi_redis", "asgiref.inmemory"):
+        done = project.python("-c", f"import channels_classic; import {name}")
+        assert f"No module named '{name}'" in done.stderr
+
+
+def test_it_needs_no_settings(project: Project) -> None:
+    del project.environment["DJANGO_SETTINGS_MODULE"]
+    script = (
+        "import channels_classic.legacy; from channels import Channel, route; from channels.test import Client"
+    )
+    done = project.python("-c", script)
+    assert done.returncode == 0, done.stderr
+
+
+class TestInSettings:
+    def test_the_app_is_ours(self, runs: Callable[[str], str]) -> None:
+        runs("""\
+            import django
+            django.setup()
+            from django.apps import apps
+            from django.core.management import get_commands
+            (app,) = [app for app in apps.get_app_configs() if "channels" in app.name]
+            assert (app.name, app.label) == ("channels_classic", "channels_classic")
+            assert get_commands()["runserver"] == "channels_classic"
+        """)
+
+    @pytest.mark.parametrize("names", ["'channels', 'channels_classic'", "'channels_classic', 'channels'"])
+    def test_both_names_are_an_error(self, project: Project, names: str) -> None:
+        project.write({"settings.py": SETTINGS.replace('"channels"', names)})
+        done = project.python("-m", "django", "check")
+        assert "ImproperlyConfigured: INSTALLED_APPS has both 'channels' and 'channels_classic'" in done.stderr
+        assert "remove one of them" in done.stderr
+
+    def test_the_new_name_does_as_well(self, project: Project) -> None:
+        project.write({"settings.py": SETTINGS.replace('"channels"', '"channels_classic"')})
+        assert project.python("-m", "django", "check").returncode == 0
+
+    def test_backends(self, project: Project, runs: Callable[[str], str]) -> None:
+        project.write(
+            {
+                "settings.py": SETTINGS
+                + """\
+    CHANNEL_LAYERS = {
+        "default": {"BACKEND": "asgiref.inmemory.ChannelLayer", "ROUTING": []},
+        "redis": {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {"hosts": [("localhost", 1)]}, "ROUTING": []},
+        "core": {"BACKEND": "asgi_redis.core.RedisChannelLayer", "ROUTING": []},
+        "sentinel": {
+            "BACKEND": "asgi_redis.RedisSentinelChannelLayer",
+            "CONFIG": {"hosts": [("localhost", 1)], "services": ["master"]},
+            "ROUTING": [],
+        },
+    }
+"""
+            }
+        )
+        printed = runs("""\
+            import django
+            django.setup()
+            from channels import channel_layers
+            for alias in channel_layers.configs:
+                print(type(channel_layers[alias].channel_layer).__name__)
+        """)
+        assert printed.split() == [
+            "InMemoryChannelLayer",
+            "RedisChannelLayer",
+            "RedisChannelLayer",
+            "RedisSentinelChannelLayer",
+        ]
+
+
+class TestOtherPackagesOfThatName:
+    def test_it_comes_too_late(self, project: Project) -> None:
+        project.write({"channels/__init__.py": "", "late.py": "import channels\nimport channels_classic.legacy\n"})
+        done = project.python("late.py")
+        error = done.stderr.splitlines()[-1]
+        assert error.startswith(
+            "ImportError: channels_classic.legacy comes too late: 'channels' has been imported"
+        )
+        assert str(project.folder / "channels" / "__init__.py") in error
+        assert "the first line of manage.py" in error
+
+    def test_a_newer_one_is_hidden_with_a_warning(self, project: Project) -> None:
+        project.write(
+            {
+                "site/channels/__init__.py": "",
+                "site/channels-4.3.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: channels\nVersion: 4.3.1\n",
+                "first.py": """\
+                    import channels_classic.legacy
+                    import channels, channels.routing
+                    import channels_classic.legacy
+                    assert channels is channels_classic
+                """,
+            }
+        )
+        project.environment["PYTHONPATH"] = str(project.folder / "site")
+        done = project.python("first.py")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("RuntimeWarning") == 1
+        assert done.stderr.startswith(f"{project.folder / 'first.py'}:1: RuntimeWarning: 'channels' means")
+        assert "channels 4.3.1" in done.stderr
+        assert str(project.folder / "site" / "channels" / "__init__.py") in done.stderr
+        assert "remove the import of channels_classic.legacy" in done.stderr
+
+    def test_one_of_the_project_s_own(self, project: Project) -> None:
+        project.write({"channels.py": ""})
+        done = project.python("-c", "import channels_classic.legacy")
+        assert f"another 'channels' in {project.folder / 'channels.py'}" in done.stderr
+
+    def test_a_folder_that_is_no_package_says_nothing(self, project: Project) -> None:
+        project.write({"channels/notes.txt": ""})
+        done = project.python("-W", "error", "-c", "import channels_classic.legacy")
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,284 @@
+"""The layers of the setting ``CHANNEL_LAYERS``."""
+
+import copy
+import subprocess
+import sys
+import threading
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+
+from channels_classic.asgi import ChannelLayerManager, ChannelLayerWrapper, channel_layers, get_channel_layer
+from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.layers import InMemoryChannelLayer
+from channels_classic.message import Message
+from channels_classic.routing import Router, route
+
+MEMORY = "channels_classic.layers.InMemoryChannelLayer"
+
+
+def consumer(message):
+    """A consumer."""
+
+
+def other_consumer(message):
+    """Another."""
+
+
+routing = [route("queue", consumer)]
+
+
+class SlowLayer(InMemoryChannelLayer):
+    """Takes its time to be made, so that two threads can want it at once."""
+
+    made = 0
+
+    def __init__(self, **config):
+        type(self).made += 1
+        threading.Event().wait(0.05)
+        super().__init__(**config)
+
+
+def entry(**changes):
+    """An entry of the setting; ``None`` leaves a key out."""
+    whole = {"BACKEND": MEMORY, "ROUTING": {}, **changes}
+    return {key: value for key, value in whole.items() if value is not None}
+
+
+def setting(**changes):
+    return override_settings(CHANNEL_LAYERS={"default": entry(**changes)})
+
+
+class TestChannelLayers:
+    def test_a_layer_is_made_after_the_setting(self):
+        with setting(CONFIG={"capacity": 7}, ROUTING=f"{__name__}.routing"):
+            layer = channel_layers["default"]
+            assert isinstance(layer.channel_layer, InMemoryChannelLayer)
+            assert layer.channel_layer.capacity == 7
+            assert layer.alias == "default"
+            assert layer.routing == f"{__name__}.routing"
+            assert isinstance(layer.router, Router)
+            assert layer.router.channels == {"queue"}
+            assert repr(layer) == "<channel layer 'default': InMemoryChannelLayer>"
+
+    def test_it_does_what_the_bare_layer_does(self):
+        with setting(CONFIG={"capacity": 1}):
+            layer = channel_layers["default"]
+            layer.send("queue", {"number": 1})
+            with pytest.raises(layer.ChannelFull):
+                layer.send("queue", {})
+            assert layer.channel_layer.receive(["queue"]) == ("queue", {"number": 1})
+            assert layer.extensions == InMemoryChannelLayer.extensions
+            with pytest.raises(AttributeError, match="no_such_method"):
+                layer.no_such_method()
+
+    def test_it_is_made_once(self):
+        with setting():
+            assert channel_layers["default"] is channel_layers["default"]
+
+    def test_it_is_made_once_for_all_threads(self):
+        SlowLayer.made = 0
+        with setting(BACKEND=f"{__name__}.SlowLayer"):
+            layers = []
+            threads = [threading.Thread(target=lambda: layers.append(channel_layers["default"])) for _ in range(5)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert SlowLayer.made == 1
+        assert len(set(layers)) == 1
+
+    def test_each_alias_has_a_layer_of_its_own(self):
+        with override_settings(CHANNEL_LAYERS={"default": entry(), "other": entry(CONFIG={"capacity": 3})}):
+            assert channel_layers["default"] is not channel_layers["other"]
+            assert channel_layers["other"].capacity == 3
+            assert "other" in channel_layers
+            assert "third" not in channel_layers
+
+    def test_a_changed_setting_makes_new_layers(self):
+        with setting(CONFIG={"capacity": 3}):
+            assert channel_layers["default"].capacity == 3
+            with setting(CONFIG={"capacity": 4}):
+                assert channel_layers["default"].capacity == 4
+            assert channel_layers["default"].capacity == 3
+
+    def test_without_the_setting_there_is_a_layer_in_memory(self):
+        with override_settings():
+            del settings.CHANNEL_LAYERS
+            layer = ChannelLayerManager()["default"]
+            assert isinstance(layer.channel_layer, InMemoryChannelLayer)
+            assert layer.router.channels == set()
+            assert "default" in channel_layers
+
+    def test_one_layer_can_stand_in_for_another(self):
+        with setting():
+            former = channel_layers["default"]
+            stand_in = ChannelLayerWrapper(InMemoryChannelLayer(), "default", {})
+            assert channel_layers.set("default", stand_in) is former
+            assert channel_layers["default"] is stand_in
+            assert channel_layers.set("default", former) is stand_in
+            assert channel_layers["default"] is former
+
+    def test_a_layer_can_be_taken_away(self):
+        """Then the setting counts again."""
+        with setting():
+            former = channel_layers["default"]
+            assert channel_layers.set("default", None) is former
+            assert channel_layers["default"] is not former
+            assert channel_layers.set("default", None) is not None
+            assert channel_layers.set("default", None) is None
+
+    def test_a_route_can_be_put_first(self):
+        """In the layer that is there, and in one that is made later."""
+        with setting(ROUTING={"queue": other_consumer}):
+            manager = ChannelLayerManager()
+            in_use = manager["default"]
+            manager.route_first(route("queue", consumer))
+            message = Message({}, "queue", in_use.channel_layer)
+            assert in_use.router.match(message)[0] is consumer
+            assert manager.make_backend("default").router.match(message)[0] is consumer
+            assert manager.wrap("default", InMemoryChannelLayer()).router.match(message)[0] is consumer
+
+    def test_the_layer_for_tests_has_a_configuration_of_its_own(self):
+        with setting(CONFIG={"capacity": 3}, TEST_CONFIG={"capacity": 4}):
+            assert channel_layers.make_test_backend("default").capacity == 4
+            assert channel_layers.make_backend("default").capacity == 3
+            assert channel_layers["default"].capacity == 3
+
+    def test_a_wrapper_can_be_copied(self):
+        """As a deep copy of something that refers to it does."""
+        with setting():
+            layer = channel_layers["default"]
+            assert copy.copy(layer).channel_layer is layer.channel_layer
+
+
+class TestErrors:
+    """Each names the setting and the value."""
+
+    def message(self, alias="default", make=None):
+        with pytest.raises(InvalidChannelLayerError) as caught:
+            (make or channel_layers.__getitem__)(alias)
+        return str(caught.value)
+
+    def test_an_unknown_alias(self):
+        with setting():
+            assert self.message("chat") == "CHANNEL_LAYERS has no 'chat'; it has: 'default'."
+        with override_settings(CHANNEL_LAYERS={}):
+            assert self.message() == "CHANNEL_LAYERS has no 'default'; it has: none."
+
+    @pytest.mark.parametrize("key", ["BACKEND", "ROUTING"])
+    def test_a_missing_key(self, key):
+        with setting(**{key: None}):
+            assert self.message() == f"CHANNEL_LAYERS['default'] has no {key!r}."
+
+    def test_no_configuration_for_tests(self):
+        with setting():
+            text = self.message(make=channel_layers.make_test_backend)
+            assert text == "CHANNEL_LAYERS['default'] has no 'TEST_CONFIG'."
+
+    @pytest.mark.parametrize(
+        "backend",
+        ["nowhere.Layer", "channels_classic.layers.NoSuchLayer", "channels_classic.nowhere.Layer", "Layer", ""],
+    )
+    def test_an_unknown_backend(self, backend):
+        with setting(BACKEND=backend):
+            text = self.message()
+            assert text.startswith("CHANNEL_LAYERS['default']['BACKEND']: ")
+            assert repr(backend) in text
+
+    @pytest.mark.parametrize(
+        "backend", [None, 7, InMemoryChannelLayer, f"{__name__}.routing", f"{__name__}.MEMORY"]
+    )
+    def test_a_backend_that_is_no_path_of_a_class(self, backend):
+        with override_settings(CHANNEL_LAYERS={"default": {"BACKEND": backend, "ROUTING": {}}}):
+            text = self.message()
+            assert text.startswith("CHANNEL_LAYERS['default']['BACKEND']")
+            assert repr(backend) in text
+
+    @pytest.mark.parametrize("config", [{"capacity": 0}, {"expiry": "soon"}, {"hosts": ["redis://localhost"]}])
+    @pytest.mark.parametrize("key", ["CONFIG", "TEST_CONFIG"])
+    def test_a_configuration_that_the_layer_does_not_take(self, config, key):
+        with setting(**{key: config}):
+            make = channel_layers.make_test_backend if key == "TEST_CONFIG" else channel_layers.make_backend
+            text = self.message(make=make)
+            assert text.startswith(f"CHANNEL_LAYERS['default'][{key!r}] is {config!r}: ")
+            assert next(iter(config)) in text.rpartition(repr(config))[2]
+
+    def test_a_configuration_that_is_no_dict(self):
+        with setting(CONFIG=["capacity"]):
+            assert self.message().startswith("CHANNEL_LAYERS['default']['CONFIG'] is ['capacity']: ")
+
+    @pytest.mark.parametrize(
+        ("routing", "reason"),
+        [
+            ("nowhere.routing", "'nowhere.routing'"),
+            (f"{__name__}.no_such_routing", "no_such_routing"),
+            (42, "42"),
+            ({"queue": "nowhere.consumer"}, "'nowhere.consumer'"),
+            ({"queue": 42}, "'queue': A consumer must be a callable or the dotted path of one, not 42"),
+            ({"two words": consumer}, "'two words'"),
+            ([consumer], repr(consumer)),
+        ],
+    )
+    def test_a_routing_that_is_none(self, routing, reason):
+        with setting(ROUTING=routing):
+            text = self.message()
+            assert text.startswith("CHANNEL_LAYERS['default']['ROUTING']: ")
+            assert reason in text
+
+    @pytest.mark.parametrize("value", [None, "channels_classic.layers.InMemoryChannelLayer", 7, []])
+    def test_an_entry_that_is_no_dict(self, value):
+        with override_settings(CHANNEL_LAYERS={"default": value}):
+            text = self.message()
+            assert text.startswith("CHANNEL_LAYERS['default'] must be a dict")
+            assert repr(value) in text
+
+    @pytest.mark.parametrize("value", [None, "default", 7, ["default"]])
+    def test_a_setting_that_is_no_dict(self, value):
+        with override_settings(CHANNEL_LAYERS=value):
+            text = self.message()
+            assert text.startswith("CHANNEL_LAYERS must be a dict")
+            assert repr(value) in text
+
+    def test_a_layer_that_could_not_be_made_is_tried_again(self):
+        """When the setting is right, or what it names is there."""
+        with setting(BACKEND="nowhere.Layer"):
+            self.message()
+            self.message()
+        with setting():
+            assert channel_layers["default"].capacity == 100
+
+
+class TestGetChannelLayer:
+    def test_it_is_the_bare_layer(self):
+        with setting():
+            layer = get_channel_layer()
+            assert type(layer) is InMemoryChannelLayer
+            assert layer is channel_layers["default"].channel_layer
+
+    def test_it_takes_an_alias(self):
+        with override_settings(CHANNEL_LAYERS={"default": entry(), "other": entry()}):
+            assert get_channel_layer("other") is channel_layers["other"].channel_layer
+
+    def test_it_sets_django_up(self):
+        program = (
+            "from channels_classic.asgi import get_channel_layer\n"
+            "layer = get_channel_layer()\n"
+            "from django.apps import apps\n"
+            "from django.contrib.auth.models import User\n"
+            "print(type(layer).__name__, apps.ready)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            env={
+                "PYTHONPATH": ":".join(filter(None, sys.path)),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "DJANGO_SETTINGS_MODULE": "tests.settings",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert (done.stdout.strip(), done.returncode) == ("InMemoryChannelLayer True", 0), done.stderr

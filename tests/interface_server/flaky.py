@@ -1,0 +1,44 @@
+"""A channel layer that goes away and comes back when the test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, Received
+
+
+class FlakyLayer(InMemoryChannelLayer):
+    """In memory, with ``outage`` in the place of a server that can be stopped."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self.outage: LayerUnavailable | None = None
+        self.batches: list[list[str]] = []
+        self.failures = 0
+
+    def _check(self) -> None:
+        if self.outage is not None:
+            self.failures += 1
+            raise self.outage
+
+    async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        self._check()
+        self.batches.append([delivery.name for delivery in deliveries])
+        return await super().asend_batch(deliveries)
+
+    async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
+        self._check()
+        return await super().areceive_batch(channels, limit, timeout)
+
+    async def arelease(self, channels: Iterable[str]) -> None:
+        self._check()
+        await super().arelease(channels)
+
+    async def apause(self, channels: Iterable[str]) -> None:
+        self._check()
+        await super().apause(channels)
+
+    async def aresume(self, channels: Iterable[str]) -> None:
+        self._check()
+        await super().aresume(channels)

@@ -1,0 +1,96 @@
+"""From an ASGI scope, whoever made it, to the content of messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from channels_classic.layers import codec
+from interface_server import messages
+
+REPLY = "interface.abc!def"
+
+
+def scope(**more: Any) -> dict[str, Any]:
+    return {"type": "http", "method": "get", "path": "/caf\u00e9", "headers": [], **more}
+
+
+def test_the_least_a_server_may_say() -> None:
+    assert messages.http_request(scope(), REPLY, b"", None) == {
+        "reply_channel": REPLY,
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/caf\u00e9",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [],
+        "body": b"",
+    }
+
+
+def test_all_that_a_server_may_say() -> None:
+    full = scope(
+        http_version="2",
+        scheme="https",
+        query_string=b"a=%20",
+        root_path="/below",
+        headers=[(b"b", b"1"), (b"a", b"2"), (b"b", b"3")],
+        client=("1.2.3.4", 5),
+        server=("::1", 443),
+    )
+    content = messages.http_request(full, REPLY, b"body", "http.request.body?x")
+    assert content == {
+        "reply_channel": REPLY,
+        "http_version": "2",
+        "method": "GET",
+        "scheme": "https",
+        "path": "/caf\u00e9",
+        "query_string": b"a=%20",
+        "root_path": "/below",
+        "headers": [(b"b", b"1"), (b"a", b"2"), (b"b", b"3")],
+        "body": b"body",
+        "body_channel": "http.request.body?x",
+        "client": ["1.2.3.4", 5],
+        "server": ["::1", 443],
+    }
+    codec.check_message(content)
+
+
+def test_a_socket_in_the_file_system_has_no_address() -> None:
+    content = messages.http_request(scope(client=None, server=("/run/socket", None)), REPLY, b"", None)
+    assert "client" not in content
+    assert "server" not in content
+
+
+def test_headers_that_could_forge_others_are_dropped() -> None:
+    headers = [(b"x-forwarded-for", b"1"), (b"x_forwarded_for", b"2"), (b"_", b"3"), (b"a_b-c", b"4")]
+    assert messages.http_request(scope(headers=headers), REPLY, b"", None)["headers"] == headers[:1]
+
+
+def test_a_websocket() -> None:
+    content = messages.websocket_connect({**scope(scheme="wss"), "type": "websocket"}, REPLY)
+    assert content == {
+        "reply_channel": REPLY,
+        "scheme": "wss",
+        "path": "/caf\u00e9",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [],
+        "order": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], False),
+        ([(b"content-type", b"text/plain")], False),
+        ([(b"content-length", b"0")], False),
+        ([(b"content-length", b"1")], True),
+        ([(b"transfer-encoding", b"chunked")], True),
+    ],
+)
+def test_whether_there_is_a_body(headers: list[tuple[bytes, bytes]], expected: bool) -> None:
+    assert messages.has_body(scope(headers=headers)) is expected

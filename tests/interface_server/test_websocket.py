@@ -1,0 +1,580 @@
+"""WebSockets over real sockets: every line of the specification, section 4, with the test as the worker."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import wait
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.sync.client import ClientConnection
+
+from channels_classic.layers import InMemoryChannelLayer
+from interface_server.websocket import MAX_WAITING_BYTES
+from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, eventually, read_until_closed
+
+Start = Callable[..., Hosted]
+
+
+def connecting(hosted: Hosted) -> str:
+    """The reply channel of the next socket that wants to connect."""
+    reply_channel: str = hosted.receive("websocket.connect")["reply_channel"]
+    return reply_channel
+
+
+def code_of(connection: ClientConnection) -> int:
+    """The code that the connection is closed with."""
+    with pytest.raises(ConnectionClosed) as closed:
+        connection.recv(timeout=DEADLINE)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
+
+
+def refusal(dialled: Any) -> int:
+    """The status of a handshake that failed."""
+    with pytest.raises(InvalidStatus) as refused:
+        dialled.result(DEADLINE)
+    status: int = refused.value.response.status_code
+    return status
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+# From the client.
+
+
+def test_the_handshake_as_a_message(hosted: Hosted) -> None:
+    client = hosted.raw(
+        HANDSHAKE
+        % (b"/caf%C3%A9/a%2Fb/?q=%20&q=2", b"X_Forged: 1\r\nX-Twice: 1\r\nCookie: a=b\r\nX-Twice: caf\xe9\r\n")
+    )
+    content = hosted.receive("websocket.connect")
+    reply_channel = content.pop("reply_channel")
+    headers = content.pop("headers")
+    assert content == {
+        "scheme": "ws",
+        "path": "/café/a/b/",
+        "query_string": b"q=%20&q=2",
+        "root_path": "",
+        "client": list(client.getsockname()),
+        "server": list(hosted.address),
+        "order": 0,
+    }
+    assert headers == [
+        [b"host", b"a"],
+        [b"upgrade", b"websocket"],
+        [b"connection", b"Upgrade"],
+        [b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="],
+        [b"sec-websocket-version", b"13"],
+        [b"x-twice", b"1"],
+        [b"cookie", b"a=b"],
+        [b"x-twice", b"caf\xe9"],
+    ]
+    hosted.send(reply_channel, accept=True)
+    assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
+
+
+def test_frames_as_messages(hosted: Hosted) -> None:
+    connection, reply_channel = hosted.open("/a%20b?c=d")
+    sent: list[tuple[str, str | bytes]] = [
+        ("text", "hello"),
+        ("bytes", b"\x00\xff"),
+        ("text", ""),
+        ("bytes", b""),
+        ("text", "caf\u00e9 \U0001f600"),
+    ]
+    for order, (kind, data) in enumerate(sent, 1):
+        connection.send(data)
+        assert hosted.receive("websocket.receive") == {
+            "reply_channel": reply_channel,
+            "path": "/a b",
+            "order": order,
+            kind: data,
+        }
+    connection.close(4321)
+    assert hosted.receive_for("websocket.disconnect", reply_channel) == {
+        "reply_channel": reply_channel,
+        "path": "/a b",
+        "code": 4321,
+        "order": len(sent) + 1,
+    }
+
+
+def test_frames_of_a_burst_keep_their_order(hosted: Hosted) -> None:
+    capacity = hosted.layer.capacity
+    connection, _ = hosted.open()
+    for number in range(capacity):
+        connection.send(str(number))
+    received = [hosted.receive("websocket.receive") for _ in range(capacity)]
+    assert [(message["order"], message["text"]) for message in received] == [
+        (number + 1, str(number)) for number in range(capacity)
+    ]
+
+
+def test_a_message_in_fragments_is_one_message(hosted: Hosted) -> None:
+    connection, _ = hosted.open()
+    connection.send(["one ", "two ", "three"])
+    assert hosted.receive("websocket.receive")["text"] == "one two three"
+
+
+def test_each_socket_counts_for_itself(hosted: Hosted) -> None:
+    first, _ = hosted.open()
+    first.send("a")
+    assert hosted.receive("websocket.receive")["order"] == 1
+    second, _ = hosted.open()
+    second.send("b")
+    assert hosted.receive("websocket.receive")["order"] == 1
+    first.send("c")
+    assert hosted.receive("websocket.receive")["order"] == 2
+
+
+def test_ping_and_pong_are_the_servers_business(hosted: Hosted) -> None:
+    connection, _ = hosted.open()
+    assert connection.ping().wait(DEADLINE)
+    connection.send("after")
+    assert hosted.receive("websocket.receive")["order"] == 1
+
+
+def test_a_close_without_a_code(hosted: Hosted) -> None:
+    connection, reply_channel = hosted.open()
+    connection.close()
+    message = hosted.receive_for("websocket.disconnect", reply_channel)
+    assert (message["code"], message["order"]) == (1000, 1)
+
+
+def test_a_client_that_vanishes(hosted: Hosted) -> None:
+    connection, reply_channel = hosted.open("/gone")
+    connection.socket.shutdown(socket.SHUT_RDWR)
+    message = hosted.receive_for("websocket.disconnect", reply_channel)
+    assert (message["path"], message["order"]) == ("/gone", 1)
+    assert message["code"] in (1005, 1006)
+
+
+def test_frames_wait_for_the_accept(hosted: Hosted) -> None:
+    client = hosted.raw(HANDSHAKE % (b"/hasty", b""))
+    reply_channel = connecting(hosted)
+    client.sendall(Frame(Opcode.TEXT, b"hasty").serialize(mask=True))
+    other, _ = hosted.open()
+    for text in ("one", "two"):
+        other.send(text)
+        assert hosted.receive("websocket.receive")["text"] == text
+    assert hosted.is_empty("websocket.receive")
+    hosted.send(reply_channel, accept=True)
+    message = hosted.receive("websocket.receive")
+    assert (message["path"], message["text"], message["order"]) == ("/hasty", "hasty", 1)
+
+
+def test_a_client_that_goes_away_before_the_accept(hosted: Hosted) -> None:
+    client = hosted.raw(HANDSHAKE % (b"/gone", b""))
+    reply_channel = connecting(hosted)
+    client.close()
+    hosted.send(reply_channel, accept=True)
+    assert hosted.receive_for("websocket.disconnect", reply_channel)["path"] == "/gone"
+
+
+def test_text_that_is_no_utf_8(hosted: Hosted) -> None:
+    connection, reply_channel = hosted.open()
+    connection.send(b"\xff", text=True)
+    assert code_of(connection) == 1007
+    message = hosted.receive_for("websocket.disconnect", reply_channel)
+    assert (message["code"], message["order"]) == (1007, 1)
+
+
+# The handshake.
+
+
+def test_accept_and_what_came_along(hosted: Hosted) -> None:
+    dialled = hosted.dial()
+    hosted.send(connecting(hosted), accept=True, text="welcome")
+    assert dialled.result(DEADLINE).recv(timeout=DEADLINE) == "welcome"
+
+
+@pytest.mark.parametrize("data", ["hello", b"\x00\x01"])
+def test_data_accepts(hosted: Hosted, data: str | bytes) -> None:
+    dialled = hosted.dial()
+    hosted.send(connecting(hosted), **{"text" if isinstance(data, str) else "bytes": data})
+    connection = dialled.result(DEADLINE)
+    assert connection.recv(timeout=DEADLINE) == data
+    connection.send("answer")
+    assert hosted.receive("websocket.receive")["order"] == 1
+
+
+@pytest.mark.parametrize("message", [{"accept": False}, {"close": True}, {"close": 4000}], ids=str)
+def test_a_rejected_handshake(hosted: Hosted, message: dict[str, Any]) -> None:
+    dialled = hosted.dial()
+    hosted.send(connecting(hosted), **message)
+    assert refusal(dialled) == 403
+
+
+@pytest.mark.parametrize(("close", "code"), [(True, 1000), (4001, 4001)])
+def test_data_with_close_is_sent_before_the_socket_closes(hosted: Hosted, close: Any, code: int) -> None:
+    dialled = hosted.dial()
+    reply_channel = connecting(hosted)
+    hosted.send(reply_channel, text="sorry", close=close)
+    connection = dialled.result(DEADLINE)
+    assert connection.recv(timeout=DEADLINE) == "sorry"
+    assert code_of(connection) == code
+    assert hosted.receive_for("websocket.disconnect", reply_channel)["code"] == code
+
+
+def test_nobody_accepts(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    hosted = start(websocket_handshake_timeout=0.3)
+    dialled = hosted.dial("/alone")
+    reply_channel = connecting(hosted)
+    assert refusal(dialled) == 403
+    [warning] = warnings(caplog)
+    assert "Nobody accepted the WebSocket /alone within 0.3 s" in warning
+    assert "websocket.connect" in warning
+    hosted.send(reply_channel, accept=True)
+    connection, _ = hosted.open()
+    connection.send("next")
+    assert hosted.receive("websocket.receive")["text"] == "next"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"status": 200, "content": b"for HTTP"}, "accepts it, rejects it or brings data"),
+        ({"text": "a", "bytes": b"b"}, "text or bytes, not both"),
+        ({"accept": True, "headers": [[b"a", b"b\r\nc: d"]]}, "no line break"),
+        ({"accept": True, "subprotocol": "soap"}, "did not offer the subprotocol 'soap'"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_the_handshake_is_ignored_with_a_warning(
+    hosted: Hosted, caplog: pytest.LogCaptureFixture, message: dict[str, Any], reason: str
+) -> None:
+    dialled = hosted.dial("/odd")
+    reply_channel = connecting(hosted)
+    hosted.send(reply_channel, **message)
+    hosted.send(reply_channel, text="fits")
+    assert dialled.result(DEADLINE).recv(timeout=DEADLINE) == "fits"
+    [warning] = warnings(caplog)
+    assert "/odd was ignored" in warning
+    assert reason in warning
+
+
+@pytest.mark.parametrize(
+    ("offered", "named", "agreed"),
+    [(["a", "chat"], {"subprotocol": "a"}, "a"), (["a", "chat"], {}, "chat"), (["a"], {}, None), (None, {}, None)],
+)
+def test_subprotocols(start: Start, offered: Any, named: dict[str, str], agreed: str | None) -> None:
+    hosted = start(ws_protocols=["chat"])
+    dialled = hosted.dial(subprotocols=offered)
+    hosted.send(connecting(hosted), accept=True, **named)
+    assert dialled.result(DEADLINE).subprotocol == agreed
+
+
+def test_headers_of_the_handshake(hosted: Hosted) -> None:
+    dialled = hosted.dial()
+    hosted.send(connecting(hosted), accept=True, headers=[[b"Set-Cookie", b"a=1"], [b"set-cookie", b"b=2"]])
+    response = dialled.result(DEADLINE).response
+    assert response is not None
+    assert response.headers.get_all("set-cookie") == ["a=1", "b=2"]
+
+
+def test_websocket_connect_is_full(start: Start) -> None:
+    hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.connect": 1}))
+    first = hosted.dial("/first")
+    eventually(lambda: hosted.layer.channel_statistics("websocket.connect")["messages_pending"])
+    assert refusal(hosted.dial("/second")) == 503
+    hosted.send(connecting(hosted), accept=True)
+    first.result(DEADLINE).close()
+    assert hosted.receive("websocket.disconnect")["path"] == "/first"
+    assert hosted.is_empty("websocket.disconnect")
+
+
+# When open.
+
+
+def test_data_is_sent_and_close_closes(hosted: Hosted) -> None:
+    connection, reply_channel = hosted.open()
+    hosted.send(reply_channel, text="one")
+    hosted.send(reply_channel, bytes=b"two")
+    hosted.send(reply_channel, accept=True)
+    hosted.send(reply_channel, accept=False)
+    hosted.send(reply_channel, text="three", close=False)
+    hosted.send(reply_channel, text="four", close=3456)
+    received = [connection.recv(timeout=DEADLINE) for _ in range(4)]
+    assert received == ["one", b"two", "three", "four"]
+    assert code_of(connection) == 3456
+    message = hosted.receive_for("websocket.disconnect", reply_channel)
+    assert (message["code"], message["order"]) == (3456, 1)
+    hosted.send(reply_channel, text="too late")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"text": "a", "bytes": b"b"}, "text or bytes, not both"),
+        ({"text": "a", "bytes": b"b", "close": True}, "text or bytes, not both"),
+        ({"close": 1006}, "a close code that can be sent, not 1006"),
+        ({"text": 5}, "text must be a str"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_ignored_with_a_warning(
+    hosted: Hosted, caplog: pytest.LogCaptureFixture, message: dict[str, Any], reason: str
+) -> None:
+    connection, reply_channel = hosted.open("/odd")
+    hosted.send(reply_channel, **message)
+    hosted.send(reply_channel, text="fits")
+    assert connection.recv(timeout=DEADLINE) == "fits"
+    [warning] = warnings(caplog)
+    assert "/odd was ignored" in warning
+    assert reason in warning
+
+
+def test_frames_after_a_close_are_not_passed_on(hosted: Hosted) -> None:
+    client = hosted.raw(HANDSHAKE % (b"/", b""))
+    reply_channel = connecting(hosted)
+    hosted.send(reply_channel, accept=True)
+    assert b"101" in client.recv(1000)
+    hosted.send(reply_channel, close=True)
+    assert client.recv(100) == b"\x88\x02\x03\xe8"
+    client.sendall(Frame(Opcode.TEXT, b"late").serialize(mask=True))
+    client.sendall(Frame(Opcode.CLOSE, b"\x03\xe8").serialize(mask=True))
+    assert read_until_closed(client) == b""
+    assert hosted.receive_for("websocket.disconnect", reply_channel)["order"] == 1
+    assert hosted.is_empty("websocket.receive")
+
+
+def test_half_a_surrogate_pair(hosted: Hosted) -> None:
+    connection, reply_channel = hosted.open()
+    hosted.send(reply_channel, text="\ud83d!")
+    assert connection.recv(timeout=DEADLINE) == "?!"
+
+
+def test_a_full_channel_is_tried_again(start: Start) -> None:
+    hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.receive": 1}))
+    connection, _ = hosted.open()
+    for number in range(20):
+        connection.send(str(number))
+    eventually(lambda: hosted.layer.channel_statistics("websocket.receive")["channel_full_count"])
+    received = [hosted.receive("websocket.receive") for _ in range(20)]
+    assert [message["text"] for message in received] == [str(number) for number in range(20)]
+    assert [message["order"] for message in received] == list(range(1, 21))
+
+
+def test_a_channel_that_stays_full_closes_the_socket(start: Start) -> None:
+    hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.receive": 2}))
+    connection, reply_channel = hosted.open("/busy")
+    for number in range(5):
+        connection.send(str(number))
+    assert code_of(connection) == 1013
+    # The frames that got lost do not count: who handles a socket in order waits for none of them.
+    assert hosted.receive("websocket.disconnect") == {
+        "reply_channel": reply_channel,
+        "path": "/busy",
+        "code": 1013,
+        "order": 3,
+    }
+    assert [hosted.receive("websocket.receive")["order"] for _ in range(2)] == [1, 2]
+    assert hosted.is_empty("websocket.receive")
+    connection, _ = hosted.open()
+    connection.send("next")
+    assert hosted.receive("websocket.receive")["text"] == "next"
+
+
+def test_a_disconnect_that_finds_its_channel_full_is_dropped(start: Start) -> None:
+    hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.disconnect": 1}))
+    for path in ("/first", "/second"):
+        hosted.open(path)[0].close()
+        eventually(lambda: hosted.access[-1][0] == "websocket.disconnected")
+    eventually(lambda: hosted.layer.channel_statistics("websocket.disconnect")["channel_full_count"])
+    assert hosted.receive("websocket.disconnect")["path"] == "/first"
+    assert hosted.is_empty("websocket.disconnect")
+
+
+@pytest.mark.parametrize(
+    "data", ["x" * 1001, b"x" * 1001, ["x" * 600, "x" * 600]], ids=["text", "bytes", "fragments"]
+)
+def test_a_frame_that_is_too_large(start: Start, data: Any) -> None:
+    hosted = start(max_message_size=1000)
+    connection, reply_channel = hosted.open()
+    connection.send("x" * 1000)
+    assert hosted.receive("websocket.receive")["order"] == 1
+    connection.send(data)
+    assert code_of(connection) == 1009
+    message = hosted.receive("websocket.disconnect")
+    assert (message["reply_channel"], message["code"], message["order"]) == (reply_channel, 1009, 2)
+    assert hosted.is_empty("websocket.receive")
+
+
+@pytest.mark.parametrize("text", ["x" * 2**20, "\x01" * 2**18], ids=["with its message", "as JSON"])
+def test_a_frame_that_no_message_can_carry(hosted: Hosted, text: str) -> None:
+    connection, reply_channel = hosted.open()
+    connection.send(text)
+    assert code_of(connection) == 1009
+    message = hosted.receive_for("websocket.disconnect", reply_channel)
+    assert (message["code"], message["order"]) == (1009, 1)
+    assert hosted.is_empty("websocket.receive")
+
+
+def test_a_socket_with_a_lifetime(start: Start) -> None:
+    hosted = start(websocket_timeout=0.3)
+    connection, reply_channel = hosted.open()
+    assert code_of(connection) == 1000
+    assert hosted.receive("websocket.disconnect")["reply_channel"] == reply_channel
+
+
+# Many, and slow ones.
+
+
+def test_a_broadcast(hosted: Hosted) -> None:
+    connections = []
+    for _ in range(40):
+        connection, reply_channel = hosted.open()
+        hosted.layer.group_add("everyone", reply_channel)
+        connections.append(connection)
+    outsider, to_outsider = hosted.open()
+    for number in range(10):
+        hosted.layer.send_group("everyone", {"text": str(number)})
+    hosted.send(to_outsider, text="only you")
+    for connection in connections:
+        received = [connection.recv(timeout=DEADLINE) for _ in range(10)]
+        assert received == [str(number) for number in range(10)]
+    assert outsider.recv(timeout=DEADLINE) == "only you"
+
+
+def test_memberships_end_with_the_socket(hosted: Hosted) -> None:
+    stays, to_stays = hosted.open()
+    leaves, to_leaves = hosted.open()
+    for reply_channel in (to_stays, to_leaves):
+        hosted.layer.group_add("everyone", reply_channel)
+    leaves.close()
+    eventually(lambda: hosted.layer.group_channels("everyone") == [to_stays])
+    # A consumer that is late adds one that is gone: the next message to it shows, and it leaves again.
+    hosted.layer.group_add("everyone", to_leaves)
+    hosted.layer.send_group("everyone", {"text": "hello"})
+    assert stays.recv(timeout=DEADLINE) == "hello"
+    eventually(lambda: hosted.layer.group_channels("everyone") == [to_stays])
+
+
+def open_slowly(hosted: Hosted) -> tuple[ClientConnection, str]:
+    """A client that reads nothing but what it is asked for, so that its buffers fill up."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(hosted.address)
+    return hosted.open("/slow", sock=client, max_queue=1, ping_interval=None, max_size=None)
+
+
+@pytest.mark.parametrize("size", [20_000, 300_000])
+def test_a_slow_client_holds_up_its_sender_and_nobody_else(hosted: Hosted, size: int) -> None:
+    slow, to_slow = open_slowly(hosted)
+    quick, to_quick = hosted.open("/quick")
+    sent = 0
+    while hosted.takes(to_slow, text=f"{sent:{size}}"):
+        sent += 1
+        assert sent * size < 32 * 2**20
+        eventually(lambda: not hosted.layer.channel_statistics(to_slow)["messages_pending"])
+    hosted.send(to_quick, text="go on")
+    assert quick.recv(timeout=DEADLINE) == "go on"
+    # What was taken arrives, all of it and in order, and the channel opens again.
+    for number in range(sent):
+        assert int(slow.recv(timeout=DEADLINE)) == number
+
+    eventually(lambda: hosted.takes(to_slow, text="caught up"))
+    assert slow.recv(timeout=DEADLINE) == "caught up"
+
+
+SIZE = 64 * 1024
+
+
+def overwhelm(hosted: Hosted) -> ClientConnection:
+    """A slow client and a quick one in a group that has been sent more than is kept for the slow one."""
+    slow, to_slow = open_slowly(hosted)
+    quick, to_quick = hosted.open("/quick")
+    for reply_channel in (to_slow, to_quick):
+        hosted.layer.group_add("everyone", reply_channel)
+    for number in range(512):
+        hosted.layer.send_group("everyone", {"text": f"{number:{SIZE}}"})
+        assert int(quick.recv(timeout=DEADLINE)) == number
+    return slow
+
+
+def catch_up(hosted: Hosted, slow: ClientConnection) -> list[int]:
+    """Let the slow client read until it hears of something new; what it got up to then."""
+    received: list[int] = []
+
+    def read() -> None:
+        while (text := slow.recv(timeout=DEADLINE)) != "news":
+            received.append(int(text))
+
+    reading = hosted.call(read)
+    while not reading.done():
+        hosted.layer.send_group("everyone", {"text": "news"})
+        wait([reading], timeout=0.05)
+    reading.result()
+    return received
+
+
+def test_what_a_group_sends_a_slow_client_is_bounded(hosted: Hosted) -> None:
+    slow = overwhelm(hosted)
+    received = catch_up(hosted, slow)
+    assert received == list(range(len(received)))
+    assert len(received) * SIZE < 20 * 2**20
+
+
+@pytest.mark.parametrize("message", [{"close": 99}, {"close": True, "text": 5}], ids=str)
+def test_a_close_that_does_not_fit_changes_nothing_for_a_slow_client(
+    hosted: Hosted, caplog: pytest.LogCaptureFixture, message: dict[str, Any]
+) -> None:
+    slow = overwhelm(hosted)
+    hosted.layer.send_group("everyone", message)
+    eventually(lambda: len(warnings(caplog)) == 2)
+    received = catch_up(hosted, slow)
+    assert received == list(range(len(received)))
+    assert len(received) * SIZE > MAX_WAITING_BYTES
+
+
+def test_a_close_reaches_a_slow_client_before_what_waits(hosted: Hosted) -> None:
+    slow = overwhelm(hosted)
+    for code in (4000, 4001):
+        hosted.layer.send_group("everyone", {"close": code})
+    received: list[int] = []
+
+    def read_to_the_end() -> None:
+        for text in slow:
+            received.append(int(text))
+
+    with pytest.raises(ConnectionClosed) as closed:
+        read_to_the_end()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4000
+    assert received == list(range(len(received)))
+    assert len(received) * SIZE < MAX_WAITING_BYTES
+
+
+def test_a_slow_client_that_goes_away(hosted: Hosted) -> None:
+    client = hosted.raw(HANDSHAKE % (b"/slow", b""), receive_buffer=4096)
+    reply_channel = connecting(hosted)
+    hosted.send(reply_channel, accept=True)
+    while hosted.takes(reply_channel, bytes=b"x" * SIZE):
+        pass
+    client.close()
+    assert hosted.receive_for("websocket.disconnect", reply_channel)["path"] == "/slow"
+    # Nothing of it is left in the layer: its channel is not paused any more, messages to it go nowhere.
+    eventually(lambda: hosted.takes(reply_channel, text="anyone?"))
+
+
+def test_lines_for_the_access_log(start: Start) -> None:
+    hosted = start()
+    connection, _ = hosted.open("/open")
+    connection.close(4999)
+    dialled = hosted.dial("/shut")
+    hosted.send(connecting(hosted), close=True)
+    assert refusal(dialled) == 403
+    eventually(lambda: len(hosted.access) == 5)
+    assert hosted.access == [
+        ("websocket.connecting", "/open", {}),
+        ("websocket.connected", "/open", {}),
+        ("websocket.disconnected", "/open", {"code": 4999}),
+        ("websocket.connecting", "/shut", {}),
+        ("websocket.rejected", "/shut", {}),
+    ]

@@ -1,0 +1,187 @@
+"""A small project in a folder of its own, run as its developer would: ``manage.py`` in a new process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+import httpx
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.redis_server import free_port
+
+DEADLINE = 60  # seconds after which what should happen has not happened
+
+# What these say is meant for the tests' own Django.
+NOT_HANDED_ON = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "REDIS_URL", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
+
+MANAGE = """\
+    #!/usr/bin/env python
+    import channels_classic.legacy
+    import os
+    import sys
+
+    if __name__ == "__main__":
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)
+"""
+
+
+class Project:
+    """A folder with a project in it.
+
+    Arguments:
+        folder: where; it must exist.
+        files: texts by path, which may be indented as a whole.
+    """
+
+    def __init__(self, folder: Path, files: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.environment = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
+        self.write(files or {})
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for path, text in files.items():
+            file = self.folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(dedent(text))
+
+    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run Python in the folder, and wait for its end."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+        )
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command that has to succeed; gives what it printed."""
+        done = self.python("manage.py", *arguments)
+        if done.returncode:
+            pytest.fail(f"manage.py {' '.join(arguments)}:\n{done.stdout}{done.stderr}", pytrace=False)
+        return done.stdout + done.stderr
+
+    @contextmanager
+    def running(self, *arguments: str, log: str = "log.txt") -> Iterator[Running]:
+        """``manage.py`` with these arguments, until the end of the block."""
+        file = self.folder / log
+        with file.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-u", "manage.py", *arguments],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+            )
+        running = Running(process, file)
+        try:
+            yield running
+        finally:
+            running.end()
+
+    @contextmanager
+    def served(self, *options: str) -> Iterator[Site]:
+        """``manage.py runserver``, answering, until the end of the block."""
+        port = free_port()
+        with self.running("runserver", "--noreload", *options, f"127.0.0.1:{port}", log="server.txt") as server:
+            with Site(port, server) as site:
+                server.wait(site.listens)
+                yield site
+
+
+class Running:
+    """A process, and what it has printed so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes], file: Path) -> None:
+        self.process = process
+        self._file = file
+
+    @property
+    def log(self) -> str:
+        return self._file.read_text(errors="replace")
+
+    def wait(self, condition: object) -> None:
+        """Wait until ``condition()`` is true, or a text has been printed."""
+        deadline = time.monotonic() + DEADLINE
+        while not (condition() if callable(condition) else str(condition) in self.log):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"Waited in vain for {condition}. Printed was:\n{self.log}", pytrace=False)
+            time.sleep(0.02)
+
+    def end(self) -> int:
+        """Stop it as its developer would, by Ctrl-C."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(DEADLINE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+class Site:
+    """A served project, for clients."""
+
+    def __init__(self, port: int, server: Running) -> None:
+        self.port = port
+        self.server = server
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=DEADLINE, trust_env=False)
+
+    def __enter__(self) -> Site:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.http.close()
+
+    def listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def connect(self, path: str = "/", **headers: str) -> Socket:
+        """Open a WebSocket, with these headers."""
+        connection = connect(
+            f"ws://127.0.0.1:{self.port}{path}",
+            additional_headers=headers,
+            open_timeout=DEADLINE,
+            compression=None,
+            proxy=None,
+        )
+        return Socket(connection)
+
+
+class Socket:
+    """A WebSocket whose ``recv`` does not wait for ever."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> Socket:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.connection.close()
+
+    def send(self, data: str | bytes) -> None:
+        self.connection.send(data)
+
+    def recv(self, timeout: float = DEADLINE) -> str | bytes:
+        return self.connection.recv(timeout)

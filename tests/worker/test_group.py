@@ -1,0 +1,139 @@
+"""The workers of a process: threads, their end, and signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+import pytest
+
+from channels_classic.message import Message
+from channels_classic.signals import worker_process_ready, worker_ready
+from tests.interface_server.hosted import Hosted
+from tests.worker.conftest import DEADLINE, REPLY, StartWorkers, eventually, layer_with, receive
+from worker import WorkerGroup
+
+
+def echo(message: Message) -> None:
+    assert message.reply_channel is not None
+    message.reply_channel.send({"text": message["text"]})
+
+
+def test_as_many_consumers_run_at_a_time_as_there_are_threads(start_workers: StartWorkers) -> None:
+    together = threading.Barrier(4)
+
+    def consumer(message: Message) -> None:
+        together.wait(DEADLINE)
+        echo(message)
+
+    layer = layer_with({"test": consumer})
+    start_workers(layer, 4)
+    for number in range(8):
+        layer.send("test", {"reply_channel": REPLY, "text": str(number)})
+    assert {receive(layer)["text"] for _ in range(8)} == {str(number) for number in range(8)}
+
+
+def test_a_quick_message_overtakes_slow_ones(start_workers: StartWorkers) -> None:
+    go_on = threading.Event()
+
+    def slow(message: Message) -> None:
+        assert go_on.wait(DEADLINE)
+        echo(message)
+
+    layer = layer_with({"slow": slow, "quick": echo})
+    start_workers(layer, 2)
+    layer.send("slow", {"reply_channel": REPLY, "text": "slow"})
+    layer.send("quick", {"reply_channel": REPLY, "text": "quick"})
+    assert receive(layer) == {"text": "quick"}
+    go_on.set()
+    assert receive(layer) == {"text": "slow"}
+
+
+def test_signals_of_the_process_and_of_its_workers() -> None:
+    events: list[Any] = []
+
+    def process(sender: Any, **kwargs: Any) -> None:
+        events.append(sender)
+
+    def worker(sender: Any, **kwargs: Any) -> None:
+        events.append("worker")
+
+    worker_process_ready.connect(process)
+    worker_ready.connect(worker)
+    try:
+        group = WorkerGroup(layer_with({}), 3, signal_handlers=False)
+        group.start()
+        eventually(lambda: len(events) == 4)
+        group.stop()
+    finally:
+        worker_process_ready.disconnect(process)
+        worker_ready.disconnect(worker)
+    assert events == [WorkerGroup, "worker", "worker", "worker"]
+
+
+def test_options_are_for_each_worker() -> None:
+    group = WorkerGroup(layer_with({"a": echo, "b": echo}), 2, only_channels=["a"], message_retries=3)
+    assert [(worker.channels(), worker.message_retries) for worker in group.workers] == [(["a"], 3)] * 2
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_no_threads_at_all(number: int) -> None:
+    with pytest.raises(ValueError, match=f"needs at least one thread, not {number}"):
+        WorkerGroup(layer_with({}), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_what_runs(number: signal.Signals) -> None:
+    def consumer(message: Message) -> None:
+        os.kill(os.getpid(), number)
+        echo(message)
+
+    layer = layer_with({"test": consumer})
+    former = signal.getsignal(number)
+    layer.send("test", {"reply_channel": REPLY, "text": "finished"})
+    WorkerGroup(layer, 2).run()
+    assert receive(layer) == {"text": "finished"}
+    assert signal.getsignal(number) is former
+    layer.send("test", {"reply_channel": REPLY, "text": "nobody is here"})
+    assert layer.channel_statistics("test")["messages_pending"] == 1
+
+
+def test_a_worker_that_dies_ends_the_group(caplog: pytest.LogCaptureFixture) -> None:
+    def consumer(message: Message) -> None:
+        raise SystemExit("enough")
+
+    layer = layer_with({"test": consumer})
+    layer.send("test", {})
+    with pytest.raises(SystemExit, match="enough"):
+        WorkerGroup(layer, 3).run()
+    [record] = caplog.records
+    assert record.getMessage() == "A worker died:"
+
+
+# With an interface server in front, as clients see it.
+
+
+def test_what_a_client_sees_of_a_consumer_that_raises(start_workers: StartWorkers) -> None:
+    def fail(message: Message) -> None:
+        raise RuntimeError("a bug")
+
+    layer = layer_with({"http.request": fail, "websocket.connect": fail})
+    start_workers(layer, 2)
+    with Hosted(layer.channel_layer) as hosted:
+        response = hosted.get().result(DEADLINE)
+        assert (response.status_code, response.text) == (500, "Server Error (500)")
+        refused = hosted.dial().exception(DEADLINE)
+        assert refused is not None
+        assert "403" in str(refused)
+
+
+def test_what_a_client_sees_of_an_echo(start_workers: StartWorkers) -> None:
+    layer = layer_with({"websocket.receive": echo, "websocket.connect": lambda message: None}, capacity=1000)
+    start_workers(layer, 4)
+    with Hosted(layer.channel_layer) as hosted:
+        connection = hosted.dial().result(DEADLINE)
+        for number in range(200):
+            connection.send(str(number))
+            assert connection.recv(timeout=DEADLINE) == str(number)
