@@ -39,7 +39,7 @@ cluster: $(VENV)/.installed-cluster $(VENV)/.redis ## Run it over Redis: two int
 test: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests. ARGS= goes to pytest.
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(VENV)/.installed-lint ## Check style, types and the directions of imports.
+lint: $(VENV)/.installed-lint $(VENV)/.installed-test ## Check style, types and the directions of imports.
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy

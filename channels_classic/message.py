@@ -19,6 +19,15 @@ class Message:
         channel_layer: the layer it came from.
     """
 
+    # What the decorators of sessions, ordering and auth add.
+    channel_session: Any
+    http_session: Any
+    user: Any
+    has_http_session = False
+    """Whether a decorator is at work that will save ``http_session``."""
+    has_turn = False
+    """Whether a decorator is at work that will end the turn of this message."""
+
     def __init__(self, content: dict[str, Any], channel_name: str, channel_layer: BaseChannelLayer) -> None:
         self.content = content
         self.channel = Channel.of_message(channel_name, channel_layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 
 from channels_classic.layers import BaseChannelLayer, Delivery
@@ -14,9 +15,15 @@ class PendingSends:
 
     ``names`` has every channel and group that the consumer sent to, immediate sends included: by it the worker
     knows whether a consumer answered its client.
+
+    Arguments:
+        settle_turn: called with a reply channel before its next turn is asked for, so that the end of the one
+            before does not wait here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settle_turn: Callable[[str], None] | None = None) -> None:
+        self.settle_turn = settle_turn
+        self.turn_ends: list[tuple[BaseChannelLayer, Delivery]] = []
         self.deliveries: list[tuple[BaseChannelLayer, Delivery]] = []
         self.names: set[str] = set()
         self._token: Token[PendingSends | None] | None = None
@@ -26,6 +33,7 @@ class PendingSends:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.deliveries += self.turn_ends
         if self._token is not None:
             _current.reset(self._token)
 
@@ -43,3 +51,19 @@ def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None
             pending.deliveries.append((layer, delivery))
             return
     layer.send_now(delivery)
+
+
+def settle_turn(reply_channel: str) -> None:
+    """Let the last turn of a client end, if its end still waits to be sent by the worker that runs in this context."""
+    pending = _current.get()
+    if pending is not None and pending.settle_turn is not None:
+        pending.settle_turn(reply_channel)
+
+
+def end_turn(layer: BaseChannelLayer, end: Delivery) -> None:
+    """End a turn behind all that the consumer sends, or now if none runs in this context."""
+    pending = _current.get()
+    if pending is None:
+        layer.send_now(end)
+    else:
+        pending.turn_ends.append((layer, end))

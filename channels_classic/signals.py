@@ -29,12 +29,17 @@ def _note_connection(**kwargs: Any) -> None:
     _thread.has_connections = True
 
 
-def _close_old_connections(**kwargs: Any) -> None:
+CLOSE_CONNECTIONS = "channels_classic.close_connections"
+"""The ``dispatch_uid`` of ``close_connections``."""
+
+
+def close_connections(**kwargs: Any) -> None:
+    """Close the database connections that are past their age, as Django does around requests."""
     # Most consumers of a chat or an echo never touch the database, and to ask Django takes as long as they do.
     if getattr(_thread, "has_connections", False):
         close_old_connections(**kwargs)
 
 
 connection_created.connect(_note_connection, dispatch_uid="channels_classic.connection_created")
-consumer_started.connect(_close_old_connections, dispatch_uid="channels_classic.consumer_started")
-consumer_finished.connect(_close_old_connections, dispatch_uid="channels_classic.consumer_finished")
+consumer_started.connect(close_connections, dispatch_uid=CLOSE_CONNECTIONS)
+consumer_finished.connect(close_connections, dispatch_uid=CLOSE_CONNECTIONS)

@@ -27,7 +27,8 @@ class AccessLog:
 
 def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
     """What happened, in printable characters: a path may hold anything."""
-    path = scope["path"]
+    raw_path: bytes | None = scope.get("raw_path")
+    path = raw_path.decode("latin-1") if raw_path else scope["path"]
     if scope.get("query_string"):
         path += "?" + scope["query_string"].decode("latin-1")
     if event == "http":

@@ -37,12 +37,15 @@ WATCH_AFTER = 1.0
 To watch costs a task: more than a short exchange has to spend.
 """
 
-PAUSE_AT, RESUME_AT, MAX_WAITING = 8, 2, 100
-"""How many messages of an answer may wait for a client that reads slowly.
+PAUSE_AT, RESUME_AT, MAX_WAITING = 4 * 2**20, 2**20, 64 * 2**20
+"""How many bytes of an answer may wait for a client that reads slowly.
 
 At the first its channel refuses more, so that the sender waits; at the second it takes them again. What is
-on its way by then is still kept, up to the third: then the exchange ends.
+on its way by then, and what groups send, is still kept, up to the third: then the exchange ends.
 """
+
+MESSAGE_BYTES = 1024
+"""What a message counts besides its content."""
 
 
 class ClientGone(Exception):
@@ -64,6 +67,7 @@ class Exchange:
         self._send = send
         self._answer = Answer(has_content=scope["method"] != "HEAD")
         self._messages: deque[dict[str, Any]] = deque()
+        self._waiting_bytes = 0
         self._arrival: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
         self._watcher: asyncio.Task[None] | None = None
@@ -76,11 +80,12 @@ class Exchange:
     def deliver(self, content: dict[str, Any]) -> None:
         """A message of the answer (called by the reader)."""
         self._messages.append(content)
-        if len(self._messages) >= PAUSE_AT and not self._paused:
+        self._waiting_bytes += _size(content)
+        if self._waiting_bytes >= PAUSE_AT and not self._paused:
             self._paused = True
             self._server.flow.pause(self._reply_channel)
-        if len(self._messages) > MAX_WAITING:
-            logger.warning("An answer to %s was cut: the client reads too slowly.", self._scope["path"])
+        if self._waiting_bytes > MAX_WAITING:
+            logger.warning("The answer to %s was cut: the client reads too slowly.", self._scope["path"])
             self._leave()
         self._wake()
 
@@ -193,7 +198,8 @@ class Exchange:
             if self._gone:
                 raise ClientGone
             content = self._messages.popleft()
-            if self._paused and len(self._messages) <= RESUME_AT:
+            self._waiting_bytes -= _size(content)
+            if self._paused and self._waiting_bytes <= RESUME_AT:
                 self._paused = False
                 self._server.flow.resume(self._reply_channel)
             try:
@@ -274,3 +280,8 @@ class Exchange:
     def _say_disconnect(self) -> None:
         content = {"reply_channel": self._reply_channel, "path": self._scope["path"]}
         self._server.outbox.put(self._server.layer.prepare("http.disconnect", content, checked=True))
+
+
+def _size(content: dict[str, Any]) -> int:
+    data = content.get("content")
+    return MESSAGE_BYTES + (len(data) if isinstance(data, (bytes, str)) else 0)

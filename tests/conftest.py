@@ -22,3 +22,10 @@ def redis_url(redis_server: RedisServer) -> str:
     with redis_server.client() as client:
         client.flushall()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def redis_servers(redis_server: RedisServer) -> Iterator[list[str]]:
+    """The URLs of three servers, the first of them that of ``redis_server``."""
+    with RedisServer() as second, RedisServer() as third:
+        yield [redis_server.url, second.url, third.url]

@@ -25,18 +25,20 @@ DEADLINE = 60  # seconds after which what should happen has not happened
 NOT_HANDED_ON = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "REDIS_URL", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
 
 MANAGE = """\
-    #!/usr/bin/env python
-    import channels_classic.legacy
-    import os
-    import sys
+import os
+import sys
 
-    if __name__ == "__main__":
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
 
-        from django.core.management import execute_from_command_line
+    from django.core.management import execute_from_command_line
 
-        execute_from_command_line(sys.argv)
+    execute_from_command_line(sys.argv)
 """
+"""The ``manage.py`` of a project whose package is ``myproject``."""
+
+LEGACY_MANAGE = f"import channels_classic.legacy\n{MANAGE}"
+"""The same of a project of long ago, which is what it was but for this line."""
 
 
 class Project:
@@ -98,10 +100,10 @@ class Project:
     def served(self, *options: str) -> Iterator[Site]:
         """``manage.py runserver``, answering, until the end of the block."""
         port = free_port()
-        with self.running("runserver", "--noreload", *options, f"127.0.0.1:{port}", log="server.txt") as server:
-            with Site(port, server) as site:
-                server.wait(site.listens)
-                yield site
+        command = ["runserver", "--noreload", *options, f"127.0.0.1:{port}"]
+        with self.running(*command, log="server.txt") as server, Site(port, server) as site:
+            server.wait(site.listens)
+            yield site
 
 
 class Running:
@@ -156,32 +158,27 @@ class Site:
             return False
         return True
 
-    def connect(self, path: str = "/", **headers: str) -> Socket:
-        """Open a WebSocket, with these headers."""
-        connection = connect(
+    @contextmanager
+    def connect(self, path: str = "/", **headers: str) -> Iterator[Socket]:
+        """A WebSocket with these headers, open until the end of the block."""
+        with connect(
             f"ws://127.0.0.1:{self.port}{path}",
             additional_headers=headers,
             open_timeout=DEADLINE,
             compression=None,
             proxy=None,
-        )
-        return Socket(connection)
+        ) as connection:
+            yield Socket(connection)
 
 
 class Socket:
     """A WebSocket whose ``recv`` does not wait for ever."""
 
     def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
-
-    def __enter__(self) -> Socket:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.connection.close()
+        self._connection = connection
 
     def send(self, data: str | bytes) -> None:
-        self.connection.send(data)
+        self._connection.send(data)
 
-    def recv(self, timeout: float = DEADLINE) -> str | bytes:
-        return self.connection.recv(timeout)
+    def recv(self) -> str | bytes:
+        return self._connection.recv(DEADLINE)

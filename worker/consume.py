@@ -32,7 +32,12 @@ def log_error(error: Exception, text: str, *args: object) -> None:
 
 
 def consume(
-    message: Message, router: Router, retries: int, sender: Any, on_error: OnError = log_error
+    message: Message,
+    router: Router,
+    retries: int,
+    sender: Any,
+    on_error: OnError = log_error,
+    settle_turn: Callable[[str], None] | None = None,
 ) -> PendingSends:
     """Run the consumer of ``message``.
 
@@ -41,11 +46,12 @@ def consume(
         retries: how often ``ConsumeLater`` may put the message back.
         sender: the sender of the signals around the consumer.
         on_error: is told of what the consumer should not have raised; called as ``log_error`` is.
+        settle_turn: as for ``PendingSends``.
 
     Returns:
         What is to be sent now that the consumer is done.
     """
-    with PendingSends() as pending:
+    with PendingSends(settle_turn) as pending:
         match = router.match(message)
         if match is None:
             logger.error(

@@ -164,14 +164,27 @@ class Worker:
             message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
             if self.callback is not None:
                 self.callback(received.channel, message)
-            pending = consume(message, self.channel_layer.router, self.message_retries, type(self))
+            pending = consume(
+                message,
+                self.channel_layer.router,
+                self.message_retries,
+                sender=type(self),
+                settle_turn=self._outbox.settle_turn,
+            )
         except Exception:
             # Not the consumer, which is dealt with there: something is wrong with the message itself.
             logger.exception("A message on %r could not be handled and was dropped:", received.channel)
             return
+        own = []
         for layer, delivery in pending.deliveries:
-            self._outbox_of(layer).add(delivery)
+            outbox = self._outbox_of(layer)
+            if outbox is self._outbox:
+                own.append(delivery)
+            else:
+                outbox.add(delivery)
         self._flush_others()
+        if own:
+            self._outbox.add(*own)
 
     def _outbox_of(self, layer: Any) -> Outbox:
         if layer is self.channel_layer or layer is self._layer:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable, Received
 
@@ -18,8 +20,18 @@ RETRY_PAUSE = 0.02
 """Seconds between two tries when nothing else makes the worker talk to the layer."""
 
 
+class _OpenTurn(NamedTuple):
+    """The end of a turn, and what has to be settled before it may go out."""
+
+    end: Delivery
+    sends: Sequence[Delivery]
+
+
 class Outbox:
     """Sends in batches, in order, and tries again what found its channel full.
+
+    The end of a turn goes out when all that its consumer sent has been taken or given up: so the replies to a
+    client's next message, which may run anywhere from then on, come behind it.
 
     The worker's own thread uses it, and the watchdog's while a consumer takes long; never both at once.
 
@@ -30,32 +42,41 @@ class Outbox:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
         self._lock = threading.Lock()
-        self._new: list[Delivery] = []
+        self._new: deque[tuple[Delivery, ...]] = deque()
         self._refused: list[tuple[Delivery, float]] = []
+        self._open_turns: list[_OpenTurn] = []
+        self._clients: set[str] = set()
 
-    def add(self, delivery: Delivery) -> None:
-        """Take a message to be sent with the next batch."""
-        self._new.append(delivery)
+    def add(self, *deliveries: Delivery) -> None:
+        """Take what one consumer sent, to go out with the next batch."""
+        self._clients.update(delivery.name for delivery in deliveries if delivery.turn_end is not None)
+        self._new.append(deliveries)
 
     @property
     def retrying(self) -> bool:
-        """Whether a message waits for room in its channel."""
-        return bool(self._refused)
+        """Whether a message waits for room in its channel, or the end of a turn for such a message."""
+        return bool(self._refused or self._open_turns)
+
+    def settle_turn(self, reply_channel: str) -> None:
+        """Let the last turn of a client come to its end, if it was here, before its next message asks for one."""
+        if reply_channel in self._clients:
+            self.flush()
 
     def flush(self) -> None:
         """Send what is there."""
         with self._lock:
-            if self._new or self._refused:
-                deliveries, deadlines = self._take()
+            deliveries, deadlines = self._take()
+            if deliveries:
                 try:
                     full = self._layer.send_batch(deliveries)
                 except LayerUnavailable as error:
                     self._keep(deliveries, deadlines, error)
                     raise
                 self._settle(deliveries, deadlines, full)
+            self._end_turns()
 
     def flush_and_receive(self, channels: Sequence[str], limit: int) -> list[Received]:
-        """Send what is there and take up to ``limit`` messages, in one trip."""
+        """Send what is there and take up to ``limit`` messages, in one trip (and one more if a turn ends)."""
         with self._lock:
             deliveries, deadlines = self._take()
             try:
@@ -64,13 +85,37 @@ class Outbox:
                 self._keep(deliveries, deadlines, error)
                 raise
             self._settle(deliveries, deadlines, full)
+            try:
+                self._end_turns()
+            except LayerUnavailable:
+                pass  # tried again with the next batch; what was received must not be lost for it
             return received
 
     def _take(self) -> tuple[list[Delivery], list[float]]:
         # Refused ones first: a channel that refuses once in a batch goes on refusing, so order is kept.
-        new, self._new = self._new, []
         refused, self._refused = self._refused, []
-        return [delivery for delivery, _ in refused] + new, [deadline for _, deadline in refused]
+        deliveries = [delivery for delivery, _ in refused]
+        while self._new:
+            sent = self._new.popleft()
+            ends = [delivery for delivery in sent if delivery.turn_end is not None]
+            if ends:
+                sent = tuple(delivery for delivery in sent if delivery.turn_end is None)
+                self._open_turns += [_OpenTurn(end, sent) for end in ends]
+            deliveries += sent
+        return deliveries, [deadline for _, deadline in refused]
+
+    def _end_turns(self) -> None:
+        if not self._open_turns:
+            return
+        unsettled = {id(delivery) for delivery, _ in self._refused}
+        ended, left = [], []
+        for turn in self._open_turns:
+            waits = any(id(delivery) in unsettled for delivery in turn.sends)
+            (left if waits else ended).append(turn)
+        if ended:
+            self._layer.send_batch([turn.end for turn in ended])
+            self._open_turns = left
+            self._clients.difference_update(turn.end.name for turn in ended)
 
     def _settle(self, deliveries: list[Delivery], deadlines: list[float], full: list[int]) -> None:
         if not full:

@@ -210,6 +210,31 @@ class BaseChannelLayer(ABC):
         """
         return Delivery(reply_channel, b"", turn_end=TurnEnd(order, last))
 
+    # The extension "values": what is no message, by name, for a while.
+
+    def get_value(self, name: str) -> tuple[bytes, float] | None:
+        """The value of that name and the seconds left to it, or ``None``."""
+        raise self._lacks("values")
+
+    def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
+        """Keep a value for ``seconds``.
+
+        Arguments:
+            replace: only in the place of another one; if false, only where there is none.
+
+        Returns:
+            Whether that was so.
+        """
+        raise self._lacks("values")
+
+    def keep_value(self, name: str, seconds: float) -> None:
+        """Let a value, if there is one, end after ``seconds`` from now."""
+        raise self._lacks("values")
+
+    def delete_value(self, name: str) -> None:
+        """Drop a value."""
+        raise self._lacks("values")
+
     def send_and_receive(
         self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int
     ) -> tuple[list[int], list[Received]]:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from channels_classic.layers import codec, names
 from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
 from channels_classic.layers.turns import Due, TurnTable, Verdict, report
+from channels_classic.layers.values import ValueTable
 
 
 class _Entry(NamedTuple):
@@ -28,7 +29,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     Takes the keywords of ``BaseChannelLayer``. Waiting costs nothing: who waits is woken by who sends.
     """
 
-    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering"]
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering", "values"]
     local_only: ClassVar[bool] = True
 
     def __init__(self, **config: Any) -> None:
@@ -44,6 +45,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._refused: Counter[str] = Counter()
         self._turn = 0
         self._turns = TurnTable(self.expiry, self.group_expiry)
+        self._values = ValueTable()
         self._next_sweep = time.monotonic() + self.expiry
 
     def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
@@ -174,6 +176,26 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             self._turns.suspend(reply_channel, order)
 
+    def get_value(self, name: str) -> tuple[bytes, float] | None:
+        """As the contract has it."""
+        with self._lock:
+            return self._values.get(name)
+
+    def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
+        """As the contract has it."""
+        with self._lock:
+            return self._values.set(name, value, seconds, replace)
+
+    def keep_value(self, name: str, seconds: float) -> None:
+        """As the contract has it."""
+        with self._lock:
+            self._values.keep(name, seconds)
+
+    def delete_value(self, name: str) -> None:
+        """As the contract has it."""
+        with self._lock:
+            self._values.delete(name)
+
     def pause(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
         with self._lock:
@@ -197,6 +219,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             self._paused.clear()
             self._turns.clear()
+            self._values.clear()
             self._queues.clear()
             self._groups.clear()
             self._memberships.clear()
@@ -315,6 +338,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         for group in list(self._groups):
             self._members(group, now)
         self._turns.forget()
+        self._values.forget()
 
 
 def _wake(arrival: asyncio.Future[None]) -> None:

@@ -3,8 +3,10 @@
 -- KEYS: list  the queues
 -- ARGV[1]: how many messages to look at in each
 --
--- Returns for every queue the times of expiry of its first messages (see send.lua).
+-- Returns the time in microseconds (16 digits), and for every queue the times of expiry of its first messages
+-- (see send.lua).
 
+local time = redis.call("TIME")
 local stamps = {}
 for q = 1, #KEYS do
     stamps[q] = {}
@@ -12,4 +14,4 @@ for q = 1, #KEYS do
         stamps[q][position] = string.sub(value, 1, 16)
     end
 end
-return stamps
+return { string.format("%010d%06d", time[1], time[2]), stamps }

@@ -22,13 +22,15 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from channels_classic.layers import codec, envelope, names
 from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
 from channels_classic.layers.encryption import Cipher
 from channels_classic.layers.envelope import GROUP_MESSAGE, JOIN, LEAVE, MESSAGE, STAMP_LENGTH
 from channels_classic.layers.members import MemberTable
+from channels_classic.layers.redis_turns import RedisTurns
+from channels_classic.layers.redis_values import RedisValues
 from channels_classic.layers.ring import Ring
 from channels_classic.layers.servers import (
     Address,
@@ -67,7 +69,19 @@ class _Push(NamedTuple):
     limited: bool = True
 
 
-class RedisChannelLayer(BaseChannelLayer):
+class _Value(NamedTuple):
+    """One value taken from a queue, and the server that it was on."""
+
+    server: int
+    channel: str
+    value: bytes
+
+
+def _stamp_of(value: _Value) -> bytes:
+    return value.value[:STAMP_LENGTH]
+
+
+class RedisChannelLayer(RedisTurns, RedisValues):
     """A channel layer between any number of processes and machines.
 
     Arguments:
@@ -83,6 +97,8 @@ class RedisChannelLayer(BaseChannelLayer):
     Raises:
         ValueError: a keyword has a value that makes no sense; the text says what would.
     """
+
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering", "values"]
 
     def __init__(
         self,
@@ -154,12 +170,11 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         trips: Trips = defaultdict(list)
         for received in reversed(batch):
-            stamp, payload = received.receipt
-            queue = names.queue_name(received.channel)
-            body = self._seal(MESSAGE, received.channel[len(queue) :] if queue.endswith("!") else "", payload)
-            key = self.prefix + queue
-            trips[self._home(queue)] += [
-                ("LPUSH", key, stamp + body),
+            server, stamp, payload = received.receipt
+            process, mark, local = received.channel.partition("!")
+            key = self.prefix + process + mark
+            trips[server] += [
+                ("LPUSH", key, stamp + self._seal(MESSAGE, local, payload)),
                 ("PEXPIRE", key, int(self.expiry * 1000)),
             ]
         self._carry_out(_one_trip(trips))
@@ -173,40 +188,47 @@ class RedisChannelLayer(BaseChannelLayer):
     def _exchange(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int
     ) -> Steps[tuple[list[int], list[Received]]]:
-        """Send, then receive."""
+        """Send, then receive: in one trip, where there is one server and no group has to be looked up."""
         routes: dict[str, list[str]] = {}
         if any(delivery.to_group for delivery in deliveries):
             routes = yield from self._routes({delivery.name for delivery in deliveries if delivery.to_group})
         pushes = self._pushes(deliveries, routes)
-        counts = (yield from self._peek(channels, limit)) if channels and len(self._servers) > 1 else None
-        trips: Trips = {}
-        positions: dict[int, list[int | None]] = {}
-        for server, of_server in self._by_server(pushes).items():
-            trips[server] = [self._send_command(of_server)]
-            positions[server] = [push.position for push in of_server]
-        asked = self._add_receive_commands(trips, channels, limit, counts)
+        if len(self._servers) > 1:
+            full = yield from self._send_to_several(pushes)
+            received = (yield from self._receive_from_several(channels, limit)) if channels else []
+            return full, received
+        trips: Trips = {0: [self._send_command(pushes)]} if pushes else {}
+        asked = self._add_receive_commands(trips, channels, limit) if channels else {}
         if not trips:
             return [], []
         answers = yield trips
-        full = [
-            position
-            for server, sent in positions.items()
-            for position in (sent[number] for number in answers[server][0])
-            if position is not None
-        ]
+        full = _positions(pushes, answers[0][0]) if pushes else []
         received, more = yield from self._received(answers, asked)
         while more and not received:
             # Nothing but changes of membership, or messages past their expiry: there may be others behind.
             trips = {}
-            asked = self._add_receive_commands(trips, channels, limit, counts)
+            asked = self._add_receive_commands(trips, channels, limit)
             received, more = yield from self._received((yield trips), asked)
-        return sorted(full), received
+        return full, received
+
+    def _receive_from_several(self, channels: list[str], limit: int) -> Steps[list[Received]]:
+        """Look what is there, then take the oldest."""
+        received: list[Received] = []
+        more = True
+        while more and not received:
+            counts = yield from self._peek(channels, limit)
+            trips: Trips = {}
+            asked = self._add_counted_receive_commands(trips, channels, counts)
+            received, more = yield from self._received((yield trips), asked)
+        return received
 
     # Sending.
 
     def _pushes(self, deliveries: Sequence[Delivery], routes: Mapping[str, list[str]]) -> list[_Push]:
         pushes = []
         for position, delivery in enumerate(deliveries):
+            if delivery.turn_end is not None:
+                continue
             if not delivery.to_group:
                 pushes.append(_Push(position, delivery.name, delivery.payload, self.expiry))
                 continue
@@ -219,20 +241,32 @@ class RedisChannelLayer(BaseChannelLayer):
                 pushes.append(_Push(None, route, bodies[of_process], self.expiry))
         return pushes
 
-    def _by_server(self, pushes: Sequence[_Push]) -> dict[int, list[_Push]]:
-        if len(self._servers) == 1:
-            return {0: list(pushes)} if pushes else {}
-        by_server: dict[int, list[_Push]] = defaultdict(list)
-        # One server for all that one batch has for a channel, so that it arrives in order.
-        chosen: dict[str, int] = {}
-        for push in pushes:
-            queue = names.queue_name(push.channel)
-            if queue not in chosen:
-                chosen[queue] = self._home(queue)
-            by_server[chosen[queue]].append(push)
-        return by_server
+    def _send_to_several(self, pushes: Sequence[_Push]) -> Steps[list[int]]:
+        """Send to whichever server each push belongs on; the positions of those that found their channel full.
 
-    def _send_command(self, pushes: Sequence[_Push]) -> Command:
+        A normal channel has its share of the capacity on each server. All that one batch has for it goes to one
+        server, so that it arrives in order, and to the next one when that is full.
+        """
+        full: list[int] = []
+        start = random.randrange(len(self._servers))
+        for attempt in range(len(self._servers)):
+            last = attempt == len(self._servers) - 1
+            by_server: dict[int, list[_Push]] = defaultdict(list)
+            for push in pushes:
+                by_server[self._home(push.channel, start + attempt)].append(push)
+            answers = yield {
+                server: [self._send_command(some, server, last)] for server, some in by_server.items()
+            }
+            refused = [some[number] for server, some in by_server.items() for number in answers[server][0]]
+            spread = [push for push in refused if _is_spread(push.channel)]
+            full += [push.position for push in refused if push not in spread and push.position is not None]
+            pushes = spread
+            if not pushes:
+                break
+        full += [push.position for push in pushes if push.position is not None]
+        return sorted(full)
+
+    def _send_command(self, pushes: Sequence[_Push], server: int = 0, last: bool = True) -> Command:
         keys: dict[str, int] = {}
         arguments: list[Any] = [STATISTICS_SECONDS]
         run: tuple[str, float, bool] | None = None
@@ -243,9 +277,10 @@ class RedisChannelLayer(BaseChannelLayer):
             if run != (queue, push.life, push.limited):
                 run = (queue, push.life, push.limited)
                 number = keys.setdefault(queue, len(keys) + 1)
-                capacity = self.capacity_of(push.channel) if push.limited else -1
-                count_at = len(arguments) + 3
-                arguments += [number, capacity, int(push.life * 1_000_000), 0]
+                capacity = self._share_of_capacity(push.channel, server) if push.limited else -1
+                refusals_count = int(last or not _is_spread(queue))
+                count_at = len(arguments) + 4
+                arguments += [number, capacity, int(push.life * 1_000_000), refusals_count, 0]
             arguments[count_at] += 1
             arguments.append(local)
             arguments.append(push.body)
@@ -253,6 +288,13 @@ class RedisChannelLayer(BaseChannelLayer):
         for queue in keys:
             all_keys += [self.prefix + queue, self._paused_key(queue), self._statistics_key(queue)]
         return ("send", len(all_keys) + 1, *all_keys, self.stats_prefix, *arguments)
+
+    def _share_of_capacity(self, channel: str, server: int) -> int:
+        capacity = self.capacity_of(channel)
+        if len(self._servers) == 1 or not _is_spread(channel):
+            return capacity
+        share, rest = divmod(capacity, len(self._servers))
+        return share + (server < rest)
 
     # Receiving.
 
@@ -264,11 +306,14 @@ class RedisChannelLayer(BaseChannelLayer):
             keys = self._keys(of_server)
             trips[server] = [("peek", len(keys), *keys, limit)]
         answers = yield trips
+        # What was sent after the first server had been asked may be newer than what that one has by now.
+        newest = min(int(answers[server][0][0]) for server in asked) + int(self.expiry * 1_000_000)
         found = [
             (stamp, server, channel)
             for server, of_server in asked.items()
-            for channel, stamps in zip(of_server, answers[server][0], strict=True)
+            for channel, stamps in zip(of_server, answers[server][0][1], strict=True)
             for stamp in stamps
+            if int(stamp) <= newest or not _is_spread(channel)
         ]
         counts: dict[tuple[int, str], int] = defaultdict(int)
         share = max(1, limit // len(channels))
@@ -290,48 +335,38 @@ class RedisChannelLayer(BaseChannelLayer):
         return counts
 
     def _add_receive_commands(
-        self,
-        trips: Trips,
-        channels: list[str],
-        limit: int,
-        counts: Mapping[tuple[int, str], int] | None,
-        only_server: int = 0,
+        self, trips: Trips, channels: list[str], limit: int, server: int = 0
     ) -> dict[int, list[str]]:
-        """Put the commands into ``trips``; which channels were asked for on which server.
+        """Put the command for one server into ``trips``; which channels it asks for, in which order."""
+        self._turn += 1
+        rotated = self._rotated(channels)
+        keys = [self.prefix + "epoch", *self._keys(rotated)]
+        trips.setdefault(server, []).append(("receive", len(keys), *keys, limit, names.random_part()))
+        return {server: rotated}
 
-        Arguments:
-            counts: how many to take of which channel on which server; ``None`` where there is only one server.
-            only_server: that one.
-        """
-        if not channels:
-            return {}
-        epoch_key = self.prefix + "epoch"
-        if counts is None:
-            self._turn += 1
-            rotated = self._rotated(channels)
-            command = ("receive", len(channels) + 1, epoch_key, *self._keys(rotated), limit, names.random_part())
-            trips.setdefault(only_server, []).append(command)
-            return {only_server: rotated}
+    def _add_counted_receive_commands(
+        self, trips: Trips, channels: list[str], counts: Mapping[tuple[int, str], int]
+    ) -> dict[int, list[str]]:
+        """The same for several servers, from each of which so many messages of each channel are to come."""
         asked = self._channels_by_server(channels)
         for server, of_server in asked.items():
-            keys = self._keys(of_server)
+            keys = [self.prefix + "epoch", *self._keys(of_server)]
             shares = [counts.get((server, channel), 0) for channel in of_server]
-            command = ("receive", len(keys) + 1, epoch_key, *keys, 0, names.random_part(), *shares)
+            command = ("receive", len(keys), *keys, 0, names.random_part(), *shares)
             trips.setdefault(server, []).append(command)
         return asked
 
     def _received(
-        self,
-        answers: Mapping[int, Sequence[Any]],
-        asked: Mapping[int, list[str]],
-        first: Sequence[tuple[str, bytes]] = (),
+        self, answers: Mapping[int, Sequence[Any]], asked: Mapping[int, list[str]], first: Sequence[_Value] = ()
     ) -> Steps[tuple[list[Received], bool]]:
         """The messages in the answers to the last command of each trip, and whether there was anything at all.
 
         Arguments:
-            first: channels and values that were taken before.
+            first: values that were taken before.
         """
-        values = list(first)
+        by_channel: dict[str, list[_Value]] = {}
+        for value in first:
+            by_channel[value.channel] = [value]
         now = b""
         for server, of_server in asked.items():
             time_there, epoch, lists = answers[server][-1]
@@ -339,28 +374,33 @@ class RedisChannelLayer(BaseChannelLayer):
             if self._epochs.get(server) != epoch:
                 yield from self._new_epoch(server, epoch)
             for channel, of_channel in zip(of_server, lists, strict=True):
-                values += [(channel, value) for value in of_channel]
+                if of_channel:
+                    values = by_channel.setdefault(channel, [])
+                    values += [_Value(server, channel, value) for value in of_channel]
         if len(asked) > 1:
-            values.sort(key=lambda pair: pair[1][:STAMP_LENGTH])
-        return (yield from self._open_all(values, now)), bool(values)
+            for channel, values in by_channel.items():
+                if _is_spread(channel):
+                    values.sort(key=_stamp_of)
+        all_values = [value for values in by_channel.values() for value in values]
+        return (yield from self._open_all(all_values, now)), bool(all_values)
 
-    def _open_all(self, values: Iterable[tuple[str, bytes]], now: bytes = b"") -> Steps[list[Received]]:
+    def _open_all(self, values: Iterable[_Value], now: bytes = b"") -> Steps[list[Received]]:
         """What the values of queues mean; those older than ``now`` mean nothing any more."""
         received: list[Received] = []
-        for channel, value in values:
+        for server, channel, value in values:
             stamp = value[:STAMP_LENGTH]
             if stamp < now:
                 continue
             try:
                 opened = envelope.open_envelope(self._decrypt(value[STAMP_LENGTH:]))
+                receipt = (server, stamp, opened.payload)
                 if opened.kind == MESSAGE:
                     content = codec.unpack(opened.payload)
-                    received.append(Received(channel + opened.name, content, (stamp, opened.payload)))
+                    received.append(Received(channel + opened.name, content, receipt))
                 elif opened.kind == GROUP_MESSAGE:
                     content = codec.unpack(opened.payload)
                     sent = int(stamp) - int(self.expiry * 1_000_000)
                     members = yield from self._members(opened.name, channel, max(sent, int(now or 0)))
-                    receipt = (stamp, opened.payload)
                     received += [Received(member, content, receipt) for member in members]
                 else:
                     self._note(opened, channel, stamp)
@@ -374,21 +414,27 @@ class RedisChannelLayer(BaseChannelLayer):
         asked: dict[int, list[str]] = {}
         trips: Trips = {server: [("BLPOP", *self._keys(self._rotated(channels)), timeout)]}
         if limit > 1:
-            asked = self._add_receive_commands(trips, channels, limit - 1, None, server)
+            asked = self._add_receive_commands(trips, channels, limit - 1, server)
         answers = yield trips
         popped = answers[server][0]
         if popped is None:
             return []
-        first = [(self._channel_of(popped[0]), popped[1])]
+        first = [_Value(server, self._channel_of(popped[0]), popped[1])]
         if not asked:
             return (yield from self._open_all(first))
         received, _ = yield from self._received(answers, asked, first)
         return received
 
-    def _wait_on_all(self, channels: list[str], timeout: float) -> list[tuple[str, bytes]]:
-        servers = [self._servers.sync[number] for number in self._waited_on(channels)]
-        taken = wait_for_any(servers, self._keys(channels), timeout)
-        return [(self._channel_of(key), value) for _, key, value in taken]
+    def _wait_on_all(self, channels: list[str], timeout: float) -> list[_Value]:
+        """Wait for a message on several servers; of those that come at the same time, the oldest."""
+        numbers = self._waited_on(channels)
+        taken = wait_for_any([self._servers.sync[number] for number in numbers], self._keys(channels), timeout)
+        values = [_Value(numbers[position], self._channel_of(key), value) for position, key, value in taken]
+        values.sort(key=_stamp_of)
+        # The others may not be next: on the first one's server there may be more that are older.
+        for server, channel, value in values[1:]:
+            self._carry_out(_one_trip({server: [("LPUSH", self.prefix + channel, value)]}))
+        return values[:1]
 
     def _waited_on(self, channels: Sequence[str]) -> list[int]:
         return sorted(self._channels_by_server(channels))
@@ -414,11 +460,15 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def release(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
-        self._carry_out(self._change_membership(self._memberships_of(channels), LEAVE))
+        self._carry_out(self._release(list(channels)))
 
     async def arelease(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
-        await self._acarry_out(self._change_membership(self._memberships_of(channels), LEAVE))
+        await self._acarry_out(self._release(list(channels)))
+
+    def _release(self, channels: list[str]) -> Steps[None]:
+        yield from self._change_membership(self._memberships_of(channels), LEAVE)
+        yield from self._release_turns(channels)
 
     def _memberships_of(self, channels: Iterable[str]) -> list[tuple[str, str]]:
         with self._table_lock:
@@ -433,8 +483,10 @@ class RedisChannelLayer(BaseChannelLayer):
             if mark
         ]
         for start in range(0, len(pushes), 1000):
-            chunk = self._by_server(pushes[start : start + 1000])
-            yield {server: [self._send_command(of_server)] for server, of_server in chunk.items()}
+            by_server: dict[int, list[_Push]] = defaultdict(list)
+            for push in pushes[start : start + 1000]:
+                by_server[self._home(push.channel)].append(push)
+            yield {server: [self._send_command(of_server)] for server, of_server in by_server.items()}
         trips: Trips = defaultdict(list)
         for group, channel in memberships:
             process, mark, local = channel.partition("!")
@@ -623,22 +675,24 @@ class RedisChannelLayer(BaseChannelLayer):
 
     # Where things are.
 
-    def _home(self, queue: str) -> int:
-        """The server for what is sent to ``queue``: any for a normal channel, for the others always the same."""
+    def _home(self, channel: str, choice: int | None = None) -> int:
+        """The server for what is sent to ``channel``: always the same one but for a normal channel.
+
+        Arguments:
+            choice: says which one for a normal channel, instead of chance.
+        """
         if len(self._servers) == 1:
             return 0
-        if queue.endswith("!") or "?" in queue:
-            return self._ring.server_for(queue)
-        return random.randrange(len(self._servers))
+        if _is_spread(channel):
+            return random.randrange(len(self._servers)) if choice is None else choice % len(self._servers)
+        return self._ring.server_for(names.queue_name(channel))
 
     def _channels_by_server(self, channels: Sequence[str]) -> dict[int, list[str]]:
         by_server: dict[int, list[str]] = defaultdict(list)
         for channel in channels:
-            if channel.endswith("!") or "?" in channel:
-                by_server[self._ring.server_for(channel)].append(channel)
-            else:
-                for server in range(len(self._servers)):
-                    by_server[server].append(channel)
+            on = range(len(self._servers)) if _is_spread(channel) else [self._home(channel)]
+            for server in on:
+                by_server[server].append(channel)
         return by_server
 
     def _rotated(self, channels: list[str]) -> list[str]:
@@ -676,6 +730,15 @@ _FIELDS = ("messages_count", "channel_full_count")
 
 def _hmget(key: str) -> Command:
     return ("HMGET", key, *_FIELDS)
+
+
+def _is_spread(channel: str) -> bool:
+    """Whether ``channel`` is a normal one, which all servers share."""
+    return "!" not in channel and "?" not in channel
+
+
+def _positions(pushes: Sequence[_Push], numbers: Iterable[int]) -> list[int]:
+    return [position for number in numbers if (position := pushes[number].position) is not None]
 
 
 def _one_trip(trips: Trips) -> Steps[None]:

@@ -9,7 +9,8 @@
 --
 -- ARGV[1]: seconds for which the statistics of a process's queue are kept.
 -- Then, for every run of messages to one queue:
---   q, capacity (-1: no limit), life in microseconds, number of messages n, then n times:
+--   q, capacity (-1: no limit), life in microseconds, whether refusals count in the statistics (1 or 0; another
+--   server may still take them), number of messages n, then n times:
 --   the local part of the channel ("" where nothing can be paused), body
 --
 -- A queue's value is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
@@ -27,8 +28,9 @@ while argument <= #ARGV do
     local first_key = 3 * ARGV[argument] - 2
     local capacity = tonumber(ARGV[argument + 1])
     local life = tonumber(ARGV[argument + 2])
-    local count = tonumber(ARGV[argument + 3])
-    argument = argument + 4
+    local refusals_count = ARGV[argument + 3] == "1"
+    local count = tonumber(ARGV[argument + 4])
+    argument = argument + 5
 
     local queue, paused, statistics = KEYS[first_key], KEYS[first_key + 1], KEYS[first_key + 2]
     local of_process = string.sub(queue, -1) == "!"
@@ -63,14 +65,14 @@ while argument <= #ARGV do
         end
         redis.call("HINCRBY", statistics, "messages_count", sent)
     end
-    if count > sent then
+    if count > sent and refusals_count then
         redis.call("HINCRBY", statistics, "channel_full_count", count - sent)
+        all_refused = all_refused + count - sent
     end
     if of_process then
         redis.call("EXPIRE", statistics, ARGV[1])
     end
     all_sent = all_sent + sent
-    all_refused = all_refused + count - sent
 end
 
 if all_sent > 0 then

@@ -56,13 +56,13 @@ DEFAULTS: dict[str, Any] = {
     },
 }
 
-THREAD_DEFAULTS: dict[str, Any] = {
-    # Longer than any wait for a message: only a server that hangs takes so long. An event loop does without,
-    # since redis-py makes a task of every call for it.
-    "socket_timeout": 45,
-}
+THREAD_TIMEOUT = 45
+"""Seconds; longer than any wait for a message: only a server that hangs takes so long to answer a thread.
 
-NAMES = ("send", "receive", "peek", "group_add", "group_discard", "group_routes")
+An event loop does without, since redis-py makes a task of every call for it.
+"""
+
+NAMES = ("send", "receive", "peek", "group_add", "group_discard", "group_routes", "turns")
 SCRIPTS = {name: (Path(__file__).parent / f"{name}.lua").read_bytes() for name in NAMES}
 
 # redis-py 5.2 and before asks for a command's name, later ones warn about it.
@@ -124,7 +124,7 @@ def pool_defaults(module: Any) -> dict[str, Any]:
     """Keywords for a pool of ``redis`` or ``redis.asyncio`` that the user may override."""
     # Retrying is the layer's own business: redis-py would send messages twice.
     retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
-    return {**DEFAULTS, **(THREAD_DEFAULTS if module is redis else {}), **retry}
+    return {**DEFAULTS, "socket_timeout": THREAD_TIMEOUT if module is redis else None, **retry}
 
 
 class _Common:

@@ -183,7 +183,9 @@ local function enter(turns, order, slight, channel, message, most, most_bytes)
 end
 
 local step, order, verdict = ARGV[7], tonumber(ARGV[8] or ""), ""
-wake_another()
+if step == "enter" or step == "release" then
+    wake_another()
+end
 if step == "enter" then
     local turns = load(KEYS[1], client)
     verdict = enter(turns, order, ARGV[9] == "1", ARGV[10], ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13]))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.module_loading import autodiscover_modules
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
@@ -28,8 +29,8 @@ def install() -> None:
     Channel.consumer = staticmethod(register)  # type: ignore[attr-defined]
     HttpRequest.channel_encode = encoding.encode_request  # type: ignore[attr-defined]
     HttpRequest.channel_decode = staticmethod(encoding.decode_request)  # type: ignore[attr-defined]
-    HttpResponse.channel_encode = encoding.encode_response  # type: ignore[attr-defined]
-    HttpResponse.channel_decode = staticmethod(encoding.decode_response)  # type: ignore[attr-defined]
+    HttpResponseBase.channel_encode = encoding.encode_response  # type: ignore[attr-defined]
+    HttpResponseBase.channel_decode = staticmethod(encoding.decode_response)  # type: ignore[attr-defined]
 
 
 def discover() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -14,6 +16,7 @@ from channels_classic.layers import BaseChannelLayer
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
+from channels_classic.signals import CLOSE_CONNECTIONS, close_connections, consumer_finished, consumer_started
 from channels_classic.test.layers import next_received
 from worker.consume import consume
 
@@ -113,19 +116,35 @@ class Client:
                 self._denied = error
                 raise
 
-        pending = consume(
-            message,
-            Router({message.channel.name: observed}),
-            RETRIES,
-            sender=type(self),
-            on_error=lambda error, *_: errors.append(error),
-        )
+        with connections_left_alone():
+            pending = consume(
+                message,
+                Router({message.channel.name: observed}),
+                RETRIES,
+                sender=type(self),
+                on_error=lambda error, *_: errors.append(error),
+            )
         full = deliver(pending)
         if errors:
             raise errors[0]
         if full is not None:
             raise full
         return result
+
+
+@contextmanager
+def connections_left_alone() -> Iterator[None]:
+    """Here nothing closes database connections between consumers: a test may be in the middle of a transaction."""
+    connected = [
+        signal
+        for signal in (consumer_started, consumer_finished)
+        if signal.disconnect(dispatch_uid=CLOSE_CONNECTIONS)
+    ]
+    try:
+        yield
+    finally:
+        for signal in connected:
+            signal.connect(close_connections, dispatch_uid=CLOSE_CONNECTIONS)
 
 
 def deliver(pending: PendingSends) -> Exception | None:

@@ -60,6 +60,7 @@ class LiveServerThread(threading.Thread):
         self.serve_static = serve_static
         self.is_ready = threading.Event()
         self.error: Exception | None = None
+        self._server: Host | None = None
 
     def run(self) -> None:
         """Serve until ``terminate`` is called."""
@@ -81,10 +82,11 @@ class LiveServerThread(threading.Thread):
         """End the server, then the workers, and wait for it.
 
         Raises:
-            Exception: what it died of, if it did.
+            Exception: what it died of, if it did after it was ready.
         """
-        if self.error is None:
-            self._server.should_exit = True
+        if self._server is None:  # it never began, and whoever started it has been told why
+            return
+        self._server.should_exit = True
         self.join()
         if self.error is not None:
             raise self.error

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.project import MANAGE, Project
+from tests.redis_server import free_port
 
 SETTINGS = """\
     SECRET_KEY = "for tests"
+    DEBUG = True
     INSTALLED_APPS = ["channels_classic"]
     ROOT_URLCONF = "myproject.settings"
     urlpatterns = []
@@ -18,12 +20,11 @@ SETTINGS = """\
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    manage = MANAGE.replace("import channels_classic.legacy\n", "")
-    return Project(tmp_path, {"manage.py": manage, "myproject/__init__.py": "", "myproject/settings.py": SETTINGS})
+    return Project(tmp_path, {"manage.py": MANAGE, "myproject/__init__.py": "", "myproject/settings.py": SETTINGS})
 
 
 @pytest.mark.parametrize("file", ["worker.py", "worker/__init__.py", "interface_server.py"])
-@pytest.mark.parametrize("command", [("runserver", "--noreload", "0"), ("runserver", "0"), ("runworker",)])
+@pytest.mark.parametrize("command", [("runserver", "--noreload", "0"), ("runworker",)])
 def test_it_is_named_at_start_with_the_way_out(project: Project, file: str, command: tuple[str, ...]) -> None:
     project.write({file: ""})
     done = project.python("manage.py", *command)
@@ -35,15 +36,22 @@ def test_it_is_named_at_start_with_the_way_out(project: Project, file: str, comm
     assert f"move it into a package, as myproject/{name}" in error
 
 
+def test_the_reloader_says_so_too(project: Project) -> None:
+    """It goes on after an error, and waits for the developer to mend it."""
+    project.write({"worker.py": ""})
+    with project.running("runserver", f"127.0.0.1:{free_port()}") as server:
+        server.wait("a module of its own named 'worker'")
+
+
 def test_a_module_of_that_name_inside_a_package_is_fine(project: Project) -> None:
     project.write({"myproject/worker.py": "", "myproject/interface_server.py": ""})
     project.manage("check")
 
 
-def test_channels_worker_sees_it_too(project: Project) -> None:
-    """Though its own import of ``worker`` came first."""
-    project.write({"worker.py": ""})
-    script = "import worker, sys; sys.path.insert(0, '.'); import django; django.setup()"
+def test_ours_hides_theirs_where_it_was_imported_first(project: Project) -> None:
+    """As for ``channels-worker``, which puts the project on the path when it is running already."""
+    project.write({"project/worker.py": "", "project/myproject/settings.py": SETTINGS})
     project.environment["DJANGO_SETTINGS_MODULE"] = "myproject.settings"
-    done = project.python("-P" if hasattr(__import__("sys").flags, "safe_path") else "-E", "-c", script)
-    assert "a module of its own named 'worker'" in done.stderr
+    script = "import worker, sys; sys.path.insert(0, 'project'); import django; django.setup()"
+    done = project.python("-c", script)
+    assert f"a module of its own named 'worker', at {project.folder / 'project' / 'worker.py'}" in done.stderr

@@ -461,7 +461,7 @@ def open_slowly(hosted: Hosted) -> tuple[ClientConnection, str]:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(hosted.address)
-    return hosted.open("/slow", sock=client, max_queue=1, ping_interval=None, max_size=None)
+    return hosted.open("/slow", sock=client, max_queue=1, max_size=None, ping_interval=None, close_timeout=0.1)
 
 
 @pytest.mark.parametrize("size", [20_000, 300_000])

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
+from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.handler import ViewConsumer
 from interface_server import InterfaceServer
 from interface_server.access import client_of, describe
@@ -69,18 +70,12 @@ class Command(DjangoCommand):
         """The consumer of ``http.request``, or with ``--noasgi`` Django's WSGI application."""
         if not options["use_asgi"]:
             return super().get_handler(*args, **options)
+        check_layer(options)
         return http_consumer(options)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        """Check the layer, then let Django do as ever, with our server in the place of its own."""
+        """Let Django do as ever, with our server in the place of its own."""
         if options["use_asgi"]:
-            layer = channel_layers[DEFAULT_CHANNEL_LAYER]
-            if not options["run_worker"] and layer.local_only:
-                raise CommandError(
-                    "--noworker needs a channel layer that other processes can reach, but "
-                    f"CHANNEL_LAYERS['default'] is {type(layer.channel_layer).__name__}: without workers here, "
-                    "nobody would answer. Set its BACKEND to channels_classic.layers.RedisChannelLayer."
-                )
             self.options = options
             self.server_cls = type("Server", (DevelopmentServer,), {"options": options})
         super().inner_run(*args, **options)
@@ -94,6 +89,24 @@ class Command(DjangoCommand):
             self.stdout.write(
                 f"Channel layer {layer.alias!r}: {type(layer.channel_layer).__name__}, {threads} worker thread(s) here."
             )
+
+
+def check_layer(options: dict[str, Any]) -> None:
+    """Make sure that the layer can be had, and that somebody can answer.
+
+    Raises:
+        CommandError: it cannot, or nobody could.
+    """
+    try:
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+    except InvalidChannelLayerError as error:
+        raise CommandError(str(error)) from None
+    if not options["run_worker"] and layer.local_only:
+        raise CommandError(
+            "--noworker needs a channel layer that other processes can reach, but "
+            f"CHANNEL_LAYERS['default'] is {type(layer.channel_layer).__name__}: without workers here, "
+            "nobody would answer. Set its BACKEND to channels_classic.layers.RedisChannelLayer."
+        )
 
 
 def http_consumer(options: dict[str, Any]) -> ViewConsumer:

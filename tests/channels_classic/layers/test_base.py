@@ -29,7 +29,7 @@ def test_the_defaults_are_those_of_the_specification():
     layer = PlainLayer()
     assert (layer.expiry, layer.group_expiry, layer.capacity) == (60, 86400, 100)
     assert layer.channel_capacity == {}
-    assert sorted(layer.extensions) == ["flush", "groups", "statistics"]
+    assert sorted(BaseChannelLayer.extensions) == ["flush", "groups", "statistics"]
 
 
 @pytest.mark.parametrize("keyword", ["expiry", "group_expiry", "capacity"])

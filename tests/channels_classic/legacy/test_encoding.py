@@ -47,7 +47,7 @@ class TestResponses:
         response.set_cookie("a", "1", max_age=3, httponly=True)
         decoded = HttpResponse.channel_decode(response.channel_encode())
         assert (decoded.status_code, decoded.content) == (418, b"\xff\x00")
-        assert dict(decoded.items()) == dict(response.items())
+        assert [*decoded.headers.items()] == [(name.lower(), value) for name, value in response.headers.items()]
         assert decoded.cookies.output() == response.cookies.output()
 
     def test_no_header_is_made_up(self) -> None:
@@ -68,9 +68,9 @@ class TestRequests:
         assert "reply_channel" not in encoded
         decoded = HttpRequest.channel_decode(encoded)
         assert isinstance(decoded, AsgiRequest)
+        assert decoded.body == request.body
         assert (decoded.path, decoded.GET, decoded.POST) == (request.path, request.GET, request.POST)
         assert decoded.headers["X-Kind"] == "test"
-        assert decoded.body == request.body
 
     def test_below_a_script_name(self) -> None:
         request = RequestFactory(script_name="/app", SCRIPT_NAME="/app").get("/page")

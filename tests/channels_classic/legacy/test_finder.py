@@ -13,6 +13,7 @@ SETTINGS = """\
     import channels_classic.legacy
 
     SECRET_KEY = "for tests"
+    HOSTS = {"hosts": [("localhost", 1)]}
     INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "channels"]
     ROOT_URLCONF = "urls"
 """
@@ -193,11 +194,11 @@ class TestInSettings:
                 + """\
     CHANNEL_LAYERS = {
         "default": {"BACKEND": "asgiref.inmemory.ChannelLayer", "ROUTING": []},
-        "redis": {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": {"hosts": [("localhost", 1)]}, "ROUTING": []},
+        "redis": {"BACKEND": "asgi_redis.RedisChannelLayer", "CONFIG": HOSTS, "ROUTING": []},
         "core": {"BACKEND": "asgi_redis.core.RedisChannelLayer", "ROUTING": []},
         "sentinel": {
             "BACKEND": "asgi_redis.RedisSentinelChannelLayer",
-            "CONFIG": {"hosts": [("localhost", 1)], "services": ["master"]},
+            "CONFIG": {**HOSTS, "services": ["master"]},
             "ROUTING": [],
         },
     }
@@ -234,7 +235,11 @@ class TestOtherPackagesOfThatName:
         project.write(
             {
                 "site/channels/__init__.py": "",
-                "site/channels-4.3.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: channels\nVersion: 4.3.1\n",
+                "site/channels-4.3.1.dist-info/METADATA": """\
+                    Metadata-Version: 2.1
+                    Name: channels
+                    Version: 4.3.1
+                """,
                 "first.py": """\
                     import channels_classic.legacy
                     import channels, channels.routing

@@ -1,0 +1,139 @@
+"""Users for consumers: who is on the other end (specification, section 8).
+
+``message.user`` is found out when it is first looked at, for each message anew: somebody who has logged out or
+changed the password is ``AnonymousUser`` from the next message on. Nothing here changes or deletes a session for
+that, because no cookie can be set over an open socket.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from channels_classic.decorators import Consume, consumer_decorator
+from channels_classic.message import Message
+from channels_classic.session_store import ChannelSession, http_session_for, with_channel_session
+from channels_classic.sessions import with_both_sessions, with_http_session
+
+__all__ = [
+    "channel_and_http_session_user_from_http",
+    "channel_session_user",
+    "channel_session_user_from_http",
+    "http_session_user",
+    "transfer_user",
+]
+
+SOURCE_KEY = "_auth_http_session_key"
+"""Where a session that got its user by ``transfer_user`` has the key of the HTTP session that the user came from."""
+
+USER_KEYS = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY, SOURCE_KEY)
+
+
+def transfer_user(from_session: Any, to_session: Any) -> None:
+    """Let ``to_session`` be that of the user of ``from_session``, or of nobody if that is of nobody or ``None``.
+
+    From an HTTP session to a channel session this is a loan: the user counts only while that HTTP session exists and
+    is still the same user's.
+    """
+    user = {}
+    if from_session is not None and SESSION_KEY in from_session:
+        user = {key: from_session[key] for key in USER_KEYS if key in from_session}
+        if not isinstance(from_session, ChannelSession) and from_session.session_key:
+            user[SOURCE_KEY] = from_session.session_key
+    for key in USER_KEYS:
+        if key not in user:
+            if key in to_session:
+                del to_session[key]
+        elif to_session.get(key) != user[key]:  # not to save a session that stays what it is
+            to_session[key] = user[key]
+
+
+@consumer_decorator
+def http_session_user(message: Message, consume: Consume) -> Any:
+    """Give the consumer ``message.http_session``, and its user as ``message.user``; see ``sessions.http_session``."""
+
+    def with_user() -> Any:
+        message.user = SimpleLazyObject(lambda: user_of(message.http_session))
+        return consume()
+
+    return with_http_session(message, with_user)
+
+
+@consumer_decorator
+def channel_session_user(message: Message, consume: Consume) -> Any:
+    """Give the consumer ``message.channel_session``, and its user as ``message.user``.
+
+    The user got there by ``transfer_user``, or by ``django.contrib.auth.login`` with the channel session.
+    """
+
+    def with_user() -> Any:
+        message.user = SimpleLazyObject(lambda: user_of_channel_session(message))
+        return consume()
+
+    return with_channel_session(message, with_user)
+
+
+@consumer_decorator
+def channel_session_user_from_http(message: Message, consume: Consume) -> Any:
+    """As ``channel_session_user``, after the user of the HTTP session was transferred: for ``websocket.connect``."""
+    return with_channel_session(
+        message, lambda: with_http_session(message, lambda: _with_transferred_user(message, consume))
+    )
+
+
+@consumer_decorator
+def channel_and_http_session_user_from_http(message: Message, consume: Consume) -> Any:
+    """As ``channel_session_user_from_http``, with ``message.http_session`` on later messages of the client too."""
+    return with_both_sessions(message, lambda: _with_transferred_user(message, consume))
+
+
+def _with_transferred_user(message: Message, consume: Consume) -> Any:
+    if message.http_session is not None:
+        transfer_user(message.http_session, message.channel_session)
+    message.user = SimpleLazyObject(lambda: user_of_channel_session(message))
+    return consume()
+
+
+def user_of(session: Any) -> Any:
+    """The user of a session: ``AnonymousUser`` if it has none, or if its hash is not that of the user's password."""
+    request = HttpRequest()
+    request.session = _ReadOnly(session)  # type: ignore[assignment]
+    return get_user(request)
+
+
+def user_of_channel_session(message: Message) -> Any:
+    """The user of ``message.channel_session``; one from an HTTP session counts as long as that has the user."""
+    session = message.channel_session
+    source_key = session.get(SOURCE_KEY)
+    if source_key is not None:
+        source = getattr(message, "http_session", None)
+        if source is None or source.session_key != source_key:
+            source = http_session_for(source_key)
+        if source is None or source.get(SESSION_KEY) != session.get(SESSION_KEY):
+            return user_of(None)
+    return user_of(session)
+
+
+class _ReadOnly:
+    """A session, for ``get_user`` to read: it would renew the key, or throw the whole session away."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = {} if session is None else session
+
+    def __getitem__(self, key: str) -> Any:
+        return self._session[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._session.get(key, default)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        pass
+
+    def cycle_key(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass

@@ -1,0 +1,64 @@
+"""Values over Redis: the extension "values" of ``RedisChannelLayer``. Each is a string with an expiry of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.encryption import Cipher
+from channels_classic.layers.ring import Ring
+from channels_classic.layers.servers import Command
+
+logger = logging.getLogger("django.channels")
+
+
+class RedisValues(BaseChannelLayer):
+    """The part of ``RedisChannelLayer`` that keeps values, each on the server that its name belongs to."""
+
+    prefix: str
+    _ring: Ring
+    _cipher: Cipher | None
+
+    def _carry_out(self, steps: Any) -> Any:
+        raise NotImplementedError
+
+    def get_value(self, name: str) -> tuple[bytes, float] | None:
+        """As the contract has it."""
+        key = self._value_key(name)
+        value, milliseconds = self._ask(name, ("GET", key), ("PTTL", key))
+        if value is None:
+            return None
+        try:
+            return (value if self._cipher is None else self._cipher.decrypt(value)), milliseconds / 1000
+        except ValueError as error:
+            logger.error("The value %r was passed over: %s.", name, error)
+            return None
+
+    def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
+        """As the contract has it."""
+        body = value if self._cipher is None else self._cipher.encrypt(value)
+        condition = "XX" if replace else "NX"
+        (answer,) = self._ask(name, ("SET", self._value_key(name), body, "PX", int(seconds * 1000), condition))
+        return answer is not None
+
+    def keep_value(self, name: str, seconds: float) -> None:
+        """As the contract has it."""
+        self._ask(name, ("PEXPIRE", self._value_key(name), int(seconds * 1000)))
+
+    def delete_value(self, name: str) -> None:
+        """As the contract has it."""
+        self._ask(name, ("UNLINK", self._value_key(name)))
+
+    def _ask(self, name: str, *commands: Command) -> Sequence[Any]:
+        def steps() -> Generator[dict[int, list[Command]], dict[int, Sequence[Any]], Sequence[Any]]:
+            server = self._ring.server_for(name)
+            answers = yield {server: list(commands)}
+            return answers[server]
+
+        answers: Sequence[Any] = self._carry_out(steps())
+        return answers
+
+    def _value_key(self, name: str) -> str:
+        return f"{self.prefix}value:{name}"

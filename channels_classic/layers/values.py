@@ -1,0 +1,43 @@
+"""Values: a layer's memory for what is no message, such as sessions. Here for a layer that keeps them in its process."""
+
+from __future__ import annotations
+
+import time
+
+
+class ValueTable:
+    """Values by name, each with the time at which it ends. It is used under the layer's lock."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, tuple[bytes, float]] = {}
+
+    def get(self, name: str) -> tuple[bytes, float] | None:
+        """A value, and the seconds left to it."""
+        value, ends = self._values.get(name, (b"", 0.0))
+        left = ends - time.monotonic()
+        return (value, left) if left > 0 else None
+
+    def set(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
+        """Store a value in the place of another one, or where there is none; whether that was so."""
+        if (self.get(name) is not None) is not replace:
+            return False
+        self._values[name] = (value, time.monotonic() + seconds)
+        return True
+
+    def keep(self, name: str, seconds: float) -> None:
+        """Let a value end in ``seconds``."""
+        if (found := self.get(name)) is not None:
+            self._values[name] = (found[0], time.monotonic() + seconds)
+
+    def delete(self, name: str) -> None:
+        """Drop a value."""
+        self._values.pop(name, None)
+
+    def forget(self) -> None:
+        """Drop those that have ended."""
+        for name in [name for name in self._values if self.get(name) is None]:
+            del self._values[name]
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._values.clear()

@@ -1,0 +1,104 @@
+"""``enforce_ordering``: the messages of one client one after another (specification, section 8).
+
+How that holds with any number of workers is told in ``docs/ordering.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from channels_classic import pending
+from channels_classic.decorators import Consume, consumer_decorator
+from channels_classic.exceptions import ConsumeLater
+from channels_classic.layers import LayerUnavailable
+from channels_classic.message import Message
+from channels_classic.session_store import can_keep_channel_sessions, with_channel_session
+
+Consumer = TypeVar("Consumer", bound=Callable[..., Any])
+
+LAST_CHANNEL = "websocket.disconnect"
+"""No message of a client comes after the one on this channel."""
+
+
+@overload
+def enforce_ordering(func: Consumer, slight: bool = False) -> Consumer: ...
+
+
+@overload
+def enforce_ordering(func: None = None, slight: bool = False) -> Callable[[Consumer], Consumer]: ...
+
+
+def enforce_ordering(func: Any = None, slight: bool = False) -> Any:
+    """Let this consumer handle a client's messages in the order in which the client sent them.
+
+    A message that comes early waits in the channel layer, where it keeps no worker from other work. All consumers of a
+    socket have to be decorated, those of ``websocket.connect`` and ``websocket.disconnect`` too: who waits for a
+    message that nobody counts waits for more than a minute. The consumer gets ``message.channel_session`` as well.
+
+    Arguments:
+        func: the consumer: for ``@enforce_ordering`` without parentheses.
+        slight: only the message of order 0 (``websocket.connect``) comes first, all others run as they come.
+
+    Raises:
+        ValueError: (when the consumer is called) the message has no reply channel, or no usable ``order``.
+    """
+    if func is None:
+        return _slight if slight else _strict
+    return (_slight if slight else _strict)(func)
+
+
+@consumer_decorator
+def _strict(message: Message, consume: Consume) -> Any:
+    return _in_order(message, consume, slight=False)
+
+
+@consumer_decorator
+def _slight(message: Message, consume: Consume) -> Any:
+    return _in_order(message, consume, slight=True)
+
+
+def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
+    if message.has_turn:  # a decorator further out has seen to it
+        return consume()
+    order = message.get("order")
+    if message.reply_channel is None or order is None:
+        lacking = "order" if message.reply_channel else "reply_channel"
+        raise ValueError(
+            f"enforce_ordering needs messages with reply_channel and order, but this one on "
+            f"{message.channel.name!r} has no {lacking}. Only those of WebSockets have both."
+        )
+    if not _enter(message, order, slight):
+        return None
+    message.has_turn = True
+    last = message.channel.name == LAST_CHANNEL
+    ends = last or order == 0 or not slight
+    try:
+        if can_keep_channel_sessions():
+            return with_channel_session(message, consume)
+        return consume()
+    except ConsumeLater:
+        if ends and not getattr(message, "__doomed__", False):
+            # Before the message is back on its channel, from where another worker may take it at once.
+            message.channel_layer.suspend_turn(message.reply_channel.name, order)
+            ends = False
+        raise
+    finally:
+        message.has_turn = False
+        if ends:
+            layer = message.channel_layer
+            pending.end_turn(layer, layer.end_of_turn(message.reply_channel.name, order, last=last))
+
+
+def _enter(message: Message, order: Any, slight: bool) -> bool:
+    assert message.reply_channel is not None
+    reply_channel = message.reply_channel.name
+    try:
+        pending.settle_turn(reply_channel)
+        return message.channel_layer.enter_turn(
+            reply_channel, order, message.channel.name, message.content, slight=slight
+        )
+    except LayerUnavailable as error:
+        if error.nothing_done:
+            raise ConsumeLater from error
+        raise

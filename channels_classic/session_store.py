@@ -1,0 +1,203 @@
+"""Where the decorators of ``sessions`` get sessions from, and how they save them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.contrib.sessions.backends.signed_cookies import SessionStore as SignedCookieSession
+from django.core.signals import setting_changed
+from django.utils.crypto import salted_hmac
+
+from channels_classic.message import Message
+
+logger = logging.getLogger("django.channels")
+
+SALT = "channels_classic.sessions.channel_session"
+KEY_PREFIX, KEY_LENGTH = "channel", 40
+"""The form of a channel session's key. Django's own have 32 random characters, and 40 is what its table holds."""
+
+
+class ChannelSession(SessionBase):
+    """The session of a reply channel, in whatever engine it is mixed into.
+
+    Its key cannot be chosen by anybody: it is derived from the reply channel's name and ``SECRET_KEY``. What is
+    stored is signed, and named in caches, in another way than HTTP sessions are. So neither kind of session can be
+    taken for the other, not even by somebody who knows the key.
+
+    Arguments:
+        reply_channel: the name.
+    """
+
+    key_salt = SALT
+    cache_key_prefix = "channels_classic.channel_session"
+    kept = False
+    """Whether a decorator further out will save it."""
+
+    def __init__(self, reply_channel: str) -> None:
+        # After an exchange of SECRET_KEY, sessions that were made with a former one are found under their old key.
+        self._keys = [_derive_key(reply_channel, secret) for secret in _secrets()]
+        self._stored: bool | None = None
+        super().__init__(self._keys[0])
+
+    def load(self) -> dict[str, Any]:
+        """What is stored, or nothing."""
+        for key in self._keys:
+            self._session_key = key
+            data: dict[str, Any] = super().load()  # type: ignore[safe-super]
+            self._stored = self._session_key == key and (bool(data) or self.exists(key))
+            if self._stored:
+                return data
+        self._session_key = self._keys[0]
+        return {}
+
+    def save_changes(self) -> None:
+        """Save what was changed, unless the session was deleted since it was loaded: then it stays deleted."""
+        if not self.modified:
+            return
+        data = self._get_session()
+        if self._stored is None:
+            self._stored = self.exists(self.session_key)
+        if not data and not self._stored:
+            return
+        if self._stored:
+            save_existing(self)
+        else:
+            self._create(data)
+        self.modified = False
+
+    def _create(self, data: dict[str, Any]) -> None:
+        try:
+            self.save(must_create=True)
+        except CreateError:
+            # Another message of this client did the same meanwhile. What it stored is kept beside ours.
+            del self._session_cache
+            self._get_session().update(data)
+            save_existing(self)
+        self._stored = True
+
+    def create(self) -> None:
+        """Nothing: the session is made when it is first saved."""
+
+    def cycle_key(self) -> None:
+        """Nothing but a save: nobody was told the key, so nobody can have fixed it."""
+        self.modified = True
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Delete what is stored; what is changed after that will be stored anew."""
+        for key in self._keys if session_key is None else [session_key]:
+            super().delete(key)
+        if session_key is None:
+            self._session_key = self._keys[0]
+            self._stored = False
+            self.modified = False
+
+    def flush(self) -> None:
+        """Empty and delete the session."""
+        self.clear()
+        self.delete()
+
+
+def session_for_reply_channel(reply_channel: str) -> Any:
+    """The session of a reply channel, loaded when it is first looked at, and saved by its ``save_changes()``.
+
+    Raises:
+        ValueError: sessions that the client holds (signed cookies) are configured.
+    """
+    return _channel_session_class(channel_session_engine())(reply_channel)
+
+
+def channel_session_engine() -> str:
+    """The dotted path of the engine for channel sessions."""
+    engine: str = getattr(settings, "CHANNEL_SESSION_ENGINE", None) or settings.SESSION_ENGINE
+    return engine
+
+
+@functools.lru_cache
+def _channel_session_class(engine: str) -> type[ChannelSession]:
+    store = import_module(engine).SessionStore
+    if issubclass(store, SignedCookieSession):
+        raise ValueError(
+            f"A channel session cannot be kept in a signed cookie, as {engine!r} does: only an HTTP response can set "
+            "one. Set CHANNEL_SESSION_ENGINE to another engine, for example to channels_classic.session_engine."
+        )
+    return type("ChannelSession", (ChannelSession, store), {})
+
+
+def can_keep_channel_sessions() -> bool:
+    """Whether the engine for channel sessions keeps them here, and does not let the client keep them."""
+    return not issubclass(import_module(channel_session_engine()).SessionStore, SignedCookieSession)
+
+
+def _setting_changed(*, setting: str, **kwargs: Any) -> None:
+    if setting.startswith("SESSION_"):  # engines keep some of these on the class
+        _channel_session_class.cache_clear()
+
+
+setting_changed.connect(_setting_changed)
+
+
+def _secrets() -> list[str]:
+    return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+
+
+def _derive_key(reply_channel: str, secret: str) -> str:
+    digest = salted_hmac(SALT, reply_channel, secret=secret, algorithm="sha256").hexdigest()
+    return (KEY_PREFIX + digest)[:KEY_LENGTH]
+
+
+def http_session_for(key: str | None) -> SessionBase | None:
+    """The HTTP session of a key that a client gave, loaded when it is first looked at; ``None`` for no key at all."""
+    if not key or not key.isascii() or not key.isprintable():
+        return None
+    if len(key) == KEY_LENGTH and key.startswith(KEY_PREFIX):
+        return None
+    store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
+    return store(key)
+
+
+def save_existing(session: SessionBase) -> None:
+    """Save a session that exists. One that was deleted meanwhile (somebody logged out) stays deleted."""
+    key = session.session_key
+    if not key:
+        return
+    try:
+        session.save()
+    except UpdateError:
+        if session.exists(key):
+            raise
+        logger.debug("A session was not saved, because it was deleted while a consumer ran that changed it.")
+    session.modified = False
+
+
+def with_channel_session(message: Message, consume: Callable[[], Any]) -> Any:
+    """Run a consumer with ``message.channel_session``, and save that if it was changed, even if the consumer raised.
+
+    Raises:
+        ValueError: the message has no reply channel, or the engine cannot keep channel sessions.
+    """
+    session = getattr(message, "channel_session", None)
+    if session is None:
+        if message.reply_channel is None:
+            raise ValueError(
+                f"A channel session belongs to a reply channel, but this message has none: {message!r:.500}. "
+                "Is the decorator on a consumer of messages that do not come from a client?"
+            )
+        session = session_for_reply_channel(message.reply_channel.name)
+        message.channel_session = session
+    if getattr(session, "kept", False):
+        return consume()
+    session.kept = True
+    try:
+        return consume()
+    finally:
+        session.kept = False
+        if isinstance(session, ChannelSession):
+            session.save_changes()
+        elif session.modified:
+            session.save()

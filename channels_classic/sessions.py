@@ -1,0 +1,113 @@
+"""Sessions for consumers: of the reply channel, and of the HTTP requests of the same browser (specification, section 8).
+
+The decorators here are for consumers, functions and methods alike, and nest in any order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
+from django.http import QueryDict, parse_cookie
+
+from channels_classic.decorators import Consume, consumer_decorator
+from channels_classic.message import Message
+from channels_classic.ordering import enforce_ordering
+from channels_classic.session_store import (
+    http_session_for,
+    save_existing,
+    session_for_reply_channel,
+    with_channel_session,
+)
+
+__all__ = [
+    "channel_and_http_session",
+    "channel_session",
+    "enforce_ordering",
+    "http_session",
+    "session_for_reply_channel",
+]
+
+HTTP_SESSION_KEY = "_http_session_key"
+"""Where a channel session remembers the key of the HTTP session that its socket came with."""
+
+
+@consumer_decorator
+def channel_session(message: Message, consume: Consume) -> Any:
+    """Give the consumer ``message.channel_session``: a Django session of the client's reply channel.
+
+    It is loaded when it is first looked at, and saved when the consumer is done if it was changed, also if the
+    consumer raised. The first save creates it. One that was deleted while the consumer ran stays deleted.
+
+    Raises:
+        ValueError: the message has no reply channel, or ``CHANNEL_SESSION_ENGINE`` (``SESSION_ENGINE`` if that is
+            not set) keeps sessions in signed cookies.
+    """
+    return with_channel_session(message, consume)
+
+
+@consumer_decorator
+def http_session(message: Message, consume: Consume) -> Any:
+    """Give the consumer ``message.http_session``: the session of the browser that the message came from, or ``None``.
+
+    Its key comes from ``?session_key=``, else from the session cookie; so there is one on ``websocket.connect`` and
+    ``http.request``, and on no later message. It is loaded when it is first looked at, and saved if it was changed and
+    the consumer did not raise. A key that no session has gives an empty session, which is not saved.
+    """
+    return with_http_session(message, consume)
+
+
+@consumer_decorator
+def channel_and_http_session(message: Message, consume: Consume) -> Any:
+    """Give the consumer both sessions, and the HTTP session on later messages of the client too.
+
+    For that the channel session remembers the HTTP session's key.
+    """
+    return with_both_sessions(message, consume)
+
+
+def with_http_session(message: Message, consume: Consume) -> Any:
+    """Run a consumer with ``message.http_session``, and save that if it was changed."""
+    if message.has_http_session:
+        return consume()
+    if not hasattr(message, "http_session"):
+        message.http_session = http_session_for(http_session_key(message))
+    message.has_http_session = True
+    try:
+        result = consume()
+    finally:
+        message.has_http_session = False
+    session = message.http_session
+    if session is not None and session.modified:
+        save_existing(session)
+    return result
+
+
+def with_both_sessions(message: Message, consume: Consume) -> Any:
+    """Run a consumer with both sessions; the channel session remembers the key of the other one."""
+
+    def with_both() -> Any:
+        remembered = message.channel_session.get(HTTP_SESSION_KEY)
+        if message.http_session is None:
+            message.http_session = http_session_for(remembered)
+        elif remembered is None and message.http_session.session_key:
+            message.channel_session[HTTP_SESSION_KEY] = message.http_session.session_key
+        return consume()
+
+    return with_channel_session(message, lambda: with_http_session(message, with_both))
+
+
+def http_session_key(message: Message) -> str | None:
+    """The key that the client gave: in the query, else in the session cookie. Whatever cannot be read gives none."""
+    try:
+        query = QueryDict(message.get("query_string") or b"")
+    except SuspiciousOperation:  # more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS
+        query = QueryDict()
+    key: Any = query.get("session_key")
+    if not key:
+        cookies = "; ".join(
+            value.decode("latin-1") for name, value in message.get("headers") or () if name == b"cookie"
+        )
+        key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME)
+    return key or None

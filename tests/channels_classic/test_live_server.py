@@ -1,0 +1,168 @@
+"""A real server inside a test: real sockets, workers in threads, the test's database and layers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.test import modify_settings, override_settings
+from django.urls import path
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from channels_classic import Channel, Group, channel_layers
+from channels_classic.message import Message
+from channels_classic.test import ChannelLiveServerTestCase, apply_routes
+from channels_classic.test.liveserver import LiveServerThread
+from tests.interface_server.hosted import eventually
+
+DEADLINE = 30
+
+
+def ws_connect(message: Message) -> None:
+    Group("users").add(message.reply_channel)
+
+
+def ws_receive(message: Message) -> None:
+    with transaction.atomic():
+        User.objects.create(username=message["text"])
+    message.reply_channel.send({"text": str(User.objects.count())})
+
+
+def view(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(", ".join(user.username for user in User.objects.order_by("pk")))
+
+
+urlpatterns = [path("users/", view)]
+
+ROUTES = {"websocket.connect": ws_connect, "websocket.receive": ws_receive, "names": ws_receive}
+
+
+def dial(url: str) -> ClientConnection:
+    return connect(url, open_timeout=DEADLINE, proxy=None)
+
+
+LAYERS = {"default": {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": ROUTES}}
+STATIC = Path(__file__).parent
+
+
+def get(url: str) -> httpx.Response:
+    return httpx.get(url, trust_env=False, timeout=DEADLINE)
+
+
+@override_settings(ROOT_URLCONF=__name__, CHANNEL_LAYERS=LAYERS, STATICFILES_DIRS=[STATIC])
+class TestLiveServer(ChannelLiveServerTestCase):
+    def test_views_see_what_the_test_made(self) -> None:
+        User.objects.create(username="ada")
+        response = get(f"{self.live_server_url}/users/")
+        assert (response.status_code, response.text) == (200, "ada")
+
+    def test_consumers_make_what_the_test_sees(self) -> None:
+        with dial(f"{self.live_server_ws_url}/") as client:
+            for number, name in enumerate(("ada", "bob"), 1):
+                client.send(name)
+                assert client.recv(DEADLINE) == str(number)
+        assert [user.username for user in User.objects.order_by("pk")] == ["ada", "bob"]
+
+    def test_each_test_begins_with_an_empty_database(self) -> None:
+        assert User.objects.count() == 0
+        User.objects.create(username="stays no longer than this")
+
+    test_each_test_really_does = test_each_test_begins_with_an_empty_database
+
+    def test_the_test_can_send(self) -> None:
+        with dial(f"{self.live_server_ws_url}/") as client:
+            Group("users").send({"text": "hello all"})
+            assert client.recv(DEADLINE) == "hello all"
+        Channel("names").send({"text": "ada", "reply_channel": "replies!1"})
+        eventually(lambda: User.objects.filter(username="ada").exists())
+
+    def test_a_socket_left_open(self) -> None:
+        self.left_open = dial(f"{self.live_server_ws_url}/").__enter__()  # must not keep the server from ending
+
+    def test_static_files(self) -> None:
+        assert get(f"{self.live_server_url}/static/{Path(__file__).name}").text == Path(__file__).read_text()
+
+    def test_its_host_is_allowed(self) -> None:
+        with modify_settings(ALLOWED_HOSTS={"remove": "*"}):
+            response = get(f"{self.live_server_url}/users/")
+        assert response.status_code == 200
+        assert self.live_server_url == f"http://localhost:{self.server_thread.port}"
+        assert self.live_server_ws_url == f"ws://localhost:{self.server_thread.port}"
+
+    def test_a_memory_database_is_shared_by_one_worker(self) -> None:
+        assert connection.is_in_memory_db()
+        assert self.server_thread.worker_threads == 1
+
+
+@override_settings(ROOT_URLCONF=__name__, CHANNEL_LAYERS=LAYERS, STATICFILES_DIRS=[STATIC])
+class TestLiveServerWithoutStaticFiles(ChannelLiveServerTestCase):
+    serve_static = False
+
+    def test_static_files(self) -> None:
+        assert get(f"{self.live_server_url}/static/{Path(__file__).name}").status_code == 404
+
+    def test_its_layers_are_its_own(self) -> None:
+        assert channel_layers["default"].router.channels >= {"names", "http.request"}
+
+
+def test_the_layers_come_back() -> None:
+    assert channel_layers["default"].router.channels == set()
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        thread = LiveServerThread("127.0.0.1", port=taken.getsockname()[1])
+        thread.start()
+        assert thread.is_ready.wait(DEADLINE)
+    assert isinstance(thread.error, OSError)
+    thread.terminate()
+
+
+def test_several_consumers_at_a_time(channel_layer: Any) -> None:
+    """Where no connection has to be shared."""
+    meeting = threading.Barrier(4)
+
+    def meet(message: Message) -> None:
+        meeting.wait(DEADLINE)
+        message.reply_channel.send({"text": "met"})
+
+    with apply_routes({"meet": meet}):
+        thread = LiveServerThread("127.0.0.1", serve_static=False)
+        thread.start()
+        assert thread.is_ready.wait(DEADLINE)
+        for number in range(4):
+            Channel("meet").send({"reply_channel": f"replies?{number}"})
+        for number in range(4):
+            assert channel_layer.receive([f"replies?{number}"], block=True)[1] == {"text": "met"}
+        thread.terminate()
+    assert not thread.is_alive()
+
+
+class TestFixture:
+    @pytest.fixture(autouse=True)
+    def routes(self, settings: Any) -> None:
+        settings.CHANNEL_LAYERS = LAYERS
+        settings.ROOT_URLCONF = __name__
+
+    def test_it_serves(self, channel_live_server: Any) -> None:
+        User.objects.create(username="ada")
+        assert get(f"{channel_live_server.url}/users/").text == "ada"
+        with dial(f"{channel_live_server.ws_url}/") as client:
+            client.send("bob")
+            assert client.recv(DEADLINE) == "2"
+        assert get(f"{channel_live_server.url}/users/").text == "ada, bob"
+
+    def test_a_denied_socket(self, channel_live_server: Any) -> None:
+        def deny(message: Message) -> None:
+            message.reply_channel.send({"close": True})
+
+        with apply_routes({"websocket.connect": deny}), pytest.raises(InvalidStatus):
+            dial(f"{channel_live_server.ws_url}/")

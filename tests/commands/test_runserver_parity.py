@@ -1,0 +1,218 @@
+"""A project under our ``runserver`` is the same as under Django's: every answer, every line of the log."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.project import Project, Site
+
+HOST = "localhost:4711"
+"""Both servers are asked under one name, so that pages with addresses in them agree."""
+
+# Date and Server differ by nature; the last two are between the server and the client's connection.
+OWN_HEADERS = ("date", "server", "connection", "transfer-encoding")
+
+CHANGING = [
+    (r'(name="csrfmiddlewaretoken" value=")\w+', r"\1"),
+    (r"(csrftoken=|sessionid=)\w+", r"\1"),
+    (r"expires=[^;]+", "expires="),
+    (r"(<th>Server time:</th>\s*<td>)[^<]+", r"\1"),
+]
+
+
+def normal(text: str) -> str:
+    for pattern, replacement in CHANGING:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def seen(response: httpx.Response) -> dict[str, Any]:
+    """What should be the same."""
+    headers = [(name, normal(value)) for name, value in response.headers.multi_items() if name not in OWN_HEADERS]
+    try:
+        body: Any = normal(response.content.decode())
+    except UnicodeDecodeError:
+        body = response.content
+    return {"status": response.status_code, "headers": sorted(headers), "body": body}
+
+
+def both(site: Site, plain: Site, method: str, url: str, **options: Any) -> tuple[Any, Any]:
+    options["headers"] = {"Host": HOST, **options.get("headers", {})}
+    return tuple(server.http.request(method, url, **options) for server in (site, plain))  # type: ignore[return-value]
+
+
+def same(site: Site, plain: Site, method: str, url: str, **options: Any) -> httpx.Response:
+    """Ask both; the answer, which has to be the same but for what cannot be."""
+    ours, theirs = both(site, plain, method, url, **options)
+    assert seen(ours) == seen(theirs)
+    return ours  # type: ignore[no-any-return]
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "options"),
+    [
+        ("GET", "/meta/", 200, {}),
+        ("GET", "/meta/?a=1&a=2&b=%20%C3%A9&c", 200, {}),
+        ("GET", "/meta/", 200, {"headers": {"X-Custom": "caf\u00e9".encode("latin-1"), "Accept": "*/*"}}),
+        ("GET", "/meta/", 200, {"headers": {"Cookie": "a=1; b=2; c"}}),
+        ("GET", "/meta/", 200, {"headers": {"X_Forged": "1", "X-Real": "2"}}),
+        ("POST", "/meta/", 200, {"data": {"name": "J\u00fcrgen", "text": "a&b=c"}}),
+        (
+            "POST",
+            "/meta/",
+            200,
+            {"content": b"\xff\x00" * 100, "headers": {"content-type": "application/octet-stream"}},
+        ),
+        ("POST", "/meta/", 200, {"content": b"a=1&a=2&b=%zz", "headers": FORM}),
+        (
+            "POST",
+            "/meta/",
+            200,
+            {"files": {"file": ("f\u00fcr.txt", b"content", "text/plain")}, "data": {"a": "1"}},
+        ),
+        ("POST", "/meta/", 200, {"files": {"file": ("large.bin", bytes(range(256)) * 20_000)}}),
+        ("POST", "/meta/", 400, {"data": {f"f{number}": "1" for number in range(1001)}}),
+        ("PUT", "/meta/", 200, {"content": b"{}", "headers": {"content-type": "application/json"}}),
+        ("DELETE", "/meta/", 200, {}),
+        ("OPTIONS", "/meta/", 200, {}),
+        ("GET", "/stream/", 200, {}),
+        ("GET", "/big/", 200, {}),
+        ("GET", "/empty/", 204, {}),
+        ("GET", "/cookies/", 302, {}),
+        ("GET", "/meta", 301, {}),
+        ("POST", "/caf%C3%A9%20ol%C3%A9/", 403, {}),
+        ("GET", "/caf%C3%A9%20ol%C3%A9/", 200, {}),
+        ("GET", "/nothing/here/?a=1", 404, {}),
+        ("GET", "/caf%FF/", 404, {}),
+        ("GET", "/", 404, {}),
+        ("GET", "/meta/", 400, {"headers": {"Host": "evil.example"}}),
+        ("HEAD", "/big/", 200, {}),
+        ("HEAD", "/nothing/", 404, {}),
+        ("GET", "/static/admin/css/base.css", 200, {}),
+        ("HEAD", "/static/admin/css/base.css", 200, {}),
+        ("GET", "/static/admin/img/icon-yes.svg", 200, {}),
+        ("GET", "/static/admin/css/missing.css", 404, {}),
+        ("GET", "/static/../mysite/settings.py", 404, {}),
+        ("GET", "/static/%2e%2e/mysite/settings.py", 404, {}),
+        ("GET", "/static/admin/", 404, {}),
+        ("POST", "/static/admin/css/base.css", 200, {}),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_answers(site: Site, plain: Site, method: str, url: str, status: int, options: dict[str, Any]) -> None:
+    assert same(site, plain, method, url, **options).status_code == status
+
+
+def test_a_file_that_has_not_changed(site: Site, plain: Site) -> None:
+    url = "/static/admin/css/base.css"
+    modified = same(site, plain, "GET", url).headers["last-modified"]
+    response = same(site, plain, "GET", url, headers={"If-Modified-Since": modified})
+    assert (response.status_code, response.content) == (304, b"")
+
+
+def test_an_error_page(site: Site, plain: Site) -> None:
+    ours, theirs = both(site, plain, "GET", "/boom/?a=1")
+    assert ours.status_code == theirs.status_code == 500
+    assert ours.headers["content-type"] == theirs.headers["content-type"]
+    for pattern in (
+        r"<title>.*?</title>",
+        r'<pre class="exception_value">.*?</pre>',
+        r'<th scope="row">(?:Request|Django|Exception|Raised|Python Version).*?</tr>',
+        r"<code class=\"fname\">[^<]*mysite[^<]*</code>, line \d+",
+        r"<span class=\"fname\">[^<]*mysite.*?</li>",
+        r"visible in the error page",
+        r'<h3 id="[a-z]+-info">.*?</h3>',
+    ):
+        found = [re.findall(pattern, page.text, re.DOTALL) for page in (ours, theirs)]
+        assert found[0] == found[1], pattern
+    assert "ValueError" in ours.text
+    assert "a bug in the view" in ours.text
+    for log in (site.server.log, plain.server.log):
+        assert "Internal Server Error: /boom/" in log
+        assert "ValueError: a bug in the view" in log
+
+
+def test_the_admin(site: Site, plain: Site) -> None:
+    """Log in, change an object, see that it changed, log out; all on the same database."""
+
+    def submit(url: str, data: dict[str, str]) -> httpx.Response:
+        answers = []
+        for server in (site, plain):
+            page = server.http.get(url, headers={"Host": HOST})
+            token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)', page.text)
+            form = {**data, "csrfmiddlewaretoken": token[1] if token else ""}
+            answers.append(server.http.post(url, data=form, headers={"Host": HOST}))
+        assert seen(answers[0]) == seen(answers[1])
+        return answers[0]
+
+    try:
+        assert same(site, plain, "GET", "/admin/").status_code == 302
+        assert (
+            "Please enter the correct username"
+            in submit("/admin/login/", {"username": "admin", "password": "?"}).text
+        )
+        entered = submit("/admin/login/?next=/admin/auth/", {"username": "admin", "password": "secret"})
+        assert (entered.status_code, entered.headers["location"]) == (302, "/admin/auth/")
+        assert "Writers" in same(site, plain, "GET", "/admin/auth/group/").text
+        assert 'value="Writers"' in same(site, plain, "GET", "/admin/auth/group/1/change/").text
+        assert "This field is required" in submit("/admin/auth/group/1/change/", {"name": ""}).text
+        changed = submit("/admin/auth/group/1/change/", {"name": "J\u00fcrgen & Co"})
+        assert changed.status_code == 302
+        listed = same(site, plain, "GET", "/admin/auth/group/").text
+        assert "was changed successfully" in listed
+        assert "J\u00fcrgen &amp; Co" in listed
+        assert same(site, plain, "GET", "/admin/auth/user/?q=nobody").status_code == 200
+        assert same(site, plain, "GET", "/admin/jsi18n/").status_code == 200
+        assert same(site, plain, "GET", "/admin/nothing/").status_code == 404
+        assert same(site, plain, "POST", "/admin/auth/group/add/", data={"name": "forged"}).status_code == 403
+        assert "Logged out" in submit("/admin/logout/", {}).text
+    finally:
+        for server in (site, plain):
+            server.http.cookies.clear()
+
+
+def lines(log: str) -> list[str]:
+    """The access lines since the mark, without their times."""
+    found = re.findall(r"^\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\] (\".*)$", log, re.MULTILINE)
+    start = max(index for index, line in enumerate(found) if "mark-for-lines" in line)
+    return found[start:]
+
+
+def test_access_lines(site: Site, plain: Site) -> None:
+    for method, url in [
+        ("GET", "/meta/?mark-for-lines"),
+        ("GET", "/big/"),
+        ("HEAD", "/static/admin/css/base.css"),
+        ("GET", "/static/admin/css/base.css"),
+        ("GET", "/empty/"),
+        ("POST", "/meta/?a=1&b=%20"),
+        ("GET", "/caf%C3%A9%20ol%C3%A9/"),
+        ("GET", "/nothing/"),
+        ("GET", "/stream/"),
+        ("GET", "/meta/?the-end"),
+    ]:
+        both(site, plain, method, url)
+    for server in (site, plain):
+        server.server.wait("/meta/?the-end")
+    assert lines(site.server.log) == lines(plain.server.log)
+
+
+def test_production_serves_static_files_only_if_told_so(project: Project) -> None:
+    from tests.commands.conftest import served
+
+    url = "/static/admin/css/base.css"
+    answers = []
+    for insecure in ([], ["--insecure"]):
+        options = ["--noreload", "--settings", "mysite.production", *insecure]
+        with served(project, *options) as ours, served(project, "--noasgi", *options, log="plain.txt") as theirs:
+            answers.append(same(ours, theirs, "GET", url).status_code)
+            assert same(ours, theirs, "GET", "/nothing/").status_code == 404
+            assert same(ours, theirs, "GET", "/boom/").status_code == 500
+    assert answers == [404, 200]

@@ -1,0 +1,62 @@
+"""An echo server, from ``startproject`` on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.project import Project
+
+CONSUMERS = """\
+    # consumers.py
+    def websocket_receive(message):
+        text = message.content.get('text')
+        if text:
+            message.reply_channel.send({"text": "You said: {}".format(text)})
+"""
+
+INSTALLED_APPS = """
+INSTALLED_APPS = [
+    'django.contrib.admin',
+    'django.contrib.auth',
+    'django.contrib.contenttypes',
+    'django.contrib.sessions',
+    'django.contrib.messages',
+    'django.contrib.staticfiles',
+
+    "channels",
+    "realtime"
+]
+"""
+
+# The article as we have it ends before it hooks the consumer up.
+ROUTING = """
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "asgiref.inmemory.ChannelLayer",
+        "ROUTING": {"websocket.receive": "realtime.consumers.websocket_receive"},
+    },
+}
+"""
+
+
+def test_an_echo_server(tmp_path: Path) -> None:
+    workshop = Project(tmp_path)
+    assert workshop.python("-m", "django", "startproject", "djchan").returncode == 0
+    project = Project(tmp_path / "djchan")
+    project.manage("startapp", "realtime")
+    settings = (project.folder / "djchan" / "settings.py").read_text()
+    project.write(
+        {
+            # The one line that is new, here on top of the settings.
+            "djchan/settings.py": f"import channels_classic.legacy\n{settings}{INSTALLED_APPS}{ROUTING}",
+            "realtime/consumers.py": CONSUMERS,
+        }
+    )
+    with project.served() as site:
+        with site.connect() as client:
+            client.send("hello")
+            assert client.recv() == "You said: hello"
+            client.send("")
+            client.send("again")
+            assert client.recv() == "You said: again"
+        assert "The install worked successfully!" in site.http.get("/").text
