@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 SOURCE_KEY = "_auth_http_session_key"
-"""Where a session that got its user by ``transfer_user`` has the key of the HTTP session that the user came from."""
+"""Where a session that got its user by ``transfer_user`` has the key of the HTTP session it got it from."""
 
 USER_KEYS = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY, SOURCE_KEY)
 
@@ -35,8 +35,8 @@ USER_KEYS = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY, SOURCE_KEY)
 def transfer_user(from_session: Any, to_session: Any) -> None:
     """Let ``to_session`` be that of the user of ``from_session``, or of nobody if that is of nobody or ``None``.
 
-    From an HTTP session to a channel session this is a loan: the user counts only while that HTTP session exists and
-    is still the same user's.
+    From an HTTP session to a channel session this is a loan: the user counts only while that HTTP session exists
+    and is still the same user's.
     """
     user = {}
     if from_session is not None and SESSION_KEY in from_session:
@@ -53,7 +53,7 @@ def transfer_user(from_session: Any, to_session: Any) -> None:
 
 @consumer_decorator
 def http_session_user(message: Message, consume: Consume) -> Any:
-    """Give the consumer ``message.http_session``, and its user as ``message.user``; see ``sessions.http_session``."""
+    """As ``sessions.http_session``, with the user of that session as ``message.user``."""
 
     def with_user() -> Any:
         message.user = SimpleLazyObject(lambda: user_of(message.http_session))
@@ -78,7 +78,7 @@ def channel_session_user(message: Message, consume: Consume) -> Any:
 
 @consumer_decorator
 def channel_session_user_from_http(message: Message, consume: Consume) -> Any:
-    """As ``channel_session_user``, after the user of the HTTP session was transferred: for ``websocket.connect``."""
+    """As ``channel_session_user``, with the user of the HTTP session: for ``websocket.connect``."""
     return with_channel_session(
         message, lambda: with_http_session(message, lambda: _with_transferred_user(message, consume))
     )
@@ -98,7 +98,7 @@ def _with_transferred_user(message: Message, consume: Consume) -> Any:
 
 
 def user_of(session: Any) -> Any:
-    """The user of a session: ``AnonymousUser`` if it has none, or if its hash is not that of the user's password."""
+    """The user of a session: ``AnonymousUser`` if it has none, or if the user's password was changed."""
     request = HttpRequest()
     request.session = _ReadOnly(session)  # type: ignore[assignment]
     return get_user(request)

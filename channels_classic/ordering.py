@@ -32,9 +32,10 @@ def enforce_ordering(func: None = None, slight: bool = False) -> Callable[[Consu
 def enforce_ordering(func: Any = None, slight: bool = False) -> Any:
     """Let this consumer handle a client's messages in the order in which the client sent them.
 
-    A message that comes early waits in the channel layer, where it keeps no worker from other work. All consumers of a
-    socket have to be decorated, those of ``websocket.connect`` and ``websocket.disconnect`` too: who waits for a
-    message that nobody counts waits for more than a minute. The consumer gets ``message.channel_session`` as well.
+    A message that comes early waits in the channel layer, where it keeps no worker from other work. All consumers
+    of a socket have to be decorated, those of ``websocket.connect`` and ``websocket.disconnect`` too: to wait for
+    a message that nobody counts takes more than a minute. The consumer gets ``message.channel_session`` as well,
+    unless that would be in a signed cookie.
 
     Arguments:
         func: the consumer: for ``@enforce_ordering`` without parentheses.

@@ -54,7 +54,7 @@ def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None
 
 
 def settle_turn(reply_channel: str) -> None:
-    """Let the last turn of a client end, if its end still waits to be sent by the worker that runs in this context."""
+    """Let the last turn of a client end, if its end still waits here to be sent by the worker."""
     pending = _current.get()
     if pending is not None and pending.settle_turn is not None:
         pending.settle_turn(reply_channel)

@@ -1,8 +1,8 @@
 """A session engine that leaves nothing behind: sessions in the channel layer, which forgets them by itself.
 
 For channel sessions: ``CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"``. They are where the default
-channel layer keeps everything else (its servers, its prefix, its encryption), until nobody has looked at them for the
-layer's ``group_expiry``, or as long as ``set_expiry`` says.
+channel layer keeps everything else (its servers, its prefix, its encryption), until nobody has looked at them for
+the layer's ``group_expiry``, or as long as ``set_expiry`` says.
 """
 
 from __future__ import annotations

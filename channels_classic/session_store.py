@@ -36,6 +36,7 @@ class ChannelSession(SessionBase):
 
     key_salt = SALT
     cache_key_prefix = "channels_classic.channel_session"
+    _session_cache: dict[str, Any]
     kept = False
     """Whether a decorator further out will save it."""
 
@@ -49,7 +50,7 @@ class ChannelSession(SessionBase):
         """What is stored, or nothing."""
         for key in self._keys:
             self._session_key = key
-            data: dict[str, Any] = super().load()  # type: ignore[safe-super]
+            data: dict[str, Any] = super().load()
             self._stored = self._session_key == key and (bool(data) or self.exists(key))
             if self._stored:
                 return data
@@ -60,9 +61,9 @@ class ChannelSession(SessionBase):
         """Save what was changed, unless the session was deleted since it was loaded: then it stays deleted."""
         if not self.modified:
             return
-        data = self._get_session()
+        data = dict(self.items())
         if self._stored is None:
-            self._stored = self.exists(self.session_key)
+            self._stored = self.exists(self._keys[0])
         if not data and not self._stored:
             return
         if self._stored:
@@ -76,8 +77,7 @@ class ChannelSession(SessionBase):
             self.save(must_create=True)
         except CreateError:
             # Another message of this client did the same meanwhile. What it stored is kept beside ours.
-            del self._session_cache
-            self._get_session().update(data)
+            self._session_cache = {**self.load(), **data}
             save_existing(self)
         self._stored = True
 
@@ -123,8 +123,8 @@ def _channel_session_class(engine: str) -> type[ChannelSession]:
     store = import_module(engine).SessionStore
     if issubclass(store, SignedCookieSession):
         raise ValueError(
-            f"A channel session cannot be kept in a signed cookie, as {engine!r} does: only an HTTP response can set "
-            "one. Set CHANNEL_SESSION_ENGINE to another engine, for example to channels_classic.session_engine."
+            f"A channel session cannot be kept in a signed cookie, as {engine!r} does: only an HTTP response can "
+            "set one. Set CHANNEL_SESSION_ENGINE to another engine, such as channels_classic.session_engine."
         )
     return type("ChannelSession", (ChannelSession, store), {})
 
@@ -142,17 +142,17 @@ def _setting_changed(*, setting: str, **kwargs: Any) -> None:
 setting_changed.connect(_setting_changed)
 
 
-def _secrets() -> list[str]:
+def _secrets() -> list[Any]:
     return [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
 
 
-def _derive_key(reply_channel: str, secret: str) -> str:
+def _derive_key(reply_channel: str, secret: Any) -> str:
     digest = salted_hmac(SALT, reply_channel, secret=secret, algorithm="sha256").hexdigest()
     return (KEY_PREFIX + digest)[:KEY_LENGTH]
 
 
 def http_session_for(key: str | None) -> SessionBase | None:
-    """The HTTP session of a key that a client gave, loaded when it is first looked at; ``None`` for no key at all."""
+    """The HTTP session of a key, loaded when it is first looked at; ``None`` for what is no key of one."""
     if not key or not key.isascii() or not key.isprintable():
         return None
     if len(key) == KEY_LENGTH and key.startswith(KEY_PREFIX):
@@ -176,7 +176,7 @@ def save_existing(session: SessionBase) -> None:
 
 
 def with_channel_session(message: Message, consume: Callable[[], Any]) -> Any:
-    """Run a consumer with ``message.channel_session``, and save that if it was changed, even if the consumer raised.
+    """Run a consumer with ``message.channel_session``, and save that if it was changed, come what may.
 
     Raises:
         ValueError: the message has no reply channel, or the engine cannot keep channel sessions.

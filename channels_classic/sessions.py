@@ -1,4 +1,4 @@
-"""Sessions for consumers: of the reply channel, and of the HTTP requests of the same browser (specification, section 8).
+"""Sessions for consumers: of the channel, and of the browser's HTTP requests (specification, section 8).
 
 The decorators here are for consumers, functions and methods alike, and nest in any order.
 """
@@ -49,11 +49,11 @@ def channel_session(message: Message, consume: Consume) -> Any:
 
 @consumer_decorator
 def http_session(message: Message, consume: Consume) -> Any:
-    """Give the consumer ``message.http_session``: the session of the browser that the message came from, or ``None``.
+    """Give the consumer ``message.http_session``: the session of the client's browser, or ``None``.
 
-    Its key comes from ``?session_key=``, else from the session cookie; so there is one on ``websocket.connect`` and
-    ``http.request``, and on no later message. It is loaded when it is first looked at, and saved if it was changed and
-    the consumer did not raise. A key that no session has gives an empty session, which is not saved.
+    Its key comes from ``?session_key=``, else from the session cookie; so there is one on ``websocket.connect``
+    and ``http.request``, and on no later message. It is loaded when it is first looked at, and saved if it was
+    changed and the consumer did not raise. A key that no session has gives an empty session, which is not saved.
     """
     return with_http_session(message, consume)
 
@@ -99,7 +99,7 @@ def with_both_sessions(message: Message, consume: Consume) -> Any:
 
 
 def http_session_key(message: Message) -> str | None:
-    """The key that the client gave: in the query, else in the session cookie. Whatever cannot be read gives none."""
+    """The key that the client gave: in the query, else in the session cookie; what cannot be read is none."""
     try:
         query = QueryDict(message.get("query_string") or b"")
     except SuspiciousOperation:  # more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS

@@ -70,6 +70,7 @@ class Exchange:
         self._waiting_bytes = 0
         self._arrival: asyncio.Future[bool] | None = None
         self._loop = asyncio.get_running_loop()
+        self._task: asyncio.Task[Any] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._body_channel: str | None = None
         self._reply_channel = ""
@@ -85,13 +86,13 @@ class Exchange:
             self._paused = True
             self._server.flow.pause(self._reply_channel)
         if self._waiting_bytes > MAX_WAITING:
-            logger.warning("The answer to %s was cut: the client reads too slowly.", self._scope["path"])
-            self._leave()
+            self._cut()
         self._wake()
 
     async def run(self) -> None:
         """Carry the exchange out."""
         started = time.monotonic()
+        self._task = asyncio.current_task()
         self._reply_channel = self._server.reader.join(self)
         try:
             body, complete = await self._read_body(INLINE_BODY)
@@ -101,6 +102,9 @@ class Exchange:
             await self._answer_client()
         except ClientGone:
             pass
+        except asyncio.CancelledError:
+            if not self._gone:
+                raise
         except asyncio.TimeoutError:
             await self._answer_with(408, "The request did not arrive in time.")
         finally:
@@ -272,6 +276,16 @@ class Exchange:
             event = await self._receive()
             if event["type"] == "http.disconnect":
                 self._leave()
+
+    def _cut(self) -> None:
+        """End the exchange although it waits for the client to read, and keep nothing more for it."""
+        logger.warning("The answer to %s was cut: the client reads too slowly.", self._scope["path"])
+        self._server.reader.leave(self._reply_channel)
+        self._messages.clear()
+        self._waiting_bytes = 0
+        self._gone = True
+        if self._task is not None:
+            self._task.cancel()
 
     def _leave(self) -> None:
         self._gone = True

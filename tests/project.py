@@ -76,7 +76,7 @@ class Project:
         done = self.python("manage.py", *arguments)
         if done.returncode:
             pytest.fail(f"manage.py {' '.join(arguments)}:\n{done.stdout}{done.stderr}", pytrace=False)
-        return done.stdout + done.stderr
+        return done.stdout or done.stderr
 
     @contextmanager
     def running(self, *arguments: str, log: str = "log.txt") -> Iterator[Running]:

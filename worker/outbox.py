@@ -108,7 +108,8 @@ class Outbox:
         if not self._open_turns:
             return
         unsettled = {id(delivery) for delivery, _ in self._refused}
-        ended, left = [], []
+        ended: list[_OpenTurn] = []
+        left: list[_OpenTurn] = []
         for turn in self._open_turns:
             waits = any(id(delivery) in unsettled for delivery in turn.sends)
             (left if waits else ended).append(turn)

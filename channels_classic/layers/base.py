@@ -199,7 +199,7 @@ class BaseChannelLayer(ABC):
         raise self._lacks("ordering")
 
     def suspend_turn(self, reply_channel: str, order: int) -> None:
-        """The message of this turn is about to go back to its channel: it will ask again, and others wait for it."""
+        """The message of this turn goes back to its channel: it will ask again, and others wait for it."""
         raise self._lacks("ordering")
 
     def end_of_turn(self, reply_channel: str, order: int, *, last: bool = False) -> Delivery:
@@ -384,7 +384,7 @@ class BaseChannelLayer(ABC):
             raise ValueError(f"The order of a message must be an int, 0 or more and below 2**53, not {order!r}.")
         names.check_channel(channel)
         if "?" in channel or "!" in channel:
-            raise TypeError(f"Only the messages of a normal channel can be handled in order, not those of {channel!r}.")
+            raise TypeError(f"Messages of {channel!r} cannot be handled in order: it is no normal channel.")
 
     def check_channels(self, channels: Sequence[str]) -> list[str]:
         """The names as a list, each one fit for receiving.

@@ -195,9 +195,11 @@ class RedisChannelLayer(RedisTurns, RedisValues):
         pushes = self._pushes(deliveries, routes)
         if len(self._servers) > 1:
             full = yield from self._send_to_several(pushes)
+            yield from self._end_turns(deliveries)
             received = (yield from self._receive_from_several(channels, limit)) if channels else []
             return full, received
         trips: Trips = {0: [self._send_command(pushes)]} if pushes else {}
+        self._add_turn_ends(trips, deliveries)
         asked = self._add_receive_commands(trips, channels, limit) if channels else {}
         if not trips:
             return [], []

@@ -19,8 +19,8 @@ Steps = Generator[Trips, dict[int, Sequence[Any]], Any]
 class RedisTurns(BaseChannelLayer):
     """The part of ``RedisChannelLayer`` that lets the messages of a client run one after another.
 
-    The turns of a client are on the server of its reply channel. What waits for its turn comes back to the queue of
-    its channel on that server, as good as any for a normal channel.
+    The turns of a client are on the server of its reply channel. What waits for its turn comes back to the queue
+    of its channel on that server, as good as any for a normal channel.
     """
 
     prefix: str
@@ -71,6 +71,12 @@ class RedisTurns(BaseChannelLayer):
                 order, last = delivery.turn_end
                 command = self._turn_command(delivery.name, "end", order, int(last))
                 trips.setdefault(self._server_of(delivery.name), []).append(command)
+
+    def _end_turns(self, deliveries: Iterable[Delivery]) -> Steps:
+        trips: Trips = {}
+        self._add_turn_ends(trips, deliveries)
+        if trips:
+            yield trips
 
     def _verdict(self, answer: Sequence[Any]) -> str:
         verdict, passed_over = answer

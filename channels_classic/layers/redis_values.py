@@ -1,4 +1,4 @@
-"""Values over Redis: the extension "values" of ``RedisChannelLayer``. Each is a string with an expiry of its own."""
+"""Values over Redis: the extension "values" of ``RedisChannelLayer``. Each is a string with its own expiry."""
 
 from __future__ import annotations
 

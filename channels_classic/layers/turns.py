@@ -237,8 +237,8 @@ def report(verdict: Verdict, client: str, order: int, channel: str) -> None:
     """Tell people of a message that will not be handled."""
     if verdict is Verdict.FULL:
         logger.error(
-            "Message %d of %s on %r was dropped: too many of its messages, or too large ones, wait for an earlier one. "
-            "Does its consumer take too long for what the client sends?",
+            "Message %d of %s on %r was dropped: too many messages of this client, or too large ones, wait for "
+            "their turn. Does their consumer take too long for what the client sends?",
             order,
             client,
             channel,
@@ -259,8 +259,8 @@ def report_passed_over(client: str, first: int, last: int, reason: str) -> None:
         )
     else:
         logger.warning(
-            "Later messages of %s have waited in vain for %s: lost, or handled by a consumer that is not decorated "
-            "with enforce_ordering? All consumers of a socket have to be.",
+            "Later messages of %s have waited in vain for %s: lost, or handled by a consumer that is not "
+            "decorated with enforce_ordering? All consumers of a socket have to be.",
             client,
             orders,
         )

@@ -1,4 +1,4 @@
-"""Values: a layer's memory for what is no message, such as sessions. Here for a layer that keeps them in its process."""
+"""Values: what a layer keeps that is no message, such as sessions. Here for a layer inside one process."""
 
 from __future__ import annotations
 

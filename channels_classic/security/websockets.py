@@ -1,7 +1,7 @@
 """Which sites' pages may open a WebSocket (specification, section 8).
 
-A browser opens a socket to any site that a page asks it to, and sends that site's cookies along. It also tells where
-the page came from: that is the origin, and the only thing to tell a page of one's own by.
+A browser opens a socket to any site that a page asks it to, and sends that site's cookies along. It also tells
+where the page came from: that is the origin, and the only thing to tell a page of one's own by.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class BaseOriginValidator:
 class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
     """Lets pages in from the hosts of ``ALLOWED_HOSTS``, over http and https, from any port.
 
-    With ``DEBUG`` and an empty ``ALLOWED_HOSTS`` those are the names of this machine, as in Django itself. The origin
-    ``null`` (a sandboxed frame, a local file) is nobody's, and never let in.
+    With ``DEBUG`` and an empty ``ALLOWED_HOSTS`` those are the names of this machine, as in Django itself. The
+    origin ``null`` (a sandboxed frame, a local file) is nobody's, and never let in.
     """
 
     def validate_origin(self, message: Message, origin: str) -> bool:

@@ -30,8 +30,10 @@ VIEWS = """\
 
 
     def meta(request):
-        names = "REQUEST_METHOD PATH_INFO QUERY_STRING CONTENT_TYPE CONTENT_LENGTH REMOTE_ADDR SERVER_PROTOCOL"
-        shown = {name: request.META.get(name) for name in names.split()}
+        names = ["REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT_LENGTH", "REMOTE_ADDR", "SERVER_PROTOCOL"]
+        if request.META.get("CONTENT_LENGTH"):  # without content, Django's server makes a type up
+            names.append("CONTENT_TYPE")
+        shown = {name: request.META.get(name) for name in names}
         shown |= {name: value for name, value in request.META.items() if name.startswith("HTTP_")}
         return JsonResponse(
             {

@@ -157,9 +157,7 @@ def test_lines_are_coloured_on_a_terminal(project: Project) -> None:
 def together(site: Site) -> list[str]:
     """Two requests at a time to a view that says whether it had company."""
     with ThreadPoolExecutor(2) as clients:
-        answers = [clients.submit(httpx.get, f"http://127.0.0.1:{site.port}/together/", timeout=DEADLINE)] * 1
-        answers.append(clients.submit(httpx.get, f"http://127.0.0.1:{site.port}/together/", timeout=DEADLINE))
-        return [answer.result().text for answer in answers]
+        return [answer.text for answer in clients.map(site.http.get, ["/together/"] * 2)]
 
 
 def test_requests_run_side_by_side(site: Site) -> None:
@@ -181,7 +179,7 @@ def test_timeouts(project: Project) -> None:
                 CHANNEL_LAYERS = {
                     "default": {
                         "BACKEND": "channels_classic.layers.InMemoryChannelLayer",
-                        "ROUTING": {"http.request": "mysite.silent.ignore", "websocket.connect": "mysite.silent.ignore"},
+                        "ROUTING": dict.fromkeys(["http.request", "websocket.connect"], "mysite.silent.ignore"),
                     }
                 }
                 CHANNELS_EXPLICIT_ACCEPT = True
@@ -217,8 +215,8 @@ def test_ipv6(project: Project, arguments: list[str]) -> None:
     filled = [argument.format(port=port) for argument in arguments]
     with project.running("runserver", "--noreload", *filled, log="ipv6.txt") as server:
         server.wait(f"http://[::1]:{port}/")
-        server.wait(lambda: socket.socket(socket.AF_INET6).connect_ex(("::1", port)) == 0)
-        with httpx.Client(trust_env=False, timeout=DEADLINE) as client:
+        transport = httpx.HTTPTransport(retries=10)  # until it listens
+        with httpx.Client(trust_env=False, timeout=DEADLINE, transport=transport) as client:
             meta = client.get(f"http://[::1]:{port}/meta/").json()
         assert meta["META"]["REMOTE_ADDR"] == "::1"
 
@@ -256,24 +254,29 @@ def test_noworker_on_a_layer_that_no_other_process_can_reach(project: Project) -
     assert "Traceback" not in error
 
 
-MEMORY = '"BACKEND": "channels_classic.layers.InMemoryChannelLayer"'
+MEMORY = "channels_classic.layers.InMemoryChannelLayer"
 
 
 @pytest.mark.parametrize(
     ("layers", "setting", "value"),
     [
-        ('{"default": {"BACKEND": "nowhere.Layer", "ROUTING": {}}}', "['BACKEND']", "'nowhere.Layer'"),
-        ('{"default": {"BACKEND": "Layer", "ROUTING": {}}}', "['BACKEND']", "'Layer'"),
-        ('{"default": {%s, "ROUTING": "mysite.nowhere.routes"}}' % MEMORY, "['ROUTING']", "'mysite.nowhere.routes'"),
-        ('{"default": {%s, "ROUTING": {"test": "mysite.views.nothing"}}}' % MEMORY, "['ROUTING']", "'mysite.views.nothing'"),
-        ('{"default": {%s, "ROUTING": {"test": 5}}}' % MEMORY, "['ROUTING']", "not 5"),
-        ('{"default": {%s, "ROUTING": 5}}' % MEMORY, "['ROUTING']", "not 5"),
-        ('{"default": {%s, "ROUTING": {}, "CONFIG": {"speed": 9}}}' % MEMORY, "['CONFIG']", "speed"),
-        ('{"default": {%s}}' % MEMORY, "['default']", "'ROUTING'"),
-        ('{"other": {%s, "ROUTING": {}}}' % MEMORY, "CHANNEL_LAYERS", "'default'"),
+        ({"default": {"BACKEND": "nowhere.Layer", "ROUTING": {}}}, "['BACKEND']", "'nowhere.Layer'"),
+        ({"default": {"BACKEND": "Layer", "ROUTING": {}}}, "['BACKEND']", "'Layer'"),
+        ({"default": {"BACKEND": MEMORY, "ROUTING": "mysite.nowhere.it"}}, "['ROUTING']", "'mysite.nowhere.it'"),
+        (
+            {"default": {"BACKEND": MEMORY, "ROUTING": {"test": "mysite.urls.no"}}},
+            "['ROUTING']",
+            "'mysite.urls.no'",
+        ),
+        ({"default": {"BACKEND": MEMORY, "ROUTING": {"test": 5}}}, "['ROUTING']", "not 5"),
+        ({"default": {"BACKEND": MEMORY, "ROUTING": 5}}, "['ROUTING']", "not 5"),
+        ({"default": {"BACKEND": MEMORY, "ROUTING": {}, "CONFIG": {"speed": 9}}}, "['CONFIG']", "speed"),
+        ({"default": {"BACKEND": MEMORY}}, "['default']", "'ROUTING'"),
+        ({"other": {"BACKEND": MEMORY, "ROUTING": {}}}, "CHANNEL_LAYERS", "'default'"),
     ],
-)  # fmt: skip
-def test_a_setting_that_cannot_work(project: Project, layers: str, setting: str, value: str) -> None:
+    ids=str,
+)
+def test_a_setting_that_cannot_work(project: Project, layers: object, setting: str, value: str) -> None:
     project.write({"mysite/bad.py": f"from .settings import *\nCHANNEL_LAYERS = {layers}\n"})
     error = fails(project, "--noreload", "--settings", "mysite.bad", "127.0.0.1:0")
     assert "Traceback" not in error

@@ -182,8 +182,8 @@ def send_until_stuck(client: socket.socket, data: bytes) -> int:
 
 
 def test_a_full_body_channel_makes_the_client_wait(start: Start) -> None:
-    hosted = start(InMemoryChannelLayer(channel_capacity={"http.request.body*": 30}))
-    sent = bytes(range(256)) * 2**17  # 32 MiB: more than the channel and the buffers of two sockets hold
+    hosted = start(InMemoryChannelLayer(channel_capacity={"http.request.body*": 10}))
+    sent = bytes(range(256)) * 80_000  # 20 MB: more than the channel and the buffers of two sockets hold
     client = hosted.raw(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(sent))
     client.settimeout(1)
     position = send_until_stuck(client, sent)
@@ -488,7 +488,9 @@ def test_many_small_chunks_at_once(hosted: Hosted) -> None:
     reply_channel = answer(hosted, more_content=True)
     layer = hosted.layer
     chunks = [{"content": b"%d," % number, "more_content": True} for number in range(5000)]
-    assert layer.send_batch([layer.prepare(reply_channel, chunk) for chunk in [*chunks, {"content": b"end"}]]) == []
+    assert (
+        layer.send_batch([layer.prepare(reply_channel, chunk) for chunk in [*chunks, {"content": b"end"}]]) == []
+    )
     assert response.result(DEADLINE).content == b"".join(b"%d," % number for number in range(5000)) + b"end"
 
 

@@ -68,7 +68,7 @@ class TestFirstConsumers:
                 client.send("hello")
                 assert client.recv() == "hello"
             assert "The site" in site.http.get("/").text
-            assert alerts(browser, site) == ["hello world"]
+            assert alerts(browser, site) == [["hello world"]]
 
 
 # Typed into the console of a browser; the port is another one.
@@ -85,19 +85,22 @@ JAVASCRIPT = """\
 """
 
 
-def alerts(browser: Browser, site: Site, tabs: int = 1) -> list[str]:
-    """What the tabs show when the script is run in one after another, each waiting for its own greeting."""
-    shown = []
+# An alert would hold the page up until somebody clicks it away.
+NOTED = "shown = []; alert = text => shown.push(text)"
+
+
+def alerts(browser: Browser, site: Site, tabs: int = 1) -> list[list[str]]:
+    """What each tab shows after the script was run in one after another, in each when the last had its alert."""
     with ExitStack() as stack:
-        pages = [stack.enter_context(browser.new_page(base_url=site.http.base_url.__str__())) for _ in range(tabs)]
+        pages = [stack.enter_context(browser.new_page(base_url=str(site.http.base_url))) for _ in range(tabs)]
         for page in pages:
-            page.on("dialog", lambda dialog: (shown.append(dialog.message), dialog.accept()))
+            page.add_init_script(NOTED)
             page.goto("/")
-        for number, page in enumerate(pages, 1):
-            expected = len(shown) + number
-            page.evaluate(JAVASCRIPT.replace(":8000", f":{site.port}"))
-            site.server.wait(lambda: page.title() and len(shown) >= expected)  # noqa: B023
-    return shown
+            page.add_script_tag(content=JAVASCRIPT.replace(":8000", f":{site.port}"))
+            page.wait_for_function("shown.length > 0")
+        for number, page in enumerate(pages):
+            page.wait_for_function("number => shown.length >= number", arg=tabs - number)
+        return [page.evaluate("shown") for page in pages]
 
 
 class TestGroups:
@@ -163,7 +166,8 @@ class TestGroups:
         with old.served() as site:
             talk(site)
             # The first tab shows its own words, then both show those of the second.
-            assert alerts(browser, site, tabs=2) == ["[user] hello world"] * 3
+            said = "[user] hello world"
+            assert alerts(browser, site, tabs=2) == [[said, said], [said]]
 
 
 def talk(site: Site) -> None:
@@ -309,11 +313,14 @@ class TestAuthentication:
             script = self.JAVASCRIPT.replace("9000", str(site.port)).replace("abcdefg", key)
             with browser.new_page(base_url=str(site.http.base_url)) as page:
                 page.goto("/")
-                page.evaluate(
-                    f"{script} received = new Promise(resolve => {{ socket.onmessage = e => resolve(e.data) }});"
-                    "socket.onopen = () => socket.send('hello')"
+                page.add_script_tag(
+                    content=f"""{script}
+                        socket.onmessage = event => received = event.data;
+                        socket.onopen = () => socket.send("hello");
+                        received = null;
+                    """
                 )
-                assert page.evaluate("received") == "hello"
+                page.wait_for_function("received === 'hello'")
 
 
 def as_user(site: Site, name: str) -> AbstractContextManager[Socket]:
