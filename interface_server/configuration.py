@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
 import socket
+import ssl
+import stat
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
@@ -40,7 +43,7 @@ class Configuration:
     http_timeout: float = 60
     websocket_timeout: float = -1
     websocket_handshake_timeout: float = 5
-    ping_interval: float = 20
+    ping_interval: float = 30
     ping_timeout: float = 30
     ws_protocol: Sequence[str] = ()
     root_path: str = ""
@@ -50,7 +53,7 @@ class Configuration:
     ssl_certfile: str | None = None
     ssl_keyfile_password: str | None = None
     ssl_ca_certs: str | None = None
-    ssl_ciphers: str = "TLSv1"
+    ssl_ciphers: str | None = None
     access_log: str | None = None
     max_message_size: int = 1024 * 1024
     per_message_deflate: bool = False
@@ -64,24 +67,16 @@ class Configuration:
             )
         if self.unix_socket is not None and self.fd is not None:
             raise BadConfiguration("--unix-socket and --fd exclude each other.")
-        if bool(self.ssl_certfile) != bool(self.ssl_keyfile):
+        if bool(self.ssl_certfile) != bool(self.ssl_keyfile) or (self.ssl_ca_certs and not self.ssl_certfile):
             raise BadConfiguration("TLS needs both --ssl-certfile and --ssl-keyfile.")
-        for name in ("http_timeout", "websocket_handshake_timeout", "expiry"):
-            if getattr(self, name) <= 0:
-                raise BadConfiguration(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
-
-    def to_environment(self, prefix: str) -> dict[str, str]:
-        """The environment variables that describe this configuration."""
-        variables = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, (list, tuple)):
-                value = " ".join(value)
-            elif isinstance(value, bool):
-                value = str(int(value))
-            if value not in (None, ""):
-                variables[f"{prefix}_{field.name.upper()}"] = str(value)
-        return variables
+        if not all(self.encryption_key):
+            raise BadConfiguration("--encryption-key must not be empty.")
+        for name in ("http_timeout", "websocket_handshake_timeout", "ping_timeout", "expiry"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise BadConfiguration(f"--{name.replace('_', '-')} must be above 0, not {value:g}.")
+        if not 0 <= self.ping_interval < float("inf"):
+            raise BadConfiguration(f"--ping-interval must be above 0, or 0 for none, not {self.ping_interval:g}.")
 
     def set_up_logging(self) -> None:
         """Let what the server has to say reach standard error."""
@@ -107,7 +102,7 @@ class Configuration:
                     expiry=self.expiry,
                     symmetric_encryption_keys=list(self.encryption_key) or None,
                 )
-            except ValueError as error:
+            except (ValueError, ImportError) as error:
                 raise BadConfiguration(f"--redis {' '.join(self.redis)}: {error}") from error
         assert self.channel_layer is not None
         layer = _import(self.channel_layer)
@@ -125,16 +120,21 @@ class Configuration:
         """The ASGI application.
 
         Raises:
-            BadConfiguration: its layer cannot be found or made.
+            BadConfiguration: its layer cannot be found or made, or its access log cannot be written.
         """
+        layer = self.make_layer()
+        try:
+            access_log = None if self.access_log is None else AccessLog(self.access_log)
+        except OSError as error:
+            raise BadConfiguration(f"--access-log {self.access_log}: {error.strerror}.") from error
         return InterfaceServer(
-            self.make_layer(),
+            layer,
             http_timeout=self.http_timeout,
             websocket_handshake_timeout=self.websocket_handshake_timeout,
             websocket_timeout=None if self.websocket_timeout < 0 else self.websocket_timeout,
             ws_protocols=self.ws_protocol,
             max_message_size=self.max_message_size,
-            access_log=None if self.access_log is None else AccessLog(self.access_log),
+            access_log=access_log,
         )
 
     def make_socket(self) -> socket.socket:
@@ -154,11 +154,47 @@ class Configuration:
             sock = socket.socket(family)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(address)
-            sock.set_inheritable(True)
             return sock
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             where = self.unix_socket or (f"--fd {self.fd}" if self.fd is not None else f"{self.bind}:{self.port}")
-            raise BadConfiguration(f"Cannot listen on {where}: {error.strerror or error}.") from error
+            reason = getattr(error, "strerror", None) or error
+            raise BadConfiguration(f"Cannot listen on {where}: {reason}.") from error
+
+    def check_tls(self) -> None:
+        """Make sure that TLS can be spoken with what was given.
+
+        Raises:
+            BadConfiguration: it cannot.
+        """
+        if self.ssl_certfile is None or self.ssl_keyfile is None:
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            # Without a password OpenSSL would ask for it on the terminal.
+            context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, lambda: self.ssl_keyfile_password or "")
+        except (OSError, ValueError) as error:
+            raise BadConfiguration(
+                f"The certificate {self.ssl_certfile} and the private key {self.ssl_keyfile} cannot be used: "
+                f"{error}. Do they belong together, and is --ssl-keyfile-password right, if the key has one?"
+            ) from error
+        if self.ssl_ciphers:
+            try:
+                context.set_ciphers(self.ssl_ciphers)
+            except ssl.SSLError as error:
+                raise BadConfiguration(f"--ssl-ciphers {self.ssl_ciphers}: {error}.") from error
+        if self.ssl_ca_certs is not None:
+            try:
+                context.load_verify_locations(self.ssl_ca_certs)
+            except OSError as error:
+                raise BadConfiguration(f"--ssl-ca-certs {self.ssl_ca_certs}: {error}.") from error
+
+    def clean_up(self) -> None:
+        """Leave nothing behind in the file system."""
+        if self.unix_socket is not None:
+            try:
+                os.unlink(self.unix_socket)
+            except FileNotFoundError:
+                pass
 
     def describe(self, sock: socket.socket) -> str:
         """Where ``sock`` listens, for people."""
@@ -181,7 +217,9 @@ class Configuration:
             "ssl_certfile": self.ssl_certfile,
             "ssl_keyfile_password": self.ssl_keyfile_password,
             "ssl_ca_certs": self.ssl_ca_certs,
-            "ssl_ciphers": self.ssl_ciphers,
+            "ssl_cert_reqs": ssl.CERT_REQUIRED if self.ssl_ca_certs else ssl.CERT_NONE,
+            # Nothing instead of uvicorn's default: Python's choice of ciphers is newer.
+            "ssl_ciphers": self.ssl_ciphers or "",
             "log_level": "warning" if self.verbose == 0 else None,
         }
 
@@ -196,21 +234,28 @@ def _import(path: str) -> Any:
         for part in name.split("."):
             found = getattr(found, part)
         return found
-    except (ImportError, AttributeError) as error:
-        raise BadConfiguration(f"Cannot find the channel layer {path!r}: {error}.") from error
+    except Exception as error:
+        # Whatever the project does when it is imported.
+        raise BadConfiguration(
+            f"Cannot import the channel layer {path!r}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _bind_unix(path: str) -> socket.socket:
-    if os.path.exists(path):
+    if os.path.lexists(path):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, "there is something else of that name")
         probe = socket.socket(socket.AF_UNIX)
         try:
             probe.connect(path)
         except ConnectionRefusedError:
             os.unlink(path)  # left over by a server that was killed
         else:
-            raise OSError(98, "another server listens there")
+            raise OSError(errno.EADDRINUSE, "another server listens there")
         finally:
             probe.close()
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(path)
+    # The proxy that connects may be another user; the folder can say who may.
+    os.chmod(path, 0o666)  # noqa: S103
     return sock

@@ -7,15 +7,23 @@ import logging
 from collections import deque
 
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.layers.turns import EXTRA_PATIENCE
 
 logger = logging.getLogger("django.channels")
+
+LATER_SECONDS = EXTRA_PATIENCE + 1
+"""How long after the expiry of its last message a client is released for the second time.
+
+By then none of its messages has to wait any more for one that got lost.
+"""
 
 
 class Departures:
     """Releases the channels of clients that are gone, whether or not the application discarded them.
 
     Each is released twice: at once, and when every message that the client sent has been handled or has
-    expired, because a consumer may still add a client to a group that has left in the meantime.
+    expired, because a consumer may still add a client to a group that has left in the meantime. It also tells the
+    layer that nobody needs the client's turns any more.
 
     Arguments:
         layer: where the groups are.
@@ -31,7 +39,7 @@ class Departures:
     def add(self, reply_channel: str) -> None:
         """A client is gone."""
         self._now.append(reply_channel)
-        self._later.append((self._loop.time() + self._layer.expiry, reply_channel))
+        self._later.append((self._loop.time() + self._layer.expiry + LATER_SECONDS, reply_channel))
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,21 @@ class Host(uvicorn.Server):
     """uvicorn, which returns when a signal ends it instead of raising the signal once more.
 
     What runs beside it in the process (the workers of ``runserver``) can then end in its turn.
+
+    Arguments:
+        config: of uvicorn.
+        started: called when clients can be served.
     """
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None = None) -> None:
+        super().__init__(config)
+        self._say_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen."""
+        await super().startup(sockets)
+        if self._say_started is not None:
+            self._say_started()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -37,22 +51,28 @@ class Host(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(application: InterfaceServer, sockets: Sequence[socket.socket], **options: Any) -> None:
+def serve(
+    application: InterfaceServer,
+    sockets: Sequence[socket.socket],
+    started: Callable[[], None] | None = None,
+    **options: Any,
+) -> None:
     """Serve until a signal comes.
 
     Arguments:
         application: the interface server.
         sockets: bound already, so that errors about addresses are the caller's to report.
+        started: called when clients can be served.
         options: for ``uvicorn.Config``, over the ones that fit an interface server.
     """
-    Host(make_config(application, application.max_message_size, **options)).run(list(sockets))
+    Host(make_config(application, application.max_message_size, **options), started).run(list(sockets))
 
 
-def make_config(application: InterfaceServer | str, max_message_size: int, **options: Any) -> uvicorn.Config:
+def make_config(application: InterfaceServer, max_message_size: int, **options: Any) -> uvicorn.Config:
     """A configuration of uvicorn that fits an interface server.
 
     Arguments:
-        application: itself, or ``module:name`` to import it from.
+        application: the interface server.
         max_message_size: bytes of one WebSocket frame.
         options: for ``uvicorn.Config``, over the ones that fit.
     """
@@ -60,6 +80,9 @@ def make_config(application: InterfaceServer | str, max_message_size: int, **opt
         "lifespan": "on",
         "http": HttpProtocol,
         "ws": SocketProtocol,
+        # Half of what proxies and routers give an idle connection at the least.
+        "ws_ping_interval": 30,
+        "ws_ping_timeout": 30,
         "ws_max_size": max_message_size,
         # Compression takes 64 KiB per socket and more time than all the rest of a frame's way.
         "ws_per_message_deflate": False,

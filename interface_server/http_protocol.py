@@ -1,4 +1,4 @@
-"""uvicorn's side of an HTTP connection: what is written in one turn of the event loop goes out at once."""
+"""uvicorn's side of an HTTP connection: what is written in one turn goes out at once, and no request has for ever."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 FLUSH_AT = 64 * 1024
 """Bytes that are not held back any longer, so that a client that reads slowly is noticed."""
+
+HEAD_SECONDS = 60.0
+"""How long a client may take to send the head of a request, from its connection or the first byte on."""
+
+MAX_HEAD = 128 * 1024
+"""How many bytes the head of a request may have that has not all come at once."""
 
 
 class CorkedTransport:
@@ -56,9 +62,67 @@ class CorkedTransport:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, on a ``CorkedTransport``."""
+    """uvicorn's own, on a ``CorkedTransport``, for clients that may stall or flood before they have asked anything.
+
+    What comes after the head of a request is bounded elsewhere.
+    """
+
+    _in_head = False
+    _head_size = 0
+    _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
         corked = CorkedTransport(cast(asyncio.Transport, transport))
         super().connection_made(cast(asyncio.Transport, corked))
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head_size += len(data)
+            if self._head_size > MAX_HEAD:
+                self._refuse(b"431 Request Header Fields Too Large", b"The headers of the request are too large.")
+            elif self._head_timer is None:
+                self._await_head()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._in_head = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is there."""
+        self._in_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)
+
+    def _stop_waiting(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_timed_out(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._await_head()  # the one before is still being answered
+        elif self._in_head:
+            self._refuse(b"408 Request Timeout", b"The request did not arrive in time.")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: bytes, text: bytes) -> None:
+        self.transport.write(
+            b"HTTP/1.1 %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+            b"connection: close\r\n\r\n%s" % (status, len(text), text)
+        )
+        self.transport.close()

@@ -26,6 +26,7 @@ class _Item(NamedTuple):
     delivery: Delivery
     deadline: float
     done: Callable[[bool], None] | None
+    sender: object
 
 
 class Outbox:
@@ -46,14 +47,21 @@ class Outbox:
         self.available = True
         """Whether the layer answered last time."""
 
-    def put(self, delivery: Delivery, done: Callable[[bool], None] | None = None, patience: float = 0) -> None:
+    def put(
+        self,
+        delivery: Delivery,
+        done: Callable[[bool], None] | None = None,
+        patience: float = 0,
+        sender: object = None,
+    ) -> None:
         """Send ``delivery`` with the next batch.
 
         Arguments:
             done: called with whether the layer took it.
             patience: seconds for which a full channel is tried again; 0 for not at all.
+            sender: when one delivery is given up, so are the later ones of the same sender.
         """
-        self._new.append(_Item(delivery, self._loop.time() + patience if patience else 0, done))
+        self._new.append(_Item(delivery, self._loop.time() + patience if patience else 0, done, sender))
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
@@ -119,14 +127,16 @@ class Outbox:
         self._backlog = []
         now = self._loop.time()
         refused = set(full)
+        given_up: set[object] = set()
         for position, item in enumerate(items):
             if position not in refused:
                 if item.done is not None:
                     item.done(True)
-            elif now < item.deadline:
+            elif now < item.deadline and item.sender not in given_up:
                 self._backlog.append(item)
-            elif item.done is not None:
-                item.done(False)
+            else:
+                self._give_up(item, given_up)
+        self._give_up_new_of(given_up)
         if not self.congested:
             calls, self._call_when_room = self._call_when_room, []
             for call in calls:
@@ -138,11 +148,13 @@ class Outbox:
             logger.error("The channel layer cannot be reached; trying again. %s", error)
         # What may have arrived is not sent again: nothing is delivered twice.
         self._backlog = []
+        given_up: set[object] = set()
         for item in items:
             if error.nothing_done and item.deadline:
                 self._backlog.append(item._replace(deadline=max(item.deadline, self._loop.time() + 1)))
-            elif item.done is not None:
-                item.done(False)
+            else:
+                self._give_up(item, given_up)
+        self._give_up_new_of(given_up)
         shortest, longest = UNAVAILABLE_PAUSE
         pause = min(longest, shortest * 2**failures) * random.uniform(0.5, 1)
         until = self._loop.time() + pause
@@ -155,6 +167,22 @@ class Outbox:
                     self._backlog.append(item)
                 elif item.done is not None:
                     item.done(False)
+
+    @staticmethod
+    def _give_up(item: _Item, given_up: set[object]) -> None:
+        if item.sender is not None:
+            given_up.add(item.sender)
+        if item.done is not None:
+            item.done(False)
+
+    def _give_up_new_of(self, senders: set[object]) -> None:
+        if senders:
+            new, self._new = self._new, []
+            for item in new:
+                if item.sender in senders:
+                    self._give_up(item, senders)
+                else:
+                    self._new.append(item)
 
     def _tell(self, name: str) -> None:
         future = getattr(self, name)

@@ -7,17 +7,24 @@ ASGI hands each frame over by a queue and a task. Under this protocol an interfa
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
+
+from interface_server.keepalive import Keepalive
 
 FLUSH_SECONDS = 10.0
 """How long a client may take to read what was sent to it before its connection was closed."""
 
+
+PING_PAYLOAD = secrets.token_bytes(4)
+PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)
+"""The ping of this process, whose answer no client can give unasked."""
 
 DIRECT = "interface_server.direct"
 """The ASGI extension under which a socket's scope has its ``Direct``."""
@@ -47,10 +54,39 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     end_timer: asyncio.TimerHandle | None = None
     listener: Callable[[str | bytes], None] | None = None
+    next_ping = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection comes from the HTTP protocol, after the head of the handshake."""
         super().connection_made(getattr(transport, "bare", transport))
+
+    def start_keepalive(self) -> None:
+        """Be pinged from now on."""
+        if self.ping_interval:
+            self.next_ping = self.loop.time() + self.ping_interval
+            Keepalive.of_loop(self.loop).add(self)
+
+    def stop_keepalive(self) -> None:
+        """Be pinged no more."""
+        Keepalive.of_loop(self.loop).discard(self)
+
+    def keep_alive(self, now: float) -> None:
+        """As ``keepalive.Connection`` has it."""
+        if self.close_sent or self.transport.is_closing():
+            self.stop_keepalive()
+        elif self.ping_sent_at:
+            if self.ping_timeout is not None and now - self.ping_sent_at >= self.ping_timeout:
+                self.stop_keepalive()
+                self.keepalive_timeout()
+        elif now >= self.next_ping:
+            self.ping_sent_at = now
+            self.transport.write(PING)
+
+    def handle_pong(self, event: Frame) -> None:
+        """The client has answered."""
+        if self.ping_sent_at and bytes(event.data) == PING_PAYLOAD:
+            self.next_ping = self.ping_sent_at + (self.ping_interval or 0)
+            self.ping_sent_at = 0.0
 
     def write(self, frame: bytes) -> bool:
         """As ``Direct`` has it."""
@@ -98,7 +134,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if event.path.isascii():
             super().handle_connect(event)
             if not self.close_sent:
-                self.scope["extensions"][DIRECT] = self  # type: ignore[index, typeddict-unknown-key, typeddict-item]
+                cast("dict[str, object]", self.scope["extensions"])[DIRECT] = self
             return
         self.handshake_initiated = self.handshake_complete = self.close_sent = True
         self.conn.send_response(self.conn.reject(HTTPStatus.BAD_REQUEST, "The path has to be ASCII.\n"))

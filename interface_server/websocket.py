@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.layers import MessageTooLarge
@@ -64,6 +65,8 @@ class WebSocket:
         self._connect_taken = False
         self._sent_code: int | None = None
         self._order = 0
+        self._unsettled = 0
+        self._goodbye: int | None = None
         self._direct: Direct | None = None
         self._holding = False
 
@@ -213,14 +216,18 @@ class WebSocket:
             self._order -= 1
             self._close(MESSAGE_TOO_BIG)
             return
-        self._server.outbox.put(delivery, self._frame_done, FRAME_PATIENCE)
+        self._unsettled += 1
+        self._server.outbox.put(delivery, partial(self._frame_done, self._order), FRAME_PATIENCE, sender=self)
 
-    def _frame_done(self, taken: bool) -> None:
+    def _frame_done(self, order: int, taken: bool) -> None:
+        self._unsettled -= 1
         if not taken:
-            # A lost frame does not count: who handles a socket in order must not wait for it. Those that came
-            # after it are lost as well, since a channel that refuses one refuses the rest of the batch.
-            self._order -= 1
+            # A refused frame does not count: who handles a socket in order must not wait for it. But in an outage
+            # nobody knows, and an order that comes twice would be worse than one that is missing.
+            if self._server.outbox.available:
+                self._order = min(self._order, order - 1)
             self._close(TRY_AGAIN_LATER)
+        self._say_goodbye()
 
     def _leave(self, code: int) -> None:
         self._conversation.state = State.CLOSED
@@ -228,17 +235,25 @@ class WebSocket:
         if self._paused:
             self._server.flow.resume(self._reply_channel)
         if self._connect_taken:
-            content = {
-                "reply_channel": self._reply_channel,
-                "path": self._path,
-                "code": code,
-                "order": self._order + 1,
-            }
-            layer = self._server.layer
-            self._server.outbox.put(layer.prepare("websocket.disconnect", content, checked=True))
+            self._goodbye = code
+            self._say_goodbye()
             self._server.departures.add(self._reply_channel)
         if self._conversation.accepted:
             self._server.log_access("websocket.disconnected", self._scope, {"code": code})
+
+    def _say_goodbye(self) -> None:
+        """Send ``websocket.disconnect`` when the socket has ended and it is known which frame was the last one."""
+        if self._goodbye is None or self._unsettled:
+            return
+        content = {
+            "reply_channel": self._reply_channel,
+            "path": self._path,
+            "code": self._goodbye,
+            "order": self._order + 1,
+        }
+        self._goodbye = None
+        layer = self._server.layer
+        self._server.outbox.put(layer.prepare("websocket.disconnect", content, checked=True))
 
     # To the client.
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import dedent
@@ -76,15 +76,17 @@ class Project:
         done = self.python("manage.py", *arguments)
         if done.returncode:
             pytest.fail(f"manage.py {' '.join(arguments)}:\n{done.stdout}{done.stderr}", pytrace=False)
-        return done.stdout or done.stderr
+        return done.stdout + done.stderr
 
     @contextmanager
-    def running(self, *arguments: str, log: str = "log.txt") -> Iterator[Running]:
-        """``manage.py`` with these arguments, until the end of the block."""
+    def running(
+        self, *arguments: str, program: Sequence[str] = ("manage.py",), log: str = "log.txt"
+    ) -> Iterator[Running]:
+        """A program with these arguments, until the end of the block."""
         file = self.folder / log
         with file.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-u", "manage.py", *arguments],
+                [sys.executable, "-u", *program, *arguments],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=output,

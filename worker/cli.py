@@ -21,7 +21,7 @@ from worker.running import CannotRun, Options, run
 @click.option("--pythonpath", default=".", help="The folder that the project is imported from.")
 @click.option("--layer", default="default", help="Which of CHANNEL_LAYERS to receive from.")
 @click.option("--threads", type=click.IntRange(1), default=1, help="Consumers at the same time, in each process.")
-@click.option("--processes", type=click.IntRange(1), default=1, help="Processes; SIGHUP renews them without a gap.")
+@click.option("--processes", type=click.IntRange(1), default=1, help="Processes; SIGHUP renews them.")
 @click.option("--only-channels", multiple=True, metavar="GLOB", help="Receive on no other channels.")
 @click.option("--exclude-channels", multiple=True, metavar="GLOB", help="Do not receive on these channels.")
 @click.option("-v", "--verbose", count=True, default=0, show_default=False, help="Log each message.")
@@ -45,7 +45,6 @@ def main(
     import django
     from django.core.exceptions import ImproperlyConfigured
 
-    from channels_classic.exceptions import InvalidChannelLayerError
     from channels_classic.log import setup_logger
 
     try:
@@ -61,7 +60,7 @@ def main(
                 verbosity=1 + verbose,
             )
         )
-    except (CannotRun, InvalidChannelLayerError, ImproperlyConfigured) as error:
+    except (CannotRun, ImproperlyConfigured) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 
 logger = logging.getLogger("django.channels")
 
@@ -45,9 +45,9 @@ def run(options: Options) -> None:
     if options.processes == 1:
         run_here(options)
         return
-    from worker.processes import Supervisor
+    from channels_classic.processes import Supervisor
 
-    Supervisor(run_child, (options,), options.processes).run()
+    Supervisor(run_child, (options,), options.processes, "worker").run()
 
 
 def check(options: Options) -> None:
@@ -57,16 +57,21 @@ def check(options: Options) -> None:
         CannotRun: they do not.
     """
     from channels_classic.asgi import channel_layers
+    from channels_classic.exceptions import InvalidChannelLayerError
+    from channels_classic.staticfiles import default_http_consumer
     from worker.loop import Worker
 
-    layer = channel_layers[options.layer]
+    try:
+        layer = channel_layers[options.layer]
+    except InvalidChannelLayerError as error:
+        raise CannotRun(str(error)) from error
     if layer.local_only:
         raise CannotRun(
             f"CHANNEL_LAYERS[{options.layer!r}] is {type(layer.channel_layer).__name__}, which works inside one "
             "process only: this worker would never see a message. Set its BACKEND to "
             "channels_classic.layers.RedisChannelLayer, or use runserver, which has workers of its own."
         )
-    layer.router.check_default()
+    layer.router.check_default(default_http_consumer())
     worker = Worker(layer, only_channels=options.only_channels, exclude_channels=options.exclude_channels)
     if not worker.channels():
         raise CannotRun(
@@ -75,8 +80,12 @@ def check(options: Options) -> None:
         )
 
 
-def run_here(options: Options, ready: Connection | None = None) -> None:
-    """Run workers in this process; ``check`` has been called."""
+def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
+    """Run workers in this process; ``check`` has been called.
+
+    Arguments:
+        ready: called when they are about to receive.
+    """
     from channels_classic.asgi import channel_layers
     from channels_classic.signals import worker_process_ready
     from worker.group import WorkerGroup
@@ -105,14 +114,14 @@ def run_here(options: Options, ready: Connection | None = None) -> None:
 
     def say_ready(**_: object) -> None:
         if ready is not None:
-            ready.send(True)
+            ready()
 
     worker_process_ready.connect(say_ready, weak=False, dispatch_uid="worker.running")
     group.run()
     logger.info("Worker %d has stopped.", os.getpid())
 
 
-def run_child(ready: Connection, options: Options) -> None:
+def run_child(ready: Callable[[], None], options: Options) -> None:
     """Run workers in a process that a ``Supervisor`` started."""
     import django
 
@@ -120,5 +129,8 @@ def run_child(ready: Connection, options: Options) -> None:
 
     django.setup()
     setup_logger(options.verbosity)
-    check(options)
+    try:
+        check(options)
+    except CannotRun as error:
+        sys.exit(str(error))
     run_here(options, ready)

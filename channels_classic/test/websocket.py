@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.sessions import session_for_reply_channel
 from channels_classic.test.client import Client
 from interface_server.conversation import BadMessage, Conversation
 
@@ -90,6 +91,14 @@ class WSClient(Client):
             session.create()
             self._session = session
         return self._session
+
+    @property
+    def channel_session(self) -> Any:
+        """What the consumers have stored in ``message.channel_session``; a new object each time.
+
+        To change it, keep the object, and call its ``save_changes()``.
+        """
+        return session_for_reply_channel(self.reply_channel)
 
     def login(self, **credentials: Any) -> bool:
         """Log in as a view would: the session of the client is the user's from now on.

@@ -16,6 +16,7 @@ from django.test import TestCase, override_settings
 import channels_classic.test
 import channels_classic.tests
 from channels_classic import Channel, Group, channel_layers, include, route
+from channels_classic.auth import channel_session_user, channel_session_user_from_http
 from channels_classic.exceptions import (
     ConsumeLater,
     DenyConnection,
@@ -24,6 +25,7 @@ from channels_classic.exceptions import (
 )
 from channels_classic.layers import ChannelFull, InMemoryChannelLayer
 from channels_classic.message import Message
+from channels_classic.sessions import channel_session, enforce_ordering, http_session
 from channels_classic.signals import consumer_finished, consumer_started
 from channels_classic.test import (
     ChannelTestCase,
@@ -534,6 +536,62 @@ class TestWSClient(ChannelTestCase):
         client.force_login(bob, backend="django.contrib.auth.backends.ModelBackend")
         assert self.user_of(client) == bob.pk
         assert client.get_cookies() != first
+
+    def test_consumers_see_the_user_and_the_session(self) -> None:
+        def name(message: Message) -> str:
+            return str(message.user.username)
+
+        routes = {
+            "websocket.connect": channel_session_user_from_http(name),
+            "websocket.receive": channel_session_user(name),
+            "http": http_session(lambda message: message.http_session and message.http_session["room"]),
+        }
+        client, stranger = WSClient(ordered=True), WSClient(ordered=True)
+        client.force_login(get_user_model().objects.create_user("ada"))
+        client.session["room"] = "lobby"
+        client.session.save()
+        with apply_routes(routes):
+            for to in ("websocket.connect", "websocket.receive"):
+                assert client.send_and_consume(to) == "ada"
+                assert stranger.send_and_consume(to) == ""
+            assert client.send_and_consume("http") == "lobby"
+            assert stranger.send_and_consume("http") is None
+            client.session.flush()  # logged out
+            assert client.send_and_consume("websocket.receive") == ""
+
+    def test_the_channel_session(self) -> None:
+        @channel_session
+        def count(message: Message) -> int:
+            message.channel_session["count"] = message.channel_session.get("count", 0) + 1
+            return int(message.channel_session["count"])
+
+        client = WSClient()
+        with apply_routes({"go": count}):
+            assert [client.send_and_consume("go") for _ in range(2)] == [1, 2]
+            session = client.channel_session
+            assert session["count"] == 2
+            session["count"] = 10
+            session.save_changes()
+            assert client.send_and_consume("go") == 11
+            assert WSClient().send_and_consume("go") == 1
+
+    def test_order_is_enforced(self) -> None:
+        """What comes early waits in the layer, and comes back when its turn has come."""
+
+        @enforce_ordering
+        def consumer(message: Message) -> Any:
+            return message["order"]
+
+        client = WSClient(ordered=True)
+        with apply_routes({"websocket.connect": consumer, "websocket.receive": consumer}):
+            client.send("websocket.connect")
+            for _ in range(3):
+                client.send("websocket.receive", text="")
+            assert [client.consume("websocket.receive") for _ in range(3)] == [None] * 3
+            assert client.consume("websocket.receive", fail_on_none=False) is None
+            assert client.consume("websocket.connect") == 0
+            assert [client.consume("websocket.receive") for _ in range(3)] == [1, 2, 3]
+            assert client.send_and_consume("websocket.receive", text="") == 4
 
     def user_of(self, client: WSClient) -> int:
         session = Session.objects.get(session_key=client.get_cookies()["sessionid"])

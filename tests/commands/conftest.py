@@ -31,7 +31,8 @@ VIEWS = """\
 
     def meta(request):
         names = ["REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "CONTENT_LENGTH", "REMOTE_ADDR", "SERVER_PROTOCOL"]
-        if request.META.get("CONTENT_LENGTH"):  # without content, Django's server makes a type up
+        # Without content, Django's server makes a type up.
+        if request.META.get("CONTENT_LENGTH", "") not in ("", "0"):
             names.append("CONTENT_TYPE")
         shown = {name: request.META.get(name) for name in names}
         shown |= {name: value for name, value in request.META.items() if name.startswith("HTTP_")}

@@ -70,8 +70,12 @@ def test_headers_keep_their_order_and_their_duplicates() -> None:
 
 
 def test_the_length_of_an_answer_to_head_is_left_to_the_consumer() -> None:
-    [start, _] = Answer(has_content=False).feed({"status": 200, "headers": [[b"content-length", b"1234"]]})
+    answer = Answer(has_content=False)
+    message = {"status": 200, "headers": [[b"content-length", b"1234"]], "content": b"not to be sent"}
+    [start, content] = answer.feed(message)
     assert start["headers"] == [(b"content-length", b"1234")]
+    assert content == body(b"", False)
+    assert answer.size == 0
     [start, _] = Answer(has_content=False).feed({"status": 200})
     assert start["headers"] == []
 

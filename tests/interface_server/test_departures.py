@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from channels_classic.layers import LayerUnavailable
+from interface_server import departures as departures_module
 from interface_server.departures import Departures
 from tests.interface_server.flaky import FlakyLayer
 from tests.interface_server.loops import running, until
 
 GONE = "interface.abc!gone"
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(departures_module, "LATER_SECONDS", 0)
 
 
 def test_memberships_end_at_once_and_those_made_later_when_no_message_is_left() -> None:

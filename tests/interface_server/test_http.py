@@ -281,14 +281,6 @@ def test_what_is_no_http_gets_400(hosted: Hosted, nonsense: bytes) -> None:
     assert hosted.is_empty("http.request")
 
 
-def test_headers_that_no_message_can_carry(hosted: Hosted) -> None:
-    headers = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 8000) for number in range(140))
-    client = hosted.raw(b"GET / HTTP/1.1\r\nHost: a\r\n%s\r\n" % headers)
-    response, content = read_response(client)
-    assert (response.status, content) == (431, b"The headers of the request are too large.")
-    assert hosted.is_empty("http.request")
-
-
 # The answer.
 
 

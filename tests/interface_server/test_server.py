@@ -46,6 +46,21 @@ def test_it_works_where_nobody_sends_lifespan_events_and_in_one_event_loop_after
         asyncio.run(exchange())
 
 
+def test_headers_that_no_message_can_carry() -> None:
+    """Another ASGI server may let them pass."""
+
+    async def exchange() -> None:
+        layer = InMemoryChannelLayer()
+        server = InterfaceServer(layer)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(server), base_url="http://test") as client:
+            response = await client.get("/", headers={"X-Large": "x" * 2**20})
+        assert (response.status_code, response.text) == (431, "The headers of the request are too large.")
+        assert layer.receive(["http.request", "http.disconnect"]) == (None, None)
+        await server.stop()
+
+    asyncio.run(exchange())
+
+
 def test_a_layer_as_django_settings_make_it() -> None:
     class Wrapper:
         channel_layer = InMemoryChannelLayer()

@@ -158,15 +158,18 @@ def test_a_client_that_vanishes(hosted: Hosted) -> None:
 def test_frames_wait_for_the_accept(hosted: Hosted) -> None:
     client = hosted.raw(HANDSHAKE % (b"/hasty", b""))
     reply_channel = connecting(hosted)
-    client.sendall(Frame(Opcode.TEXT, b"hasty").serialize(mask=True))
+    for text in (b"hasty", b"hastier"):
+        client.sendall(Frame(Opcode.TEXT, text).serialize(mask=True))
     other, _ = hosted.open()
     for text in ("one", "two"):
         other.send(text)
         assert hosted.receive("websocket.receive")["text"] == text
     assert hosted.is_empty("websocket.receive")
     hosted.send(reply_channel, accept=True)
-    message = hosted.receive("websocket.receive")
-    assert (message["path"], message["text"], message["order"]) == ("/hasty", "hasty", 1)
+    client.sendall(Frame(Opcode.TEXT, b"patient").serialize(mask=True))
+    for order, text in enumerate(("hasty", "hastier", "patient"), 1):
+        message = hosted.receive("websocket.receive")
+        assert (message["path"], message["text"], message["order"]) == ("/hasty", text, order)
 
 
 def test_a_client_that_goes_away_before_the_accept(hosted: Hosted) -> None:

@@ -27,10 +27,12 @@ from channels_classic.layers.conformance.flow import FlowTests
 from channels_classic.layers.conformance.groups import GroupTests
 from channels_classic.layers.conformance.messages import MessageTests
 from channels_classic.layers.conformance.names import NameTests
+from channels_classic.layers.conformance.ordering import OrderingTests
 from channels_classic.layers.conformance.peers import PeerTests
 from channels_classic.layers.conformance.queues import QueueTests
 from channels_classic.layers.conformance.statistics import StatisticsTests
 from channels_classic.layers.conformance.threads import ThreadTests
+from channels_classic.layers.conformance.values import ValueTests
 
 __all__ = ["ConformanceTests"]
 
@@ -48,5 +50,7 @@ class ConformanceTests(
     ThreadTests,
     EventLoopTests,
     PeerTests,
+    OrderingTests,
+    ValueTests,
 ):
     """All tests of the contract. Define ``make_layer`` and mix in a ``unittest.TestCase``."""

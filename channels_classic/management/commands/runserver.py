@@ -15,6 +15,7 @@ from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.handler import ViewConsumer
+from channels_classic.staticfiles import default_http_consumer
 from interface_server import InterfaceServer
 from interface_server.access import client_of, describe
 
@@ -71,7 +72,8 @@ class Command(DjangoCommand):
         if not options["use_asgi"]:
             return super().get_handler(*args, **options)
         check_layer(options)
-        return http_consumer(options)
+        insecure, static = options.get("insecure_serving", False), options.get("use_static_handler", True)
+        return default_http_consumer(insecure, static)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
         """Let Django do as ever, with our server in the place of its own."""
@@ -107,16 +109,6 @@ def check_layer(options: dict[str, Any]) -> None:
             f"CHANNEL_LAYERS['default'] is {type(layer.channel_layer).__name__}: without workers here, "
             "nobody would answer. Set its BACKEND to channels_classic.layers.RedisChannelLayer."
         )
-
-
-def http_consumer(options: dict[str, Any]) -> ViewConsumer:
-    """What answers ``http.request`` unless the routing says so: views, in development with static files."""
-    static_files = apps.is_installed("django.contrib.staticfiles") and options.get("use_static_handler", True)
-    if static_files and (settings.DEBUG or options.get("insecure_serving")):
-        from channels_classic.staticfiles import StaticFilesConsumer
-
-        return StaticFilesConsumer()
-    return ViewConsumer()
 
 
 def worker_threads(options: dict[str, Any]) -> int:

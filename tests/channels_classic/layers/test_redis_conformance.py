@@ -6,12 +6,10 @@ import itertools
 from typing import Any
 from unittest import TestCase
 
-import fakeredis
 import pytest
 
 from channels_classic.layers import BaseChannelLayer, RedisChannelLayer
 from channels_classic.layers.conformance import ConformanceTests
-from channels_classic.layers.servers import Servers
 
 _numbers = itertools.count()
 

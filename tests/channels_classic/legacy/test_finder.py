@@ -22,6 +22,7 @@ SAME_MODULES = [
     ("channels", "channels_classic"),
     ("channels.apps", "channels_classic.apps"),
     ("channels.asgi", "channels_classic.asgi"),
+    ("channels.auth", "channels_classic.auth"),
     ("channels.channel", "channels_classic.channel"),
     ("channels.exceptions", "channels_classic.exceptions"),
     ("channels.handler", "channels_classic.handler"),
@@ -30,6 +31,9 @@ SAME_MODULES = [
     ("channels.management.commands.runworker", "channels_classic.management.commands.runworker"),
     ("channels.message", "channels_classic.message"),
     ("channels.routing", "channels_classic.routing"),
+    ("channels.security", "channels_classic.security"),
+    ("channels.security.websockets", "channels_classic.security.websockets"),
+    ("channels.sessions", "channels_classic.sessions"),
     ("channels.signals", "channels_classic.signals"),
     ("channels.staticfiles", "channels_classic.staticfiles"),
     ("channels.test", "channels_classic.test"),
@@ -51,12 +55,15 @@ OLD_IMPORTS = """\
     django.setup()
     from channels import DEFAULT_CHANNEL_LAYER, Channel, Group, channel_layers, include, route, route_class
     from channels.asgi import get_channel_layer
+    from channels.auth import channel_session_user, channel_session_user_from_http, transfer_user
     from channels.exceptions import ConsumeLater, DenyConnection, WebsocketCloseException
     from channels.handler import AsgiHandler, AsgiRequest, ViewConsumer
     from channels.log import setup_logger
     from channels.management.commands.runserver import Command
     from channels.message import Message
     from channels.routing import Include, Route, RouteClass, Router, include, route, route_class
+    from channels.security.websockets import allowed_hosts_only
+    from channels.sessions import channel_and_http_session, channel_session, enforce_ordering, http_session
     from channels.signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
     from channels.staticfiles import StaticFilesConsumer, StaticFilesHandler
     from channels.test import ChannelLiveServerTestCase, TransactionChannelTestCase, WSClient

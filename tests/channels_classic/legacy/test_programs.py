@@ -1,0 +1,104 @@
+"""The programs on an old project: where the one line has to stand for each of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.project import LEGACY_MANAGE, MANAGE, Project, Site
+from tests.redis_server import RedisServer, free_port
+
+SETTINGS = """\
+SECRET_KEY = "for tests"
+DEBUG = True
+INSTALLED_APPS = ["channels"]
+ROOT_URLCONF = "myproject.urls"
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "asgi_redis.RedisChannelLayer",
+        "CONFIG": {"hosts": [("127.0.0.1", 6379)]},
+        "ROUTING": "myproject.routing.channel_routing",
+    },
+}
+"""
+
+ASGI = """\
+import os
+from channels.asgi import get_channel_layer
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+
+channel_layer = get_channel_layer()
+"""
+
+ROUTING = """\
+from channels.routing import route
+
+def ws_message(message):
+    message.reply_channel.send({"text": message.content["text"]})
+
+channel_routing = [route("websocket.receive", ws_message)]
+"""
+
+LEGACY = "import channels_classic.legacy\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, redis_server: RedisServer, redis_url: str) -> Project:
+    return Project(
+        tmp_path,
+        {
+            "manage.py": MANAGE,
+            "myproject/__init__.py": "",
+            "myproject/asgi.py": LEGACY + ASGI,
+            "myproject/settings.py": LEGACY + SETTINGS.replace("6379", str(redis_server.port)),
+            "myproject/routing.py": ROUTING,
+            "myproject/urls.py": "urlpatterns = []\n",
+        },
+    )
+
+
+def test_programs_that_know_nothing_of_manage_py(project: Project) -> None:
+    """What was ``daphne myproject.asgi:channel_layer``, and workers without ``manage.py``."""
+    port = free_port()
+    interface = ("-m", "interface_server", "myproject.asgi:channel_layer", "--port", str(port))
+    worker = ("-m", "worker", "--settings", "myproject.settings")
+    with (
+        project.running(program=interface, log="interface.txt") as server,
+        project.running(program=worker),
+        Site(port, server) as site,
+    ):
+        server.wait(site.listens)
+        with site.connect() as client:
+            client.send("hello")
+            assert client.recv() == "hello"
+
+
+def test_several_worker_processes(project: Project) -> None:
+    """They begin with ``manage.py`` too, if that is the only file that has the line."""
+    settings = (project.folder / "myproject" / "settings.py").read_text()
+    project.write({"manage.py": LEGACY_MANAGE, "myproject/settings.py": settings.removeprefix(LEGACY)})
+    with project.running("runworker", "--processes", "2"), project.served("--noworker") as site:
+        for _ in range(4):
+            with site.connect() as client:
+                client.send("hello")
+                assert client.recv() == "hello"
+
+
+def test_a_new_start_when_code_changes(project: Project) -> None:
+    port = free_port()
+    with project.running("runserver", f"127.0.0.1:{port}") as server, Site(port, server) as site:
+        server.wait(site.listens)
+        with site.connect() as client:
+            client.send("hello")
+            assert client.recv() == "hello"
+        project.write({"myproject/routing.py": ROUTING.replace('message.content["text"]', '"changed"')})
+        server.wait("changed, reloading")
+        server.wait(
+            lambda: server.log.count("Starting development server") == 2 or server.log.count("Quit the") == 2
+        )
+        server.wait(site.listens)
+        with site.connect() as client:
+            client.send("hello")
+            assert client.recv() == "changed"

@@ -1,0 +1,79 @@
+"""Programs of this project as their users start them: in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.project import DEADLINE, NOT_HANDED_ON, Running
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def environment_with(**variables: str) -> dict[str, str]:
+    """This process's environment without what is meant for the tests, and with these variables."""
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
+    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(REPOSITORY), **variables}
+
+
+@contextmanager
+def running(
+    command: Sequence[object],
+    folder: Path,
+    log: str = "log.txt",
+    variables: dict[str, str] | None = None,
+    **options: Any,
+) -> Iterator[Running]:
+    """A program until the end of the block; what it prints goes to the file ``log`` in ``folder``.
+
+    Arguments:
+        variables: of the environment, besides those there are.
+        options: of ``subprocess.Popen``.
+    """
+    file = folder / log
+    with file.open("wb") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=folder,
+            env=environment_with(**(variables or {})),
+            stdout=output,
+            stderr=output,
+            **options,
+        )
+    program = Running(process, file)
+    try:
+        yield program
+    finally:
+        program.end()
+
+
+def completed(
+    command: Sequence[object], folder: Path, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A program that ends by itself."""
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment_with(**(variables or {})),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that this one started and that run."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if is_alive(int(child))]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, other than as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
