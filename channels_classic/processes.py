@@ -168,7 +168,7 @@ class Supervisor:
         if child.is_ready:
             return max(0.0, child.started + SHORTEST_LIFE - time.monotonic())
         self._failures += 1
-        return min(LONGEST_PAUSE, SHORTEST_LIFE * 2 ** (self._failures - 1))
+        return min(LONGEST_PAUSE, SHORTEST_LIFE * 2.0 ** (self._failures - 1))
 
     def _take_over(self) -> None:
         """When the new processes are ready the old ones may go; when one of them died, the new ones go."""

@@ -1,4 +1,4 @@
-"""uvicorn's side of an HTTP connection: what is written in one turn goes out at once, and no request has for ever."""
+"""uvicorn's side of an HTTP connection: what is written in one turn goes out at once, and no head has for ever."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class CorkedTransport:
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's own, on a ``CorkedTransport``, for clients that may stall or flood before they have asked anything.
+    """uvicorn's own, on a ``CorkedTransport``, with bounds for clients that stall or flood.
 
-    What comes after the head of a request is bounded elsewhere.
+    They are for the head of a request; what comes after it is bounded by ``Exchange`` and ``WebSocket``.
     """
 
     _in_head = False

@@ -87,9 +87,15 @@ class Outbox:
 
     async def room(self) -> None:
         """Wait until it is congested no more."""
-        room: asyncio.Future[None] = self._loop.create_future()
-        self.when_room(lambda: room.done() or room.set_result(None))
-        await room
+        if self.congested:
+            room: asyncio.Future[None] = self._loop.create_future()
+
+            def tell() -> None:
+                if not room.done():
+                    room.set_result(None)
+
+            self.when_room(tell)
+            await room
 
     async def drain(self) -> None:
         """Wait until all that was put in has been taken or given up."""
@@ -104,6 +110,7 @@ class Outbox:
         while True:
             if not self._new and not self._backlog:
                 self._tell("_emptied")
+                self._tell_of_room()
                 self._arrival = self._loop.create_future()
                 await self._arrival
                 self._arrival = None
@@ -138,9 +145,12 @@ class Outbox:
                 self._give_up(item, given_up)
         self._give_up_new_of(given_up)
         if not self.congested:
-            calls, self._call_when_room = self._call_when_room, []
-            for call in calls:
-                call()
+            self._tell_of_room()
+
+    def _tell_of_room(self) -> None:
+        calls, self._call_when_room = self._call_when_room, []
+        for call in calls:
+            call()
 
     async def _outage(self, items: list[_Item], error: LayerUnavailable, failures: int) -> None:
         self.available = False

@@ -13,7 +13,7 @@ from channels_classic.layers.memory import InMemoryChannelLayer
 
 if TYPE_CHECKING:
     from channels_classic.layers.redis import RedisChannelLayer as RedisChannelLayer
-    from channels_classic.layers.sentinel import RedisSentinelChannelLayer as RedisSentinelChannelLayer
+    from channels_classic.layers.redis import RedisSentinelChannelLayer as RedisSentinelChannelLayer
 
 __all__ = [
     "BaseChannelLayer",
@@ -28,7 +28,7 @@ __all__ = [
 # Importing redis-py takes longer than all the rest of this package, and many processes never need it.
 _ON_DEMAND = {
     "RedisChannelLayer": "channels_classic.layers.redis",
-    "RedisSentinelChannelLayer": "channels_classic.layers.sentinel",
+    "RedisSentinelChannelLayer": "channels_classic.layers.redis",
 }
 
 

@@ -22,8 +22,8 @@ class Backend:
     """Answers a request with what it was, echoes frames, and remembers what came.
 
     Of requests, ``/body/`` is answered with size and digest of its body, ``/big/`` with 3 MB, ``/later/`` when
-    ``go`` is set, ``/silent/`` never. Sockets are accepted, but that of ``/reject/`` is not and that of ``/silent/``
-    gets no answer at all. The frame ``close 4001`` closes its socket with that code.
+    ``go`` is set, ``/silent/`` never. Sockets are accepted, but that of ``/reject/`` is not, and that of
+    ``/silent/`` gets no answer at all. The frame ``close 4001`` closes its socket with that code.
     """
 
     def __init__(self, url: str, **options: Any) -> None:

@@ -479,7 +479,7 @@ def test_many_small_chunks_at_once(hosted: Hosted) -> None:
     response = hosted.get()
     reply_channel = answer(hosted, more_content=True)
     layer = hosted.layer
-    chunks = [{"content": b"%d," % number, "more_content": True} for number in range(5000)]
+    chunks: list[dict[str, Any]] = [{"content": b"%d," % number, "more_content": True} for number in range(5000)]
     assert (
         layer.send_batch([layer.prepare(reply_channel, chunk) for chunk in [*chunks, {"content": b"end"}]]) == []
     )

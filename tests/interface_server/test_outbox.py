@@ -98,6 +98,32 @@ def test_patience_comes_to_an_end() -> None:
     asyncio.run(scenario())
 
 
+def test_room_where_there_is_room() -> None:
+    async def scenario() -> None:
+        given = Given(FlakyLayer())
+        async with running(given.outbox):
+            await asyncio.wait_for(given.outbox.room(), 10)
+
+    asyncio.run(scenario())
+
+
+def test_there_is_room_when_what_was_in_the_way_is_lost() -> None:
+    async def scenario() -> None:
+        given = Given(FlakyLayer(capacity=1))
+        async with running(given.outbox):
+            given.put("narrow", "first")
+            given.put("narrow", "second", patience=60)
+            await until(lambda: given.outbox.congested)
+            waiting = asyncio.create_task(given.outbox.room())
+            given.layer.outage = LayerUnavailable("It went away.")
+            await until(lambda: "second" in given.taken)
+            given.layer.outage = None
+            await asyncio.wait_for(waiting, 10)
+            assert given.taken == {"first": True, "second": False}
+
+    asyncio.run(scenario())
+
+
 def test_drain_waits_for_all_that_was_put() -> None:
     async def scenario() -> None:
         given = Given(FlakyLayer(capacity=1))
@@ -124,7 +150,8 @@ def test_an_outage(caplog: pytest.LogCaptureFixture, nothing_done: bool) -> None
             given.put("one", "impatient")
             given.put("one", "patient", patience=0.01)
             await until(lambda: "impatient" in given.taken)
-            assert not given.outbox.available
+            unavailable = not given.outbox.available
+            assert unavailable
             # While it lasts, who cannot wait is told at once, not after the next try.
             given.put("one", "newcomer")
             given.put("one", "waits", patience=60)

@@ -158,8 +158,8 @@ def test_a_client_that_vanishes(hosted: Hosted) -> None:
 def test_frames_wait_for_the_accept(hosted: Hosted) -> None:
     client = hosted.raw(HANDSHAKE % (b"/hasty", b""))
     reply_channel = connecting(hosted)
-    for text in (b"hasty", b"hastier"):
-        client.sendall(Frame(Opcode.TEXT, text).serialize(mask=True))
+    for early in (b"hasty", b"hastier"):
+        client.sendall(Frame(Opcode.TEXT, early).serialize(mask=True))
     other, _ = hosted.open()
     for text in ("one", "two"):
         other.send(text)

@@ -21,6 +21,9 @@ from channels_classic.signals import consumer_finished, consumer_started
 from tests.worker.conftest import REPLY, Consumer, is_empty, layer_with, receive
 from worker.consume import SERVER_ERROR, consume, name_of
 
+# Around a consumer the connections of its thread are looked at, and here that may be one of an earlier test.
+pytestmark = pytest.mark.django_db
+
 RETRIES = 10
 
 

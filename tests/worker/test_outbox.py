@@ -149,3 +149,126 @@ def test_a_second_thread_may_send_what_the_first_one_adds() -> None:
         thread.join()
     given.outbox.flush()
     assert given.received("one") + given.received("one") == list(range(20_000))
+
+
+CLIENT = "interface.abc!one"
+
+
+class GivenTurns(Given):
+    """A client whose message 0 runs, and whose message 1 waits for the end of that turn."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self.enter(0)
+        self.enter(1)
+
+    def enter(self, order: int, client: str = CLIENT) -> bool:
+        return self.layer.enter_turn(client, order, "frames", {"name": order})
+
+    def finish(self, order: int, *names: object, client: str = CLIENT) -> None:
+        """A consumer is done that sent these to its client."""
+        sends = [self.layer.prepare(client, {"name": name}) for name in names]
+        self.outbox.add(*sends, self.layer.end_of_turn(client, order))
+
+
+def test_a_turn_ends_behind_what_its_consumer_sent() -> None:
+    given = GivenTurns()
+    given.finish(0, "a", "b")
+    assert given.received("frames") == []
+    given.outbox.flush()
+    assert given.received("interface.abc!") == ["a", "b"]
+    assert given.received("frames") == [1]
+    assert not given.outbox.retrying
+
+
+def test_a_turn_of_a_consumer_that_sent_nothing_ends_as_well() -> None:
+    given = GivenTurns()
+    given.finish(0)
+    [] = given.outbox.flush_and_receive(["nothing"], 10)
+    assert given.received("frames") == [1]
+
+
+def test_a_turn_does_not_end_while_a_reply_is_refused() -> None:
+    """Else the reply to the next message, which may run anywhere, could come before it."""
+    given = GivenTurns()
+    given.enter(0, "interface.abc!other")
+    given.enter(1, "interface.abc!other")
+    given.layer.pause([CLIENT])
+    given.finish(0, "a", "b")
+    given.finish(0, "c", client="interface.abc!other")
+    given.outbox.flush()
+    given.outbox.flush_and_receive(["nothing"], 1)
+    # Another client's turn has ended; its consumer ran here too, but sent to a channel that took it.
+    assert given.received("interface.abc!") == ["c"]
+    assert given.received("frames") == [1]
+    assert given.enter(1, "interface.abc!other")
+    assert not given.enter(1)
+    assert given.outbox.retrying
+    given.layer.resume([CLIENT])
+    given.outbox.flush()
+    assert given.received("interface.abc!") == ["a", "b"]
+    assert given.received("frames") == [1]
+    assert not given.outbox.retrying
+
+
+def test_a_turn_ends_when_its_reply_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0.05)
+    given = GivenTurns()
+    given.layer.pause([CLIENT])
+    given.finish(0, "a")
+
+    def gave_up() -> bool:
+        given.outbox.flush()
+        return not given.outbox.retrying
+
+    eventually(gave_up)
+    assert given.received("frames") == [1]
+
+
+def test_a_turn_ends_in_spite_of_outages() -> None:
+    given = GivenTurns()
+    given.layer.outage = LayerUnavailable("It went away.")
+    given.finish(0, "a")
+    for _ in range(2):  # the first time with the reply, which is lost
+        with pytest.raises(LayerUnavailable):
+            given.outbox.flush()
+        assert given.outbox.retrying
+    given.layer.outage = None
+    given.outbox.flush()
+    assert given.received("frames") == [1]
+    assert not given.outbox.retrying
+
+
+def test_an_outage_at_the_end_of_a_turn_does_not_lose_what_was_received() -> None:
+    given = GivenTurns()
+    given.layer.send("in", {"name": "question"})
+    given.finish(0)
+    given.layer.outage = LayerUnavailable("It went away.")
+    receive = InMemoryChannelLayer.receive_batch
+
+    def send_and_receive(deliveries: Sequence[Delivery], channels: Sequence[str], limit: int) -> Any:
+        return [], receive(given.layer, channels, limit)
+
+    given.layer.send_and_receive = send_and_receive  # type: ignore[method-assign]
+    [received] = given.outbox.flush_and_receive(["in"], 10)
+    assert received.content == {"name": "question"}
+    assert given.outbox.retrying
+    given.layer.outage = None
+    given.outbox.flush()
+    assert given.received("frames") == [1]
+
+
+def test_the_last_turn_of_a_client_is_settled_before_the_next_one() -> None:
+    given = GivenTurns()
+    given.add("one", 1)
+    given.outbox.settle_turn(CLIENT)  # nothing of this client's here: nothing goes out
+    assert given.received("one") == []
+    given.finish(0, "a")
+    given.outbox.settle_turn("interface.abc!other")
+    assert given.received("frames") == []
+    given.outbox.settle_turn(CLIENT)
+    assert given.received("frames") == [1]
+    assert given.received("one") == [1]
+    given.add("one", 2)
+    given.outbox.settle_turn(CLIENT)
+    assert given.received("one") == []

@@ -89,7 +89,8 @@ class Command(DjangoCommand):
             layer = channel_layers[DEFAULT_CHANNEL_LAYER]
             threads = worker_threads(self.options) if self.options["run_worker"] else "no"
             self.stdout.write(
-                f"Channel layer {layer.alias!r}: {type(layer.channel_layer).__name__}, {threads} worker thread(s) here."
+                f"Channel layer {layer.alias!r}: {type(layer.channel_layer).__name__}, "
+                f"{threads} worker thread(s) here."
             )
 
 

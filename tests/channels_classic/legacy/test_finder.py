@@ -47,7 +47,7 @@ SAME_MODULES = [
     ("channels_classic.tests", "channels_classic.test"),
     ("asgi_redis", "channels_classic.layers"),
     ("asgi_redis.core", "channels_classic.layers"),
-    ("asgi_redis.sentinel", "channels_classic.layers.sentinel"),
+    ("asgi_redis.sentinel", "channels_classic.layers.redis.sentinel"),
 ]
 
 OLD_IMPORTS = """\

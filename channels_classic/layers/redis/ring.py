@@ -18,7 +18,9 @@ class Ring:
     def __init__(self, servers: int) -> None:
         self._single = servers == 1
         points = sorted(
-            (_place(f"{server}:{point}"), server) for server in range(servers) for point in range(POINTS_PER_SERVER)
+            (_place(f"{server}:{point}"), server)
+            for server in range(servers)
+            for point in range(POINTS_PER_SERVER)
         )
         self._places = [place for place, _ in points]
         self._servers = [server for _, server in points]

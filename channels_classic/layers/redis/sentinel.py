@@ -12,8 +12,8 @@ import redis.sentinel
 from redis.exceptions import RedisError
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis import RedisChannelLayer
-from channels_classic.layers.servers import Servers, pool_defaults
+from channels_classic.layers.redis.layer import RedisChannelLayer
+from channels_classic.layers.redis.servers import Servers, pool_defaults
 
 
 class _Service:
@@ -92,7 +92,7 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
 
 def _host_and_port(host: Any) -> tuple[str, int]:
     if isinstance(host, str):
-        keywords = redis.connection.parse_url(host)
+        keywords: dict[str, Any] = redis.connection.parse_url(host)  # type: ignore[no-untyped-call]
         return keywords.get("host", "localhost"), keywords.get("port", 26379)
     try:
         name, port = host
@@ -107,7 +107,8 @@ def _known_services(sentinels: Sequence[tuple[str, int]]) -> list[str]:
         try:
             client = redis.Redis(host=host, port=port, socket_connect_timeout=5, socket_timeout=5)
             with client:
-                return sorted(client.sentinel_masters())  # type: ignore[no-untyped-call]
+                masters: dict[str, Any] = client.sentinel_masters()  # type: ignore[assignment]
+                return sorted(masters)
         except (RedisError, OSError) as error:
             errors.append(f"{host}:{port}: {error}")
     raise LayerUnavailable(f"No sentinel answered ({'; '.join(errors)}).", nothing_done=True)

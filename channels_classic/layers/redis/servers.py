@@ -16,10 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-try:
-    import hiredis
-except ImportError:  # no wheel for this platform: redis-py parses in Python then
-    hiredis = None
+import hiredis
 import redis
 import redis.asyncio
 import redis.asyncio.retry
@@ -63,7 +60,7 @@ An event loop does without, since redis-py makes a task of every call for it.
 """
 
 NAMES = ("send", "receive", "peek", "group_add", "group_discard", "group_routes", "turns")
-SCRIPTS = {name: (Path(__file__).parent / f"{name}.lua").read_bytes() for name in NAMES}
+SCRIPTS = {name: (Path(__file__).parent / "scripts" / f"{name}.lua").read_bytes() for name in NAMES}
 
 # redis-py 5.2 and before asks for a command's name, later ones warn about it.
 _name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("command_name")
@@ -252,7 +249,7 @@ class Server(_Common):
 
     def give(self, connection: Any) -> None:
         """Give a connection back; one that was closed goes."""
-        if connection.is_connected:
+        if connection._sock is not None:  # what is_connected tells, which redis-py 5 lacks
             self._idle.append(connection)
         else:
             self._drop(connection)
@@ -281,9 +278,7 @@ class Server(_Common):
             return error
 
 
-def wait_for_any(
-    servers: Sequence[Server], keys: Sequence[str], timeout: float
-) -> list[tuple[int, bytes, bytes]]:
+def wait_for_any(servers: Sequence[Server], keys: Sequence[str], timeout: float) -> list[tuple[int, bytes, bytes]]:
     """Wait on several servers at once for the first value of any of the lists.
 
     Returns:
@@ -333,7 +328,7 @@ class AsyncServer(_Common):
         name: the server, for people.
     """
 
-    def __init__(self, pool: redis.asyncio.ConnectionPool, name: str) -> None:
+    def __init__(self, pool: Any, name: str) -> None:
         super().__init__(name)
         self._pool = pool
         self._idle: list[Any] = []
@@ -375,7 +370,7 @@ class AsyncServer(_Common):
 
     async def _exchange(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
         try:
-            await connection.send_packed_command(_pack(connection, commands))
+            await connection.send_packed_command(_pack(commands))
             return [await self._read(connection) for _ in commands]
         except BaseException as error:
             await connection.disconnect(nowait=True)
@@ -400,11 +395,8 @@ class PoolSource(Protocol):
         """A connection pool of ``redis`` or ``redis.asyncio``, whichever ``module`` is."""
 
 
-def _pack(connection: Any, commands: Sequence[Command]) -> list[bytes]:
+def _pack(commands: Sequence[Command]) -> list[bytes]:
     """The commands as the protocol has them: in C, where redis-py would do it in Python."""
-    if hiredis is None:
-        packed: list[bytes] = connection.pack_commands(commands)
-        return packed
     return [b"".join([hiredis.pack_command(command) for command in commands])]
 
 

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from channels_classic.layers import codec, names, turns
-from channels_classic.layers.base import BaseChannelLayer, Delivery
-from channels_classic.layers.envelope import MESSAGE
-from channels_classic.layers.ring import Ring
-from channels_classic.layers.servers import Command
-
-Trips = dict[int, list[Command]]
-Steps = Generator[Trips, dict[int, Sequence[Any]], Any]
+from channels_classic.layers.base import Delivery
+from channels_classic.layers.redis.core import RedisCore, Steps, Trips
+from channels_classic.layers.redis.envelope import MESSAGE
+from channels_classic.layers.redis.servers import Command
 
 
-class RedisTurns(BaseChannelLayer):
+class Turns(RedisCore):
     """The part of ``RedisChannelLayer`` that lets the messages of a client run one after another.
 
     The turns of a client are on the server of its reply channel. What waits for its turn comes back to the queue
     of its channel on that server, as good as any for a normal channel.
     """
-
-    prefix: str
-    _ring: Ring
-
-    def _carry_out(self, steps: Any) -> Any:
-        raise NotImplementedError
-
-    def _seal(self, kind: bytes, name: str, payload: bytes) -> bytes:
-        raise NotImplementedError
 
     def enter_turn(
         self, reply_channel: str, order: int, channel: str, message: dict[str, Any], slight: bool = False
@@ -49,12 +37,12 @@ class RedisTurns(BaseChannelLayer):
         """As the contract has it."""
         self._carry_out(self._step(reply_channel, "suspend", order))
 
-    def _step(self, client: str, step: str, *arguments: Any) -> Steps:
+    def _step(self, client: str, step: str, *arguments: Any) -> Steps[Any]:
         server = self._server_of(client)
         answers = yield {server: [self._turn_command(client, step, *arguments)]}
         return self._verdict(answers[server][0])
 
-    def _release_turns(self, clients: Sequence[str]) -> Steps:
+    def _release_turns(self, clients: Sequence[str]) -> Steps[Any]:
         for start in range(0, len(clients), 1000):
             trips: Trips = defaultdict(list)
             for client in clients[start : start + 1000]:
@@ -72,7 +60,7 @@ class RedisTurns(BaseChannelLayer):
                 command = self._turn_command(delivery.name, "end", order, int(last))
                 trips.setdefault(self._server_of(delivery.name), []).append(command)
 
-    def _end_turns(self, deliveries: Iterable[Delivery]) -> Steps:
+    def _end_turns(self, deliveries: Iterable[Delivery]) -> Steps[Any]:
         trips: Trips = {}
         self._add_turn_ends(trips, deliveries)
         if trips:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.layers.encryption import Cipher
-from channels_classic.layers.ring import Ring
-from channels_classic.layers.servers import Command
+from channels_classic.layers.redis.core import RedisCore, Steps
+from channels_classic.layers.redis.servers import Command
 
 logger = logging.getLogger("django.channels")
 
 
-class RedisValues(BaseChannelLayer):
+class Values(RedisCore):
     """The part of ``RedisChannelLayer`` that keeps values, each on the server that its name belongs to."""
-
-    prefix: str
-    _ring: Ring
-    _cipher: Cipher | None
-
-    def _carry_out(self, steps: Any) -> Any:
-        raise NotImplementedError
 
     def get_value(self, name: str) -> tuple[bytes, float] | None:
         """As the contract has it."""
@@ -52,7 +43,7 @@ class RedisValues(BaseChannelLayer):
         self._ask(name, ("UNLINK", self._value_key(name)))
 
     def _ask(self, name: str, *commands: Command) -> Sequence[Any]:
-        def steps() -> Generator[dict[int, list[Command]], dict[int, Sequence[Any]], Sequence[Any]]:
+        def steps() -> Steps[Sequence[Any]]:
             server = self._ring.server_for(name)
             answers = yield {server: list(commands)}
             return answers[server]

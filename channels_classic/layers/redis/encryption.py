@@ -24,7 +24,8 @@ class Cipher:
             from cryptography.fernet import Fernet, InvalidToken, MultiFernet
         except ImportError as error:
             raise ValueError(
-                "symmetric_encryption_keys needs the package cryptography: pip install 'channels-classic[encryption]'."
+                "symmetric_encryption_keys needs the package cryptography: "
+                "pip install 'channels-classic[encryption]'."
             ) from error
         self._invalid = InvalidToken
         self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
@@ -42,7 +43,9 @@ class Cipher:
         try:
             return self._fernet.decrypt(token)
         except (self._invalid, TypeError) as error:
-            raise ValueError("encrypted with a key that is not in symmetric_encryption_keys, or not at all") from error
+            raise ValueError(
+                "encrypted with a key that is not in symmetric_encryption_keys, or not at all"
+            ) from error
 
 
 def _fernet_key(key: str | bytes) -> bytes:

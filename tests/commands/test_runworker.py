@@ -1,0 +1,390 @@
+"""``manage.py runworker``: real processes over Redis, with an interface server and its clients before them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from channels_classic.layers import RedisChannelLayer
+from tests.interface_server.hosted import eventually
+from tests.programs import children_of, is_alive, running
+from tests.project import DEADLINE, MANAGE, Project, Running, Site
+from tests.redis_server import RedisServer, free_port
+
+STARTED = re.compile(r"Worker (\d+), (\d+) thread\(s\), layer '(\w+)', channels: (.*)")
+
+SETTINGS = """\
+    SECRET_KEY = "for tests"
+    DEBUG = True
+    ALLOWED_HOSTS = ["*"]
+    ROOT_URLCONF = "myproject.urls"
+    INSTALLED_APPS = ["django.contrib.staticfiles", "channels_classic", "myproject"]
+    STATIC_URL = "/static/"
+    LAYER = {"BACKEND": "channels_classic.layers.RedisChannelLayer", "ROUTING": "myproject.routing.routing"}
+    CHANNEL_LAYERS = {
+        "default": {**LAYER, "CONFIG": {"hosts": ["%(url)s"]}},
+        "second": {**LAYER, "CONFIG": {"hosts": ["%(url)s"], "prefix": "second:", "stats_prefix": "second-meta:"}},
+        "memory": {**LAYER, "BACKEND": "channels_classic.layers.InMemoryChannelLayer"},
+    }
+"""
+
+CONSUMERS = """\
+    import os
+    import time
+    from pathlib import Path
+
+    from channels_classic import Channel
+
+    VERSION = "%s"
+
+    def receive(message):
+        message.reply_channel.send({"text": f"{VERSION} {os.getpid()} {message['text']}"})
+
+    def slow(message):
+        # Until the test says so.
+        Path(message["folder"], f"started-{message['number']}").touch()
+        while not Path(message["folder"], "go").exists():
+            time.sleep(0.01)
+        Channel("answers").send({"number": message["number"]})
+
+    def thumbnail(message):
+        Channel("answers").send({"thumbnail": True})
+"""
+
+FILES = {
+    "manage.py": MANAGE,
+    "myproject/__init__.py": "",
+    "myproject/routing.py": """\
+        routing = {
+            "websocket.receive": "myproject.consumers.receive",
+            "slow": "myproject.consumers.slow",
+            "thumbnails": "myproject.consumers.thumbnail",
+        }
+    """,
+    "myproject/urls.py": """\
+        import os
+        from django.http import HttpResponse
+        from django.urls import path
+        urlpatterns = [path("pid/", lambda request: HttpResponse(str(os.getpid())))]
+    """,
+    "myproject/static/page.css": "body { color: red }",
+    "myproject/consumers.py": CONSUMERS % "old",
+}
+
+
+class Workers:
+    """``runworker`` in a process of its own."""
+
+    def __init__(self, program: Running) -> None:
+        self.program = program
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that have said what they receive, in that order."""
+        return [int(found[0]) for found in STARTED.findall(self.program.log)]
+
+    @property
+    def living(self) -> list[int]:
+        return [pid for pid in self.pids if is_alive(pid)]
+
+    def tell(self, number: int) -> None:
+        self.program.process.send_signal(number)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        self.tell(number)
+        return self.program.process.wait(DEADLINE)
+
+
+@pytest.fixture
+def project(tmp_path: Path, redis_url: str) -> Project:
+    return Project(tmp_path, {**FILES, "myproject/settings.py": SETTINGS % {"url": redis_url}})
+
+
+@pytest.fixture
+def layer(redis_url: str) -> RedisChannelLayer:
+    return RedisChannelLayer(hosts=[redis_url])
+
+
+@contextmanager
+def runworker(
+    project: Project, *options: object, processes: int = 1, log: str = "worker.txt"
+) -> Iterator[Workers]:
+    """Workers that have started, until the end of the block."""
+    with project.running("runworker", *map(str, options), log=log) as program:
+        workers = Workers(program)
+        program.wait(lambda: len(workers.pids) >= processes)
+        try:
+            yield workers
+        finally:
+            (project.folder / "go").touch()  # a test that failed keeps no consumer waiting
+
+
+@pytest.fixture
+def site(project: Project, redis_url: str) -> Iterator[Site]:
+    """An interface server, without workers of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "interface_server", "--redis", redis_url, "--port", port]
+    with running(command, project.folder, "interface.txt") as server, Site(port, server) as site:
+        server.wait(site.listens)
+        yield site
+
+
+def answer(layer: RedisChannelLayer) -> dict[str, object]:
+    """The next message on the channel that consumers answer on."""
+    while True:
+        for received in layer.receive_batch(["answers"], 1, DEADLINE):
+            return received.content
+
+
+def started(project: Project, number: int) -> bool:
+    return (project.folder / f"started-{number}").exists()
+
+
+def refusal(project: Project, *options: str) -> str:
+    """The one line with which the command ends."""
+    done = project.python("manage.py", "runworker", *options)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr.strip()
+
+
+# What it does.
+
+
+def test_it_serves_clients_of_an_interface_server(project: Project, site: Site) -> None:
+    with runworker(project, "--threads", 3) as workers, site.connect() as client:
+        (pid,) = workers.pids
+        assert pid == workers.program.process.pid
+        assert site.http.get("/pid/").text == str(pid)
+        client.send("hello")
+        assert client.recv() == f"old {pid} hello"
+        assert "3 thread(s), layer 'default', channels: http.request, slow, thumbnails, websocket.connect," in (
+            workers.program.log
+        )
+
+
+def test_static_files_in_development(project: Project) -> None:
+    with project.served("--noworker") as site, runworker(project):
+        assert site.http.get("/static/page.css").text == "body { color: red }"
+
+
+def test_threads_run_consumers_at_once(project: Project, layer: RedisChannelLayer) -> None:
+    for number in range(3):
+        layer.send("slow", {"number": number, "folder": str(project.folder)})
+    with runworker(project, "--threads", 3) as workers:
+        workers.program.wait(lambda: all(started(project, number) for number in range(3)))
+        (project.folder / "go").touch()
+        assert {answer(layer)["number"] for _ in range(3)} == {0, 1, 2}
+
+
+def test_which_channels(project: Project, layer: RedisChannelLayer) -> None:
+    layer.send("slow", {"number": 1, "folder": str(project.folder)})
+    with runworker(project, "--only-channels", "thumb*", "--only-channels", "http.*") as workers:
+        assert STARTED.findall(workers.program.log)[0][3] == "http.request, thumbnails"
+        layer.send("thumbnails", {})
+        assert answer(layer) == {"thumbnail": True}
+    with runworker(project, "--exclude-channels", "websocket.*", "--exclude-channels", "slow") as workers:
+        assert STARTED.findall(workers.program.log)[0][3] == "http.request, thumbnails"
+    assert not started(project, 1)
+
+
+def test_another_layer(project: Project, layer: RedisChannelLayer, redis_url: str) -> None:
+    second = RedisChannelLayer(hosts=[redis_url], prefix="second:", stats_prefix="second-meta:")
+    second.send("thumbnails", {})
+    with runworker(project, "--layer", "second"):
+        # Consumers send on the layer "default" unless they say otherwise.
+        assert answer(layer) == {"thumbnail": True}
+
+
+def test_verbosity_2_logs_each_message(project: Project, layer: RedisChannelLayer) -> None:
+    for verbosity in (1, 2):
+        with runworker(project, "-v", verbosity, log=f"{verbosity}.txt") as workers:
+            layer.send("thumbnails", {})
+            assert answer(layer) == {"thumbnail": True}
+        assert bool(re.search(r"DEBUG +thumbnails", workers.program.log)) == (verbosity == 2)
+
+
+def test_reload(project: Project, layer: RedisChannelLayer) -> None:
+    with runworker(project, "--reload") as workers:
+        consumers = project.folder / "myproject" / "consumers.py"
+        project.write({"myproject/consumers.py": (CONSUMERS % "new").replace("True", "VERSION")})
+        os.utime(consumers, (4_000_000_000, 4_000_000_000))
+        workers.program.wait(lambda: len(workers.pids) == 2)
+        layer.send("thumbnails", {})
+        assert answer(layer) == {"thumbnail": "new"}
+
+
+# What cannot be.
+
+
+def test_what_cannot_be_is_said_in_one_line(project: Project) -> None:
+    line = refusal(project, "--layer", "memory")
+    assert line.startswith(
+        "CommandError: CHANNEL_LAYERS['memory'] is InMemoryChannelLayer, which works inside one"
+    )
+    assert "Set its BACKEND to channels_classic.layers.RedisChannelLayer" in line
+    known = "it has: 'default', 'second', 'memory'."
+    assert refusal(project, "--layer", "third") == f"CommandError: CHANNEL_LAYERS has no 'third'; {known}"
+    assert "--threads must be 1 or more, not 0." in refusal(project, "--threads", "0")
+    assert "--processes must be 1 or more, not -1." in refusal(project, "--processes", "-1")
+    assert "--reload is for a single process" in refusal(project, "--reload", "--processes", "2")
+    assert "leave none of the channels" in refusal(project, "--only-channels", "nothing*")
+    project.write({"myproject/routing.py": "routing = {'slow': 'myproject.consumers.gone'}"})
+    line = refusal(project, "--processes", "2")
+    assert "CHANNEL_LAYERS['default']['ROUTING']" in line
+    assert "myproject.consumers.gone" in line
+
+
+def test_redis_that_is_not_there_yet(project: Project) -> None:
+    with RedisServer(port=free_port()) as redis:
+        redis.stop()
+        project.write({"myproject/settings.py": SETTINGS % {"url": redis.url}})
+        with runworker(project) as workers:
+            workers.program.wait("The channel layer cannot be reached; trying again.")
+            redis.start()
+            layer = RedisChannelLayer(hosts=[redis.url])
+            layer.send("thumbnails", {})
+            assert answer(layer) == {"thumbnail": True}
+            assert "Traceback" not in workers.program.log
+
+
+# The end.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_signal_ends_it_when_what_runs_has_finished(
+    project: Project, layer: RedisChannelLayer, number: signal.Signals, processes: int
+) -> None:
+    with runworker(project, "--processes", processes, processes=processes) as workers:
+        for position in range(4):
+            layer.send("slow", {"number": position, "folder": str(project.folder)})
+        workers.program.wait(lambda: sum(started(project, position) for position in range(4)) == processes)
+        running = {position for position in range(4) if started(project, position)}
+        workers.tell(number)
+        if processes == 1:
+            assert workers.program.process.poll() is None
+        (project.folder / "go").touch()
+        assert {answer(layer)["number"] for _ in running} == running
+        assert workers.program.process.wait(DEADLINE) == 0
+        assert "Traceback" not in workers.program.log
+        assert not workers.living
+    # What was not started is there for others.
+    left = {received.content["number"] for received in layer.receive_batch(["slow"], 10, 0)}
+    assert left == {0, 1, 2, 3} - running
+
+
+def test_a_second_signal_does_not_wait(project: Project, layer: RedisChannelLayer) -> None:
+    with runworker(project, "--processes", 2, processes=2) as workers:
+        layer.send("slow", {"number": 1, "folder": str(project.folder)})
+        workers.program.wait(lambda: started(project, 1))
+        workers.tell(signal.SIGTERM)
+        workers.program.wait(lambda: len(workers.living) == 1)
+        workers.stop()
+        assert "not waiting for what the worker processes do" in workers.program.log
+        assert not workers.living
+
+
+# Several processes.
+
+
+def test_a_process_that_dies_is_replaced(project: Project, site: Site) -> None:
+    with runworker(project, "--processes", 2, processes=2) as workers, site.connect() as client:
+        first, second = workers.pids
+        assert set(children_of(workers.program.process.pid)) >= {first, second}
+        os.kill(first, signal.SIGKILL)
+        os.kill(second, signal.SIGKILL)
+        workers.program.wait(lambda: len(workers.living) == 2)
+        assert workers.program.log.count("A worker process ended with status -9; another starts") == 2
+        client.send("hello")
+        version, pid, _ = str(client.recv()).split()
+        assert (version, int(pid) in workers.living) == ("old", True)
+        assert workers.stop() == 0
+
+
+def test_sighup_renews_the_code_and_no_client_notices(
+    project: Project, site: Site, layer: RedisChannelLayer
+) -> None:
+    with runworker(project, "--processes", 2, processes=2) as workers, site.connect() as client:
+        former = workers.pids
+        client.send("one")
+        assert str(client.recv()).startswith("old ")
+        # One of the old processes has long to do.
+        layer.send("slow", {"number": 1, "folder": str(project.folder)})
+        workers.program.wait(lambda: started(project, 1))
+
+        project.write({"myproject/consumers.py": CONSUMERS % "new"})
+        workers.tell(signal.SIGHUP)
+        # Meanwhile the client goes on: each frame is answered, by the old code or by the new one.
+        versions = []
+        while versions[-20:] != ["new"] * 20:
+            client.send(f"frame {len(versions)}")
+            version, _, frame, number = str(client.recv()).split()
+            assert (frame, int(number)) == ("frame", len(versions))
+            versions.append(version)
+        assert "The worker processes are renewed." in workers.program.log
+        workers.program.wait(lambda: len(set(former) & set(workers.living)) == 1)
+        (project.folder / "go").touch()
+        assert answer(layer) == {"number": 1}
+        workers.program.wait(lambda: not set(former) & set(workers.living))
+        assert len(workers.living) == 2
+
+        # And once more, from a state that was renewed already.
+        project.write({"myproject/consumers.py": CONSUMERS % "newest"})
+        workers.tell(signal.SIGHUP)
+        workers.program.wait(lambda: workers.program.log.count("The worker processes are renewed.") == 2)
+        workers.program.wait(lambda: len(workers.living) == 2)
+        client.send("last")
+        assert str(client.recv()).startswith("newest ")
+        assert workers.stop() == 0
+        assert "Traceback" not in workers.program.log
+
+
+def test_renewals_that_come_together_end_with_the_newest_code(project: Project, site: Site) -> None:
+    with runworker(project, "--processes", 2, processes=2) as workers, site.connect() as client:
+        workers.tell(signal.SIGHUP)
+        workers.program.wait("Renewing 2 worker processes.")
+        project.write({"myproject/consumers.py": CONSUMERS % "newest"})
+        workers.tell(signal.SIGHUP)
+        workers.program.wait(lambda: workers.program.log.count("The worker processes are renewed.") == 2)
+        workers.program.wait(lambda: len(workers.living) == 2)
+        client.send("hello")
+        assert str(client.recv()).startswith("newest ")
+
+
+def test_new_code_that_cannot_start_leaves_the_old_processes(project: Project, site: Site) -> None:
+    with runworker(project, "--processes", 2, processes=2) as workers, site.connect() as client:
+        former = set(workers.pids)
+        project.write({"myproject/consumers.py": "def broken(:\n"})
+        workers.tell(signal.SIGHUP)
+        workers.program.wait("A new worker process could not start: the old ones stay.")
+        assert "SyntaxError" in workers.program.log
+        assert set(workers.living) == former
+        client.send("hello")
+        assert str(client.recv()).startswith("old ")
+
+        project.write({"myproject/consumers.py": CONSUMERS % "mended"})
+        workers.tell(signal.SIGHUP)
+        workers.program.wait("The worker processes are renewed.")
+        workers.program.wait(lambda: not former & set(workers.living))
+        client.send("hello")
+        assert str(client.recv()).startswith("mended ")
+        assert workers.stop() == 0
+
+
+def test_processes_do_not_outlive_their_supervisor(project: Project, layer: RedisChannelLayer) -> None:
+    with runworker(project, "--processes", 2, processes=2) as workers:
+        layer.send("slow", {"number": 1, "folder": str(project.folder)})
+        workers.program.wait(lambda: started(project, 1))
+        workers.stop(signal.SIGKILL)
+        eventually(lambda: len(workers.living) == 1)
+        (project.folder / "go").touch()
+        assert answer(layer) == {"number": 1}
+        eventually(lambda: not workers.living)

@@ -1,0 +1,132 @@
+"""``channels-worker`` and ``python -m worker``: workers without ``manage.py``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from channels_classic.layers import RedisChannelLayer
+from tests.programs import completed, running
+from tests.project import DEADLINE, Running
+from worker.cli import main
+
+MODULE = [sys.executable, "-m", "worker"]
+SCRIPT = [Path(sys.executable).with_name("channels-worker")]
+
+SETTINGS = """\
+SECRET_KEY = "for tests"
+LAYER = {{"BACKEND": "channels_classic.layers.RedisChannelLayer", "ROUTING": {{"questions": "mysite.answer"}}}}
+CHANNEL_LAYERS = {{
+    "default": {{**LAYER, "CONFIG": {{"hosts": ["{url}"]}}}},
+    "memory": {{**LAYER, "BACKEND": "channels_classic.layers.InMemoryChannelLayer"}},
+}}
+"""
+
+CONSUMERS = """\
+import os
+
+def answer(message):
+    from channels_classic import Channel
+    Channel("answers").send({"to": message["question"], "pid": os.getpid()})
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, redis_url: str) -> Path:
+    """A project, as far as a worker needs one."""
+    (tmp_path / "mysite").mkdir()
+    (tmp_path / "mysite" / "__init__.py").write_text(CONSUMERS)
+    (tmp_path / "mysite" / "settings.py").write_text(SETTINGS.format(url=redis_url))
+    return tmp_path
+
+
+@pytest.fixture
+def layer(redis_url: str) -> RedisChannelLayer:
+    return RedisChannelLayer(hosts=[redis_url])
+
+
+def ask(layer: RedisChannelLayer, question: int) -> int:
+    """Let a worker answer; its process id."""
+    layer.send("questions", {"question": question})
+    ((_, answer),) = layer.receive_batch(["answers"], 1, DEADLINE)
+    assert answer["to"] == question
+    return int(answer["pid"])
+
+
+@contextmanager
+def started(command: list[object], folder: Path, processes: int = 1, **variables: str) -> Iterator[Running]:
+    with running(command, folder, variables=variables) as program:
+        program.wait(lambda: program.log.count("channels: ") >= processes)
+        yield program
+
+
+def refusal(folder: Path, *options: str) -> tuple[int, str]:
+    done = completed([*MODULE, *options], folder)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["python -m worker", "channels-worker"])
+def test_it_runs_the_consumers_of_a_project(command: list[object], folder: Path, layer: RedisChannelLayer) -> None:
+    options = ["--settings", "mysite.settings", "--only-channels", "quest*"]
+    with started([*command, *options], folder) as program:
+        assert ask(layer, 1) == program.process.pid
+        assert "1 thread(s), layer 'default', channels: questions\n" in program.log
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(DEADLINE) == 0
+
+
+def test_options_by_the_environment(
+    folder: Path, layer: RedisChannelLayer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    variables = {
+        "DJANGO_SETTINGS_MODULE": "mysite.settings",
+        "CHANNELS_WORKER_PYTHONPATH": str(folder),
+        "CHANNELS_WORKER_THREADS": "2",
+        "CHANNELS_WORKER_PROCESSES": "2",
+        "CHANNELS_WORKER_EXCLUDE_CHANNELS": "http.* websocket.*",
+        "CHANNELS_WORKER_VERBOSE": "1",
+    }
+    with started(SCRIPT, tmp_path_factory.mktemp("elsewhere"), processes=2, **variables) as program:
+        former = ask(layer, 1)
+        assert former != program.process.pid
+        assert program.log.count("2 thread(s), layer 'default', channels: questions\n") == 2
+        program.wait("DEBUG    questions")
+
+        program.process.send_signal(signal.SIGHUP)
+        program.wait("The worker processes are renewed.")
+        program.wait(lambda: program.log.count("has stopped.") == 2)
+        assert ask(layer, 2) != former
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(DEADLINE) == 0
+
+
+def test_what_cannot_be_is_said_in_one_line(folder: Path) -> None:
+    code, text = refusal(folder)
+    assert code == 2
+    assert "Missing option '--settings'" in text
+    code, text = refusal(folder, "--settings", "mysite.gone")
+    assert code == 1
+    assert text == "Error: Cannot import the settings 'mysite.gone': No module named 'mysite.gone'.\n"
+    code, text = refusal(folder, "--settings", "mysite.settings", "--layer", "memory")
+    assert code == 1
+    assert text.startswith(
+        "Error: CHANNEL_LAYERS['memory'] is InMemoryChannelLayer, which works inside one process"
+    )
+    code, text = refusal(folder, "--settings", "mysite.settings", "--layer", "other")
+    assert (code, text) == (1, "Error: CHANNEL_LAYERS has no 'other'; it has: 'default', 'memory'.\n")
+    code, text = refusal(folder, "--settings", "mysite.settings", "--threads", "many")
+    assert code == 2
+    assert "'many' is not a valid integer" in text
+
+
+def test_every_option_has_its_help(tmp_path: Path) -> None:
+    text = completed([*SCRIPT, "--help"], tmp_path).stdout
+    for parameter in main.params:
+        assert parameter.help, parameter.name
+        assert max(parameter.opts, key=len) in text
