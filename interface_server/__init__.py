@@ -9,9 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interface_server.asgi_types import Receive, Scope, Send
     from interface_server.server import InterfaceServer as InterfaceServer
 
-__all__ = ["InterfaceServer"]
+__all__ = ["InterfaceServer", "application"]
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve as the environment variables of ``channels-interface`` say.
+
+    For ``uvicorn interface_server:application`` and the like. A function, because not every host finds what a
+    module only makes when it is asked for.
+    """
+    from interface_server.environment import serve
+
+    await serve(scope, receive, send)
 
 
 def __getattr__(name: str) -> Any:
@@ -19,10 +31,4 @@ def __getattr__(name: str) -> Any:
         from interface_server.server import InterfaceServer
 
         return InterfaceServer
-    if name == "application":
-        # For hosts like ``uvicorn interface_server:application``, which know environment variables only.
-        from interface_server.cli import configuration_from_environment
-
-        globals()["application"] = application = configuration_from_environment().make_application()
-        return application
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

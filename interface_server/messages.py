@@ -28,7 +28,7 @@ def websocket_connect(scope: Scope, reply_channel: str) -> dict[str, Any]:
 def _common(scope: Scope, reply_channel: str) -> dict[str, Any]:
     content: dict[str, Any] = {
         "reply_channel": reply_channel,
-        "scheme": scope.get("scheme", "http"),
+        "scheme": scope.get("scheme") or ("http" if scope["type"] == "http" else "ws"),
         "path": scope["path"],
         "query_string": scope.get("query_string", b""),
         "root_path": scope.get("root_path", ""),

@@ -282,7 +282,7 @@ class WebSocket:
             while self._waiting:
                 event = self._waiting.popleft()
                 self._waiting_bytes -= _size(event)
-                await self._send(event)
+                await self._hand_over(event)
                 if self._paused and len(self._waiting) <= RESUME_AT and self._waiting_bytes <= RESUME_AT_BYTES:
                     self._paused = False
                     self._server.flow.resume(self._reply_channel)
@@ -292,6 +292,15 @@ class WebSocket:
             self._waiting.clear()
         finally:
             self._writer = None
+
+    async def _hand_over(self, event: Event) -> None:
+        try:
+            await self._send(event)
+        except Exception:
+            if event["type"] != "websocket.close" or not 1001 <= event["code"] < 3000:
+                raise
+            # Not every host (daphne does not) lets an application send a code of the protocol's own.
+            await self._send({**event, "code": 1000})
 
 
 def _size(event: Event) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
@@ -42,6 +43,10 @@ def main(
     """
     sys.path.insert(0, os.path.abspath(pythonpath))
     os.environ["DJANGO_SETTINGS_MODULE"] = settings
+    try:
+        import_module(settings)
+    except ImportError as error:
+        raise click.ClickException(f"Cannot import the settings {settings!r}: {error}.") from error
     import django
     from django.core.exceptions import ImproperlyConfigured
 

@@ -22,6 +22,7 @@ PACKAGES = {
 MOVED = {
     "channels_classic.delay.worker": "worker.delay",
     "channels_classic.layers.core": "channels_classic.layers",
+    "channels_classic.layers.sentinel": "channels_classic.layers.redis.sentinel",
     "channels_classic.test.base": "channels_classic.test",
     "channels_classic.test.http": "channels_classic.test",
     "channels_classic.tests.base": "channels_classic.test",

@@ -18,6 +18,8 @@ from tests.programs import children_of, is_alive, running
 from tests.project import DEADLINE, MANAGE, Project, Running, Site
 from tests.redis_server import RedisServer, free_port
 
+WAIT = 30.0  # seconds in one call to the layer
+
 STARTED = re.compile(r"Worker (\d+), (\d+) thread\(s\), layer '(\w+)', channels: (.*)")
 
 SETTINGS = """\
@@ -139,7 +141,7 @@ def site(project: Project, redis_url: str) -> Iterator[Site]:
 def answer(layer: RedisChannelLayer) -> dict[str, object]:
     """The next message on the channel that consumers answer on."""
     while True:
-        for received in layer.receive_batch(["answers"], 1, DEADLINE):
+        for received in layer.receive_batch(["answers"], 1, WAIT):
             return received.content
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.cookiejar
 import os
 import socket
 import sqlite3
@@ -9,12 +10,14 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import browser  # noqa: F401
@@ -22,6 +25,35 @@ from tests.browser import browser  # noqa: F401
 REPOSITORY = Path(__file__).resolve().parents[2]
 MANAGE = REPOSITORY / "examples" / "chat" / "manage.py"
 START_DEADLINE = 60  # seconds
+PASSWORD = "three green umbrellas"
+
+
+class Visitor:
+    """A browser without scripts: it keeps cookies, and fills in forms."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.jar = http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar))
+
+    def get(self, path: str) -> int:
+        """The status of the answer."""
+        try:
+            return int(self.opener.open(self.url + path).status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def post(self, path: str, **fields: str) -> str:
+        """Where the answer leads."""
+        self.get("/login/")  # for the CSRF cookie, which each log-in changes
+        fields["csrfmiddlewaretoken"] = next(cookie.value or "" for cookie in self.jar if cookie.name == "csrftoken")
+        data = urllib.parse.urlencode(fields).encode()
+        return str(self.opener.open(self.url + path, data).url).removeprefix(self.url)
+
+    @property
+    def cookie(self) -> str:
+        """The header that a socket of this browser has."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.jar)
 
 
 class Site:
@@ -34,7 +66,7 @@ class Site:
             free.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{free.getsockname()[1]}"
         self.url = f"http://{self.address}"
-        settings = ("REDIS_URL", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS")
+        settings = ("REDIS_URL", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "HTTPS")
         self.environment = {key: value for key, value in os.environ.items() if key not in settings} | {
             "CHAT_DATABASE": str(self.database),
             "DJANGO_SETTINGS_MODULE": "chatsite.settings",
@@ -66,6 +98,22 @@ class Site:
         with database:
             database.executemany(statement, rows)
         database.close()
+
+    def add_users(self, *names: str) -> None:
+        """Makes accounts; quickly, so with a password that is hashed only once."""
+        hashed = PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1)
+        self.execute(
+            "INSERT OR IGNORE INTO auth_user (username, password, is_active, is_staff, is_superuser, first_name,"
+            " last_name, email, date_joined) VALUES (?, ?, 1, 0, 0, '', '', '', '2026-01-01 12:00:00')",
+            [(name, hashed) for name in names],
+        )
+
+    def log_in(self, name: str) -> Visitor:
+        """Somebody with an account, logged in by the site's form."""
+        self.add_users(name)
+        visitor = Visitor(self.url)
+        visitor.post("/login/", username=name, password=PASSWORD)
+        return visitor
 
     def count(self, table: str, room: str) -> int:
         database = sqlite3.connect(self.database)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from tests.examples.conftest import Site
 
@@ -18,7 +19,8 @@ DEADLINE = 30  # seconds
 
 @contextmanager
 def joined(site: Site, room: str, name: str = "Ann") -> Iterator[ClientConnection]:
-    with connect(f"ws://{site.address}/rooms/{room}/ws?name={name}", compression=None) as connection:
+    url = f"ws://{site.address}/rooms/{room}/ws?name={name}"
+    with connect(url, origin=Origin(site.url), compression=None) as connection:
         yield connection
 
 
@@ -28,6 +30,10 @@ def next_frame(connection: ClientConnection, type: str) -> dict[str, Any]:
         frame: dict[str, Any] = json.loads(connection.recv(timeout=DEADLINE))
         if frame["type"] == type:
             return frame
+
+
+def next_people(connection: ClientConnection) -> list[str]:
+    return [person["name"] for person in next_frame(connection, "presence")["people"]]
 
 
 def speak(connection: ClientConnection, text: object) -> None:
@@ -60,9 +66,42 @@ def test_bad_frames_get_an_answer_and_the_site_goes_on(site: Site, sent: str | b
 
 @pytest.mark.parametrize("path", ["rooms/no%20spaces/ws", "rooms/a/b/ws", "rooms/../ws", "elsewhere"])
 def test_sockets_to_nowhere_are_refused(site: Site, path: str) -> None:
-    with pytest.raises(InvalidStatus) as refused, connect(f"ws://{site.address}/{path}"):
+    with pytest.raises(InvalidStatus) as refused, connect(f"ws://{site.address}/{path}", origin=Origin(site.url)):
         pass
     assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["ws", "rooms/tea/ws"])
+@pytest.mark.parametrize("origin", [None, "null", "https://evil.example", "http://127.0.0.1.evil.example"])
+def test_sockets_from_other_sites_are_refused(site: Site, path: str, origin: str | None) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(f"ws://{site.address}/{path}", origin=origin):
+        pass
+    assert refused.value.response.status_code == 403
+
+
+def test_what_is_said_at_once_is_saved_as_it_was_said(site: Site, room: str) -> None:
+    said = [f"{number}" for number in range(30)]
+    with joined(site, room) as connection, joined(site, room, "Bob") as other:
+        for text in said:
+            speak(connection, text)
+        assert [next_frame(other, "message")["text"] for _ in said] == said
+    with joined(site, room) as connection:
+        assert [message["text"] for message in next_frame(connection, "history")["messages"]] == said
+
+
+def test_whoever_leaves_at_once_is_not_there(site: Site, room: str) -> None:
+    with joined(site, room) as connection:
+        assert next_people(connection) == ["Ann"]
+        for _ in range(10):
+            with joined(site, room, "Hasty") as hasty:
+                for name in ("Hasty", "Hastier", "Hastiest"):
+                    hasty.send(json.dumps({"type": "here", "name": name}))
+        speak(connection, "the last word")
+        next_frame(connection, "message")
+        while next_people(connection) != ["Ann"]:
+            pass
+        connection.send('{"type": "here", "name": "Ann"}')
+        assert next_people(connection) == ["Ann"]
 
 
 def test_history_is_the_last_fifty_oldest_first(site: Site, room: str) -> None:
@@ -90,15 +129,15 @@ def test_the_largest_history_fits_into_one_frame(site: Site, room: str) -> None:
 
 def test_people_are_counted_by_name_and_leave(site: Site, room: str) -> None:
     with joined(site, room, "Ann") as first:
-        assert next_frame(first, "presence")["people"] == ["Ann"]
+        assert next_people(first) == ["Ann"]
         with joined(site, room, "%20B%C3%B6b%0A") as second:
-            assert next_frame(second, "presence")["people"] == ["Ann", "Böb"]
-            assert next_frame(first, "presence")["people"] == ["Ann", "Böb"]
+            assert next_people(second) == ["Ann", "Böb"]
+            assert next_people(first) == ["Ann", "Böb"]
             second.send('{"type": "here", "name": "Ann"}')
-            assert next_frame(first, "presence")["people"] == ["Ann"]
+            assert next_people(first) == ["Ann"]
             second.send('{"type": "here", "name": ""}')
-            assert next_frame(first, "presence")["people"] == ["Ann", "guest"]
-        assert next_frame(first, "presence")["people"] == ["Ann"]
+            assert next_people(first) == ["Ann", "guest"]
+        assert next_people(first) == ["Ann"]
 
 
 def test_those_of_a_dead_process_are_forgotten(site: Site, room: str) -> None:
@@ -108,5 +147,5 @@ def test_those_of_a_dead_process_are_forgotten(site: Site, room: str) -> None:
         [(room, f"websocket.send.gone!{number}", long_ago, long_ago) for number in range(3)],
     )
     with joined(site, room) as connection:
-        assert next_frame(connection, "presence")["people"] == ["Ann"]
+        assert next_people(connection) == ["Ann"]
         assert site.count("rooms_presence", room) == 1

@@ -16,6 +16,7 @@ Content = dict[str, Any]
 
 CHANNELS = ["http.request", "http.disconnect", "websocket.connect", "websocket.receive", "websocket.disconnect"]
 STOP = "backend.stop"
+WAIT = 30.0  # seconds in one call to the layer
 
 
 class Backend:
@@ -56,7 +57,7 @@ class Backend:
 
     def _run(self) -> None:
         while not self._stopping:
-            for received in self.layer.receive_batch([*CHANNELS, STOP], 10, DEADLINE):
+            for received in self.layer.receive_batch([*CHANNELS, STOP], 10, WAIT):
                 content = received.content
                 self.received.append((received.channel, content))
                 if received.channel == "http.request":
@@ -97,7 +98,7 @@ class Backend:
         body: bytes = content["body"]
         more = bool(content.get("body_channel"))
         while more:
-            for received in self.layer.receive_batch([content["body_channel"]], 1, DEADLINE):
+            for received in self.layer.receive_batch([content["body_channel"]], 1, WAIT):
                 body += received.content["content"]
                 more = received.content["more_content"]
         return body

@@ -15,6 +15,8 @@ from tests.programs import completed, running
 from tests.project import DEADLINE, Running
 from worker.cli import main
 
+WAIT = 30.0  # seconds for an answer
+
 MODULE = [sys.executable, "-m", "worker"]
 SCRIPT = [Path(sys.executable).with_name("channels-worker")]
 
@@ -53,9 +55,9 @@ def layer(redis_url: str) -> RedisChannelLayer:
 def ask(layer: RedisChannelLayer, question: int) -> int:
     """Let a worker answer; its process id."""
     layer.send("questions", {"question": question})
-    ((_, answer),) = layer.receive_batch(["answers"], 1, DEADLINE)
-    assert answer["to"] == question
-    return int(answer["pid"])
+    (received,) = layer.receive_batch(["answers"], 1, WAIT)
+    assert received.content["to"] == question
+    return int(received.content["pid"])
 
 
 @contextmanager

@@ -46,10 +46,16 @@ def open_envelope(body: bytes) -> Envelope:
         ValueError: the bytes are none.
     """
     kind = body[:1]
-    if kind not in _KINDS or len(body) < 2:
+    if kind not in _KINDS or len(body) < 2 or len(body) < 2 + body[1]:
         raise ValueError(f"no envelope of a channel layer: {body[:40]!r}")
     end = 2 + body[1]
     try:
         return Envelope(kind, body[2:end].decode("ascii"), body[end:])
     except UnicodeDecodeError:
         raise ValueError(f"no envelope of a channel layer: {body[:40]!r}") from None
+
+
+def time_of_expiry(value: bytes) -> int:
+    """When a value of a queue ends (microseconds, by its server's clock); 0 if no layer has put it there."""
+    stamp = value[:STAMP_LENGTH]
+    return int(stamp) if stamp.isdigit() else 0

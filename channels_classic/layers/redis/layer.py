@@ -15,7 +15,7 @@ from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.core import Steps, Trips, one_trip
-from channels_classic.layers.redis.envelope import LEAVE, MESSAGE, STAMP_LENGTH
+from channels_classic.layers.redis.envelope import LEAVE, MESSAGE, time_of_expiry
 from channels_classic.layers.redis.receiving import FLUSHED, Receiving
 from channels_classic.layers.redis.sending import positions
 from channels_classic.layers.redis.servers import Command
@@ -230,8 +230,8 @@ class RedisChannelLayer(Receiving, Turns, Values):
             for field, count in zip(STATISTICS, counts, strict=True):
                 statistics[field] += int(count or 0)
             statistics["messages_pending"] += pending
-            if oldest is not None:
-                sent = int(oldest[:STAMP_LENGTH]) / 1_000_000 - self.expiry
+            if oldest is not None and (expires := time_of_expiry(oldest)):
+                sent = expires / 1_000_000 - self.expiry
                 age = int(seconds) + int(microseconds) / 1_000_000 - sent
                 statistics["messages_max_age"] = max(statistics["messages_max_age"], age)
         return statistics

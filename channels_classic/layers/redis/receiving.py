@@ -16,7 +16,7 @@ from channels_classic.layers import codec, names
 from channels_classic.layers.base import Received
 from channels_classic.layers.redis import envelope
 from channels_classic.layers.redis.core import Steps, Trips, is_spread, one_trip
-from channels_classic.layers.redis.envelope import GROUP_MESSAGE, JOIN, MESSAGE, STAMP_LENGTH
+from channels_classic.layers.redis.envelope import GROUP_MESSAGE, JOIN, MESSAGE, STAMP_LENGTH, time_of_expiry
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.servers import wait_for_any
 
@@ -66,7 +66,7 @@ class Receiving(Groups):
             for server, of_server in asked.items()
             for channel, stamps in zip(of_server, answers[server][0][1], strict=True)
             for stamp in stamps
-            if int(stamp) <= newest or not is_spread(channel)
+            if time_of_expiry(stamp) <= newest or not is_spread(channel)
         ]
         counts: dict[tuple[int, str], int] = defaultdict(int)
         share = max(1, limit // len(channels))

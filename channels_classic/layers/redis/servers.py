@@ -100,12 +100,14 @@ class Address:
     def pool(self, module: Any) -> Any:
         """A connection pool of ``redis`` or ``redis.asyncio``."""
         keywords = {**pool_defaults(module), **self.keywords, "decode_responses": False}
-        if self.url is not None:
-            return module.ConnectionPool.from_url(self.url, **keywords)
-        if "path" in keywords or "unix_socket_path" in keywords:
-            keywords["path"] = keywords.pop("unix_socket_path", None) or keywords["path"]
+        if "unix_socket_path" in keywords:
+            keywords["path"] = keywords.pop("unix_socket_path")
+        if "path" in keywords or (self.url or "").startswith("unix:"):
             for name in ("socket_keepalive", "socket_keepalive_options"):
                 keywords.pop(name, None)
+        if self.url is not None:
+            return module.ConnectionPool.from_url(self.url, **keywords)
+        if "path" in keywords:
             keywords["connection_class"] = module.UnixDomainSocketConnection
         elif keywords.pop("ssl", False):
             keywords["connection_class"] = module.SSLConnection
@@ -208,10 +210,11 @@ class Server(_Common):
         connection = self.take()
         try:
             answers = self._exchange(connection, self.with_digests(commands))
-            if any(isinstance(answer, NoScriptError) for answer in answers):
-                # The server was restarted or its scripts were flushed: none of the scripts ran, so all can now.
+            if missing := _unknown_scripts(answers):
                 self.check_set_up(self._exchange(connection, self.set_up()))
-                answers = self._exchange(connection, self.with_digests(commands))
+                commands = [commands[number] for number in missing]
+                again = self._exchange(connection, self.with_digests(commands))
+                answers = _with_answers(answers, missing, again)
         finally:
             self.give(connection)
         return self.checked(answers)
@@ -312,6 +315,21 @@ def wait_for_any(servers: Sequence[Server], keys: Sequence[str], timeout: float)
             server.give(connection)
 
 
+def _unknown_scripts(answers: Sequence[Any]) -> list[int]:
+    """The positions of the scripts that did not run, because the server was restarted or its scripts were flushed.
+
+    The rest of the trip was carried out: a message that a ``BLPOP`` took must not be asked for again.
+    """
+    return [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+
+
+def _with_answers(answers: Sequence[Any], numbers: Sequence[int], again: Sequence[Any]) -> list[Any]:
+    completed = list(answers)
+    for number, answer in zip(numbers, again, strict=True):
+        completed[number] = answer
+    return completed
+
+
 def _has_ended(connection: Any) -> bool:
     """Whether the other side has closed an idle connection: then it is readable, for an end that is."""
     try:
@@ -338,9 +356,12 @@ class AsyncServer(_Common):
         connection = self._idle.pop() if self._idle else await self._connect()
         try:
             answers = await self._exchange(connection, self.with_digests(commands))
-            if any(isinstance(answer, NoScriptError) for answer in answers):
+            if missing := _unknown_scripts(answers):
                 self.check_set_up(await self._exchange(connection, self.set_up()))
-                answers = await self._exchange(connection, self.with_digests(commands))
+                again = await self._exchange(
+                    connection, self.with_digests([commands[number] for number in missing])
+                )
+                answers = _with_answers(answers, missing, again)
         finally:
             if connection.is_connected:
                 self._idle.append(connection)

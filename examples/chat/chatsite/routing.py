@@ -5,7 +5,7 @@ from rooms import consumers
 from channels_classic import route
 
 LOBBY = r"^/ws$"
-ROOM = r"^/rooms/(?P<room>.+)/ws$"
+ROOM = r"^/rooms/(?P<room>[A-Za-z0-9._-]+)/ws$"
 
 channel_routing = [
     route("websocket.connect", consumers.watch_lobby, path=LOBBY),
@@ -13,6 +13,5 @@ channel_routing = [
     route("websocket.connect", consumers.join_room, path=ROOM),
     route("websocket.receive", consumers.receive, path=ROOM),
     route("websocket.disconnect", consumers.leave_room, path=ROOM),
-    route("chat-messages", consumers.save_message),
     route("websocket.connect", consumers.refuse),  # any other path: without this, it would be accepted
 ]

@@ -3,6 +3,7 @@
 SECRET_KEY, DEBUG, ALLOWED_HOSTS   as in any Django site; DEBUG is on (1) if not set
 CHAT_DATABASE                      where the SQLite file lives
 REDIS_URL                          the channel layer of a site with several processes
+HTTPS                              1 where visitors come over https: cookies then travel over nothing else
 """
 
 import os
@@ -26,6 +27,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "accounts",
     "rooms",
 ]
 
@@ -54,6 +56,22 @@ TEMPLATES = [
 ]
 
 ROOT_URLCONF = "chatsite.urls"
+
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "lobby"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("HTTPS") == "1"
+
+# What consumers remember of a socket goes with it: in the channel layer it leaves no rows behind.
+CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"
 
 # Several workers write at once: WAL lets readers go on meanwhile, and IMMEDIATE makes a writer wait
 # for its turn (up to the timeout, in seconds) instead of failing halfway through a transaction.

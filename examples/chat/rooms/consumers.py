@@ -1,23 +1,34 @@
-"""The chat's consumers; chatsite/routing.py says which message reaches which."""
+"""The chat's consumers; chatsite/routing.py says which message reaches which.
+
+All of a room's are ordered: what a visitor says is saved as it was said, and whoever has left stays away. And they
+find the user in the session anew for each message: what a browser says about that does not count.
+"""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
 from channels_classic import Channel, Group
-from channels_classic.layers import ChannelFull
+from channels_classic.auth import channel_session_user, channel_session_user_from_http
 from channels_classic.message import Message as ChannelMessage
+from channels_classic.security.websockets import allowed_hosts_only
+from channels_classic.sessions import enforce_ordering
 
-from .frames import frame, parse_frame
-from .models import Message, Presence, list_rooms
+from .frames import NOT_ANY_MORE, frame, parse_frame
+from .models import Message, Presence, PresenceQuerySet, check_guest_name, list_rooms, may_enter
 from .rules import RuleError, clean_name, clean_text, is_room_name
 
 LOBBY = "lobby"
 
 
+@enforce_ordering  # the outermost: a socket that is denied counts as well, for it says goodbye
+@allowed_hosts_only
+@channel_session_user_from_http
 def join_room(message: ChannelMessage, room: str) -> None:
     """websocket.connect"""
-    if not is_room_name(room):
+    if not may_enter(message.user, room):
         refuse(message)
         return
     # First into the group, then the history: what is said in between comes twice rather than never,
@@ -26,37 +37,35 @@ def join_room(message: ChannelMessage, room: str) -> None:
     message.reply_channel.send({"accept": True})
     message.reply_channel.send(frame("history", messages=Message.objects.history(room)))
     query = parse_qs(message["query_string"].decode("ascii", "replace"))
-    stay(message, room, visitor_name(message, query.get("name", [""])[0]))
+    with rules_told(message):
+        stay(message, room, visitor_name(message, query.get("name", [""])[0]))
 
 
+@enforce_ordering
+@channel_session_user
 def receive(message: ChannelMessage, room: str) -> None:
     """websocket.receive"""
-    try:
+    if not may_enter(message.user, room):
+        show_out(room, message.reply_channel)
+        return
+    with rules_told(message):
         content = parse_frame(message.get("text"))
         name = visitor_name(message, content.get("name"))
         if content["type"] == "here":
             stay(message, room, name)
         else:
-            speak(room, name, clean_text(content.get("text")))
-    except RuleError as error:
-        message.reply_channel.send(frame("error", text=str(error)))
+            speak(message, room, name, clean_text(content.get("text")))
 
 
+@enforce_ordering
 def leave_room(message: ChannelMessage, room: str) -> None:
-    """websocket.disconnect"""
-    if not is_room_name(room):
-        return  # a socket that was refused says goodbye as well
+    """websocket.disconnect, of sockets that were refused too"""
     room_group(room).discard(message.reply_channel)
     if Presence.objects.filter(reply_channel=message.reply_channel.name).delete()[0]:
         announce(room)
 
 
-def save_message(message: ChannelMessage) -> None:
-    """chat-messages: all that is said passes here, so a view, a command or a bot may send to it too."""
-    saved = Message.objects.create(room=message["room"], author=message["author"], text=message["text"])
-    room_group(saved.room).send(frame("message", **saved.as_dict()))
-
-
+@allowed_hosts_only
 def watch_lobby(message: ChannelMessage) -> None:
     """websocket.connect of the page that lists the rooms"""
     Group(LOBBY).add(message.reply_channel)
@@ -74,9 +83,22 @@ def refuse(message: ChannelMessage) -> None:
     message.reply_channel.send({"close": True})
 
 
+@contextmanager
+def rules_told(message: ChannelMessage) -> Iterator[None]:
+    """Tells the visitor which rule was broken."""
+    try:
+        yield
+    except RuleError as error:
+        message.reply_channel.send(frame("error", text=str(error), about=error.about))
+
+
 def visitor_name(message: ChannelMessage, wanted: object) -> str:
-    """What a visitor is called. A site with log-in returns the user's name here, whatever is wanted."""
-    return clean_name(wanted)
+    """What a visitor is called: a user by the user name, and a guest as they like, but not like a user."""
+    if message.user.is_authenticated:
+        return message.user.get_username()
+    name = clean_name(wanted)
+    check_guest_name(name)
+    return name
 
 
 def room_group(room: str) -> Group:
@@ -86,21 +108,32 @@ def room_group(room: str) -> Group:
 def stay(message: ChannelMessage, room: str, name: str) -> None:
     """The visitor is in the room; those who have not been heard of for long are in none any more."""
     room_group(room).add(message.reply_channel)  # each time, because membership expires
-    changed = Presence.objects.expire()
-    if Presence.objects.touch(room, message.reply_channel.name, name):
-        changed.add(room)
+    news = Presence.objects.touch(room, message.reply_channel.name, name, message.user)
+    put_out(Presence.objects.gone(), code=True)  # who is there after all connects again
+    if not may_enter(message.user, room):  # removed while they were on their way in
+        show_out(room, message.reply_channel)
+    elif news:
+        announce(room)
     else:  # an answer all the same: it shows the browser that the line is alive
         message.reply_channel.send(frame("presence", **presence(room)))
-    for changed_room in changed:
-        announce(changed_room)
 
 
-def speak(room: str, author: str, text: str) -> None:
-    """Hands a message on to be saved; immediately, so that the author hears if there is no room for it."""
-    try:
-        Channel("chat-messages").send({"room": room, "author": author, "text": text}, immediately=True)
-    except ChannelFull:
-        raise RuleError("The chat is very busy and your message was not sent. Please try again.") from None
+def speak(message: ChannelMessage, room: str, author: str, text: str) -> None:
+    said = Message.objects.create(room=room, author=author, guest=message.user.is_anonymous, text=text)
+    room_group(room).send(frame("message", **said.as_dict()))
+
+
+def put_out(presences: PresenceQuerySet, code: int | bool = NOT_ANY_MORE) -> None:
+    for present in presences:
+        show_out(present.room, Channel(present.reply_channel), code)
+
+
+def show_out(room: str, reply_channel: Channel, code: int | bool = NOT_ANY_MORE) -> None:
+    """Closes a socket; nothing that is said from now on reaches it."""
+    room_group(room).discard(reply_channel)
+    reply_channel.send({"close": code})
+    if Presence.objects.filter(reply_channel=reply_channel.name).delete()[0]:
+        announce(room)
 
 
 def presence(room: str) -> dict[str, Any]:
@@ -109,11 +142,12 @@ def presence(room: str) -> dict[str, Any]:
     `at` is taken after the sender's own change and before the list is read, so of several lists the one
     with the latest `at` is right, in whatever order they arrive: workers do not wait for each other.
     """
-    return {"at": time.time(), "people": Presence.objects.names(room)}
+    return {"at": time.time(), "people": Presence.objects.people(room)}
 
 
 def announce(room: str) -> None:
-    """Tells the room who is in it, and the lobby how many there are."""
+    """Tells the room who is in it, and the lobby how many there are if it is a public one."""
     here = presence(room)
     room_group(room).send(frame("presence", **here))
-    Group(LOBBY).send(frame("rooms", at=here["at"], rooms=[{"name": room, "people": len(here["people"])}]))
+    if is_room_name(room):
+        Group(LOBBY).send(frame("rooms", at=here["at"], rooms=[{"name": room, "people": len(here["people"])}]))

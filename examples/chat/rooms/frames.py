@@ -2,14 +2,19 @@
 
 From the browser   here (name): I am in the room; every 30 seconds, and when the name changes
                    message (name, text)
-To the browser     history (messages), message (id, author, text, created), presence (people, at),
-                   rooms (rooms, at), error (text)
+To the browser     history (messages), message (id, author, guest, text, created), presence (people, at),
+                   rooms (rooms, at), error (text, about: the field it is about, name or message)
+
+The name is what a guest wants to be called; that of a user is known.
 """
 
 import json
 from typing import Any
 
 from .rules import RuleError
+
+NOT_ANY_MORE = 4403
+"""The close code for those who were removed or logged out: the browser is to load the page anew."""
 
 
 def frame(type: str, **content: Any) -> dict[str, Any]:

@@ -3,15 +3,54 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import models
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 
-from .rules import MAX_NAME_LENGTH
+from .rules import PRIVATE, NameTakenError, is_room_name, like_user_name
 
 HISTORY_LENGTH = 50
 HEARTBEAT = timedelta(seconds=30)
 # Three heartbeats, because browsers slow the timers of a hidden page down to one a minute.
 PRESENCE_EXPIRY = 3 * HEARTBEAT
+MAX_USER_NAME_LENGTH = 150  # Django's; our sign-up is stricter, createsuperuser is not
+PRIVATE_ROOMS = models.Q(room__startswith=PRIVATE)
+
+
+def new_key() -> str:
+    return PRIVATE + get_random_string(16)
+
+
+class PrivateRoomQuerySet(models.QuerySet["PrivateRoom"]):
+    def of(self, user: Any) -> PrivateRoomQuerySet:
+        """The rooms that somebody may see and enter: none, if that is a guest."""
+        return self.filter(members=user.pk) if user.is_authenticated else self.none()
+
+
+class PrivateRoom(models.Model):
+    """A room for its members, of whom the owner is one. Its key stands where public rooms have their name."""
+
+    key = models.CharField(max_length=50, unique=True, default=new_key, editable=False)
+    name = models.CharField(max_length=50)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="owned_rooms")
+    members = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="private_rooms")
+
+    objects = PrivateRoomQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.owner}"
+
+
+def may_enter(user: Any, room: str) -> bool:
+    return is_room_name(room) or PrivateRoom.objects.of(user).filter(key=room).exists()
+
+
+def check_guest_name(name: str) -> None:
+    """Raises NameTakenError if that is the name of a user."""
+    if get_user_model().objects.filter(username__iexact=like_user_name(name)).exists():
+        raise NameTakenError(f"“{name}” is the name of a user. Choose another one, or log in if it is yours.")
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -23,7 +62,8 @@ class MessageQuerySet(models.QuerySet["Message"]):
 
 class Message(models.Model):
     room = models.CharField(max_length=50)
-    author = models.CharField(max_length=MAX_NAME_LENGTH)
+    author = models.CharField(max_length=MAX_USER_NAME_LENGTH)
+    guest = models.BooleanField(db_default=True)
     text = models.TextField()
     created = models.DateTimeField(auto_now_add=True)
 
@@ -39,6 +79,7 @@ class Message(models.Model):
         return {
             "id": self.pk,
             "author": self.author,
+            "guest": self.guest,
             "text": self.text,
             "created": self.created.isoformat(),
         }
@@ -48,25 +89,21 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
     def alive(self) -> PresenceQuerySet:
         return self.filter(seen__gte=timezone.now() - PRESENCE_EXPIRY)
 
-    def names(self, room: str) -> list[str]:
-        """Who is in a room; somebody with two windows is still one person."""
-        return list(self.alive().filter(room=room).order_by("name").values_list("name", flat=True).distinct())
+    def gone(self) -> PresenceQuerySet:
+        return self.filter(seen__lt=timezone.now() - PRESENCE_EXPIRY)
 
-    def touch(self, room: str, reply_channel: str, name: str) -> bool:
+    def people(self, room: str) -> list[dict[str, Any]]:
+        """Who is in a room; somebody with two windows is still one person."""
+        people = self.alive().filter(room=room).order_by("name", "user").values_list("name", "user").distinct()
+        return [{"name": name, "guest": user is None} for name, user in people]
+
+    def touch(self, room: str, reply_channel: str, name: str, user: Any) -> bool:
         """Notes that a visitor is there. True if that is news: a new visitor, or a new name."""
-        here = {"room": room, "name": name}
+        here = {"room": room, "name": name, "user_id": user.pk}
         if self.alive().filter(reply_channel=reply_channel, **here).update(seen=timezone.now()):
             return False
         self.update_or_create(reply_channel=reply_channel, defaults={**here, "seen": timezone.now()})
         return True
-
-    def expire(self) -> set[str]:
-        """Forgets visitors whose process died without saying goodbye; returns the rooms they were in."""
-        gone = self.filter(seen__lt=timezone.now() - PRESENCE_EXPIRY)
-        rooms = set(gone.values_list("room", flat=True))
-        if rooms:
-            gone.delete()
-        return rooms
 
 
 class Presence(models.Model):
@@ -74,7 +111,8 @@ class Presence(models.Model):
 
     room = models.CharField(max_length=50, db_index=True)
     reply_channel = models.CharField(max_length=100, unique=True)
-    name = models.CharField(max_length=MAX_NAME_LENGTH)
+    name = models.CharField(max_length=MAX_USER_NAME_LENGTH)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, null=True)  # null: a guest
     since = models.DateTimeField(auto_now_add=True)
     seen = models.DateTimeField(db_index=True)
 
@@ -88,10 +126,10 @@ class Presence(models.Model):
 
 
 def list_rooms(limit: int = 50) -> list[dict[str, Any]]:
-    """The rooms with somebody in them, then those with the latest messages: name and number of people."""
-    people = Presence.objects.alive().values("room").annotate(people=models.Count("name", distinct=True))
+    """The public rooms with somebody in them, then those with the latest messages: name and number of people."""
+    people = Presence.objects.alive().exclude(PRIVATE_ROOMS).values("room").annotate(people=models.Count("name", distinct=True))
     rooms = {row["room"]: row["people"] for row in people.order_by("-people", "room")[:limit]}
-    spoken = Message.objects.values("room").annotate(latest=models.Max("id")).order_by("-latest")
+    spoken = Message.objects.exclude(PRIVATE_ROOMS).values("room").annotate(latest=models.Max("id")).order_by("-latest")
     for room in spoken.values_list("room", flat=True)[:limit]:
         rooms.setdefault(room, 0)
     return [{"name": name, "people": count} for name, count in rooms.items()][:limit]

@@ -13,18 +13,34 @@ ROOM_RULE = (
 ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
 
+PRIVATE = "_"  # begins the key of every private room, and the name of no public one
+
+
 class RuleError(ValueError):
     """A visitor did something that the chat does not allow; the text of the error is meant for them."""
 
+    about = "message"  # the field that the browser shows it beside
+
+
+class NameTakenError(RuleError):
+    about = "name"
+
 
 def is_room_name(name: str) -> bool:
+    """Whether a public room may have this name."""
     return ROOM_NAME.fullmatch(name) is not None
 
 
-def clean_name(value: object) -> str:
-    """A visitor's display name: one line, never empty, and short enough for the list of people."""
+def clean_name(value: object, limit: int = MAX_NAME_LENGTH, default: str = "guest") -> str:
+    """A display name: one line, never empty, and short enough for the list of people."""
     name = " ".join(_storable(value).split())
-    return name[:MAX_NAME_LENGTH].strip() or "guest"
+    return name[:limit].strip() or default
+
+
+def like_user_name(name: str) -> str:
+    """A display name as a user's name would be written: without what cannot be seen, or looks like something else."""
+    visible = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf" and c != " ")
+    return "".join(visible)
 
 
 def clean_text(value: object) -> str:

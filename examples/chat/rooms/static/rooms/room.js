@@ -2,11 +2,13 @@
 
 import { openSocket } from "./socket.js";
 
-const { socket: path, heartbeat, maxTextLength } = document.querySelector("main").dataset;
-const [log, people, count, newest, name, text, length, notice] = [
-  "log", "people", "count", "newest", "name", "text", "length", "notice",
+const { socket: path, heartbeat, maxTextLength, user } = document.querySelector("main").dataset;
+const [log, people, count, newest, name, objection, text, length, notice] = [
+  "log", "people", "count", "newest", "name", "objection", "text", "length", "notice",
 ].map((id) => document.getElementById(id));
 const template = document.getElementById("message").content.firstElementChild;
+const tag = template.querySelector(".guest").cloneNode(true);
+tag.hidden = false;
 
 const shown = new Map(); // id of a message: its element
 let me;
@@ -15,7 +17,7 @@ let peopleAt = 0;
 let following = true; // the end of the log is in view, and shall stay there
 let lastSent = "";
 
-// Who am I? A site with log-in would leave all this to the server.
+// Who am I? A user is called what the server says, whatever is sent; a guest says it, and it is kept here.
 
 const STORED_NAME = "chat-name";
 
@@ -30,6 +32,7 @@ function storedName() {
 function rename(wanted) {
   me = wanted.trim().replace(/\s+/g, " ") || `guest-${1000 + Math.floor(Math.random() * 9000)}`;
   name.value = me;
+  object("");
   try {
     localStorage.setItem(STORED_NAME, me);
   } catch {
@@ -38,7 +41,15 @@ function rename(wanted) {
   for (const message of shown.values()) mark(message);
 }
 
-rename(storedName() ?? "");
+function object(words) {
+  objection.textContent = words;
+  name.setAttribute("aria-invalid", words !== "");
+}
+
+const isMe = (who, guest) => who === me && guest === !user;
+
+if (user) me = user;
+else rename(storedName() ?? "");
 
 // The socket
 
@@ -49,7 +60,14 @@ const socket = openSocket({
   heartbeat: here,
   seconds: Number(heartbeat),
   onFrame: (frame) => handlers[frame.type]?.(frame),
+  onRefused: reloadIfClosed,
 });
+
+// Not let in again: is there still a page here, for who I am now?
+async function reloadIfClosed() {
+  const answer = await fetch(location.pathname, { method: "HEAD" }).catch(() => null);
+  if (answer?.status === 404) location.replace(location.pathname);
+}
 
 const handlers = {
   history({ messages }) {
@@ -62,18 +80,20 @@ const handlers = {
 
   message(message) {
     add(message);
+    if (isMe(message.author, message.guest)) lastSent = "";
   },
 
-  presence({ at, people: names }) {
+  presence({ at, people: all }) {
     if (at < peopleAt) return; // a worker sent it later than one that knows more
     peopleAt = at;
-    count.textContent = names.length;
-    people.replaceChildren(...names.map(person));
+    count.textContent = all.length;
+    people.replaceChildren(...all.map(person));
   },
 
   error(frame) {
     if (!text.value) write(lastSent);
-    say(frame.text);
+    if (frame.about === "name") object(frame.text);
+    else say(frame.text);
   },
 };
 
@@ -85,6 +105,7 @@ function add(message) {
   element.dataset.id = message.id;
   element.querySelector(".author").textContent = message.author;
   element.querySelector(".text").textContent = message.text;
+  element.querySelector(".guest").hidden = !message.guest;
   face(element.querySelector(".face"), message.author);
   const created = new Date(message.created);
   const time = element.querySelector("time");
@@ -100,7 +121,7 @@ function add(message) {
   else log.prepend(element);
   shown.set(message.id, element);
 
-  if (following || message.author === me) showNewest();
+  if (following || isMe(message.author, message.guest)) showNewest();
   else newest.hidden = false;
 }
 
@@ -113,7 +134,8 @@ function forget(gone) {
 }
 
 function mark(element) {
-  element.classList.toggle("mine", element.querySelector(".author").textContent === me);
+  const guest = !element.querySelector(".guest").hidden;
+  element.classList.toggle("mine", isMe(element.querySelector(".author").textContent, guest));
 }
 
 function showNewest() {
@@ -130,7 +152,7 @@ newest.addEventListener("click", showNewest);
 
 // People
 
-function person(who) {
+function person({ name: who, guest }) {
   const item = document.createElement("li");
   const dot = document.createElement("span");
   const label = document.createElement("span");
@@ -138,8 +160,9 @@ function person(who) {
   dot.setAttribute("aria-hidden", "true");
   face(dot, who);
   called.textContent = who;
-  label.append(called, who === me ? " (you)" : "");
+  label.append(called, isMe(who, guest) ? " (you)" : "");
   item.append(dot, label);
+  if (guest) item.append(tag.cloneNode(true));
   return item;
 }
 
@@ -195,11 +218,11 @@ text.form.addEventListener("submit", (event) => {
   }
 });
 
-name.addEventListener("change", () => {
+name?.addEventListener("change", () => {
   rename(name.value);
   socket.send(here());
 });
-name.form.addEventListener("submit", (event) => {
+name?.form.addEventListener("submit", (event) => {
   event.preventDefault();
   text.focus(); // which fires "change" on the name if there was one
 });

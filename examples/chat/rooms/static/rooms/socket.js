@@ -3,12 +3,15 @@
 const FIRST_WAIT = 500; // milliseconds
 const LONGEST_WAIT = 15_000;
 
+const NOT_ANY_MORE = 4403; // a close code of ours: who you are, or where you may be, has changed
+
 const WORDS = { connecting: "Connecting…", connected: "Connected", reconnecting: "Reconnecting…" };
 
 // path: a function that returns the path to connect to, asked anew for each attempt.
 // onFrame: is given each frame that arrives.
 // heartbeat: a function that returns the frame to send every `seconds`; the server answers it with any frame.
-export function openSocket({ path, onFrame, heartbeat = null, seconds = 30 }) {
+// onRefused: is called when an attempt failed before the socket was open.
+export function openSocket({ path, onFrame, onRefused = () => {}, heartbeat = null, seconds = 30 }) {
   let socket;
   let attempts = 0;
   let retry;
@@ -16,9 +19,11 @@ export function openSocket({ path, onFrame, heartbeat = null, seconds = 30 }) {
 
   function connect() {
     clearTimeout(retry);
+    let opened = false;
     socket = new WebSocket(new URL(path(), location.href.replace(/^http/, "ws")));
     socket.onopen = () => {
       silent = false;
+      opened = true;
       show("connected");
     };
     socket.onmessage = (event) => {
@@ -26,7 +31,12 @@ export function openSocket({ path, onFrame, heartbeat = null, seconds = 30 }) {
       attempts = 0; // here, not in onopen: a server that accepts and drops at once is not back yet
       onFrame(JSON.parse(event.data));
     };
-    socket.onclose = () => {
+    socket.onclose = ({ code }) => {
+      if (code === NOT_ANY_MORE) {
+        location.replace(location.pathname);
+        return;
+      }
+      if (!opened) onRefused();
       show("reconnecting");
       const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
       attempts += 1;

@@ -1,0 +1,328 @@
+"""How the Redis layer is configured, and what it says and does about what it cannot use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgpack
+import pytest
+import redis
+
+from channels_classic.layers import LayerUnavailable, RedisChannelLayer
+from tests.channels_classic.layers.resp_server import RespServer
+from tests.redis_server import RedisServer, free_port
+
+MakeLayer = Callable[..., RedisChannelLayer]
+FAR_FUTURE = b"9" * 16
+"""The time of expiry that stands before every value."""
+
+
+@pytest.fixture
+def make_layer() -> Iterator[MakeLayer]:
+    """Makes layers, and closes them."""
+    layers = []
+
+    def make(hosts: Any, **config: Any) -> RedisChannelLayer:
+        layer = RedisChannelLayer(hosts, **config)
+        layers.append(layer)
+        return layer
+
+    yield make
+    for layer in layers:
+        layer.close()
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """Looks into the server that the layers of a test use; it is empty at first."""
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+def works(layer: RedisChannelLayer) -> bool:
+    layer.send("test", {"number": 1})
+    return layer.receive(["test"]) == ("test", {"number": 1})
+
+
+# Where the servers are.
+
+
+def test_hosts_may_be_urls_pairs_and_dicts(redis_server: RedisServer, make_layer: MakeLayer) -> None:
+    host, port, url = redis_server.host, redis_server.port, redis_server.url
+    for server in (
+        url,
+        (host, port),
+        [host, port],
+        {"host": host, "port": port},
+        {"host": host, "port": port, "db": 1},
+        {"url": url},
+        {"address": url, "socket_timeout": 10},
+        f"{url}?socket_timeout=10",
+    ):
+        assert works(make_layer([server])), server
+
+
+def test_a_unix_socket(tmp_path: Any, make_layer: MakeLayer) -> None:
+    path = f"{tmp_path}/redis.sock"
+    with RedisServer(unixsocket=path):
+        for server in (f"unix://{path}", {"path": path}, {"unix_socket_path": path, "db": 2}):
+            assert works(make_layer([server])), server
+
+
+def test_connection_kwargs_reach_redis_py(make_layer: MakeLayer) -> None:
+    with RedisServer(password="secret") as server:
+        assert works(make_layer([(server.host, server.port)], connection_kwargs={"password": "secret"}))
+
+
+def test_databases_of_one_server_do_not_meet(redis_server: RedisServer, make_layer: MakeLayer) -> None:
+    first = make_layer([{"host": redis_server.host, "port": redis_server.port, "db": 3}])
+    second = make_layer([{"host": redis_server.host, "port": redis_server.port, "db": 4}])
+    first.send("test", {})
+    assert second.receive(["test"]) == (None, None)
+    assert first.receive(["test"]) == ("test", {})
+
+
+@pytest.mark.parametrize(
+    "hosts", ["redis://localhost:6379/0", b"redis://localhost:6379/0", {"host": "localhost"}, {"url": "redis://x"}]
+)
+def test_a_bare_host_is_refused(hosts: Any) -> None:
+    with pytest.raises(ValueError, match=r"hosts must be a list.*\[.*\]"):
+        RedisChannelLayer(hosts)
+
+
+@pytest.mark.parametrize("host", [None, 6379, ("localhost",), ("a", 1, 2), b"redis://localhost"])
+def test_a_host_that_is_none(host: Any) -> None:
+    with pytest.raises(ValueError, match="hosts must be a list of URLs") as error:
+        RedisChannelLayer([host])
+    assert repr(host) in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost:6379", "", "redis://localhost:port/0"])
+def test_a_bad_url_shows_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match=r"redis://|[Pp]ort"):
+        RedisChannelLayer([url])
+
+
+# Servers that say no.
+
+
+def refusal(layer: RedisChannelLayer) -> LayerUnavailable:
+    with pytest.raises(LayerUnavailable) as error:
+        layer.send("test", {})
+    assert "\n" not in str(error.value)
+    return error.value
+
+
+def test_nobody_listens(make_layer: MakeLayer) -> None:
+    port = free_port()
+    error = refusal(make_layer([f"redis://127.0.0.1:{port}/0"]))
+    assert str(error).startswith(f"Cannot connect to Redis at 127.0.0.1:{port}, database 0: ")
+    assert error.nothing_done
+
+
+@pytest.mark.parametrize("login", [":wrong@", "", "stranger:secret@"])
+def test_wrong_and_missing_passwords(login: str, make_layer: MakeLayer) -> None:
+    with RedisServer(password="secret") as server:
+        layer = make_layer([f"redis://{login}{server.host}:{server.port}/0"])
+        error = refusal(layer)
+        assert "Check user, password and database in hosts." in str(error)
+        assert "secret" not in str(error)
+        assert error.nothing_done
+        with server.client() as administrator:  # found and put right while we run
+            administrator.config_set("requirepass", "")
+            administrator.acl_setuser("stranger", True, nopass=True, commands=["+@all"], keys=["*"])
+        if login != ":wrong@":
+            assert works(layer)
+
+
+def test_a_database_that_does_not_exist(redis_server: RedisServer, make_layer: MakeLayer) -> None:
+    error = refusal(make_layer([f"redis://{redis_server.host}:{redis_server.port}/99"]))
+    assert "database 99" in str(error)
+    assert "Check user, password and database in hosts." in str(error)
+    assert error.nothing_done
+
+
+def test_a_redis_that_is_too_old(make_layer: MakeLayer) -> None:
+    def answer(command: list[bytes]) -> bytes:
+        if command[0].upper() == b"INFO":
+            information = b"# Server\r\nredis_version:5.0.14\r\nredis_mode:standalone\r\n"
+            return b"$%d\r\n%s\r\n" % (len(information), information)
+        if command[0].upper() == b"SCRIPT":
+            return b"$40\r\n" + b"0" * 40 + b"\r\n"
+        if command[0].upper() == b"SELECT":
+            return b"+OK\r\n"
+        return b"-ERR unknown command `%s`, with args beginning with: \r\n" % command[0]
+
+    with RespServer(answer) as server:
+        # In RESP2, the only one that so old a Redis knows; later versions of redis-py try the other one first.
+        error = refusal(make_layer([server.url], connection_kwargs={"protocol": 2}))
+    assert "is version 5.0.14; the channel layer needs 6.2 or newer" in str(error)
+    assert error.nothing_done
+
+
+def test_a_server_that_is_no_redis(make_layer: MakeLayer) -> None:
+    with RespServer(lambda command: b"HTTP/1.1 400 Bad Request\r\n\r\n") as server:
+        assert "Redis at 127.0.0.1" in str(refusal(make_layer([server.url])))
+
+
+def test_another_program_has_our_keys(client: redis.Redis, redis_url: str, make_layer: MakeLayer) -> None:
+    client.set("asgi:test", "not a list")
+    layer = make_layer([redis_url])
+    for call in (lambda: layer.send("test", {}), lambda: layer.receive(["test"])):
+        with pytest.raises(LayerUnavailable, match=r"WRONGTYPE.*Does another program use keys"):
+            call()
+    assert works(make_layer([redis_url], prefix="other:"))
+
+
+def test_a_redis_that_is_out_of_memory(make_layer: MakeLayer) -> None:
+    with RedisServer(maxmemory="1", maxmemory_policy="noeviction") as server:
+        assert "when used memory > 'maxmemory'" in str(refusal(make_layer([server.url])))
+
+
+# Values that are no messages.
+
+ENVELOPES = {
+    "nothing": b"",
+    "garbage": b"\x00\xff\xfegarbage",
+    "only a kind": b"m",
+    "unknown kind": b"x\x00\x80",
+    "a name cut short": b"m\x09abc",
+    "a name of all that there is": b"m\xff" + msgpack.packb({"a": 1}),
+    "a name that is not ASCII": b"m\x02\xc3\xa4\x80",
+    "no payload": b"m\x00",
+    "a payload cut short": b"m\x00" + msgpack.packb({"key": "value"})[:-2],
+    "a list": b"m\x00" + msgpack.packb([1, 2]),
+    "a number": b"m\x00" + msgpack.packb(7),
+    "two messages": b"m\x00" + msgpack.packb({}) + msgpack.packb({}),
+    "a group message cut short": b"g\xff",
+    "a join that is not ASCII": b"j\x01g\xff\xff",
+}
+
+
+@pytest.mark.parametrize("stamped", [True, False], ids=["stamped", "bare"])
+@pytest.mark.parametrize("channel", ["test", "test?one", "test.process!"])
+def test_what_strangers_leave_is_dropped(
+    stamped: bool, channel: str, redis_servers: list[str], make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for hosts in (redis_servers[:1], redis_servers):
+        layer = make_layer(hosts, prefix=f"stranger{len(hosts)}:", stats_prefix=f"stranger-meta{len(hosts)}:")
+        values = [FAR_FUTURE * stamped + body for body in ENVELOPES.values()]
+        for url in hosts:
+            with redis.Redis.from_url(url) as client:
+                client.rpush(layer.prefix + channel, *values)
+        ours = channel + "local" if channel.endswith("!") else channel
+        layer.send(ours, {"number": 1})
+        layer.channel_statistics(ours)
+        with caplog.at_level(logging.ERROR, "django.channels"):
+            assert layer.receive([channel], block=True) == (ours, {"number": 1})
+        assert all(record.exc_info is None for record in caplog.records)
+        if stamped:
+            assert repr(channel) in caplog.text
+        layer.flush()
+
+
+def test_what_strangers_leave_while_a_reader_waits(
+    client: redis.Redis, redis_url: str, make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = make_layer([redis_url])
+    for body in ENVELOPES.values():
+        client.rpush("asgi:test", body)
+        client.rpush("asgi:test", FAR_FUTURE + body)
+        assert layer.receive_batch(["test"], 1, timeout=0.01) == []
+    assert works(layer)
+
+
+# Encryption.
+
+
+def test_messages_are_not_readable(redis_url: str, client: redis.Redis, make_layer: MakeLayer) -> None:
+    layer = make_layer([redis_url], symmetric_encryption_keys=["key"])
+    layer.send("test", {"text": "a secret text"})
+    layer.send("test.process!local", {"text": "a secret text"})
+    layer.group_add("people", "test.process!local")
+    layer.send_group("people", {"text": "a secret text"})
+    stored = [value for key in client.scan_iter("asgi:test*") for value in client.lrange(key, 0, -1)]
+    assert len(stored) == 4
+    for value in stored:
+        for word in (b"secret", b"text", b"local", b"people"):
+            assert word not in value[16:]
+    assert layer.receive(["test"]) == ("test", {"text": "a secret text"})
+    for _ in range(2):
+        assert layer.receive(["test.process!"]) == ("test.process!local", {"text": "a secret text"})
+
+
+def test_keys_can_be_changed_without_losing_a_message(redis_url: str, client: Any, make_layer: MakeLayer) -> None:
+    before = make_layer([redis_url], symmetric_encryption_keys=["old"])
+    between = make_layer([redis_url], symmetric_encryption_keys=["new", "old"])
+    after = make_layer([redis_url], symmetric_encryption_keys=["new"])
+    before.send("test", {"by": "old"})
+    between.send("test", {"by": "new"})
+    assert between.receive(["test"]) == ("test", {"by": "old"})
+    assert after.receive(["test"]) == ("test", {"by": "new"})
+
+
+@pytest.mark.parametrize("keys", [["another"], None])
+def test_a_message_under_an_unknown_key_is_dropped(
+    keys: list[str] | None,
+    redis_url: str,
+    client: redis.Redis,
+    make_layer: MakeLayer,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reader = make_layer([redis_url], symmetric_encryption_keys=keys)
+    make_layer([redis_url], symmetric_encryption_keys=["key"]).send("test", {})
+    assert reader.receive(["test"]) == (None, None)
+    assert works(reader)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "A message on 'test' was dropped" in caplog.text
+
+
+def test_a_plain_message_is_dropped_by_who_has_keys(
+    redis_url: str, client: redis.Redis, make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_layer([redis_url]).send("test", {})
+    assert make_layer([redis_url], symmetric_encryption_keys=["key"]).receive(["test"]) == (None, None)
+    assert "symmetric_encryption_keys" in caplog.text
+
+
+@pytest.mark.parametrize("keys", ["key", b"key", [1]])
+def test_keys_that_are_no_list_of_strings(keys: Any) -> None:
+    with pytest.raises(ValueError, match="symmetric_encryption_keys must be a list of strings"):
+        RedisChannelLayer(symmetric_encryption_keys=keys)
+
+
+# Prefixes.
+
+
+def test_two_prefixes_do_not_meet(redis_url: str, client: redis.Redis, make_layer: MakeLayer) -> None:
+    first = make_layer([redis_url], prefix="one:", stats_prefix="one-meta:", capacity=1)
+    second = make_layer([redis_url], prefix="two:", stats_prefix="two-meta:", capacity=1)
+    for layer in (first, second):
+        layer.send("test", {"prefix": layer.prefix})
+        layer.group_add("group", f"test.{layer.prefix[:-1]}!local")
+        layer.send_group("group", {"prefix": layer.prefix})
+    assert first.group_channels("group") == ["test.one!local"]
+    assert first.receive(["test", "test.two!"]) == ("test", {"prefix": "one:"})
+    assert first.receive(["test", "test.two!"]) == (None, None)
+    assert second.channel_statistics("test")["messages_pending"] == 1
+
+
+@pytest.mark.parametrize("prefix", ["as*gi:", "as[gi]:", "as?gi:", "as\\gi:", "as"])
+def test_flush_removes_its_prefix_only(
+    prefix: str, redis_url: str, client: redis.Redis, make_layer: MakeLayer
+) -> None:
+    others = {"asXgi:test", "asg:test", "ab", "asgi-meta:test", "xas:test"} - (
+        {"asXgi:test", "asg:test", "asgi-meta:test"} if prefix == "as" else set()
+    )
+    for key in others:
+        client.set(key, "")
+    layer = make_layer([redis_url], prefix=prefix, stats_prefix=f"{prefix}meta:")
+    for number in range(50):
+        layer.send(f"test{number}", {})
+    layer.group_add("group", "test.process!local")
+    layer.flush()
+    left = {key.decode() for key in client.scan_iter()}
+    assert left == others | {f"{prefix}epoch"}
+    assert layer.global_statistics() == {"messages_count": 0, "channel_full_count": 0}

@@ -1,0 +1,284 @@
+"""The Redis layer while its server is away, and when it comes back: no layer has to be made anew."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import pytest
+
+from channels_classic.layers import LayerUnavailable, RedisChannelLayer
+from tests.redis_server import RedisServer, free_port
+
+PATIENCE = 30
+Result = TypeVar("Result")
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """One that the test may stop."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def layer(server: RedisServer) -> Iterator[RedisChannelLayer]:
+    layer = RedisChannelLayer([server.url])
+    yield layer
+    layer.close()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def wait_for_reader(server: RedisServer) -> None:
+    """Wait until somebody waits on the server for a message."""
+    with server.client() as client:
+        wait_until(lambda: client.info("clients")["blocked_clients"] == 1)
+
+
+async def eventually(call: Callable[[], Awaitable[Result]]) -> Result:
+    """What ``call`` returns when the layer is there again: the connections of before may fail it once."""
+    try:
+        return await call()
+    except LayerUnavailable:
+        return await call()
+
+
+def run(server: RedisServer, layer: RedisChannelLayer, main: Callable[[], Awaitable[None]]) -> None:
+    """Run ``main`` in an event loop of its own."""
+
+    async def run_and_close() -> None:
+        try:
+            await asyncio.wait_for(main(), PATIENCE)  # type: ignore[arg-type]
+        finally:
+            await layer.aclose()
+
+    asyncio.run(run_and_close())
+
+
+def test_starts_before_its_server() -> None:
+    server = RedisServer(port=free_port())
+    layer = RedisChannelLayer([server.url])
+    calls: list[Callable[[], object]] = [
+        lambda: layer.send("test", {}),
+        lambda: layer.receive(["test"]),
+        lambda: layer.receive(["test"], block=True),
+        lambda: layer.group_add("group", "test"),
+        lambda: layer.send_group("group", {}),
+        lambda: layer.flush(),
+        lambda: layer.global_statistics(),
+    ]
+    for call in calls:
+        with pytest.raises(
+            LayerUnavailable, match=rf"^Cannot connect to Redis at 127.0.0.1:{server.port}"
+        ) as error:
+            call()
+        assert error.value.nothing_done
+    with server:
+        layer.send("test", {})
+        assert layer.receive(["test"]) == ("test", {})
+    layer.close()
+
+
+def test_an_event_loop_starts_before_its_server() -> None:
+    server = RedisServer(port=free_port())
+    layer = RedisChannelLayer([server.url])
+
+    async def main() -> None:
+        delivery = layer.prepare("test", {})
+        for call in (
+            layer.asend_batch([delivery]),
+            layer.areceive_batch(["test"], 10, 1),
+            layer.arelease(["a!b"]),
+        ):
+            with pytest.raises(LayerUnavailable, match="^Cannot connect to Redis at") as error:
+                await call
+            assert error.value.nothing_done
+        server.start()
+        assert await layer.asend_batch([delivery]) == []
+        (received,) = await layer.areceive_batch(["test"], 10, PATIENCE)
+        assert received.channel == "test"
+
+    try:
+        run(server, layer, main)
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_goes_away_between_two_calls(end: str, server: RedisServer, layer: RedisChannelLayer) -> None:
+    layer.send("test", {})
+    getattr(server, end)()
+    with pytest.raises(LayerUnavailable) as error:
+        layer.send("test", {})
+    assert error.value.nothing_done  # an idle connection shows that it has ended, before anything is sent
+    server.start()
+    layer.send("test", {"number": 2})
+    assert layer.receive(["test"]) == ("test", {"number": 2})
+
+
+def test_was_away_between_two_calls(server: RedisServer, layer: RedisChannelLayer) -> None:
+    layer.send("test", {})
+    server.restart()
+    layer.send("test", {"number": 2})
+    assert layer.receive(["test"]) == ("test", {"number": 2})
+
+
+def test_was_away_between_two_calls_of_an_event_loop(server: RedisServer, layer: RedisChannelLayer) -> None:
+    async def main() -> None:
+        deliveries = [layer.prepare("test", {})]
+        assert await layer.asend_batch(deliveries) == []
+        await asyncio.to_thread(server.restart)
+        assert await eventually(lambda: layer.asend_batch(deliveries)) == []
+        assert len(await layer.areceive_batch(["test"], 10, PATIENCE)) == 1
+
+    run(server, layer, main)
+
+
+def test_goes_away_while_a_thread_waits(server: RedisServer, layer: RedisChannelLayer) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(layer.receive_batch, ["test"], 10, PATIENCE)
+        wait_for_reader(server)
+        server.kill()
+        with pytest.raises(LayerUnavailable, match="^The connection to Redis at") as error:
+            waiting.result(PATIENCE)
+        assert not error.value.nothing_done
+        server.start()
+        waiting = pool.submit(layer.receive_batch, ["test"], 10, PATIENCE)
+        wait_for_reader(server)
+        layer.send("test", {"number": 1})
+        assert [received.content for received in waiting.result(PATIENCE)] == [{"number": 1}]
+
+
+def test_goes_away_while_an_event_loop_waits(server: RedisServer, layer: RedisChannelLayer) -> None:
+    async def main() -> None:
+        waiting = asyncio.ensure_future(layer.areceive_batch(["test"], 10, PATIENCE))
+        await asyncio.to_thread(wait_for_reader, server)
+        server.kill()
+        with pytest.raises(LayerUnavailable, match="^The connection to Redis at"):
+            await waiting
+        await asyncio.to_thread(server.start)
+        waiting = asyncio.ensure_future(layer.areceive_batch(["test"], 10, PATIENCE))
+        await asyncio.to_thread(wait_for_reader, server)
+        await asyncio.to_thread(layer.send, "test", {"number": 1})
+        assert [received.content for received in await waiting] == [{"number": 1}]
+
+    run(server, layer, main)
+
+
+def test_one_of_three_goes_away(redis_servers: list[str], server: RedisServer) -> None:
+    layer = RedisChannelLayer([*redis_servers[1:], server.url], prefix="outage:", stats_prefix="outage-meta:")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(layer.receive_batch, ["test"], 10, PATIENCE)
+        wait_for_reader(server)
+        server.kill()
+        with pytest.raises(LayerUnavailable):
+            waiting.result(PATIENCE)
+        server.start()
+        waiting = pool.submit(layer.receive_batch, ["test"], 10, PATIENCE)
+        wait_for_reader(server)
+        layer.send("test", {"number": 1})
+        assert [received.content for received in waiting.result(PATIENCE)] == [{"number": 1}]
+    layer.flush()
+    layer.close()
+
+
+def test_the_scripts_are_flushed(server: RedisServer, layer: RedisChannelLayer) -> None:
+    async def main() -> None:
+        await layer.asend_batch([layer.prepare("test", {"number": 0})])
+        for number in range(1, 3):
+            with server.client() as client:
+                client.script_flush()
+            await layer.asend_batch([layer.prepare("test", {"number": number})])
+        layer.group_add("group", "test")
+        with server.client() as client:
+            client.script_flush()
+        layer.send_group("group", {"number": 3})
+        with server.client() as client:
+            client.script_flush()
+        batch = await layer.areceive_batch(["test"], 10, PATIENCE)
+        with server.client() as client:
+            client.script_flush()
+        batch += layer.receive_batch(["test"], 10)
+        assert [received.content["number"] for received in batch] == [0, 1, 2, 3]
+
+    run(server, layer, main)
+
+
+def test_every_connection_is_cut(server: RedisServer, layer: RedisChannelLayer) -> None:
+    layer.send("test", {"number": 1})
+    with server.client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert layer.receive(["test"]) == ("test", {"number": 1})
+
+
+def test_members_are_told_to_a_server_that_has_lost_them(
+    server: RedisServer, layer: RedisChannelLayer, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = RedisChannelLayer([server.url])
+    members = [f"test.process!{number}" for number in range(20)]
+    for member in members:
+        layer.group_add("group", member)
+    assert layer.receive_batch(["test.process!"], 100) == []
+    server.restart()
+    assert other.group_channels("group") == []
+    assert layer.receive_batch(["test.process!"], 100) == []
+    assert "Redis has lost its data: telling it 20 group memberships again." in caplog.text
+    other.send_group("group", {"number": 1})
+    assert {received.channel for received in layer.receive_batch(["test.process!"], 100)} == set(members)
+    assert sorted(other.group_channels("group")) == sorted(members)
+    other.close()
+
+
+def test_an_event_loop_tells_its_members_before_it_waits(server: RedisServer, layer: RedisChannelLayer) -> None:
+    async def main() -> None:
+        layer.group_add("group", "test.process!one")
+        waiting = asyncio.ensure_future(layer.areceive_batch(["test.process!"], 10, 600))
+        await asyncio.to_thread(wait_for_reader, server)
+        await asyncio.to_thread(layer.send, "test.process!one", {})
+        assert len(await waiting) == 1
+        waiting = asyncio.ensure_future(layer.areceive_batch(["test.process!"], 10, 600))
+        await asyncio.to_thread(wait_for_reader, server)
+        await asyncio.to_thread(server.restart)
+        with pytest.raises(LayerUnavailable):
+            await waiting
+        waiting = asyncio.ensure_future(layer.areceive_batch(["test.process!"], 10, 600))
+        await asyncio.to_thread(wait_for_reader, server)
+        await asyncio.to_thread(wait_until, lambda: layer.group_channels("group") == ["test.process!one"])
+        await asyncio.to_thread(layer.send_group, "group", {"number": 1})
+        assert [(received.channel, received.content) for received in await waiting] == [
+            ("test.process!one", {"number": 1})
+        ]
+
+    run(server, layer, main)
+
+
+def test_members_are_told_again_when_telling_them_failed(server: RedisServer, layer: RedisChannelLayer) -> None:
+    layer.group_add("group", "test.process!one")
+    assert layer.receive_batch(["test.process!"], 10) == []
+    server.restart()
+    with server.client() as client:
+        client.set("asgi:group:group", "in the way")
+        with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
+            layer.receive_batch(["test.process!"], 10)
+        client.delete("asgi:group:group")
+    layer.receive_batch(["test.process!"], 10)
+    assert layer.group_channels("group") == ["test.process!one"]
+
+
+def test_a_flush_is_no_loss(server: RedisServer, layer: RedisChannelLayer) -> None:
+    other = RedisChannelLayer([server.url])
+    layer.group_add("group", "test.process!one")
+    assert layer.receive_batch(["test.process!"], 10) == []
+    other.flush()
+    assert layer.receive_batch(["test.process!"], 10) == []
+    assert other.group_channels("group") == []
+    other.close()

@@ -1,0 +1,233 @@
+"""What the Redis layer asks of Redis: no more for more members, nothing that stays, and nothing while all wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+
+from channels_classic.layers import RedisChannelLayer
+from channels_classic.layers.names import random_part
+from tests.redis_server import RedisServer
+
+PATIENCE = 60
+PROCESS = "interface.test!"
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """Looks into the server, which is empty at first."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def layer(redis_url: str) -> Iterator[RedisChannelLayer]:
+    layer = RedisChannelLayer([redis_url])
+    yield layer
+    layer.close()
+
+
+@pytest.fixture
+def other(redis_url: str) -> Iterator[RedisChannelLayer]:
+    """The same in another process."""
+    layer = RedisChannelLayer([redis_url])
+    yield layer
+    layer.close()
+
+
+def commands_since_reset(client: redis.Redis) -> dict[str, int]:
+    """How often each command was carried out, by clients and by scripts, but for what tests look inside with."""
+    calls = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in client.info("commandstats").items()}
+    return {name: number for name, number in calls.items() if not name.startswith(("info", "config", "client"))}
+
+
+def join(layer: RedisChannelLayer, group: str, number: int) -> list[str]:
+    """Let so many channels of the process be members, as the process knows."""
+    members = [f"{PROCESS}{member}" for member in range(number)]
+    for member in members:
+        layer.group_add(group, member)
+    assert layer.receive_batch([PROCESS], number + 1) == []
+    return members
+
+
+def test_a_broadcast_costs_redis_the_same_for_many_members(
+    client: redis.Redis, layer: RedisChannelLayer, other: RedisChannelLayer
+) -> None:
+    costs = []
+    for group, number in (("few", 10), ("many", 10_000)):
+        members = join(layer, group, number)
+        other.send_group(group, {"text": "warm"})
+        assert len(layer.receive_batch([PROCESS], 10)) == number
+        client.config_resetstat()
+        other.send_group(group, {"text": "hello", "group": group.ljust(8)})
+        (value,) = client.lrange(f"asgi:{PROCESS}", 0, -1)
+        # For the counts to be the same, what comes with them has to be, too.
+        batch = layer.receive_batch([PROCESS], 10)
+        costs.append((commands_since_reset(client), len(value) - len(group)))
+        assert [received.channel for received in batch] == members
+        assert len({id(received.content) for received in batch}) == 1
+    few, many = costs
+    assert few == many
+    assert sum(few[0].values()) < 30
+
+
+def test_a_broadcast_is_one_value_for_each_process(
+    client: redis.Redis, layer: RedisChannelLayer, other: RedisChannelLayer
+) -> None:
+    processes = [f"interface.{number}!" for number in range(5)]
+    for process in processes:
+        for member in range(20):
+            layer.group_add("group", f"{process}{member}")
+        layer.receive_batch([process], 100)
+    other.send_group("group", {"text": "hello"})
+    values = [client.lrange(f"asgi:{process}", 0, -1) for process in processes]
+    assert [len(of_process) for of_process in values] == [1] * 5
+    assert len({value[16:] for (value,) in values}) == 1
+
+
+def test_messages_of_one_batch_are_one_trip(
+    client: redis.Redis, layer: RedisChannelLayer, other: RedisChannelLayer
+) -> None:
+    deliveries = [layer.prepare(f"{PROCESS}{number}", {}) for number in range(500)]
+    layer.send_batch(deliveries)
+    client.config_resetstat()
+    layer.send_batch(deliveries)
+    assert len(layer.receive_batch([PROCESS], 2000)) == 1000
+    commands = commands_since_reset(client)
+    assert commands["evalsha"] == 2
+    assert commands["rpush"] == 1
+    assert sum(commands.values()) < 30
+
+
+# Nothing is left behind.
+
+
+def left_behind(client: redis.Redis) -> set[str]:
+    return {key for key in client.scan_iter(count=1000) if not key.startswith("asgi-meta:")}
+
+
+@pytest.mark.parametrize("goodbye", [True, False], ids=["discard", "no discard"])
+def test_connections_that_came_and_went(goodbye: bool, client: redis.Redis, layer: RedisChannelLayer) -> None:
+    async def receive(number: int) -> int:
+        """Read until so many messages have come, as an interface server does."""
+        while number > 0:
+            number -= len(await layer.areceive_batch([PROCESS], 1000, PATIENCE))
+        return number
+
+    async def main() -> None:
+        for _ in range(4):
+            channels = [PROCESS + random_part() for _ in range(500)]
+            await layer.asend_batch(
+                [layer.prepare("websocket.connect", {"reply_channel": name}) for name in channels[:90]]
+            )
+            await asyncio.to_thread(layer.receive_batch, ["websocket.connect"], 1000)
+            for number, channel in enumerate(channels):
+                layer.group_add("everybody", channel)
+                layer.group_add(f"room.{number % 7}", channel)
+            layer.group_add(f"own.{channels[0][-5:]}", channels[0])
+            await layer.asend_batch([layer.prepare(channel, {"accept": True}) for channel in channels])
+            await receive(len(channels))
+            layer.send_group("everybody", {"text": "hello"})
+            await receive(len(channels))
+            if goodbye:
+                for number, channel in enumerate(channels):
+                    layer.group_discard("everybody", channel)
+                    layer.group_discard(f"room.{number % 7}", channel)
+                await layer.areceive_batch([PROCESS], 10_000, 0)
+            await layer.apause(channels[:100])
+            await layer.aresume(channels[:100])
+            await layer.arelease(channels)
+            layer.send_group("everybody", {"text": "anybody there?"})
+            assert await layer.areceive_batch([PROCESS], 10_000, 0) == []
+        await layer.aclose()
+
+    asyncio.run(main())
+    assert left_behind(client) == {"asgi:epoch"}
+    statistics = set(client.scan_iter("asgi-meta:*"))
+    assert len(statistics) < 5, statistics
+    assert layer._table.groups_of(PROCESS) == []
+    assert list(layer._table) == []
+
+
+def test_every_key_ends_by_itself(client: redis.Redis, layer: RedisChannelLayer) -> None:
+    layer.send("normal", {})
+    layer.send("single?reader", {})
+    layer.send(f"{PROCESS}one", {})
+    layer.group_add("group", f"{PROCESS}one")
+    layer.group_add("group", "normal")
+    layer.send_group("group", {})
+    layer.pause([f"{PROCESS}one"])
+    layer.set_value("name", b"value", 60, False)
+    layer.enter_turn(f"{PROCESS}one", 3, "websocket.receive", {})
+    layer.give_back(layer.receive_batch(["normal"], 10))
+    layer.receive_batch([PROCESS], 1)
+    keys = left_behind(client)
+    assert len(keys) >= 9
+    assert {key for key in keys if client.pttl(key) < 0} == {"asgi:epoch"}
+    # Statistics last for the channels of the routing, not for those of a process or a client.
+    lasting = {key for key in client.scan_iter("asgi-meta:*") if client.pttl(key) < 0}
+    assert lasting == {"asgi-meta:", "asgi-meta:normal", "asgi-meta:single?"}
+
+
+# Nothing happens while all wait.
+
+
+def commands_while_waiting(
+    servers: list[str], wait: Callable[[RedisChannelLayer], Any], wake: str, seconds: float = 2
+) -> int:
+    """How many commands the servers carry out in a while in which one reader waits and nothing is sent."""
+    layer = RedisChannelLayer(servers, prefix="idle:", stats_prefix="idle-meta:")
+    clients = [redis.Redis.from_url(url, decode_responses=True) for url in servers]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait, layer)
+        deadline = time.monotonic() + PATIENCE
+        while not any(client.info("clients")["blocked_clients"] for client in clients):
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.01)
+        for client in clients:
+            client.config_resetstat()
+        time.sleep(seconds)  # not for something to happen: nothing must
+        commands = [commands_since_reset(client) for client in clients]
+        layer.send(wake, {})
+        assert len(waiting.result(PATIENCE)) == 1
+    layer.flush()
+    layer.close()
+    for client in clients:
+        client.close()
+    return sum(sum(counts.values()) for counts in commands)
+
+
+def test_a_worker_that_waits(redis_url: str) -> None:
+    channels = ["http.request", "websocket.connect", "websocket.receive"]
+    number = commands_while_waiting(
+        [redis_url], lambda layer: layer.receive_batch(channels, 20, PATIENCE), channels[1]
+    )
+    assert number <= 3
+
+
+def test_a_worker_that_waits_on_three_servers(redis_servers: list[str]) -> None:
+    channels = ["http.request", "websocket.connect"]
+    number = commands_while_waiting(
+        redis_servers, lambda layer: layer.receive_batch(channels, 20, PATIENCE), channels[1]
+    )
+    assert number <= 9
+
+
+@pytest.mark.parametrize("servers", [1, 3])
+def test_an_interface_server_that_waits(servers: int, redis_servers: list[str]) -> None:
+    def wait(layer: RedisChannelLayer) -> Any:
+        async def main() -> Any:
+            try:
+                return await layer.areceive_batch([PROCESS], 20, PATIENCE)
+            finally:
+                await layer.aclose()
+
+        return asyncio.run(main())
+
+    assert commands_while_waiting(redis_servers[:servers], wait, f"{PROCESS}one") <= 3 * servers

@@ -1,0 +1,251 @@
+"""The tutorial: what it tells people to type in works, after each section."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser
+from websockets.exceptions import ConnectionClosedOK, InvalidStatus
+
+from tests.browser import browser  # noqa: F401
+from tests.docs.tutorial import PREPARATIONS, Block, Reader, read
+from tests.project import Project, Site, Socket
+from tests.redis_server import RedisServer
+
+PASSWORD = "correct horse battery staple"
+SECTIONS = read()
+
+
+@dataclass(frozen=True)
+class Step:
+    """The project after a section of the page, and what the section has beyond files."""
+
+    project: Project
+    servers: list[list[str]]
+    blocks: list[Block]
+
+    @contextmanager
+    def running(self) -> Iterator[Site]:
+        """The site, started as the page says."""
+        with ExitStack() as stack:
+            site = None
+            for name, *options in self.servers:
+                if name == "runserver":
+                    site = stack.enter_context(self.project.served(*options))
+                else:
+                    worker = stack.enter_context(self.project.running(name, *options))
+                    worker.wait("websocket.receive")  # it says what it listens to
+            assert site, "The page has not said how to start the site."
+            yield site
+
+    def do(self) -> None:
+        """Run the commands of the section that are for a complete and running site."""
+        commands = [command for block in self.blocks for command in block.commands()]
+        others = [words[2:] for words in commands if words[:2] == ["python", "manage.py"]]
+        others = [words for words in others if words[0] not in {"runserver", "runworker", *PREPARATIONS}]
+        assert others
+        for words in others:
+            self.project.manage(*words)
+
+
+@pytest.fixture(scope="module")
+def steps(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> dict[str, Step]:
+    """The project after each section, in a folder of its own."""
+    reader = Reader(tmp_path_factory.mktemp("reader"), f"{redis_server.host}:{redis_server.port}", PASSWORD)
+    steps = {}
+    for section, blocks in SECTIONS.items():
+        reader.type_in(blocks)
+        folder = tmp_path_factory.mktemp("step") / "mysite"
+        shutil.copytree(reader.project.folder, folder)
+        steps[section] = Step(Project(folder), reader.servers, blocks)
+    return steps
+
+
+def a_project(step: Step) -> None:
+    with step.running() as site, site.connect():
+        assert "The install worked successfully" in site.http.get("/").text
+
+
+def a_first_consumer(step: Step) -> None:
+    (shown,) = [block.text.strip() for block in step.blocks if block.language == "text"]
+    with step.running() as site:
+        assert site.http.get("/any/address").text == shown
+
+
+def an_echo(step: Step) -> None:
+    with step.running() as site, site.connect() as client:
+        client.send("hello")
+        assert client.recv() == "You said: hello"
+        assert "The install worked" in site.http.get("/").text
+
+
+def groups(step: Step) -> None:
+    with step.running() as site, site.connect() as one, site.connect() as other:
+        one.send("over")
+        assert one.recv() == other.recv() == "over"
+        with site.connect() as third:
+            third.send("hello")
+            assert one.recv() == other.recv() == third.recv() == "hello"
+
+
+def several_processes(step: Step) -> None:
+    with ExitStack() as stack:
+        (command,) = [command for command in step.servers if command[0] == "runworker"]
+        site = stack.enter_context(Step(step.project, step.servers[:1], []).running())
+        assert "no worker thread(s)" in site.server.log
+        with step.project.running(*command) as worker:
+            worker.wait("websocket.receive")
+            client = stack.enter_context(site.connect())
+            handled = worker.log.count("websocket.receive")
+            client.send("hello")
+            assert client.recv() == "hello"
+            worker.wait(lambda: worker.log.count("websocket.receive") > handled)
+            assert worker.end() == 0
+        client.send("is anybody there?")
+        with step.project.running(*command):
+            assert client.recv() == "is anybody there?"
+    # And all in one, as the page says.
+    with Step(step.project, [["runserver"]], []).running() as site, site.connect() as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+
+
+def data_that_stays(step: Step) -> None:
+    with step.running() as site, ExitStack() as stack:
+        queries = ("?band=marine", "?band=Marine!", "", "?band=%F0%9F%93%BB")
+        one, same, unnamed, unspeakable = [stack.enter_context(site.connect(f"/{query}")) for query in queries]
+        for text in ("ahoy", "anybody?"):
+            one.send(text)
+            assert one.recv() == same.recv() == text
+        unspeakable.send("hello")
+        assert unspeakable.recv() == unnamed.recv() == "hello"
+
+
+@contextmanager
+def log_in(site: Site, name: str) -> Iterator[httpx.Client]:
+    """A browser in which somebody has logged in at the admin."""
+    with httpx.Client(base_url=site.http.base_url, timeout=site.http.timeout, trust_env=False) as client:
+        page = client.get("/admin/login/").text
+        (token,) = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
+        form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": token}
+        answer = client.post("/admin/login/", params={"next": "/admin/"}, data=form)
+        assert answer.status_code == 302, answer.text
+        yield client
+
+
+def tune_in(site: Site, browser: httpx.Client, path: str = "/") -> AbstractContextManager[Socket]:
+    """The socket of a page of the site, in that browser."""
+    origin = f"http://127.0.0.1:{site.port}"
+    return site.connect(path, origin=origin, cookie=f"sessionid={browser.cookies['sessionid']}")
+
+
+def users(step: Step) -> None:
+    with step.running() as site, log_in(site, "ada") as ada, log_in(site, "grace") as grace, ExitStack() as stack:
+        one = stack.enter_context(tune_in(site, ada, "/?band=marine"))
+        other = stack.enter_context(tune_in(site, grace, "/?band=marine"))
+        one.send("ahoy")
+        assert one.recv() == other.recv() == "ada: ahoy"
+        other.send("ahoy yourself")
+        assert one.recv() == other.recv() == "grace: ahoy yourself"
+
+        cookie = f"sessionid={ada.cookies['sessionid']}"
+        own, foreign = f"http://127.0.0.1:{site.port}", "https://elsewhere.example"
+        for headers in ({"origin": own}, {"cookie": cookie}, {"origin": foreign, "cookie": cookie}):
+            with pytest.raises(InvalidStatus, match="403"), site.connect("/?band=marine", **headers):
+                pass
+
+        token = grace.cookies["csrftoken"]
+        assert grace.post("/admin/logout/", data={"csrfmiddlewaretoken": token}).status_code == 200
+        other.send("still here?")
+        with pytest.raises(ConnectionClosedOK):
+            other.recv()
+
+
+def users_in_short(step: Step) -> None:
+    users(step)
+    with step.running() as site, log_in(site, "ada") as ada:
+        path = f"/?session_key={ada.cookies['sessionid']}"
+        with site.connect(path, origin=f"http://127.0.0.1:{site.port}") as client:
+            client.send("hello")
+            assert client.recv() == "ada: hello"
+
+
+def logged(step: Step) -> list[tuple[str, str, str]]:
+    """Band, caller and text of all calls in the database."""
+    rows = [row["fields"] for row in json.loads(step.project.manage("dumpdata", "radio.Call"))]
+    return [(row["band"], row["caller"], row["text"]) for row in rows]
+
+
+def models(step: Step) -> None:
+    with step.running() as site, log_in(site, "ada") as ada, tune_in(site, ada) as client:
+        client.send("hello")
+        assert client.recv() == "ada: hello"
+        step.do()
+        assert client.recv() == "station: Strong wind from the west"
+    assert logged(step) == [("open", "ada", "hello"), ("open", "station", "Strong wind from the west")]
+
+
+def the_first_before_all_others(step: Step) -> None:
+    with step.running() as site, log_in(site, "ada") as ada:
+        said = []
+        for number in range(20):
+            with tune_in(site, ada, "/?band=busy") as client:
+                client.send(str(number))  # while tune_in may still be at work
+                said.append(f"ada: {number}")
+                assert [client.recv() for _ in said[-11:]] == said[-11:]
+
+
+def one_after_another(step: Step) -> None:
+    with step.running() as site, log_in(site, "ada") as ada, tune_in(site, ada) as client:
+        words = [f"word {number}" for number in range(1, 51)]
+        for word in words:
+            client.send(word)
+        heard = sorted(str(client.recv()) for _ in words)
+    assert heard == sorted(f"ada: ({number}) {word}" for number, word in enumerate(words, 1))
+
+
+EXERCISES: dict[str, Callable[[Step], None]] = {
+    "A project": a_project,
+    "A first consumer": a_first_consumer,
+    "An echo": an_echo,
+    "Groups": groups,
+    "Several processes": several_processes,
+    "Data that stays": data_that_stays,
+    "Users": lambda step: None,  # only accounts are made
+    "Step by step": users,
+    "In short": users_in_short,
+    "Models": models,
+    "The first before all others": the_first_before_all_others,
+    "One after another": one_after_another,
+}
+
+
+@pytest.mark.usefixtures("redis_url")
+@pytest.mark.parametrize("section", SECTIONS)
+def test_section(steps: dict[str, Step], section: str) -> None:
+    EXERCISES[section](steps[section])
+
+
+def test_no_block_is_left_over() -> None:
+    assert list(SECTIONS) == list(EXERCISES), "Each section with code needs an exercise here, and only those."
+    languages = {name: {block.language for block in blocks} for name, blocks in SECTIONS.items()}
+    assert {name for name in languages if "js" in languages[name]} == {"An echo"}
+    assert {name for name in languages if "text" in languages[name]} == {"A first consumer"}
+    assert not {block.language for block in SECTIONS["Users"]} - {"sh"}
+
+
+def test_in_the_console_of_a_browser(steps: dict[str, Step], browser: Browser) -> None:
+    (script,) = [block.text for block in SECTIONS["An echo"] if block.language == "js"]
+    with steps["An echo"].running() as site, browser.new_page(base_url=str(site.http.base_url)) as page:
+        page.goto("/")
+        with page.expect_console_message() as message:
+            page.add_script_tag(content=script.replace(":8000", f":{site.port}"))
+        assert message.value.text == "You said: one two, one two"
