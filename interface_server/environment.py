@@ -22,7 +22,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     """
     try:
         # A project may do things in its import that an event loop forbids.
-        server = _server or await asyncio.to_thread(_make)
+        server = await asyncio.to_thread(_make) if _server is None else _server
     except BadConfiguration as error:
         if scope["type"] != "lifespan":
             raise

@@ -69,17 +69,12 @@ class InterfaceServer:
         # Not every host sends lifespan events (a URLRouter does not), so the first client starts what is needed.
         if self._loop is not asyncio.get_running_loop():
             self.start()
-        try:
-            if kind == "http":
-                await Exchange(self, scope, receive, send).run()
-            elif kind == "websocket":
-                await WebSocket(self, scope, receive, send).run()
-            else:
-                raise ValueError(f"An interface server serves http, websocket and lifespan, not {kind!r}.")
-        except asyncio.CancelledError:
-            # The host ends. If it has no lifespan events it does not wait for anything else.
-            await self._drain()
-            raise
+        if kind == "http":
+            await Exchange(self, scope, receive, send).run()
+        elif kind == "websocket":
+            await WebSocket(self, scope, receive, send).run()
+        else:
+            raise ValueError(f"An interface server serves http, websocket and lifespan, not {kind!r}.")
 
     def start(self) -> None:
         """Begin to talk to the layer, on the event loop that runs."""
@@ -98,19 +93,16 @@ class InterfaceServer:
         """Let the layer take what clients still had to say, then let go of it."""
         if self._loop is None:
             return
-        await self._drain()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.layer.aclose()
-        self._loop = None
-
-    async def _drain(self) -> None:
         try:
             await asyncio.wait_for(self.outbox.drain(), DRAIN_SECONDS)
         except asyncio.TimeoutError:
             logger.error("The channel layer did not take the last messages within %s s.", DRAIN_SECONDS)
         await self.departures.finish()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.layer.aclose()
+        self._loop = None
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

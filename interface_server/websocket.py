@@ -22,6 +22,9 @@ logger = logging.getLogger("django.channels")
 FRAME_PATIENCE = 2.0
 """Seconds for which a frame that finds ``websocket.receive`` full is tried again before the socket closes."""
 
+GOODBYE_PATIENCE = 0.001
+"""Seconds; as good as none: a full channel drops the message. But one that has any outlives an outage of the layer."""
+
 PAUSE_AT, RESUME_AT, MAX_WAITING = 100, 25, 1000
 """How many events may wait for a client that reads slowly.
 
@@ -253,7 +256,8 @@ class WebSocket:
         }
         self._goodbye = None
         layer = self._server.layer
-        self._server.outbox.put(layer.prepare("websocket.disconnect", content, checked=True))
+        delivery = layer.prepare("websocket.disconnect", content, checked=True)
+        self._server.outbox.put(delivery, patience=GOODBYE_PATIENCE)
 
     # To the client.
 

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
 from channels_classic.channel import Channel, Group
@@ -134,17 +137,19 @@ class Client:
 
 @contextmanager
 def connections_left_alone() -> Iterator[None]:
-    """Here nothing closes database connections between consumers: a test may be in the middle of a transaction."""
+    """Here nothing closes database connections around consumers and views: a test may be inside a transaction."""
+    ours = [(signal, close_connections, CLOSE_CONNECTIONS) for signal in (consumer_started, consumer_finished)]
+    of_django = [(signal, close_old_connections, None) for signal in (request_started, request_finished)]
     connected = [
-        signal
-        for signal in (consumer_started, consumer_finished)
-        if signal.disconnect(dispatch_uid=CLOSE_CONNECTIONS)
+        (signal, receiver, uid)
+        for signal, receiver, uid in (*ours, *of_django)
+        if signal.disconnect(receiver, dispatch_uid=uid)
     ]
     try:
         yield
     finally:
-        for signal in connected:
-            signal.connect(close_connections, dispatch_uid=CLOSE_CONNECTIONS)
+        for signal, receiver, uid in connected:
+            signal.connect(receiver, dispatch_uid=uid)
 
 
 def deliver(pending: PendingSends) -> Exception | None:

@@ -13,6 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.message import Message
+from channels_classic.routing import Consumer
 from channels_classic.sessions import session_for_reply_channel
 from channels_classic.test.client import Client
 from interface_server.conversation import BadMessage, Conversation
@@ -43,6 +45,7 @@ class WSClient(Client):
         self._cookies: dict[str, str] = {}
         self._headers: dict[str, str | bytes] = {}
         self._session: SessionBase | None = None
+        self._checks_accept = True
 
     # What the browser knows.
 
@@ -166,10 +169,8 @@ class WSClient(Client):
             AssertionError: it was rejected or not answered.
             DenyConnection: that is how it was rejected.
         """
-        result = super().consume(channel, fail_on_none=fail_on_none)
-        if channel == "websocket.connect" and check_accept:
-            self._check_accept()
-        return result
+        self._checks_accept = check_accept
+        return super().consume(channel, fail_on_none=fail_on_none)
 
     def send_and_consume(  # type: ignore[override]
         self,
@@ -206,6 +207,12 @@ class WSClient(Client):
             content["order"] = self.order
             self.order += 1
         return content
+
+    def _run(self, message: Message, consumer: Consumer, kwargs: dict[str, Any]) -> Any:
+        result = super()._run(message, consumer, kwargs)
+        if message.channel.name == "websocket.connect" and self._checks_accept:
+            self._check_accept()
+        return result
 
     def _check_accept(self) -> None:
         if self._denied is not None:

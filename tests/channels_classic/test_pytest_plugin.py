@@ -17,7 +17,16 @@ from tests.project import LEGACY_MANAGE, Project
 FILES = {
     "manage.py": LEGACY_MANAGE,
     "myproject/__init__.py": "",
-    "myproject/urls.py": "urlpatterns = []\n",
+    "myproject/urls.py": """\
+        from django.contrib.auth.models import User
+        from django.http import HttpResponse
+        from django.urls import path
+
+        def names(request):
+            return HttpResponse("%d name(s)" % User.objects.count())
+
+        urlpatterns = [path("names/", names)]
+    """,
     "myproject/settings.py": """\
         import channels_classic.legacy
 
@@ -65,8 +74,9 @@ FILES = {
     """,
     "myproject/names/tests.py": """\
         from channels import Channel
+        from channels.handler import ViewConsumer
         from channels.test import ChannelLiveServerTestCase
-        from channels.tests import ChannelTestCase, HttpClient, TransactionChannelTestCase
+        from channels.tests import ChannelTestCase, HttpClient, TransactionChannelTestCase, apply_routes
         from django.contrib.auth.models import User
         from websockets.sync.client import connect
 
@@ -78,6 +88,14 @@ FILES = {
                 client.send_and_consume("websocket.receive", text="ada", path="/names/")
                 self.assertEqual(other.receive(json=False), "ada")
                 self.assertEqual(User.objects.get().username, "ada")
+
+            def test_a_view(self):
+                User.objects.create(username="ada")
+                client = HttpClient()
+                with apply_routes({"http.request": ViewConsumer()}):
+                    client.send_and_consume("http.request", path="/names/")
+                self.assertEqual(client.receive()["content"], b"1 name(s)")
+                self.assertEqual(User.objects.count(), 1)
 
             def test_an_error(self):
                 with self.assertRaises(LookupError):
@@ -120,7 +138,7 @@ FILES = {
             assert channel_layer.receive(["result"])[1]["number"] == 1
     """,
 }
-NUMBER_OF_TESTS = 6
+NUMBER_OF_TESTS = 7
 
 ON_DISK = """
 DATABASES["default"]["TEST"] = {"NAME": "test.sqlite3"}

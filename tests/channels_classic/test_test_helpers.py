@@ -418,6 +418,11 @@ class TestWSClient(ChannelTestCase):
         with pytest.raises(AssertionError, match="the first message to a socket"):
             self.connect("/?nothing=known")
 
+    def test_nobody_to_accept(self) -> None:
+        client = WSClient()
+        assert client.consume("websocket.connect", fail_on_none=False) is None
+        assert client.send_and_consume("websocket.connect", fail_on_none=False) is None
+
     def test_unchecked(self) -> None:
         assert self.connect(check_accept=False).receive() == {"accept": True}
         assert self.connect("/?deny", check_accept=False).receive() == {"close": True}

@@ -8,14 +8,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser
 from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
-from tests.browser import browser  # noqa: F401
 from tests.docs.tutorial import PREPARATIONS, Block, Reader, read
 from tests.project import Project, Site, Socket
 from tests.redis_server import RedisServer
@@ -141,14 +139,20 @@ def log_in(site: Site, name: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def tune_in(site: Site, browser: httpx.Client, path: str = "/") -> AbstractContextManager[Socket]:
-    """The socket of a page of the site, in that browser."""
+def tune_in(site: Site, who: httpx.Client, path: str = "/") -> AbstractContextManager[Socket]:
+    """The socket of a page of the site, in the browser of somebody who has logged in."""
     origin = f"http://127.0.0.1:{site.port}"
-    return site.connect(path, origin=origin, cookie=f"sessionid={browser.cookies['sessionid']}")
+    return site.connect(path, origin=origin, cookie=f"sessionid={who.cookies['sessionid']}")
 
 
 def users(step: Step) -> None:
-    with step.running() as site, log_in(site, "ada") as ada, log_in(site, "grace") as grace, ExitStack() as stack:
+    with step.running() as site:
+        names_and_strangers(site)
+
+
+def names_and_strangers(site: Site) -> None:
+    """Those who have logged in are heard by their names, others not at all."""
+    with log_in(site, "ada") as ada, log_in(site, "grace") as grace, ExitStack() as stack:
         one = stack.enter_context(tune_in(site, ada, "/?band=marine"))
         other = stack.enter_context(tune_in(site, grace, "/?band=marine"))
         one.send("ahoy")
@@ -170,8 +174,8 @@ def users(step: Step) -> None:
 
 
 def users_in_short(step: Step) -> None:
-    users(step)
     with step.running() as site, log_in(site, "ada") as ada:
+        names_and_strangers(site)
         path = f"/?session_key={ada.cookies['sessionid']}"
         with site.connect(path, origin=f"http://127.0.0.1:{site.port}") as client:
             client.send("hello")
@@ -246,6 +250,6 @@ def test_in_the_console_of_a_browser(steps: dict[str, Step], browser: Browser) -
     (script,) = [block.text for block in SECTIONS["An echo"] if block.language == "js"]
     with steps["An echo"].running() as site, browser.new_page(base_url=str(site.http.base_url)) as page:
         page.goto("/")
-        with page.expect_console_message() as message:
+        with page.expect_console_message(lambda message: message.type == "log") as message:
             page.add_script_tag(content=script.replace(":8000", f":{site.port}"))
         assert message.value.text == "You said: one two, one two"

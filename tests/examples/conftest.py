@@ -46,7 +46,9 @@ class Visitor:
     def post(self, path: str, **fields: str) -> str:
         """Where the answer leads."""
         self.get("/login/")  # for the CSRF cookie, which each log-in changes
-        fields["csrfmiddlewaretoken"] = next(cookie.value or "" for cookie in self.jar if cookie.name == "csrftoken")
+        fields["csrfmiddlewaretoken"] = next(
+            cookie.value or "" for cookie in self.jar if cookie.name == "csrftoken"
+        )
         data = urllib.parse.urlencode(fields).encode()
         return str(self.opener.open(self.url + path, data).url).removeprefix(self.url)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.examples.conftest import Site
+from tests.examples.conftest import PASSWORD, Site
 
 Windows = Callable[..., Page]
 PHONE = {"width": 360, "height": 640}
@@ -236,6 +236,101 @@ def test_the_keyboard_is_enough(open_page: Windows, room: str) -> None:
             page.keyboard.press(key)
             expect(stop).to_be_focused()
             assert stop.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+
+
+def log_in(page: Page, name: str) -> None:
+    page.get_by_role("link", name="Log in").first.click()
+    expect(page.get_by_label("Username")).to_be_focused()
+    page.keyboard.type(name)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("banner").first).to_contain_text(f"Logged in as {name}")
+
+
+def test_sign_up_says_what_is_wrong_and_returns_to_the_room(open_page: Windows, room: str) -> None:
+    page = open_page(f"/rooms/{room}/", viewport=PHONE)
+    page.get_by_role("link", name="Sign up").click()
+    for password in ("abc", PASSWORD):
+        page.get_by_label("User name").fill("dora")
+        page.get_by_label("Password", exact=True).fill(password)
+        page.get_by_label("Password confirmation").fill(password)
+        page.keyboard.press("Enter")
+        if password == "abc":
+            expect(page.get_by_role("alert")).to_contain_text("too short")
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(people(page)).to_have_text(["Ddora (you)"])
+    expect(page.get_by_label("Your name")).to_have_count(0)
+    assert page.url.endswith(f"/rooms/{room}/")
+
+
+def test_two_users_in_a_private_room_and_a_third_outside(open_page: Windows, site: Site) -> None:
+    site.add_users("ann", "bob", "carl")
+    ann, bob, carl = (open_page("/", viewport=PHONE), open_page("/"), open_page("/"))
+    for page, name in ((ann, "ann"), (bob, "bob"), (carl, "carl")):
+        log_in(page, name)
+    ann.get_by_label("New private room").fill("<i>Plans</i>")
+    ann.keyboard.press("Enter")
+    expect(ann.get_by_role("heading", level=1)).to_have_text("<i>Plans</i>")
+    ann.get_by_text("Members").click()
+    for name in ("nobody", "bob"):
+        ann.get_by_label("Invite by user name").fill(name)
+        ann.keyboard.press("Enter")
+        if name == "nobody":
+            expect(ann.get_by_text("Nobody here has that user name.")).to_be_visible()
+    expect(ann.get_by_role("button", name="Remove bob")).to_be_visible()
+    assert ann.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    bob.reload()
+    bob.get_by_role("link", name="<i>Plans</i>").click()
+    expect(people(ann).first).to_contain_text("ann (you)")
+    expect(state(bob)).to_have_text("Connected")
+    say(bob, "Hello ann")
+    expect(texts(ann)).to_have_text(["Hello ann"])
+    expect(ann.locator(".message .guest")).not_to_be_visible()
+
+    carl.reload()
+    expect(carl.get_by_role("region", name="Your private rooms").get_by_role("link")).to_have_count(0)
+    carl.goto(ann.url)
+    expect(carl.get_by_role("alert")).to_contain_text("no such private room")
+
+    ann.get_by_role("button", name="Remove bob").click()
+    expect(bob.get_by_role("alert")).to_contain_text("no such private room")
+
+
+def test_log_in_returns_to_the_private_room(open_page: Windows, site: Site) -> None:
+    path = site.log_in("ann").post("/rooms/", name="Plans")
+    page = open_page(path)
+    expect(page.get_by_role("alert")).to_contain_text("If you were invited, log in.")
+    log_in(page, "ann")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Plans")
+    expect(state(page)).to_have_text("Connected")
+
+
+def test_log_out_in_one_window_ends_speaking_in_the_others(open_page: Windows, site: Site, room: str) -> None:
+    site.add_users("ann")
+    path = site.log_in("ann").post("/rooms/", name="Plans")
+    inside = open_page("/")
+    log_in(inside, "ann")
+    public, lobby = inside.context.new_page(), inside.context.new_page()
+    inside.goto(path)
+    public.goto(f"/rooms/{room}/")
+    lobby.goto("/")
+    for page in (inside, public):
+        expect(state(page)).to_have_text("Connected")
+    say(public, "as ann")
+    expect(texts(public)).to_have_text(["as ann"])
+
+    lobby.get_by_role("button", name="Log out").click()
+    expect(inside.get_by_role("alert")).to_contain_text("no such private room")
+    expect(public.get_by_label("Your name")).to_be_visible()
+    public.get_by_label("Your name").fill("Ann")
+    public.keyboard.press("Enter")
+    expect(public.get_by_text("is the name of a user")).to_be_visible()
+    say(public, "as a guest")
+    expect(public.get_by_text("is the name of a user")).to_be_visible()
+    expect(texts(public)).to_have_text(["as ann"])
+    expect(public.get_by_label("Message", exact=True)).to_have_value("as a guest")
 
 
 def test_nothing_scrolls_sideways_on_a_phone(enter: Windows, open_page: Windows) -> None:

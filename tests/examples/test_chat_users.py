@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin
 
-from tests.examples.conftest import Site, Visitor
+from tests.examples.conftest import PASSWORD, Site, Visitor
 from tests.examples.test_chat_socket import DEADLINE, next_frame, speak
 
 NOT_ANY_MORE = 4403
@@ -73,20 +73,22 @@ def test_a_user_speaks_under_the_user_name_whatever_the_client_says(site: Site, 
         assert (said["author"], said["guest"]) == ("ann", False)
 
 
-@pytest.mark.parametrize("name", ["carl", "CARL", " c a r l ", "ｃａｒｌ", "ca\u200brl", "\u202ecarl"])
-def test_a_guest_cannot_take_the_name_of_a_user(site: Site, room: str, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["carl", "CARL", " c a r l ", "\uff43\uff41\uff52\uff4c", "ca\u200brl", "\u202ecarl"]
+)
+def test_a_guest_cannot_take_the_name_of_a_user(site: Site, name: str) -> None:
     site.add_users("carl")
     guest = Visitor(site.url)
-    with joined(site, guest, "/rooms/taken-names/", name="Ann") as connection:
+    with joined(site, guest, "/rooms/taken-names/", name="Gus") as connection:
         next_frame(connection, "presence")
         for frame in ({"type": "here", "name": name}, {"type": "message", "name": name, "text": "I am Carl"}):
             connection.send(json.dumps(frame))
             error = next_frame(connection, "error")
             assert error["about"] == "name"
             assert "is the name of a user" in error["text"]
-        speak(connection, "I am Ann")
+        connection.send('{"type": "message", "name": "Gus", "text": "I am Gus"}')
         said = next_frame(connection, "message")
-        assert (said["author"], said["guest"], said["text"]) == ("Ann", True, "I am Ann")
+        assert (said["author"], said["guest"], said["text"]) == ("Gus", True, "I am Gus")
 
 
 def test_a_private_room_is_closed_to_everybody_else(site: Site, private: str, ann: Visitor, bob: Visitor) -> None:
@@ -124,8 +126,8 @@ def test_whoever_is_removed_hears_no_more(site: Site, private: str, ann: Visitor
             code, frames = frames_until_closed(connection)
             assert code == NOT_ANY_MORE
             assert "message" not in [frame["type"] for frame in frames]
-        while next_frame(one, "presence")["people"] != [{"name": "ann", "guest": False}]:
-            one.send('{"type": "here"}')
+        one.send('{"type": "here"}')
+        assert next_frame(one, "presence")["people"] == [{"name": "ann", "guest": False}]
     assert bob.get(private) == 404
     assert refused(site, bob, private)
 
@@ -142,7 +144,7 @@ def test_membership_counts_at_each_message(site: Site, private: str, bob: Visito
     assert site.count("rooms_message", private.split("/")[2]) == 0
 
 
-def test_who_fell_silent_and_is_removed_hears_no_more(site: Site, private: str, ann: Visitor, bob: Visitor) -> None:
+def test_who_fell_silent_hears_no_more(site: Site, private: str, ann: Visitor, bob: Visitor) -> None:
     with joined(site, ann, private) as one, joined(site, bob, private) as two:
         next_frame(two, "presence")
         site.execute("UPDATE rooms_presence SET seen = '2026-01-01 12:00:00' WHERE name = ?", [("bob",)])
@@ -182,7 +184,7 @@ def test_log_out_closes_the_sockets_and_keeps_other_browsers(site: Site, private
 def test_log_in_leads_nowhere_else(site: Site, after: str) -> None:
     site.add_users("ann")
     visitor = Visitor(site.url)
-    assert visitor.post("/login/", username="ann", password="three green umbrellas", next=after) == "/"
+    assert visitor.post("/login/", username="ann", password=PASSWORD, next=after) == "/"
 
 
 def test_forms_of_other_sites_are_refused(site: Site, ann: Visitor) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from channels_classic.layers import InMemoryChannelLayer
-from interface_server import exchange
 from interface_server.exchange import BODY_CHUNK, INLINE_BODY
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
 
@@ -457,24 +456,6 @@ def test_a_disconnect_that_finds_its_channel_full_is_dropped(start: Start) -> No
     assert hosted.receive("http.disconnect")["path"] == "/0"
 
 
-def test_a_client_that_reads_slowly_holds_up_its_sender_and_nobody_else(hosted: Hosted) -> None:
-    slow = hosted.raw(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
-    reply_channel = answer(hosted, more_content=True)
-    chunk = b"x" * 256 * 1024
-    sent = 0
-
-    while hosted.takes(reply_channel, content=chunk, more_content=True):
-        sent += 1
-        assert sent < 200
-    quick = hosted.get("/quick")
-    answer(hosted, content=b"quick")
-    assert quick.result(DEADLINE).text == "quick"
-
-    read = hosted.call(read_response, slow)
-    eventually(lambda: hosted.takes(reply_channel, content=b"end"))
-    assert read.result(DEADLINE)[1] == chunk * sent + b"end"
-
-
 def test_many_small_chunks_at_once(hosted: Hosted) -> None:
     response = hosted.get()
     reply_channel = answer(hosted, more_content=True)
@@ -484,23 +465,6 @@ def test_many_small_chunks_at_once(hosted: Hosted) -> None:
         layer.send_batch([layer.prepare(reply_channel, chunk) for chunk in [*chunks, {"content": b"end"}]]) == []
     )
     assert response.result(DEADLINE).content == b"".join(b"%d," % number for number in range(5000)) + b"end"
-
-
-def test_a_client_that_never_reads_is_given_up(
-    hosted: Hosted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(exchange, "MAX_WAITING", 2 * 2**20)
-    hosted.raw(b"GET /stalled HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
-    reply_channel = answer(hosted, more_content=True)
-    hosted.layer.group_add("events", reply_channel)
-    # A group does not wait for one member, so what it sends piles up.
-    for _ in range(1000):
-        hosted.layer.send_group("events", {"content": b"x" * 2**16, "more_content": True})
-        if errors(caplog):
-            break
-        eventually(lambda: not hosted.layer.channel_statistics(reply_channel)["messages_pending"])
-    assert "The answer to /stalled was cut" in errors(caplog)[0]
-    eventually(lambda: hosted.layer.group_channels("events") == [])
 
 
 def test_lines_for_the_access_log(start: Start) -> None:

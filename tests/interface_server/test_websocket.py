@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from concurrent.futures import wait
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from websockets.frames import Frame, Opcode
 from websockets.sync.client import ClientConnection
 
 from channels_classic.layers import InMemoryChannelLayer
-from interface_server.websocket import MAX_WAITING_BYTES
 from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, eventually, read_until_closed
 
 Start = Callable[..., Hosted]
@@ -426,7 +424,7 @@ def test_a_socket_with_a_lifetime(start: Start) -> None:
     assert hosted.receive("websocket.disconnect")["reply_channel"] == reply_channel
 
 
-# Many, and slow ones.
+# Many.
 
 
 def test_a_broadcast(hosted: Hosted) -> None:
@@ -457,113 +455,6 @@ def test_memberships_end_with_the_socket(hosted: Hosted) -> None:
     hosted.layer.send_group("everyone", {"text": "hello"})
     assert stays.recv(timeout=DEADLINE) == "hello"
     eventually(lambda: hosted.layer.group_channels("everyone") == [to_stays])
-
-
-def open_slowly(hosted: Hosted) -> tuple[ClientConnection, str]:
-    """A client that reads nothing but what it is asked for, so that its buffers fill up."""
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.connect(hosted.address)
-    return hosted.open("/slow", sock=client, max_queue=1, max_size=None, ping_interval=None, close_timeout=0.1)
-
-
-@pytest.mark.parametrize("size", [20_000, 300_000])
-def test_a_slow_client_holds_up_its_sender_and_nobody_else(hosted: Hosted, size: int) -> None:
-    slow, to_slow = open_slowly(hosted)
-    quick, to_quick = hosted.open("/quick")
-    sent = 0
-    while hosted.takes(to_slow, text=f"{sent:{size}}"):
-        sent += 1
-        assert sent * size < 32 * 2**20
-        eventually(lambda: not hosted.layer.channel_statistics(to_slow)["messages_pending"])
-    hosted.send(to_quick, text="go on")
-    assert quick.recv(timeout=DEADLINE) == "go on"
-    # What was taken arrives, all of it and in order, and the channel opens again.
-    for number in range(sent):
-        assert int(slow.recv(timeout=DEADLINE)) == number
-
-    eventually(lambda: hosted.takes(to_slow, text="caught up"))
-    assert slow.recv(timeout=DEADLINE) == "caught up"
-
-
-SIZE = 64 * 1024
-
-
-def overwhelm(hosted: Hosted) -> ClientConnection:
-    """A slow client and a quick one in a group that has been sent more than is kept for the slow one."""
-    slow, to_slow = open_slowly(hosted)
-    quick, to_quick = hosted.open("/quick")
-    for reply_channel in (to_slow, to_quick):
-        hosted.layer.group_add("everyone", reply_channel)
-    for number in range(512):
-        hosted.layer.send_group("everyone", {"text": f"{number:{SIZE}}"})
-        assert int(quick.recv(timeout=DEADLINE)) == number
-    return slow
-
-
-def catch_up(hosted: Hosted, slow: ClientConnection) -> list[int]:
-    """Let the slow client read until it hears of something new; what it got up to then."""
-    received: list[int] = []
-
-    def read() -> None:
-        while (text := slow.recv(timeout=DEADLINE)) != "news":
-            received.append(int(text))
-
-    reading = hosted.call(read)
-    while not reading.done():
-        hosted.layer.send_group("everyone", {"text": "news"})
-        wait([reading], timeout=0.05)
-    reading.result()
-    return received
-
-
-def test_what_a_group_sends_a_slow_client_is_bounded(hosted: Hosted) -> None:
-    slow = overwhelm(hosted)
-    received = catch_up(hosted, slow)
-    assert received == list(range(len(received)))
-    assert len(received) * SIZE < 20 * 2**20
-
-
-@pytest.mark.parametrize("message", [{"close": 99}, {"close": True, "text": 5}], ids=str)
-def test_a_close_that_does_not_fit_changes_nothing_for_a_slow_client(
-    hosted: Hosted, caplog: pytest.LogCaptureFixture, message: dict[str, Any]
-) -> None:
-    slow = overwhelm(hosted)
-    hosted.layer.send_group("everyone", message)
-    eventually(lambda: len(warnings(caplog)) == 2)
-    received = catch_up(hosted, slow)
-    assert received == list(range(len(received)))
-    assert len(received) * SIZE > MAX_WAITING_BYTES
-
-
-def test_a_close_reaches_a_slow_client_before_what_waits(hosted: Hosted) -> None:
-    slow = overwhelm(hosted)
-    for code in (4000, 4001):
-        hosted.layer.send_group("everyone", {"close": code})
-    received: list[int] = []
-
-    def read_to_the_end() -> None:
-        for text in slow:
-            received.append(int(text))
-
-    with pytest.raises(ConnectionClosed) as closed:
-        read_to_the_end()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 4000
-    assert received == list(range(len(received)))
-    assert len(received) * SIZE < MAX_WAITING_BYTES
-
-
-def test_a_slow_client_that_goes_away(hosted: Hosted) -> None:
-    client = hosted.raw(HANDSHAKE % (b"/slow", b""), receive_buffer=4096)
-    reply_channel = connecting(hosted)
-    hosted.send(reply_channel, accept=True)
-    while hosted.takes(reply_channel, bytes=b"x" * SIZE):
-        pass
-    client.close()
-    assert hosted.receive_for("websocket.disconnect", reply_channel)["path"] == "/slow"
-    # Nothing of it is left in the layer: its channel is not paused any more, messages to it go nowhere.
-    eventually(lambda: hosted.takes(reply_channel, text="anyone?"))
 
 
 def test_lines_for_the_access_log(start: Start) -> None:

@@ -127,9 +127,16 @@ class Presence(models.Model):
 
 def list_rooms(limit: int = 50) -> list[dict[str, Any]]:
     """The public rooms with somebody in them, then those with the latest messages: name and number of people."""
-    people = Presence.objects.alive().exclude(PRIVATE_ROOMS).values("room").annotate(people=models.Count("name", distinct=True))
+    people = (
+        Presence.objects.alive()
+        .exclude(PRIVATE_ROOMS)
+        .values("room")
+        .annotate(people=models.Count("name", distinct=True))
+    )
     rooms = {row["room"]: row["people"] for row in people.order_by("-people", "room")[:limit]}
-    spoken = Message.objects.exclude(PRIVATE_ROOMS).values("room").annotate(latest=models.Max("id")).order_by("-latest")
+    spoken = (
+        Message.objects.exclude(PRIVATE_ROOMS).values("room").annotate(latest=models.Max("id")).order_by("-latest")
+    )
     for room in spoken.values_list("room", flat=True)[:limit]:
         rooms.setdefault(room, 0)
     return [{"name": name, "people": count} for name, count in rooms.items()][:limit]

@@ -38,7 +38,7 @@ def clean_name(value: object, limit: int = MAX_NAME_LENGTH, default: str = "gues
 
 
 def like_user_name(name: str) -> str:
-    """A display name as a user's name would be written: without what cannot be seen, or looks like something else."""
+    """A display name as a user's name would be written: without what is not seen or only looks alike."""
     visible = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf" and c != " ")
     return "".join(visible)
 

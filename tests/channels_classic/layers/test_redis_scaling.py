@@ -22,7 +22,7 @@ PROCESS = "interface.test!"
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
     """Looks into the server, which is empty at first."""
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+    with redis.Redis.from_url(redis_url, decode_responses=True, encoding="latin-1") as client:
         yield client
 
 
@@ -60,16 +60,15 @@ def test_a_broadcast_costs_redis_the_same_for_many_members(
     client: redis.Redis, layer: RedisChannelLayer, other: RedisChannelLayer
 ) -> None:
     costs = []
-    for group, number in (("few", 10), ("many", 10_000)):
+    for group, number in (("few.", 10), ("many", 10_000)):
         members = join(layer, group, number)
         other.send_group(group, {"text": "warm"})
         assert len(layer.receive_batch([PROCESS], 10)) == number
         client.config_resetstat()
-        other.send_group(group, {"text": "hello", "group": group.ljust(8)})
+        other.send_group(group, {"text": "hello"})
         (value,) = client.lrange(f"asgi:{PROCESS}", 0, -1)
-        # For the counts to be the same, what comes with them has to be, too.
         batch = layer.receive_batch([PROCESS], 10)
-        costs.append((commands_since_reset(client), len(value) - len(group)))
+        costs.append((commands_since_reset(client), len(value)))
         assert [received.channel for received in batch] == members
         assert len({id(received.content) for received in batch}) == 1
     few, many = costs

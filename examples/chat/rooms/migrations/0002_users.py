@@ -1,7 +1,8 @@
 import django.db.models.deletion
-import rooms.models
 from django.conf import settings
 from django.db import migrations, models
+
+import rooms.models
 
 
 class Migration(migrations.Migration):

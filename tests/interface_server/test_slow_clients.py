@@ -1,0 +1,174 @@
+"""Clients that read slowly or not at all: their senders wait, nobody else does, and what is kept is bounded."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import wait
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from interface_server import exchange
+from interface_server.websocket import MAX_WAITING_BYTES
+from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, eventually, read_response
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+# Of an answer.
+
+
+def answer(hosted: Hosted, **content: Any) -> str:
+    """Answer the next request; its reply channel."""
+    reply_channel: str = hosted.receive("http.request")["reply_channel"]
+    hosted.send(reply_channel, **{"status": 200, **content})
+    return reply_channel
+
+
+def test_a_slow_client_holds_up_the_sender_of_its_answer_and_nobody_else(hosted: Hosted) -> None:
+    slow = hosted.raw(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
+    reply_channel = answer(hosted, more_content=True)
+    chunk = b"x" * 256 * 1024
+    sent = 0
+
+    while hosted.takes(reply_channel, content=chunk, more_content=True):
+        sent += 1
+        assert sent < 200
+    quick = hosted.get("/quick")
+    answer(hosted, content=b"quick")
+    assert quick.result(DEADLINE).text == "quick"
+
+    read = hosted.call(read_response, slow)
+    eventually(lambda: hosted.takes(reply_channel, content=b"end"))
+    assert read.result(DEADLINE)[1] == chunk * sent + b"end"
+
+
+def test_a_client_that_never_reads_is_given_up(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(exchange, "MAX_WAITING", 2 * 2**20)
+    hosted.raw(b"GET /stalled HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
+    reply_channel = answer(hosted, more_content=True)
+    hosted.layer.group_add("events", reply_channel)
+    # A group does not wait for one member, so what it sends piles up.
+    for _ in range(1000):
+        hosted.layer.send_group("events", {"content": b"x" * 2**16, "more_content": True})
+        if warnings(caplog):
+            break
+        eventually(lambda: not hosted.layer.channel_statistics(reply_channel)["messages_pending"])
+    assert "The answer to /stalled was cut" in warnings(caplog)[0]
+    eventually(lambda: hosted.layer.group_channels("events") == [])
+
+
+# Of frames.
+
+
+def open_slowly(hosted: Hosted) -> tuple[ClientConnection, str]:
+    """A client that reads nothing but what it is asked for, so that its buffers fill up."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.connect(hosted.address)
+    return hosted.open("/slow", sock=client, max_queue=1, max_size=None, ping_interval=None, close_timeout=0.1)
+
+
+@pytest.mark.parametrize("size", [20_000, 300_000])
+def test_a_slow_client_holds_up_its_sender_and_nobody_else(hosted: Hosted, size: int) -> None:
+    slow, to_slow = open_slowly(hosted)
+    quick, to_quick = hosted.open("/quick")
+    sent = 0
+    while hosted.takes(to_slow, text=f"{sent:{size}}"):
+        sent += 1
+        assert sent * size < 32 * 2**20
+        eventually(lambda: not hosted.layer.channel_statistics(to_slow)["messages_pending"])
+    hosted.send(to_quick, text="go on")
+    assert quick.recv(timeout=DEADLINE) == "go on"
+    # What was taken arrives, all of it and in order, and the channel opens again.
+    for number in range(sent):
+        assert int(slow.recv(timeout=DEADLINE)) == number
+
+    eventually(lambda: hosted.takes(to_slow, text="caught up"))
+    assert slow.recv(timeout=DEADLINE) == "caught up"
+
+
+SIZE = 64 * 1024
+
+
+def overwhelm(hosted: Hosted) -> ClientConnection:
+    """A slow client and a quick one in a group that has been sent more than is kept for the slow one."""
+    slow, to_slow = open_slowly(hosted)
+    quick, to_quick = hosted.open("/quick")
+    for reply_channel in (to_slow, to_quick):
+        hosted.layer.group_add("everyone", reply_channel)
+    for number in range(512):
+        hosted.layer.send_group("everyone", {"text": f"{number:{SIZE}}"})
+        assert int(quick.recv(timeout=DEADLINE)) == number
+    return slow
+
+
+def catch_up(hosted: Hosted, slow: ClientConnection) -> list[int]:
+    """Let the slow client read until it hears of something new; what it got up to then."""
+    received: list[int] = []
+
+    def read() -> None:
+        while (text := slow.recv(timeout=DEADLINE)) != "news":
+            received.append(int(text))
+
+    reading = hosted.call(read)
+    while not reading.done():
+        hosted.layer.send_group("everyone", {"text": "news"})
+        wait([reading], timeout=0.05)
+    reading.result()
+    return received
+
+
+def test_what_a_group_sends_a_slow_client_is_bounded(hosted: Hosted) -> None:
+    slow = overwhelm(hosted)
+    received = catch_up(hosted, slow)
+    assert received == list(range(len(received)))
+    assert len(received) * SIZE < 20 * 2**20
+
+
+@pytest.mark.parametrize("message", [{"close": 99}, {"close": True, "text": 5}], ids=str)
+def test_a_close_that_does_not_fit_changes_nothing_for_a_slow_client(
+    hosted: Hosted, caplog: pytest.LogCaptureFixture, message: dict[str, Any]
+) -> None:
+    slow = overwhelm(hosted)
+    hosted.layer.send_group("everyone", message)
+    eventually(lambda: len(warnings(caplog)) == 2)
+    received = catch_up(hosted, slow)
+    assert received == list(range(len(received)))
+    assert len(received) * SIZE > MAX_WAITING_BYTES
+
+
+def test_a_close_reaches_a_slow_client_before_what_waits(hosted: Hosted) -> None:
+    slow = overwhelm(hosted)
+    for code in (4000, 4001):
+        hosted.layer.send_group("everyone", {"close": code})
+    received: list[int] = []
+
+    def read_to_the_end() -> None:
+        for text in slow:
+            received.append(int(text))
+
+    with pytest.raises(ConnectionClosed) as closed:
+        read_to_the_end()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4000
+    assert received == list(range(len(received)))
+    assert len(received) * SIZE < MAX_WAITING_BYTES
+
+
+def test_a_slow_client_that_goes_away(hosted: Hosted) -> None:
+    client = hosted.raw(HANDSHAKE % (b"/slow", b""), receive_buffer=4096)
+    reply_channel = hosted.receive("websocket.connect")["reply_channel"]
+    hosted.send(reply_channel, accept=True)
+    while hosted.takes(reply_channel, bytes=b"x" * SIZE):
+        pass
+    client.close()
+    assert hosted.receive_for("websocket.disconnect", reply_channel)["path"] == "/slow"
+    # Nothing of it is left in the layer: its channel is not paused any more, messages to it go nowhere.
+    eventually(lambda: hosted.takes(reply_channel, text="anyone?"))

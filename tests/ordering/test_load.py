@@ -1,0 +1,141 @@
+"""Many sockets that send as fast as they can, many workers: nothing out of order, nothing lost, nothing twice.
+
+A real interface server, a real Redis, and 8 workers in 4 processes. ``ORDERING_SOCKETS=200 ORDERING_FRAMES=200``
+makes it the full load, which takes a few minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.postgres import PostgresServer
+from tests.programs import completed, running
+from tests.project import Running
+from tests.redis_server import RedisServer, free_port
+
+SOCKETS = int(os.environ.get("ORDERING_SOCKETS", "40"))
+FRAMES = int(os.environ.get("ORDERING_FRAMES", "40"))
+PROCESSES, THREADS = 4, 2
+OPENING_AT_ONCE = 20
+DEADLINE = 1200  # seconds after which what should happen has not happened
+
+pytestmark = pytest.mark.timeout(2 * DEADLINE)
+
+DATABASE = "django.contrib.sessions.backends.db"
+OURS = "channels_classic.session_engine"
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "redis"])
+def site(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a site that keeps its channel sessions in one place or another."""
+    sqlite = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(tmp_path / "db.sqlite3"),
+        "OPTIONS": {
+            "timeout": 60,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
+        },
+    }
+    site = {"LOAD_REDIS": redis_url, "LOAD_SESSION_ENGINE": OURS if request.param == "redis" else DATABASE}
+    if request.param == "postgresql":
+        with PostgresServer() as postgres:
+            yield {**site, "LOAD_DATABASE": json.dumps(postgres.settings)}
+    else:
+        yield {**site, "LOAD_DATABASE": json.dumps(sqlite)}
+
+
+@contextmanager
+def served(site: dict[str, str], folder: Path, **worker_options: int) -> Iterator[tuple[str, Running]]:
+    """The interface server and the workers of a site: the address of its sockets, and the workers."""
+    site = {**site, "DJANGO_SETTINGS_MODULE": "tests.ordering.settings"}
+    done = completed([sys.executable, "-m", "django", "migrate"], folder, site)
+    assert done.returncode == 0, done.stderr
+    port = free_port()
+    interface = [sys.executable, "-m", "interface_server", "--redis", site["LOAD_REDIS"], "--port", port]
+    workers = [sys.executable, "-m", "worker"]
+    for name, value in worker_options.items():
+        workers += [f"--{name}", str(value)]
+    with (
+        running(interface, folder, "interface.txt", site) as server,
+        running(workers, folder, "workers.txt", site) as worker,
+    ):
+        server.wait("listens")
+        worker.wait(lambda: worker.log.count("Worker ") >= worker_options.get("processes", 1))
+        yield f"ws://127.0.0.1:{port}/", worker
+
+
+async def flood(address: str, sockets: int, frames: int) -> list[list[str]]:
+    """Let each socket send all its frames at once; the replies to each."""
+    opening = asyncio.Semaphore(OPENING_AT_ONCE)
+
+    async def one() -> list[str]:
+        async with opening:
+            socket = await connect(address, compression=None, proxy=None, open_timeout=60, ping_interval=None)
+        all_open.append(socket)
+        async with socket:
+            while len(all_open) < sockets:
+                await asyncio.sleep(0.01)
+
+            async def send() -> None:
+                for number in range(1, frames + 1):
+                    await socket.send(f"frame {number}")
+
+            sending = asyncio.create_task(send())
+            replies = [str(await socket.recv()) for _ in range(frames)]
+            await sending
+            return replies
+
+    all_open: list[Any] = []
+    return await asyncio.wait_for(asyncio.gather(*[one() for _ in range(sockets)]), DEADLINE)
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_nothing_is_out_of_order_lost_or_run_twice(
+    site: dict[str, str], redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with (
+        served(site, tmp_path, processes=PROCESSES, threads=THREADS) as (address, workers),
+        redis_server.client() as record,
+    ):
+        started = time.monotonic()
+        replies = asyncio.run(flood(address, SOCKETS, FRAMES))
+        took = time.monotonic() - started
+        wait_for(lambda: record.llen("load:counts") == SOCKETS)
+        print(f"{SOCKETS} sockets, {FRAMES} frames each: {SOCKETS * FRAMES / took:.0f} frames a second")
+
+        # Each reply says which frame it is for, its order, and how many the session had counted.
+        expected_replies = [f"frame {number} {number} {number}" for number in range(1, FRAMES + 1)]
+        assert all(of_socket == expected_replies for of_socket in replies)
+
+        # Connect, the frames, disconnect: one after another, each once.
+        wait_for(lambda: all(record.llen(name) == 2 * FRAMES + 4 for name in record.keys("load:interface*")))
+        expected = [f"{what} {order}" for order in range(FRAMES + 2) for what in ("begin", "end")]
+        ran = {name: record.lrange(name, 0, -1) for name in record.keys("load:interface*")}
+        assert len(ran) == SOCKETS
+        assert [name for name, of_socket in ran.items() if of_socket != expected] == []
+        assert record.lrange("load:counts", 0, -1) == [str(FRAMES)] * SOCKETS
+
+        # What is left in Redis of it is forgotten soon.
+        lives = [record.ttl(name) for name in record.keys("asgi:turns:*")]
+        assert len(lives) == SOCKETS
+        assert all(0 < life <= 60 for life in lives)
+        for word in ("ERROR", "WARNING", "Traceback", "dropped", "waited in vain"):
+            assert word not in workers.log
