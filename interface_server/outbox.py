@@ -24,6 +24,7 @@ UNAVAILABLE_PAUSE = (0.1, 5.0)
 
 class _Item(NamedTuple):
     delivery: Delivery
+    patience: float
     deadline: float
     done: Callable[[bool], None] | None
     sender: object
@@ -58,10 +59,11 @@ class Outbox:
 
         Arguments:
             done: called with whether the layer took it.
-            patience: seconds for which a full channel is tried again; 0 for not at all.
+            patience: seconds for which a full channel that takes nothing is tried again; 0 for not at all.
             sender: when one delivery is given up, so are the later ones of the same sender.
         """
-        self._new.append(_Item(delivery, self._loop.time() + patience if patience else 0, done, sender))
+        deadline = self._loop.time() + patience if patience else 0
+        self._new.append(_Item(delivery, patience, deadline, done, sender))
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
@@ -134,11 +136,15 @@ class Outbox:
         self._backlog = []
         now = self._loop.time()
         refused = set(full)
+        moving = {item.delivery.name for position, item in enumerate(items) if position not in refused}
         given_up: set[object] = set()
         for position, item in enumerate(items):
             if position not in refused:
                 if item.done is not None:
                     item.done(True)
+            elif item.patience and item.delivery.name in moving and item.sender not in given_up:
+                # Others found room, so there will be some for this one too: it is only a matter of time.
+                self._backlog.append(item._replace(deadline=now + item.patience))
             elif now < item.deadline and item.sender not in given_up:
                 self._backlog.append(item)
             else:

@@ -23,7 +23,7 @@ FRAME_PATIENCE = 2.0
 """Seconds for which a frame that finds ``websocket.receive`` full is tried again before the socket closes."""
 
 GOODBYE_PATIENCE = 0.001
-"""Seconds; as good as none: a full channel drops the message. But one that has any outlives an outage of the layer."""
+"""Seconds; as good as none: a full channel drops the message. But with any it outlives an outage of the layer."""
 
 PAUSE_AT, RESUME_AT, MAX_WAITING = 100, 25, 1000
 """How many events may wait for a client that reads slowly.

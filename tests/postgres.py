@@ -69,7 +69,18 @@ class PostgresServer:
             make = [self.programs / "initdb", "-D", "data", "-U", USER, "-A", "trust", "-E", "UTF8"]
             subprocess.run([*make, "--no-locale", "--no-sync"], check=True, **output, **self._options)
             # Without waiting for the disk (-F): it is for a minute.
-            serve = [self.programs / "postgres", "-D", "data", "-h", "127.0.0.1", "-p", str(self.port), "-k", ".", "-F"]
+            serve = [
+                self.programs / "postgres",
+                "-D",
+                "data",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(self.port),
+                "-k",
+                ".",
+                "-F",
+            ]
             self._process = subprocess.Popen(serve, **output, **self._options)
         deadline = time.monotonic() + START_SECONDS
         while "ready to accept connections" not in self.log:

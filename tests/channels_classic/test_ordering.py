@@ -32,7 +32,9 @@ def sessions_in_cache(settings: Any) -> None:
     cache.clear()
 
 
-def frame(layer: Any, order: int, client: str = CLIENT, channel: str = "websocket.receive", **more: Any) -> Message:
+def frame(
+    layer: Any, order: int, client: str = CLIENT, channel: str = "websocket.receive", **more: Any
+) -> Message:
     return Message({"reply_channel": client, "order": order, **more}, channel, layer)
 
 

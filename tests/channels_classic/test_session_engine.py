@@ -1,4 +1,4 @@
-"""Sessions in the channel layer: where they are, how long, and that nothing stays. The rest is in ``test_sessions``."""
+"""Sessions in the channel layer: where they are, how long, and that nothing stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``channel_session``, ``http_session`` and both, with each engine; what a stranger or a broken client gets by them."""
+"""``channel_session``, ``http_session`` and both, with each engine; what strangers and broken clients get."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ from channels_classic.sessions import (
 from channels_classic.test import in_memory_layers
 
 CLIENT = "interface.abc!one"
-DJANGO_ENGINES = {name: f"django.contrib.sessions.backends.{name}" for name in ("db", "cache", "file", "cached_db")}
+DJANGO_ENGINES = {
+    name: f"django.contrib.sessions.backends.{name}" for name in ("db", "cache", "file", "cached_db")
+}
 OURS = "channels_classic.session_engine"
 
 pytestmark = pytest.mark.django_db
@@ -406,7 +408,9 @@ class TestHttpSession:
         for message in (connect(), connect(cookie=""), connect(cookie="a=b"), message_of(text="a frame")):
             assert see(message) is None
 
-    @pytest.mark.parametrize("key", ["abcdefgh12345678", "short", "x" * 5000, "../../etc/passwd", "%00%00%00%00%00"])
+    @pytest.mark.parametrize(
+        "key", ["abcdefgh12345678", "short", "x" * 5000, "../../etc/passwd", "%00%00%00%00%00"]
+    )
     def test_a_key_that_no_session_has(self, http: Any, key: str) -> None:
         @http_session
         def change(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""The order of ``websocket.disconnect``: one past the last frame that the layer took, whatever became of the others."""
+"""The order of ``websocket.disconnect``: one past the last frame that the layer took."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ import redis
 
 from channels_classic.layers import RedisChannelLayer
 from channels_classic.layers.names import random_part
-from tests.redis_server import RedisServer
 
 PATIENCE = 60
 PROCESS = "interface.test!"

@@ -1,4 +1,4 @@
-"""What happens to turns when something does not come: time, and what stays behind. The rest is in the conformance suite."""
+"""Turns when something does not come: time, and what stays behind. The rest is in the conformance suite."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ class TestNothingStaysBehind:
             client.connection_pool.connection_kwargs["decode_responses"] = False
 
             def seconds_left() -> dict[str, int]:
-                keys = [key for key in client.keys("*turns:*")]
+                keys = list(client.keys("*turns:*"))
                 return {key.decode(): round(client.pttl(key) / 1000) for key in keys}
 
             yield seconds_left

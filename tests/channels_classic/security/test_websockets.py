@@ -20,7 +20,9 @@ LAYER = InMemoryChannelLayer()
 def connect(*origins: bytes | str) -> Message:
     headers = [[b"host", b"example.com"]]
     headers += [[b"origin", origin.encode() if isinstance(origin, str) else origin] for origin in origins]
-    return Message({"reply_channel": "interface.abc!one", "path": "/", "headers": headers}, "websocket.connect", LAYER)
+    return Message(
+        {"reply_channel": "interface.abc!one", "path": "/", "headers": headers}, "websocket.connect", LAYER
+    )
 
 
 @allowed_hosts_only
