@@ -5,20 +5,26 @@ How that holds with any number of workers is told in ``docs/ordering.md``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from channels_classic import pending
 from channels_classic.decorators import Consume, consumer_decorator
 from channels_classic.exceptions import ConsumeLater
-from channels_classic.layers import LayerUnavailable
+from channels_classic.layers import ChannelFull, LayerUnavailable
 from channels_classic.message import Message
 from channels_classic.session_store import can_keep_channel_sessions, with_channel_session
 
 Consumer = TypeVar("Consumer", bound=Callable[..., Any])
 
+logger = logging.getLogger("django.channels")
+
 LAST_CHANNEL = "websocket.disconnect"
 """No message of a client comes after the one on this channel."""
+
+TRY_AGAIN_LATER = 1013
+"""The close code for a client that sends more than can wait for its turn."""
 
 
 @overload
@@ -103,3 +109,8 @@ def _enter(message: Message, order: Any, slight: bool) -> bool:
         if error.nothing_done:
             raise ConsumeLater from error
         raise
+    except ChannelFull as error:
+        logger.error("%s", error)
+        if message.channel.name.startswith("websocket."):
+            message.reply_channel.send({"close": TRY_AGAIN_LATER})
+        return False

@@ -192,6 +192,7 @@ class BaseChannelLayer(ABC):
             Whether to handle it; if not, there is nothing more to do.
 
         Raises:
+            ChannelFull: it was dropped, because too many of its client's messages wait already, or too large ones.
             LayerUnavailable: the server behind the layer does not answer.
             NotImplementedError: the layer lacks the extension.
             TypeError, ValueError: an argument is not what it should be.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
-from channels_classic.layers.turns import Due, TurnTable, Verdict, report
+from channels_classic.layers.turns import Due, TurnTable, may_run
 from channels_classic.layers.values import ValueTable
 
 
@@ -167,9 +167,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             if back:
                 self._put_in_front(back)
                 self._wake_all()
-        if verdict is not Verdict.RUN:
-            report(verdict, reply_channel, order, channel)
-        return verdict is Verdict.RUN
+        return may_run(verdict, reply_channel, order, channel)
 
     def suspend_turn(self, reply_channel: str, order: int) -> None:
         """As the contract has it."""

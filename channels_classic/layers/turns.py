@@ -17,6 +17,8 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from channels_classic.layers.exceptions import ChannelFull
+
 logger = logging.getLogger("django.channels")
 
 LEASE_SECONDS = 300.0
@@ -233,18 +235,20 @@ class TurnTable:
             self._due.pop(client, None)
 
 
-def report(verdict: Verdict, client: str, order: int, channel: str) -> None:
-    """Tell people of a message that will not be handled."""
+def may_run(verdict: Verdict, client: str, order: int, channel: str) -> bool:
+    """What ``enter_turn`` has to say after a verdict.
+
+    Raises:
+        ChannelFull: the message was dropped because too much waits already.
+    """
     if verdict is Verdict.FULL:
-        logger.error(
-            "Message %d of %s on %r was dropped: too many messages of this client, or too large ones, wait for "
-            "their turn. Does their consumer take too long for what the client sends?",
-            order,
-            client,
-            channel,
+        raise ChannelFull(
+            f"Message {order} of {client} on {channel!r} was dropped: too many messages of this client, or too "
+            "large ones, wait for their turn. Does their consumer take too long for what the client sends?"
         )
-    elif verdict is not Verdict.WAIT:
+    if verdict in (Verdict.PASSED, Verdict.WAITS_ALREADY):
         logger.debug("Message %d of %s on %r was dropped: it came twice, or too late.", order, client, channel)
+    return verdict is Verdict.RUN
 
 
 def report_passed_over(client: str, first: int, last: int, reason: str) -> None:

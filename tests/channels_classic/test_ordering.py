@@ -14,7 +14,13 @@ from django.core.cache import cache
 
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.exceptions import ConsumeLater, DenyConnection
-from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, LayerUnavailable, RedisChannelLayer
+from channels_classic.layers import (
+    BaseChannelLayer,
+    InMemoryChannelLayer,
+    LayerUnavailable,
+    RedisChannelLayer,
+    turns,
+)
 from channels_classic.message import Message
 from channels_classic.ordering import enforce_ordering
 from channels_classic.sessions import channel_session
@@ -217,6 +223,19 @@ def test_a_layer_that_is_away_for_a_moment(layer: InMemoryChannelLayer, monkeypa
         with pytest.raises(LayerUnavailable):
             consumer(frame(layer, 0))
     assert consumer(frame(layer, 0)) == 0
+
+
+def test_a_client_that_sends_more_than_can_wait_is_told(
+    layer: InMemoryChannelLayer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "MAX_WAITING", 2)
+    consumer = enforce_ordering(lambda message: message["order"])
+    for order in (1, 2, 3):
+        assert consumer(frame(layer, order)) is None
+    assert layer.receive(["interface.abc!"]) == (CLIENT, {"close": 1013})
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert "Message 3 of interface.abc!one" in record.getMessage()
 
 
 def test_the_consumer_has_a_channel_session(layer: InMemoryChannelLayer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
@@ -129,12 +130,15 @@ def test_the_procfile(tmp_path: Path) -> None:
 
 
 def two_free_ports() -> tuple[int, int]:
-    """A port and the next one, both free at the moment."""
+    """A port and the next one, both free at the moment, and none that clients get."""
     while True:
-        port = free_port()
-        with socket.socket() as neighbour:
-            if neighbour.connect_ex(("127.0.0.1", port + 1)):
-                return port, port + 1
+        port = random.randrange(20_000, 32_000)
+        try:
+            for number in (port, port + 1):
+                socket.create_server(("127.0.0.1", number)).close()
+        except OSError:
+            continue
+        return port, port + 1
 
 
 def answers(port: int) -> bool:

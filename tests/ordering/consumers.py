@@ -38,6 +38,9 @@ def connect(message: Message) -> None:
 @enforce_ordering
 def receive(message: Message) -> None:
     with recorded(message):
+        if message["text"] == "hang":
+            RECORD.rpush("load:hangs", os.getpid())
+            time.sleep(1000)
         message.channel_session["count"] += 1
         text = f"{message['text']} {message['order']} {message.channel_session['count']}"
         message.reply_channel.send({"text": text})  # type: ignore[union-attr]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 
+from channels_classic.layers import turns
+
+turns.LEASE_SECONDS = float(os.environ.get("LOAD_LEASE", turns.LEASE_SECONDS))
 SECRET_KEY = "for tests only, and nowhere else"
 USE_TZ = True
 INSTALLED_APPS = ["django.contrib.sessions", "channels_classic"]

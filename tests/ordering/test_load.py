@@ -9,31 +9,25 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
+from tests.ordering.served import DEADLINE, OURS, served, wait_for
 from tests.postgres import PostgresServer
-from tests.programs import completed, running
-from tests.project import Running
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 SOCKETS = int(os.environ.get("ORDERING_SOCKETS", "40"))
 FRAMES = int(os.environ.get("ORDERING_FRAMES", "40"))
 PROCESSES, THREADS = 4, 2
 OPENING_AT_ONCE = 20
-DEADLINE = 1200  # seconds after which what should happen has not happened
-
 pytestmark = pytest.mark.timeout(2 * DEADLINE)
 
 DATABASE = "django.contrib.sessions.backends.db"
-OURS = "channels_classic.session_engine"
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis"])
@@ -54,26 +48,6 @@ def site(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iter
             yield {**site, "LOAD_DATABASE": json.dumps(postgres.settings)}
     else:
         yield {**site, "LOAD_DATABASE": json.dumps(sqlite)}
-
-
-@contextmanager
-def served(site: dict[str, str], folder: Path, **worker_options: int) -> Iterator[tuple[str, Running]]:
-    """The interface server and the workers of a site: the address of its sockets, and the workers."""
-    site = {**site, "DJANGO_SETTINGS_MODULE": "tests.ordering.settings"}
-    done = completed([sys.executable, "-m", "django", "migrate"], folder, site)
-    assert done.returncode == 0, done.stderr
-    port = free_port()
-    interface = [sys.executable, "-m", "interface_server", "--redis", site["LOAD_REDIS"], "--port", port]
-    workers = [sys.executable, "-m", "worker"]
-    for name, value in worker_options.items():
-        workers += [f"--{name}", str(value)]
-    with (
-        running(interface, folder, "interface.txt", site) as server,
-        running(workers, folder, "workers.txt", site) as worker,
-    ):
-        server.wait("listens")
-        worker.wait(lambda: worker.log.count("Worker ") >= worker_options.get("processes", 1))
-        yield f"ws://127.0.0.1:{port}/", worker
 
 
 async def flood(address: str, sockets: int, frames: int) -> list[list[str]]:
@@ -99,13 +73,6 @@ async def flood(address: str, sockets: int, frames: int) -> list[list[str]]:
 
     all_open: list[Any] = []
     return await asyncio.wait_for(asyncio.gather(*[one() for _ in range(sockets)]), DEADLINE)
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def test_nothing_is_out_of_order_lost_or_run_twice(

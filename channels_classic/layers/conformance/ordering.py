@@ -194,8 +194,9 @@ class OrderingTests(Harness):
         layer = self.new_layer("ordering")
         large = {"bytes": bytes(2**19)}
         for client in ("sends.one!a", "sends.one!b"):
-            for order in range(1, 40):
-                self.assertFalse(layer.enter_turn(client, order, CHANNEL, large))
+            with self.assertRaises(layer.ChannelFull):
+                for order in range(1, 40):
+                    self.assertFalse(layer.enter_turn(client, order, CHANNEL, large))
             self.assertTrue(self.enter(layer, 0, client))
             came_back = 0
             for order in range(40):

@@ -15,6 +15,9 @@ from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.layer import RedisChannelLayer
 from channels_classic.layers.redis.servers import Servers, pool_defaults
 
+SENTINEL_TIMEOUT = 5
+"""Seconds that a sentinel may take to answer."""
+
 
 class _Service:
     """A master that the sentinels know by name, and follow when it moves."""
@@ -30,6 +33,7 @@ class _Service:
     def pool(self, module: Any) -> Any:
         """A pool whose connections ask the sentinels where the master is."""
         keywords = {**pool_defaults(module), **self._connection_kwargs, "decode_responses": False}
+        keywords["sentinel_kwargs"] = _sentinel_keywords(module, self._connection_kwargs)
         manager = module.sentinel.Sentinel(self._sentinels, **keywords)
         pool = manager.master_for(self._name).connection_pool
         if self._refresh:
@@ -66,7 +70,8 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
         services: the names of the masters; all that the sentinels know if there are none.
         sentinel_refresh_interval: seconds after which the sentinels are asked again though nothing failed; 0
             for never. When a connection fails they are asked in any case.
-        config: the keywords of ``RedisChannelLayer``.
+        config: the keywords of ``RedisChannelLayer``; ``sentinel_kwargs`` in ``connection_kwargs`` are keywords
+            for the connections to the sentinels, a password for example.
     """
 
     def __init__(
@@ -86,7 +91,7 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
         if isinstance(hosts, (str, bytes, Mapping)):
             raise ValueError(f"hosts must be a list; put the single one into a list: [{hosts!r}].")
         sentinels = [_host_and_port(host) for host in (hosts or [("localhost", 26379)])]
-        names = self._services or _known_services(sentinels)
+        names = self._services or _known_services(sentinels, connection_kwargs)
         return Servers([_Service(sentinels, name, connection_kwargs, self._refresh) for name in names])
 
 
@@ -101,14 +106,22 @@ def _host_and_port(host: Any) -> tuple[str, int]:
         raise ValueError(f"A sentinel must be a (host, port) pair or a redis:// URL, not {host!r}.") from None
 
 
-def _known_services(sentinels: Sequence[tuple[str, int]]) -> list[str]:
+def _sentinel_keywords(module: Any, connection_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords for the connections to the sentinels: one that is away must not keep us from asking the next."""
+    ours = {**pool_defaults(module), "socket_timeout": SENTINEL_TIMEOUT}
+    return {**ours, **connection_kwargs.get("sentinel_kwargs", {})}
+
+
+def _known_services(sentinels: Sequence[tuple[str, int]], connection_kwargs: Mapping[str, Any]) -> list[str]:
     errors = []
     for host, port in sentinels:
         try:
-            client = redis.Redis(host=host, port=port, socket_connect_timeout=5, socket_timeout=5)
-            with client:
-                masters: dict[str, Any] = client.sentinel_masters()  # type: ignore[assignment]
-                return sorted(masters)
+            with redis.Redis(host=host, port=port, **_sentinel_keywords(redis, connection_kwargs)) as client:
+                services = sorted(client.sentinel_masters())
         except (RedisError, OSError) as error:
             errors.append(f"{host}:{port}: {error}")
-    raise LayerUnavailable(f"No sentinel answered ({'; '.join(errors)}).", nothing_done=True)
+            continue
+        if services:
+            return services
+        errors.append(f"{host}:{port} knows of no master")
+    raise LayerUnavailable(f"No sentinel told of a master ({'; '.join(errors)}).", nothing_done=True)

@@ -227,6 +227,8 @@ class Server(_Common):
         for connection in idle:
             self._pool.release(connection)
         self._pool.disconnect()
+        for pool in _pools_of_sentinels(self._pool):
+            pool.disconnect()
 
     def take(self) -> Any:
         """A connection that nobody else uses until it is given back."""
@@ -317,6 +319,11 @@ def wait_for_any(servers: Sequence[Server], keys: Sequence[str], timeout: float)
             server.give(connection)
 
 
+def _pools_of_sentinels(pool: Any) -> list[Any]:
+    manager = getattr(pool, "sentinel_manager", None)
+    return [sentinel.connection_pool for sentinel in manager.sentinels] if manager else []
+
+
 def _unknown_scripts(answers: Sequence[Any]) -> list[int]:
     """The positions of the scripts that did not run, because the server was restarted or its scripts were flushed.
 
@@ -355,7 +362,7 @@ class AsyncServer(_Common):
 
     async def trip(self, commands: Sequence[Command]) -> Sequence[Any]:
         """As ``Server.trip``."""
-        connection = self._idle.pop() if self._idle else await self._connect()
+        connection = await self._take()
         try:
             answers = await self._exchange(connection, self.with_digests(commands))
             if missing := _unknown_scripts(answers):
@@ -377,6 +384,19 @@ class AsyncServer(_Common):
         for connection in idle:
             await self._pool.release(connection)
         await self._pool.disconnect()
+        for pool in _pools_of_sentinels(self._pool):
+            await pool.disconnect()
+
+    async def _take(self) -> Any:
+        while self._idle:
+            connection = self._idle.pop()
+            reader = connection._reader
+            if not (isinstance(reader, asyncio.StreamReader) and reader.at_eof()):
+                return connection
+            # The other side has closed it: known before anything is sent, nothing has to be given up for it.
+            await connection.disconnect(nowait=True)
+            await self._pool.release(connection)
+        return await self._connect()
 
     async def _connect(self) -> Any:
         try:

@@ -28,10 +28,7 @@ class Turns(RedisCore):
         body = self._seal(MESSAGE, "", codec.pack(message))
         limits = (turns.MAX_WAITING, turns.MAX_WAITING_BYTES)
         steps = self._step(reply_channel, "enter", order, int(slight), channel, body, *limits)
-        verdict = turns.Verdict(self._carry_out(steps))
-        if verdict is not turns.Verdict.RUN:
-            turns.report(verdict, reply_channel, order, channel)
-        return verdict is turns.Verdict.RUN
+        return turns.may_run(turns.Verdict(self._carry_out(steps)), reply_channel, order, channel)
 
     def suspend_turn(self, reply_channel: str, order: int) -> None:
         """As the contract has it."""

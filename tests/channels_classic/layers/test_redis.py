@@ -176,6 +176,12 @@ def test_another_program_has_our_keys(client: redis.Redis, redis_url: str, make_
     assert works(make_layer([redis_url], prefix="other:"))
 
 
+def test_a_user_who_may_not_ask_for_the_version(make_layer: MakeLayer) -> None:
+    with RedisServer() as server, server.client() as administrator:
+        administrator.acl_setuser("site", True, passwords=["+secret"], commands=["+@all", "-info"], keys=["asgi*"])
+        assert works(make_layer([f"redis://site:secret@{server.host}:{server.port}/0"]))
+
+
 def test_a_redis_that_is_out_of_memory(make_layer: MakeLayer) -> None:
     with RedisServer(maxmemory="1", maxmemory_policy="noeviction") as server:
         assert "when used memory > 'maxmemory'" in str(refusal(make_layer([server.url])))

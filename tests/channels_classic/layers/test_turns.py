@@ -206,15 +206,16 @@ def test_a_goodbye_whose_frame_was_lost_is_handled_all_the_same(layer: BaseChann
     assert enter(layer, 2)
 
 
-def test_too_many_that_wait_are_an_error_in_the_log(
-    layer: BaseChannelLayer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_that_wait(layer: BaseChannelLayer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "MAX_WAITING", 3)
-    for order in range(1, 5):
+    for order in range(1, 4):
         assert not enter(layer, order)
-    [record] = caplog.records
-    assert record.levelname == "ERROR"
-    assert "Message 4 of interface.abc!one on 'frames' was dropped" in record.getMessage()
+    with pytest.raises(layer.ChannelFull, match="Message 4 of interface.abc!one on 'frames' was dropped"):
+        enter(layer, 4)
+    assert enter(layer, 0)
+    end(layer, 0)
+    assert came_back(layer) == [1]
+    assert not enter(layer, 4)
 
 
 def test_turns_in_memory_are_forgotten() -> None:

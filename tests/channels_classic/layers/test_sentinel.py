@@ -1,0 +1,203 @@
+"""The Redis layer whose servers are found through Redis Sentinel: real sentinels and real masters."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from channels_classic.layers import LayerUnavailable, RedisSentinelChannelLayer
+from tests.redis_server import NO_RETRY, RedisServer, free_port, redis_server_or_skip
+
+PATIENCE = 30
+
+
+def wait_until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for what other processes do in their own time; that they do not answer yet is no reason to give up."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            if condition():
+                return
+        except (redis.RedisError, LayerUnavailable):
+            pass
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+class Sentinel:
+    """One sentinel that watches masters, and decides alone.
+
+    Arguments:
+        folder: for its configuration, which it rewrites.
+        masters: by the names it knows them by.
+    """
+
+    def __init__(self, folder: Path, masters: dict[str, RedisServer]) -> None:
+        self.port = free_port()
+        self._masters = list(masters)
+        lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {folder}"]
+        for name, server in masters.items():
+            lines += [
+                f"sentinel monitor {name} {server.host} {server.port} 1",
+                f"sentinel down-after-milliseconds {name} 500",
+                f"sentinel failover-timeout {name} 5000",
+            ]
+        self._configuration = folder / "sentinel.conf"
+        self._configuration.write_text("\n".join(lines) + "\n")
+        self._log = folder / "log"
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(port=self.port, decode_responses=True, retry=NO_RETRY)
+
+    def __enter__(self) -> Sentinel:
+        with self._log.open("ab") as log:
+            command = [redis_server_or_skip(), str(self._configuration), "--sentinel"]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            with self.client() as client:
+                wait_until(lambda: len(client.sentinel_masters()) == len(self._masters), "the sentinel")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+
+@pytest.fixture
+def masters() -> Iterator[dict[str, RedisServer]]:
+    with RedisServer() as first, RedisServer() as second:
+        yield {"first": first, "second": second}
+
+
+@pytest.fixture
+def sentinel(tmp_path: Path, masters: dict[str, RedisServer]) -> Iterator[Sentinel]:
+    with Sentinel(tmp_path, masters) as sentinel:
+        yield sentinel
+
+
+def exchange(layer: RedisSentinelChannelLayer) -> None:
+    """Send all kinds of messages through all servers."""
+    for number in range(20):
+        layer.send("test", {"number": number})
+        layer.send(f"test?{number}", {"number": number})
+        layer.group_add(f"group{number}", f"test.process!{number}")
+        layer.send_group(f"group{number}", {"number": number})
+    batch = []
+    while more := layer.receive_batch(["test", "test.process!", *[f"test?{number}" for number in range(20)]], 100):
+        batch += more
+    assert sorted(received.content["number"] for received in batch) == sorted([*range(20)] * 3)
+
+
+@pytest.mark.parametrize("as_url", [False, True], ids=["pair", "url"])
+def test_all_masters_are_found(as_url: bool, sentinel: Sentinel, masters: dict[str, RedisServer]) -> None:
+    host = f"redis://127.0.0.1:{sentinel.port}" if as_url else ("127.0.0.1", sentinel.port)
+    layer = RedisSentinelChannelLayer([("127.0.0.1", free_port()), host])
+    exchange(layer)
+    for server in masters.values():
+        with server.client() as client:
+            assert client.exists("asgi-meta:")
+    layer.close()
+
+
+def test_only_the_services_named(sentinel: Sentinel, masters: dict[str, RedisServer]) -> None:
+    layer = RedisSentinelChannelLayer(
+        [("127.0.0.1", sentinel.port)], services=["second"], sentinel_refresh_interval=0.01
+    )
+    exchange(layer)
+    time.sleep(0.02)  # until the sentinels have to be asked again
+    exchange(layer)
+    with masters["first"].client() as client:
+        assert client.dbsize() == 0
+    layer.close()
+
+
+def test_from_an_event_loop(sentinel: Sentinel) -> None:
+    layer = RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)])
+
+    async def main() -> None:
+        assert await layer.asend_batch([layer.prepare("test.process!one", {"number": 1})]) == []
+        (received,) = await layer.areceive_batch(["test.process!"], 10, PATIENCE)
+        assert received.content == {"number": 1}
+        await layer.aclose()
+
+    asyncio.run(main())
+    layer.close()
+
+
+def test_a_service_that_nobody_knows(sentinel: Sentinel) -> None:
+    layer = RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)], services=["third"])
+    with pytest.raises(LayerUnavailable, match="'third'") as error:
+        layer.send("test", {})
+    assert error.value.nothing_done
+
+
+def test_no_sentinel_answers() -> None:
+    port = free_port()
+    with pytest.raises(LayerUnavailable, match=rf"No sentinel told of a master \(127.0.0.1:{port}: ") as error:
+        RedisSentinelChannelLayer([("127.0.0.1", port)])
+    assert error.value.nothing_done
+
+
+def test_a_sentinel_without_masters(tmp_path: Path) -> None:
+    with Sentinel(tmp_path, {}) as sentinel, pytest.raises(LayerUnavailable, match="knows of no master"):
+        RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)])
+
+
+@pytest.mark.parametrize("hosts", ["redis://localhost:26379", {"host": "localhost"}])
+def test_a_bare_sentinel_is_refused(hosts: Any) -> None:
+    with pytest.raises(ValueError, match="hosts must be a list"):
+        RedisSentinelChannelLayer(hosts)
+
+
+def test_a_bare_service_is_refused() -> None:
+    with pytest.raises(ValueError, match="services must be a list"):
+        RedisSentinelChannelLayer([("localhost", 26379)], services="first")
+
+
+@pytest.mark.parametrize("host", [6379, ("localhost",), ("localhost", "port")])
+def test_a_sentinel_that_is_none(host: Any) -> None:
+    with pytest.raises(ValueError, match=r"must be a \(host, port\) pair or a redis:// URL"):
+        RedisSentinelChannelLayer([host])
+
+
+def test_another_server_becomes_the_master(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        master = stack.enter_context(RedisServer())
+        replica = stack.enter_context(RedisServer(replicaof=f"{master.host} {master.port}"))
+        with replica.client() as client:
+            wait_until(lambda: client.info("replication")["master_link_status"] == "up", "the replica")
+        sentinel = stack.enter_context(Sentinel(tmp_path, {"service": master}))
+        with sentinel.client() as client:
+            # Watched from the first second on: a sentinel learns of replicas by asking the master now and then.
+            wait_until(
+                lambda: client.sentinel_master("service")["num-slaves"] == 1, "the sentinel to know the replica"
+            )
+            layer = RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)])
+            stack.callback(layer.close)
+            exchange(layer)
+            master.kill()
+            wait_until(
+                lambda: client.sentinel_get_master_addr_by_name("service") == (replica.host, replica.port),
+                "the failover",
+            )
+
+        def sent() -> bool:
+            layer.send("moved", {"number": 1})
+            return True
+
+        wait_until(sent, "the layer to follow")
+        assert layer.receive(["moved"], block=True) == ("moved", {"number": 1})
+        with replica.client() as client:
+            assert client.exists("asgi-meta:moved")
+        exchange(layer)

@@ -1,0 +1,110 @@
+"""``apply_routes``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.test import TestCase
+
+from channels_classic import channel_layers, include, route
+from channels_classic.exceptions import (
+    InvalidChannelLayerError,
+)
+from channels_classic.test import (
+    ChannelTestCase,
+    apply_routes,
+)
+from tests.channels_classic.test.examples import echo
+
+
+class TestApplyRoutes(TestCase):
+    """On the layers of the settings, where ``ChannelTestCase`` has not replaced them."""
+
+    def setUp(self) -> None:
+        self.usual = channel_layers["default"].router
+
+    def tearDown(self) -> None:
+        assert channel_layers["default"].router is self.usual
+
+    def channels(self) -> set[str]:
+        router = channel_layers["default"].router
+        return set() if router is self.usual else router.channels
+
+    def test_forms(self) -> None:
+        one, two = route("one", echo), route("two", echo)
+        for routes, channels in [
+            (one, {"one"}),
+            ([one, two], {"one", "two"}),
+            ([[one], [two]], {"one", "two"}),
+            ([include([one]), two], {"one", "two"}),
+            ({"one": echo}, {"one"}),
+            (f"{__name__}.ROUTES", {"dotted"}),
+            ([], set()),
+        ]:
+            with apply_routes(routes) as applied:
+                assert self.channels() == channels
+                assert len(channel_layers["default"].routing) == len(applied.routes)
+            assert self.channels() == set()
+
+    def test_inside_one_another(self) -> None:
+        outer = apply_routes({"outer": echo})
+        with outer, apply_routes({"inner": echo}), outer:
+            assert self.channels() == {"outer"}
+        assert self.channels() == set()
+
+    def test_after_an_error(self) -> None:
+        with pytest.raises(LookupError), apply_routes({"one": echo}):
+            raise LookupError
+
+    def test_an_unknown_layer(self) -> None:
+        with pytest.raises(InvalidChannelLayerError), apply_routes({"one": echo}, aliases=["default", "third"]):
+            pass
+
+    def test_something_else(self) -> None:
+        with pytest.raises(ValueError, match="A routing must be a dict"):
+            apply_routes(5)  # type: ignore[arg-type]
+
+    def test_functions(self) -> None:
+        @apply_routes({"one": echo})
+        def function(argument: str) -> Any:
+            """Its own."""
+            return argument, self.channels()
+
+        @apply_routes({"one": echo})
+        async def asynchronous(argument: str) -> Any:
+            await asyncio.sleep(0)
+            return argument, self.channels()
+
+        assert function("argument") == ("argument", {"one"})
+        assert function.__doc__ == "Its own."
+        assert asyncio.run(asynchronous("argument")) == ("argument", {"one"})
+
+
+ROUTES = [route("dotted", echo)]
+
+
+@apply_routes({"one": echo})
+class TestApplyRoutesToAClass(ChannelTestCase):
+    def setUp(self) -> None:
+        assert channel_layers["default"].router.channels == {"one"}
+
+    def test_one(self) -> None:
+        assert channel_layers["default"].router.channels == {"one"}
+
+    def test_two(self) -> None:
+        self.test_one()
+
+
+@apply_routes({"one": echo})
+class TestApplyRoutesToAClassOfPytest:
+    def test_one(self) -> None:
+        assert channel_layers["default"].router.channels == {"one"}
+
+    def helper(self) -> set[str]:
+        channels: set[str] = channel_layers["default"].router.channels
+        return channels
+
+    def test_two(self, channel_layer: Any) -> None:
+        assert self.helper() == {"one"}
