@@ -115,11 +115,11 @@ class TurnTable:
     def end(self, client: str, turn_end: TurnEnd) -> list[Due]:
         """A turn has ended; which messages need not wait any longer."""
         now = time.monotonic()
-        back = self._wake(client, now)
+        back: list[Due] = []
         turns = self._clients.get(client)
         if turns is not None:
             if turns.lease is not None and turn_end.order == turns.next:
-                back += self._give_turn(turns, turns.next + 1, now)
+                back = self._give_turn(turns, turns.next + 1, now)
             turns.gone = turns.gone or turn_end.last
             self._keep(client, turns, now)
         return back

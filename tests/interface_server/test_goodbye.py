@@ -21,7 +21,10 @@ def narrow_layer() -> InMemoryChannelLayer:
     return InMemoryChannelLayer(channel_capacity={"websocket.receive": 2})
 
 
-def test_a_client_that_leaves_while_its_frames_wait_for_room(start: Start) -> None:
+def test_a_client_that_leaves_while_its_frames_wait_for_room(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket, "FRAME_PATIENCE", 60)
     hosted = start(narrow_layer())
     socket, _ = hosted.open()
     for number in range(5):

@@ -22,7 +22,7 @@ from tests.postgres import PostgresServer
 from tests.redis_server import RedisServer
 
 SOCKETS = int(os.environ.get("ORDERING_SOCKETS", "40"))
-FRAMES = int(os.environ.get("ORDERING_FRAMES", "40"))
+FRAMES = int(os.environ.get("ORDERING_FRAMES", "30"))
 PROCESSES, THREADS = 4, 2
 OPENING_AT_ONCE = 20
 pytestmark = pytest.mark.timeout(2 * DEADLINE)

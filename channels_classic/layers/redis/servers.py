@@ -181,7 +181,7 @@ class _Common:
         """What to raise for an error of redis-py."""
         if isinstance(error, LayerUnavailable):
             return error
-        if connecting:
+        if connecting or isinstance(error, AuthenticationError):
             hint = ""
             if isinstance(error, (AuthenticationError, ResponseError)):
                 hint = " Check user, password and database in hosts."

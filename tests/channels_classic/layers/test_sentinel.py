@@ -181,7 +181,7 @@ def test_another_server_becomes_the_master(tmp_path: Path) -> None:
         with sentinel.client() as client:
             # Watched from the first second on: a sentinel learns of replicas by asking the master now and then.
             wait_until(
-                lambda: client.sentinel_master("service")["num-slaves"] == 1, "the sentinel to know the replica"
+                lambda: client.sentinel_masters()["service"]["num-slaves"] == 1, "the sentinel to know the replica"
             )
             layer = RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)])
             stack.callback(layer.close)
