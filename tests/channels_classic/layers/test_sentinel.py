@@ -174,8 +174,9 @@ def test_a_sentinel_that_is_none(host: Any) -> None:
 def test_another_server_becomes_the_master(tmp_path: Path) -> None:
     with ExitStack() as stack:
         master = stack.enter_context(RedisServer())
-        replica = stack.enter_context(RedisServer(replicaof=f"{master.host} {master.port}"))
+        replica = stack.enter_context(RedisServer())
         with replica.client() as client:
+            client.replicaof(master.host, master.port)
             wait_until(lambda: client.info("replication")["master_link_status"] == "up", "the replica")
         sentinel = stack.enter_context(Sentinel(tmp_path, {"service": master}))
         with sentinel.client() as client:
@@ -188,7 +189,7 @@ def test_another_server_becomes_the_master(tmp_path: Path) -> None:
             exchange(layer)
             master.kill()
             wait_until(
-                lambda: client.sentinel_get_master_addr_by_name("service") == (replica.host, replica.port),
+                lambda: client.sentinel_masters()["service"]["port"] == replica.port,
                 "the failover",
             )
 
