@@ -18,6 +18,9 @@ from worker.watchdog import Watchdog
 
 logger = logging.getLogger("django.channels")
 
+WAKE_AGAIN_SECONDS = 2.0
+"""How long a worker may take to stop before it is told once more."""
+
 
 class WorkerGroup:
     """Runs ``n_threads`` workers until it is stopped.
@@ -75,8 +78,12 @@ class WorkerGroup:
         self._ended.set()
         for worker in self.workers:
             worker.stop()
-        for thread in self._threads:
-            thread.join()
+        for worker, thread in zip(self.workers, self._threads, strict=True):
+            # Once more where it did not help: what wakes a worker is a message, and messages can be lost.
+            while thread.is_alive():
+                thread.join(WAKE_AGAIN_SECONDS)
+                if thread.is_alive():
+                    worker.stop()
         self._watchdog.stop()
 
     def _run_worker(self, worker: Worker) -> None:
