@@ -55,6 +55,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     end_timer: asyncio.TimerHandle | None = None
     listener: Callable[[str | bytes], None] | None = None
     next_ping = 0.0
+    heard = False
+    silent_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection comes from the HTTP protocol, after the head of the handshake."""
@@ -74,8 +76,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """As ``keepalive.Connection`` has it."""
         if self.close_sent or self.transport.is_closing():
             self.stop_keepalive()
+        elif self.heard or not self.transport.is_reading():
+            # It lives, or it is not its fault that nothing is heard of it: while the layer has no room nothing is
+            # read from it, and its answer to a ping comes behind all that it sent before.
+            self.heard = False
+            self.silent_since = now
         elif self.ping_sent_at:
-            if self.ping_timeout is not None and now - self.ping_sent_at >= self.ping_timeout:
+            silent_since = max(self.silent_since, self.ping_sent_at)
+            if self.ping_timeout is not None and now - silent_since >= self.ping_timeout:
                 self.stop_keepalive()
                 self.keepalive_timeout()
         elif now >= self.next_ping:
@@ -124,6 +132,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Send the refusal of a handshake with too many or too long headers, which uvicorn only prepares."""
+        self.heard = True
         super().data_received(data)
         if not self.handshake_initiated and self.conn.handshake_exc is not None:
             self.transport.write(b"".join(self.conn.data_to_send()))

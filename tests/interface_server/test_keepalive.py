@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+from websockets.sync.client import connect
+
+from channels_classic.layers import RedisChannelLayer
 from interface_server import keepalive
 from interface_server.keepalive import Keepalive
+from tests.programs import running
+from tests.project import DEADLINE
+from tests.redis_server import free_port
 
 
 class Recorder:
@@ -43,3 +53,42 @@ def test_one_look_serves_all_and_none_is_made_for_nobody(monkeypatch) -> None:
         alive.discard(third)
 
     asyncio.run(main())
+
+
+def test_who_is_held_up_need_not_answer(redis_url: str, tmp_path: Path) -> None:
+    """While the layer has no room, nothing is read from a client: it may be silent for longer than a ping allows."""
+    port = free_port()
+    command = [sys.executable, "-m", "interface_server", "--redis", redis_url, "--port", port]
+    command += ["--ping-interval", "0.1", "--ping-timeout", "0.1"]
+    layer = RedisChannelLayer(hosts=[redis_url])
+    frames = 10_000
+    orders: list[int] = []
+
+    def take(limit: int) -> None:
+        orders.extend(one.content["order"] for one in layer.receive_batch(["websocket.receive"], limit, 0.1))
+
+    with running(command, tmp_path) as server, ThreadPoolExecutor() as client:
+        server.wait("listens")
+
+        def send() -> None:
+            with connect(f"ws://127.0.0.1:{port}", compression=None, proxy=None) as socket:
+                for _ in range(frames):
+                    socket.send(b"x" * 4096)
+
+        sending = client.submit(send)
+        while not (batch := layer.receive_batch(["websocket.connect"], 1, 1)):
+            pass
+        layer.send(batch[0].content["reply_channel"], {"accept": True})
+        # A worker that has far less time than the client has frames.
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            take(1)
+            time.sleep(0.05)
+        assert not sending.done()
+        while len(orders) < frames and not sending.done():
+            take(100)
+        sending.result(DEADLINE)
+        while len(orders) < frames and server.process.poll() is None:
+            take(100)
+        assert orders == list(range(1, frames + 1))
+    layer.close()
