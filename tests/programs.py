@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.project import DEADLINE, NOT_HANDED_ON, Running
+from tests.project import DEADLINE, FOR_PROGRAMS, NOT_HANDED_ON, Running
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def environment_with(**variables: str) -> dict[str, str]:
     """This process's environment without what is meant for the tests, and with these variables."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
-    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(REPOSITORY), **variables}
+    return {**kept, **FOR_PROGRAMS, "PYTHONPATH": str(REPOSITORY), **variables}
 
 
 @contextmanager

@@ -24,6 +24,9 @@ DEADLINE = 60  # seconds after which what should happen has not happened
 # What these say is meant for the tests' own Django.
 NOT_HANDED_ON = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "REDIS_URL", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
 
+# A test may write a module anew within the second and at the same length, which to Python is the same module.
+FOR_PROGRAMS = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
 MANAGE = """\
 import os
 import sys
@@ -51,7 +54,8 @@ class Project:
 
     def __init__(self, folder: Path, files: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.environment = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
+        kept = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
+        self.environment = {**kept, **FOR_PROGRAMS}
         self.write(files or {})
 
     def write(self, files: Mapping[str, str]) -> None:

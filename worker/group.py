@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import queue
 import signal
 import threading
 from collections.abc import Iterator
@@ -48,7 +49,8 @@ class WorkerGroup:
             for number, worker in enumerate(self.workers, 1)
         ]
         self._watchdog = Watchdog(self.workers)
-        self._ended = threading.Event()
+        # No event: the handler of a signal may interrupt the wait for one, and would wait for its lock.
+        self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
 
     def run(self) -> None:
@@ -59,7 +61,7 @@ class WorkerGroup:
         """
         with self._stopping_at_signals():
             self.start()
-            self._ended.wait()
+            self._ends.get()
             self.stop()
         if self._failure is not None:
             raise self._failure
@@ -75,7 +77,7 @@ class WorkerGroup:
 
     def stop(self) -> None:
         """Take nothing new, wait for the consumers that run, end the threads."""
-        self._ended.set()
+        self._ends.put(None)
         for worker in self.workers:
             worker.stop()
         for worker, thread in zip(self.workers, self._threads, strict=True):
@@ -94,7 +96,7 @@ class WorkerGroup:
             self._failure = error
         finally:
             connections.close_all()
-            self._ended.set()
+            self._ends.put(None)
 
     @contextmanager
     def _stopping_at_signals(self) -> Iterator[None]:
@@ -102,8 +104,7 @@ class WorkerGroup:
             yield
             return
         numbers = (signal.SIGTERM, signal.SIGINT)
-        # The handler only sets an event, which the main thread waits for: no lock can be held by then.
-        former = [signal.signal(number, lambda *_: self._ended.set()) for number in numbers]
+        former = [signal.signal(number, lambda *_: self._ends.put(None)) for number in numbers]
         try:
             yield
         finally:

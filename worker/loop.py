@@ -72,6 +72,7 @@ class Worker:
         self._lock = threading.Lock()
         self._unstarted: deque[Received] = deque()
         self._running_since: float | None = None
+        self._in_batch = False
         self._seconds_per_message = BATCH_SECONDS
 
     def channels(self) -> list[str]:
@@ -123,22 +124,27 @@ class Worker:
         except (LayerUnavailable, self._layer.ChannelFull):
             pass  # then the worker is not waiting for messages, and looks at the event itself
 
-    def relieve(self, patience: float) -> None:
+    def relieve(self, patience: float) -> bool:
         """Let nothing wait behind a consumer that has been running for more than ``patience`` seconds.
 
         What it has not started goes back to the layer for other workers, what earlier consumers sent goes out.
+
+        Returns:
+            Whether it works off a batch still, and has to be looked after again.
         """
         with self._lock:
             if self._running_since is None or time.monotonic() - self._running_since < patience:
-                return
+                return self._in_batch
             unstarted = list(self._unstarted)
             self._unstarted.clear()
+            self._in_batch = False
         try:
             self._outbox.flush()
             if unstarted:
                 self._layer.give_back(unstarted)
         except LayerUnavailable as error:
             logger.error("%d messages were lost with the channel layer. %s", len(unstarted), error)
+        return False
 
     def _limit(self) -> int:
         return max(1, min(BATCH_LIMIT, int(BATCH_SECONDS / self._seconds_per_message)))
@@ -146,11 +152,13 @@ class Worker:
     def _work_off(self, batch: list[Received]) -> None:
         self._unstarted.extend(batch)
         if len(batch) > 1:
+            self._in_batch = True
             self.started_batch()
         while True:
             with self._lock:
                 if not self._unstarted or self._stopping.is_set():
                     self._running_since = None
+                    self._in_batch = False
                     return
                 received = self._unstarted.popleft()
                 self._running_since = started = time.monotonic()

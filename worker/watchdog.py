@@ -13,7 +13,7 @@ PATIENCE = 0.05
 class Relievable(Protocol):
     """A worker, as the watchdog sees it."""
 
-    def relieve(self, patience: float) -> None:
+    def relieve(self, patience: float) -> bool:
         """See ``Worker.relieve``."""
 
 
@@ -49,8 +49,6 @@ class Watchdog:
         while not self._stopping.is_set():
             self._needed.wait()
             self._needed.clear()
-            # Twice the time: a batch that begins now is looked at after its consumer has had its time.
-            for _ in range(2):
-                self._stopping.wait(PATIENCE)
-                for worker in self._workers:
-                    worker.relieve(PATIENCE)
+            at_work = True
+            while at_work and not self._stopping.wait(PATIENCE):
+                at_work = True in [worker.relieve(PATIENCE) for worker in self._workers]

@@ -56,7 +56,7 @@ def test_one_look_serves_all_and_none_is_made_for_nobody(monkeypatch) -> None:
 
 
 def test_who_is_held_up_need_not_answer(redis_url: str, tmp_path: Path) -> None:
-    """While the layer has no room, nothing is read from a client: it may be silent for longer than a ping allows."""
+    """While the layer has no room, nothing is read from a client: it may be silent for longer than that."""
     port = free_port()
     command = [sys.executable, "-m", "interface_server", "--redis", redis_url, "--port", port]
     command += ["--ping-interval", "0.1", "--ping-timeout", "0.1"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ from tests.worker.conftest import (
     receive,
 )
 from worker import Worker
+from worker.watchdog import PATIENCE
 
 
 def echo(message: Message) -> None:
@@ -325,7 +327,7 @@ def test_worker_ready_comes_from_each_worker(start_workers: StartWorkers) -> Non
 
 
 class Slow:
-    """A consumer that waits for the test at the messages with ``wait``."""
+    """A consumer that waits for the test at the messages with ``wait``, and takes ``seconds`` for others."""
 
     def __init__(self) -> None:
         self.started, self.go_on = threading.Event(), threading.Event()
@@ -334,16 +336,22 @@ class Slow:
         if message.get("wait"):
             self.started.set()
             assert self.go_on.wait(DEADLINE)
+        time.sleep(message.get("seconds", 0))
         echo(message)
+
+
+def warm_up(layer: Any, worker: Worker) -> None:
+    """Make the worker learn how quick its consumer is, so that it takes more than one message at a time."""
+    message = [layer.prepare("test", {"reply_channel": REPLY, "text": "warm"})]
+    for _ in range(60):
+        layer.send_batch(message)
+        receive(layer)
+    assert worker._limit() > 10
 
 
 def behind_a_slow_one(layer: Any, slow: Slow, worker: Worker) -> None:
     """Make the worker take a slow message and ten quick ones in one batch, and begin with the slow one."""
-    warm_up = [layer.prepare("test", {"reply_channel": REPLY, "text": "warm"})]
-    for _ in range(60):  # so that it learns how quick its consumer is, and takes more than one at a time
-        layer.send_batch(warm_up)
-        receive(layer)
-    assert worker._limit() > 10
+    warm_up(layer, worker)
     batch = [{"reply_channel": REPLY, "text": "slow", "wait": True}]
     batch += [{"reply_channel": REPLY, "text": str(number)} for number in range(10)]
     layer.send_batch([layer.prepare("test", content) for content in batch])
@@ -359,6 +367,22 @@ def test_nothing_waits_behind_a_slow_consumer(start_workers: StartWorkers) -> No
     assert [receive(layer)["text"] for _ in range(10)] == [str(number) for number in range(10)]
     slow.go_on.set()
     assert receive(layer) == {"text": "slow"}
+
+
+def test_nothing_waits_behind_one_that_comes_late_in_its_batch(start_workers: StartWorkers) -> None:
+    slow = Slow()
+    layer = layer_with({"test": slow}, capacity=1000)
+    first = start_workers(layer)
+    warm_up(layer, first.workers[0])
+    batch: list[dict[str, Any]] = [
+        {"reply_channel": REPLY, "text": "", "seconds": PATIENCE * 0.6} for _ in range(3)
+    ]
+    batch += [{"reply_channel": REPLY, "text": "slow", "wait": True}, {"reply_channel": REPLY, "text": "quick"}]
+    layer.send_batch([layer.prepare("test", content) for content in batch])
+    assert slow.started.wait(DEADLINE)
+    start_workers(layer)
+    assert {"text": "quick"} in [receive(layer) for _ in range(4)]
+    slow.go_on.set()
 
 
 def test_what_was_sent_does_not_wait_behind_a_slow_consumer(start_workers: StartWorkers) -> None:
