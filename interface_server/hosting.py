@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -20,7 +22,8 @@ from interface_server.socket_protocol import SocketProtocol
 class Host(uvicorn.Server):
     """uvicorn, which returns when a signal ends it instead of raising the signal once more.
 
-    What runs beside it in the process (the workers of ``runserver``) can then end in its turn.
+    What runs beside it in the process (the workers of ``runserver``) can then end in its turn. And while nothing
+    happens it does nothing, where uvicorn looks ten times a second whether it was told to stop.
 
     Arguments:
         config: of uvicorn.
@@ -30,6 +33,26 @@ class Host(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None] | None = None) -> None:
         super().__init__(config)
         self._say_started = started
+        self._wake: Callable[[], object] = lambda: None
+
+    def stop(self) -> None:
+        """Stop serving soon. Any thread may call this."""
+        self.should_exit = True
+        self._wake()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal came."""
+        super().handle_exit(sig, frame)
+        self._wake()
+
+    async def main_loop(self) -> None:
+        """Wait for the end."""
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._wake = lambda: loop.call_soon_threadsafe(told.set)
+        if not self.should_exit:
+            await told.wait()
+        self._wake = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen."""

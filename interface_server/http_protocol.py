@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -15,6 +18,12 @@ HEAD_SECONDS = 60.0
 
 MAX_HEAD = 128 * 1024
 """How many bytes the head of a request may have that has not all come at once."""
+
+
+@lru_cache(maxsize=1)
+def date_header(second: int) -> tuple[bytes, bytes]:
+    """The header that says when an answer was made."""
+    return b"date", formatdate(second, usegmt=True).encode()
 
 
 class CorkedTransport:
@@ -102,6 +111,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Its head is there."""
         self._in_head = False
         self._stop_waiting()
+        self.server_state.default_headers = [date_header(int(time.time())), *self.config.encoded_headers]
         super().on_headers_complete()
 
     def _await_head(self) -> None:

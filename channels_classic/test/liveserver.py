@@ -86,7 +86,7 @@ class LiveServerThread(threading.Thread):
         """
         if self._server is None:  # it never began, and whoever started it has been told why
             return
-        self._server.should_exit = True
+        self._server.stop()
         self.join()
         if self.error is not None:
             raise self.error

@@ -6,12 +6,14 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
+import redis
 
 from channels_classic.layers import RedisChannelLayer
 from tests.interface_server.hosted import eventually
@@ -228,6 +230,34 @@ def test_reload(project: Project, layer: RedisChannelLayer) -> None:
             return {"thumbnail": "new"} in [each.content for each in layer.receive_batch(["answers"], 1, 1.0)]
 
         workers.program.wait(runs_the_new_code)
+
+
+def test_while_nothing_happens_neither_end_does_anything(project: Project, site: Site, redis_url: str) -> None:
+    with (
+        runworker(project, "--threads", 4) as workers,
+        site.connect() as client,
+        redis.Redis.from_url(redis_url) as looker,
+    ):
+        looks = count(1)
+
+        def done() -> list[int]:
+            """What Redis has done for them, and how often each of their threads has gone to sleep."""
+            commands: int = looker.info("stats")["total_commands_processed"]
+            sleeps = [
+                int(*re.findall(r"\bvoluntary_ctxt_switches:\s+(\d+)", status.read_text()))
+                for process in (workers.program.process, site.server.process)
+                for status in sorted(Path(f"/proc/{process.pid}/task").glob("*/status"))
+            ]
+            return [commands - next(looks), *sleeps]
+
+        client.send("hello")
+        client.recv()
+        former, latest = [0], done()
+        while former != latest:
+            time.sleep(0.5)
+            former, latest = latest, done()
+        time.sleep(2)
+        assert sum(done()) - sum(latest) <= 3
 
 
 # What cannot be.

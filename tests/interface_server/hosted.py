@@ -63,7 +63,7 @@ class Hosted:
 
     def stop(self) -> None:
         """End the server, as a signal would."""
-        self._host.should_exit = True
+        self._host.stop()
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
 
