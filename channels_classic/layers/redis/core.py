@@ -47,6 +47,7 @@ class RedisCore(BaseChannelLayer):
         self._ring = Ring(len(self._servers))
         self._table = MemberTable()
         self._table_lock = threading.Lock()
+        self._route_memory: dict[str, list[str]] = {}
         self._epochs: dict[int, bytes] = {}
         self._turn = 0
         self._broken = False

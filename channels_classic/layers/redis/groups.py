@@ -18,6 +18,9 @@ from channels_classic.layers.redis.envelope import JOIN, LEAVE, Envelope
 from channels_classic.layers.redis.sending import Push, Sending
 from channels_classic.layers.redis.servers import Command
 
+MOST_REMEMBERED = 10_000
+"""Of so many groups the routes are remembered before all are forgotten."""
+
 
 class Groups(Sending):
     """The part of ``RedisChannelLayer`` that knows who is in which group."""
@@ -75,19 +78,40 @@ class Groups(Sending):
             yield trips
 
     def _routes(self, groups: Iterable[str]) -> Steps[dict[str, list[str]]]:
-        """For each group the processes that hold members, and its members of no process."""
+        """For each group the processes that hold members, and its members of no process; sorted."""
         trips: Trips = defaultdict(list)
         order: dict[int, list[str]] = defaultdict(list)
         for group in groups:
             server = self._ring.server_for(group)
             trips[server].append(("group_routes", 1, self._routes_key(group)))
             order[server].append(group)
+        if not trips:
+            return {}
         answers = yield trips
-        return {
-            group: [route.decode() for route in answer[::2]]
-            for server, of_server in order.items()
-            for group, answer in zip(of_server, answers[server], strict=True)
+        routes: dict[str, list[str]] = {}
+        for server, of_server in order.items():
+            routes |= self._remember_routes(of_server, [answer[::2] for answer in answers[server]])
+        return routes
+
+    def _remember_routes(self, groups: Iterable[str], routes: Iterable[Iterable[bytes]]) -> dict[str, list[str]]:
+        """Keep the routes of groups for ``_remembered_routes``."""
+        if len(self._route_memory) > MOST_REMEMBERED:
+            self._route_memory.clear()
+        found = {
+            group: sorted(route.decode() for route in of_group)
+            for group, of_group in zip(groups, routes, strict=True)
         }
+        self._route_memory.update(found)
+        return found
+
+    def _remembered_routes(self, groups: set[str]) -> dict[str, list[str]]:
+        """What the routes of these groups were last time: of all of them, or nothing.
+
+        Whoever sends by them has Redis check, in the same trip, that they still are the same.
+        """
+        memory = self._route_memory
+        found = {group: routes for group in groups if (routes := memory.get(group)) is not None}
+        return found if len(found) == len(groups) else {}
 
     def _group_channels(self, group: str) -> Steps[list[str]]:
         routes = (yield from self._routes([group]))[group]

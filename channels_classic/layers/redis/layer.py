@@ -123,30 +123,39 @@ class RedisChannelLayer(Receiving, Turns, Values):
     def _exchange(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int
     ) -> Steps[tuple[list[int], list[Received]]]:
-        """Send, then receive: in one trip, where there is one server and no group has to be looked up."""
-        routes: dict[str, list[str]] = {}
-        if any(delivery.to_group for delivery in deliveries):
-            routes = yield from self._routes({delivery.name for delivery in deliveries if delivery.to_group})
-        pushes = self._pushes(deliveries, routes)
+        """Send, then receive: in one trip, where there is one server and the routes of groups are remembered."""
+        groups = {delivery.name for delivery in deliveries if delivery.to_group}
         if len(self._servers) > 1:
-            full = yield from self._send_to_several(pushes)
+            full = yield from self._send_to_several(self._pushes(deliveries, (yield from self._routes(groups))))
             yield from self._end_turns(deliveries)
             received = (yield from self._receive_from_several(channels, limit)) if channels else []
             return full, received
-        trips: Trips = {0: [self._send_command(pushes)]} if pushes else {}
+        remembered: dict[str, list[str]] = {}
+        # The end of a turn must not overtake what its consumer sent, if that had to be sent once more.
+        if not any(delivery.turn_end for delivery in deliveries):
+            remembered = self._remembered_routes(groups)
+        pushes = self._pushes(deliveries, remembered or (yield from self._routes(groups)))
+        trips: Trips = {}
+        if pushes or remembered:
+            trips[0] = [self._send_command(pushes, remembered=remembered)]
         self._add_turn_ends(trips, deliveries)
         asked = self._add_receive_commands(trips, channels, limit) if channels else {}
         if not trips:
             return [], []
         answers = yield trips
-        full = positions(pushes, answers[0][0]) if pushes else []
+        refused: Sequence[int] = []
+        if pushes or remembered:
+            refused, routes = answers[0][0]
+            if routes:
+                pushes = self._pushes(deliveries, self._remember_routes(remembered, routes))
+                ((refused, _),) = (yield {0: [self._send_command(pushes)]})[0]
         received, more = yield from self._received(answers, asked)
         while more and not received:
             # Nothing but changes of membership, or messages past their expiry: there may be others behind.
             trips = {}
             asked = self._add_receive_commands(trips, channels, limit)
             received, more = yield from self._received((yield trips), asked)
-        return full, received
+        return positions(pushes, refused), received
 
     # Departures.
 

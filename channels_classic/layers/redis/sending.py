@@ -62,7 +62,7 @@ class Sending(RedisCore):
             answers = yield {
                 server: [self._send_command(some, server, last)] for server, some in by_server.items()
             }
-            refused = [some[number] for server, some in by_server.items() for number in answers[server][0]]
+            refused = [some[number] for server, some in by_server.items() for number in answers[server][0][0]]
             spread = [push for push in refused if is_spread(push.channel)]
             full += [push.position for push in refused if push not in spread and push.position is not None]
             pushes = spread
@@ -71,9 +71,24 @@ class Sending(RedisCore):
         full += [push.position for push in pushes if push.position is not None]
         return sorted(full)
 
-    def _send_command(self, pushes: Sequence[Push], server: int = 0, last: bool = True) -> Command:
+    def _send_command(
+        self,
+        pushes: Sequence[Push],
+        server: int = 0,
+        last: bool = True,
+        remembered: Mapping[str, Sequence[str]] | None = None,
+    ) -> Command:
+        """The command for one server.
+
+        Arguments:
+            last: whether no other server will be asked for what this one refuses.
+            remembered: groups and their routes; if these are not right any more, nothing is to be sent.
+        """
+        remembered = remembered or {}
         keys: dict[str, int] = {}
-        arguments: list[Any] = [STATISTICS_SECONDS]
+        arguments: list[Any] = [STATISTICS_SECONDS, len(remembered)]
+        for routes in remembered.values():
+            arguments += [len(routes), *routes]
         run: tuple[str, float, bool] | None = None
         count_at = 0
         for push in pushes:
@@ -89,7 +104,7 @@ class Sending(RedisCore):
             arguments[count_at] += 1
             arguments.append(local)
             arguments.append(push.body)
-        all_keys: list[str] = []
+        all_keys = [self._routes_key(group) for group in remembered]
         for queue in keys:
             all_keys += [self.prefix + queue, self._paused_key(queue), self._statistics_key(queue)]
         return ("send", len(all_keys) + 1, *all_keys, self.stats_prefix, *arguments)

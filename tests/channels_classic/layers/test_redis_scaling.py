@@ -103,6 +103,69 @@ def test_messages_of_one_batch_are_one_trip(
     assert sum(commands.values()) < 30
 
 
+def test_a_broadcast_by_remembered_routes_is_one_trip(
+    client: redis.Redis, layer: RedisChannelLayer, other: RedisChannelLayer
+) -> None:
+    join(layer, "group", 3)
+    other.send_group("group", {})
+    client.config_resetstat()
+    other.send_group("group", {})
+    assert commands_since_reset(client)["evalsha"] == 1
+    assert len(layer.receive_batch([PROCESS], 10)) == 6
+
+
+def test_remembered_routes_that_are_wrong_by_now(
+    client: redis.Redis, layer: RedisChannelLayer, other: RedisChannelLayer
+) -> None:
+    """Whoever is in the group when it is sent to gets the message, once, in order with the rest of the batch."""
+    processes = [f"interface.{number}!" for number in range(4)]
+    numbers = iter(range(1000))
+
+    def send_and_check(members: set[str]) -> None:
+        number = next(numbers)
+        batch = [
+            other.prepare("interface.0!x", {"before": number}),
+            other.prepare_group("group", {"number": number}),
+            other.prepare("interface.0!x", {"after": number}),
+        ]
+        assert other.send_batch(batch) == []
+        expected = [("interface.0!x", {"before": number}), ("interface.0!x", {"after": number})]
+        if "interface.0!" in members:
+            expected.insert(1, ("interface.0!member", {"number": number}))
+        for process in processes:
+            if process != "interface.0!":
+                expected = [(f"{process}member", {"number": number})] if process in members else []
+            received = layer.receive_batch([process], 100)
+            assert [(each.channel, each.content) for each in received] == expected
+
+    send_and_check(set())
+    send_and_check(set())
+    members: set[str] = set()
+    for process in [*processes[1:3], processes[0], processes[3]]:
+        layer.group_add("group", process + "member")
+        members.add(process)
+        send_and_check(members)
+        # The order of the routes in Redis changes, which is no difference.
+        layer.group_add("group", next(iter(members)) + "member")
+        send_and_check(members)
+    for process in processes:
+        layer.group_discard("group", process + "member")
+        members.remove(process)
+        send_and_check(members)
+    layer.group_add("group", "a-normal-channel")
+    send_and_check(set())
+    assert [each.content for each in layer.receive_batch(["a-normal-channel"], 9)] == [
+        {"number": next(numbers) - 1}
+    ]
+
+
+def test_routes_are_not_remembered_without_end(layer: RedisChannelLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("channels_classic.layers.redis.groups.MOST_REMEMBERED", 10)
+    for number in range(100):
+        layer.send_group(f"group.{number}", {})
+    assert len(layer._route_memory) <= 11
+
+
 # Nothing is left behind.
 
 

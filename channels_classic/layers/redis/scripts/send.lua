@@ -1,20 +1,25 @@
--- Appends messages to queues, each as far as its capacity allows.
+-- Appends messages to queues, each as far as its capacity allows. Where the sender took the routes of groups from
+-- its memory, and they are not these any more, it appends nothing and says what they are.
 --
--- KEYS, three for every queue q = 1, 2, …:
---   KEYS[3q-2]  list    the queue: what is sent to one channel, or to all channels of one process
---   KEYS[3q-1]  set     the local parts of the process's channels that refuse messages at the moment
---   KEYS[3q]    hash    statistics of the queue: messages_count, channel_full_count
+-- KEYS, one for every group whose routes the sender remembers:
+--   sorted set  the routes of the group: see group_add.lua
+-- then three for every queue:
+--   list    the queue: what is sent to one channel, or to all channels of one process
+--   set     the local parts of the process's channels that refuse messages at the moment
+--   hash    statistics of the queue: messages_count, channel_full_count
 -- and last, one more:
 --   hash    statistics of all queues together
 --
 -- ARGV[1]: seconds for which the statistics of a process's queue are kept.
+-- ARGV[2]: the number of groups; then, for every group, the number of its routes and these, sorted.
 -- Then, for every run of messages to one queue:
---   q, capacity (-1: no limit), life in microseconds, whether refusals count in the statistics (1 or 0; another
---   server may still take them), number of messages n, then n times:
+--   the number of the queue, from 1, capacity (-1: no limit), life in microseconds, whether refusals count in the
+--   statistics (1 or 0; another server may still take them), number of messages n, then n times:
 --   the local part of the channel ("" where nothing can be paused), body
 --
 -- A queue's value is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
--- Returns the positions, from 0 over all messages of the call, of those that were refused.
+-- Returns the positions, from 0 over all messages of the call, of those that were refused, and if the routes are
+-- others, for every group the list of them.
 
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
@@ -22,10 +27,27 @@ local totals = KEYS[#KEYS]
 local refused = {}
 local position = 0
 local all_sent, all_refused = 0, 0
-local argument = 2
+
+local groups = tonumber(ARGV[2])
+local argument = 3
+local routes, changed = {}, false
+for g = 1, groups do
+    redis.call("ZREMRANGEBYSCORE", KEYS[g], "-inf", "(" .. math.floor(now / 1000))
+    routes[g] = redis.call("ZRANGE", KEYS[g], 0, -1)
+    table.sort(routes[g])
+    local count = tonumber(ARGV[argument])
+    changed = changed or count ~= #routes[g]
+    for r = 1, count do
+        changed = changed or ARGV[argument + r] ~= routes[g][r]
+    end
+    argument = argument + count + 1
+end
+if changed then
+    return { refused, routes }
+end
 
 while argument <= #ARGV do
-    local first_key = 3 * ARGV[argument] - 2
+    local first_key = groups + 3 * ARGV[argument] - 2
     local capacity = tonumber(ARGV[argument + 1])
     local life = tonumber(ARGV[argument + 2])
     local refusals_count = ARGV[argument + 3] == "1"
@@ -81,4 +103,4 @@ end
 if all_refused > 0 then
     redis.call("HINCRBY", totals, "channel_full_count", all_refused)
 end
-return refused
+return { refused, {} }
