@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
+from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
@@ -49,6 +50,16 @@ def transfer_user(from_session: Any, to_session: Any) -> None:
                 del to_session[key]
         elif to_session.get(key) != user[key]:  # not to save a session that stays what it is
             to_session[key] = user[key]
+
+
+def _forget_loan(request: Any = None, **kwargs: Any) -> None:
+    # Who logs in over the socket is there by right. Django leaves a session of the same user as it is.
+    session = getattr(request, "session", None)
+    if isinstance(session, ChannelSession):
+        session.pop(SOURCE_KEY, None)
+
+
+user_logged_in.connect(_forget_loan, dispatch_uid="channels_classic.auth")
 
 
 @consumer_decorator

@@ -12,6 +12,13 @@ Consumer = TypeVar("Consumer", bound=Callable[..., Any])
 Consume = Callable[[], Any]
 """A consumer with its message and all else it is called with."""
 
+AROUND_ALL = "_around_all"
+"""The attribute of a decorated consumer that says what goes around all its decorators.
+
+A session must not be read before the message's turn: so the turn is taken first, wherever its decorator stands.
+What decorates the consumer further inherits the attribute.
+"""
+
 
 def consumer_decorator(around: Callable[[Message, Consume], Any]) -> Callable[[Consumer], Consumer]:
     """Make a decorator for consumers of what is to happen around one.
@@ -23,7 +30,10 @@ def consumer_decorator(around: Callable[[Message, Consume], Any]) -> Callable[[C
     def decorator(consumer: Consumer) -> Consumer:
         @functools.wraps(consumer)
         def decorated(*args: Any, **kwargs: Any) -> Any:
-            return around(message_of(args, kwargs), functools.partial(consumer, *args, **kwargs))
+            message = message_of(args, kwargs)
+            run = functools.partial(around, message, functools.partial(consumer, *args, **kwargs))
+            first = decorated.__dict__.get(AROUND_ALL)
+            return run() if first is None else first(message, run)
 
         return decorated  # type: ignore[return-value]
 

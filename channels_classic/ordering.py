@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from channels_classic import pending
-from channels_classic.decorators import Consume, consumer_decorator
+from channels_classic.decorators import AROUND_ALL, Consume, consumer_decorator
 from channels_classic.exceptions import ConsumeLater
 from channels_classic.layers import ChannelFull, LayerUnavailable
 from channels_classic.message import Message
@@ -50,17 +50,20 @@ def enforce_ordering(func: Any = None, slight: bool = False) -> Any:
     Raises:
         ValueError: (when the consumer is called) the message has no reply channel, or no usable ``order``.
     """
-    if func is None:
-        return _slight if slight else _strict
-    return (_slight if slight else _strict)(func)
+
+    def decorator(consumer: Consumer) -> Consumer:
+        around = _slight if slight and consumer.__dict__.get(AROUND_ALL) is not _strict else _strict
+        decorated = consumer_decorator(around)(consumer)
+        setattr(decorated, AROUND_ALL, around)
+        return decorated
+
+    return decorator if func is None else decorator(func)
 
 
-@consumer_decorator
 def _strict(message: Message, consume: Consume) -> Any:
     return _in_order(message, consume, slight=False)
 
 
-@consumer_decorator
 def _slight(message: Message, consume: Consume) -> Any:
     return _in_order(message, consume, slight=True)
 
@@ -77,7 +80,8 @@ def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
         )
     if not _enter(message, order, slight):
         return None
-    message.has_turn = True
+    # One that others need not wait for has no turn: a strict consumer that this one calls has to take it.
+    message.has_turn = order == 0 or not slight
     last = message.channel.name == LAST_CHANNEL
     ends = last or order == 0 or not slight
     try:

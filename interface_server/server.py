@@ -95,9 +95,9 @@ class InterfaceServer:
             return
         try:
             await asyncio.wait_for(self.outbox.drain(), DRAIN_SECONDS)
+            await asyncio.wait_for(self.departures.finish(), DRAIN_SECONDS)
         except asyncio.TimeoutError:
             logger.error("The channel layer did not take the last messages within %s s.", DRAIN_SECONDS)
-        await self.departures.finish()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

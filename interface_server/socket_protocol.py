@@ -74,13 +74,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def keep_alive(self, now: float) -> None:
         """As ``keepalive.Connection`` has it."""
-        if self.close_sent or self.transport.is_closing():
-            self.stop_keepalive()
-        elif self.heard or not self.transport.is_reading():
+        if self.heard or not self.transport.is_reading():
             # It lives, or it is not its fault that nothing is heard of it: while the layer has no room nothing is
             # read from it, and its answer to a ping comes behind all that it sent before.
             self.heard = False
             self.silent_since = now
+        if self.close_sent or self.transport.is_closing():
+            self.stop_keepalive()
         elif self.ping_sent_at:
             silent_since = max(self.silent_since, self.ping_sent_at)
             if self.ping_timeout is not None and now - silent_since >= self.ping_timeout:
@@ -89,6 +89,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         elif now >= self.next_ping:
             self.ping_sent_at = now
             self.transport.write(PING)
+
+    def handle_ping(self) -> None:
+        """Answer the client, unless it does not read: the answers of a flood would pile up."""
+        answer = b"".join(self.conn.data_to_send())
+        if self.writable.is_set():
+            self.transport.write(answer)
 
     def handle_pong(self, event: Frame) -> None:
         """The client has answered."""

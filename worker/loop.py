@@ -140,10 +140,16 @@ class Worker:
             self._in_batch = False
         try:
             self._outbox.flush()
+        except LayerUnavailable as error:
+            logger.error("What consumers sent has to wait for the channel layer. %s", error)
+        try:
             if unstarted:
                 self._layer.give_back(unstarted)
         except LayerUnavailable as error:
-            logger.error("%d messages were lost with the channel layer. %s", len(unstarted), error)
+            if error.nothing_done:
+                self._unstarted.extendleft(reversed(unstarted))  # then they wait here after all
+            else:
+                logger.error("%d messages were lost with the channel layer. %s", len(unstarted), error)
         return False
 
     def _limit(self) -> int:

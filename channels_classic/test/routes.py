@@ -75,8 +75,13 @@ class apply_routes:  # noqa: N801
 
         @wraps(set_up)
         def setUp(test: TestCase) -> None:
-            self.__enter__()
-            test.addCleanup(self.__exit__)
+            # Who comes first is further out: a subclass, whose routes count more than those of its base.
+            taken = test.__dict__.setdefault("_aliases_with_routes", set())
+            applied = apply_routes(self.routes, [alias for alias in self.aliases if alias not in taken])
+            applied.__enter__()
+            test.addCleanup(applied.__exit__)
+            taken.update(applied.aliases)
+            test.addCleanup(taken.difference_update, applied.aliases)
             set_up(test)
 
         cls.setUp = setUp

@@ -206,6 +206,17 @@ class TestWhoItIs:
         browser.logout()
         assert name(frame()) == "bob"
 
+    def test_logging_in_over_the_socket_when_the_loan_has_ended(self, browser: Client, anna: Any) -> None:
+        @channel_session_user
+        def consumer(message: Message) -> None:
+            login(request_with(message.channel_session), anna, "django.contrib.auth.backends.ModelBackend")
+
+        open_socket(connect(browser))
+        browser.logout()
+        assert name(frame()) == ""
+        consumer(frame())
+        assert name(frame()) == "anna"
+
     def test_methods_and_nesting(self, browser: Client) -> None:
         class Consumer:
             @enforce_ordering(slight=True)

@@ -23,7 +23,7 @@ from channels_classic.layers import (
 )
 from channels_classic.message import Message
 from channels_classic.ordering import enforce_ordering
-from channels_classic.sessions import channel_session
+from channels_classic.sessions import channel_and_http_session, channel_session
 from worker import WorkerGroup
 
 CLIENT = "interface.abc!one"
@@ -112,6 +112,35 @@ def test_ordering_twice_is_ordering_once(layer: InMemoryChannelLayer) -> None:
         return int(message["order"])
 
     assert [consumer(frame(layer, order)) for order in (1, 0, 1)] == [None, 0, 1]
+
+
+def test_the_turn_comes_before_the_sessions_in_any_nesting(layer: InMemoryChannelLayer) -> None:
+    """A session that was read before the turn would be saved over what the message before has stored."""
+
+    @channel_and_http_session
+    @enforce_ordering
+    def consumer(message: Message) -> int:
+        message.channel_session["count"] = message.channel_session.get("count", 0) + 1
+        return int(message.channel_session["count"])
+
+    former = frame(layer, 0)
+    assert consumer(former) == 1
+    later = frame(layer, 2)
+    assert consumer(later) is None
+    assert not hasattr(later, "channel_session")
+    assert [consumer(frame(layer, order)) for order in (1, 2)] == [2, 3]
+
+
+def test_a_strict_consumer_that_a_slight_one_calls_is_strict(layer: InMemoryChannelLayer) -> None:
+    @enforce_ordering
+    def strict(message: Message) -> int:
+        return int(message["order"])
+
+    @enforce_ordering(slight=True)
+    def slight(message: Message) -> Any:
+        return strict(message)
+
+    assert [slight(frame(layer, order)) for order in (0, 2, 1, 2)] == [0, None, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,19 @@ class TestApplyRoutesToAClass(ChannelTestCase):
         self.test_one()
 
 
+@apply_routes(route("of_the_base", echo))
+class Base(ChannelTestCase):
+    __test__ = False
+
+
+@apply_routes(route("of_the_subclass", echo))
+class TestApplyRoutesToASubclass(Base):
+    __test__ = True
+
+    def test_its_own_count(self) -> None:
+        assert channel_layers["default"].router.channels == {"of_the_subclass"}
+
+
 @apply_routes({"one": echo})
 class TestApplyRoutesToAClassOfPytest:
     def test_one(self) -> None:
