@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -400,7 +401,8 @@ def test_a_frame_that_is_too_large(start: Start, data: Any) -> None:
     connection, reply_channel = hosted.open()
     connection.send("x" * 1000)
     assert hosted.receive("websocket.receive")["order"] == 1
-    connection.send(data)
+    with suppress(ConnectionClosed):  # the server may not wait for the last fragment
+        connection.send(data)
     assert code_of(connection) == 1009
     message = hosted.receive("websocket.disconnect")
     assert (message["reply_channel"], message["code"], message["order"]) == (reply_channel, 1009, 2)
