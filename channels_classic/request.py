@@ -37,7 +37,8 @@ class AsgiRequest(HttpRequest):
         message: in the form of section 4. One from ``websocket.connect`` does too, once it has a ``method``.
 
     Raises:
-        BadRequest: the message lacks something, or something in it has the wrong form.
+        BadRequest: the message lacks something, something in it has the wrong form, or there is more of a body
+            than the client said.
         SuspiciousOperation: it is more than a setting such as ``DATA_UPLOAD_MAX_NUMBER_FIELDS`` allows.
         RequestTimeout: the body did not arrive in time, or is shorter than the client said.
         RequestAborted: the client went away before its body was complete.
@@ -111,7 +112,7 @@ class AsgiRequest(HttpRequest):
         add_headers(meta, content.get("headers", ()))
         if "CONTENT_LENGTH" in meta:
             check_content_length(meta["CONTENT_LENGTH"])
-        elif body := content.get("body"):
+        elif (body := content.get("body")) and not content.get("body_channel"):
             self._set_content_length(len(body))
         if "CONTENT_TYPE" in meta:
             self._set_content_type_params(meta)
@@ -140,6 +141,8 @@ class AsgiRequest(HttpRequest):
                 raise RequestTimeout(
                     f"Of a body of {length} bytes {size} were left: parts of it expired in the channel layer."
                 )
+            elif size > int(length):
+                raise BadRequest(f"A body of {length} bytes was announced, but {size} came over {channel}.")
             body.seek(0)
         except BaseException:
             body.close()

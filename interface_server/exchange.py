@@ -13,6 +13,7 @@ from channels_classic.layers.names import new_channel_name
 from interface_server import messages
 from interface_server.answer import Answer, BadAnswer, State, plain
 from interface_server.asgi_types import Receive, Scope, Send
+from interface_server.outbox import Outcome
 
 if TYPE_CHECKING:
     from interface_server.server import InterfaceServer
@@ -86,7 +87,7 @@ class Exchange:
             self._paused = True
             self._server.flow.pause(self._reply_channel)
         if self._waiting_bytes > MAX_WAITING:
-            self._cut()
+            self._cut("the client reads too slowly")
         self._wake()
 
     async def run(self) -> None:
@@ -135,25 +136,24 @@ class Exchange:
             self.deliver(plain(431, "The headers of the request are too large."))
             return
         self._request_sent = True
-        self._server.outbox.put(delivery, self._request_taken)
+        self._server.outbox.put(delivery, self._request_done)
 
-    def _request_taken(self, taken: bool) -> None:
-        if not taken:
-            self._request_sent = False
+    def _request_done(self, outcome: Outcome) -> None:
+        if outcome is not Outcome.TAKEN:
+            # Where a worker may have it, that has to hear of the end.
+            self._request_sent = outcome is Outcome.UNKNOWN
             self.deliver(plain(503, "The server is busy; try again in a moment."))
 
     async def _read_body(self, limit: int) -> tuple[bytes, bool]:
         if not messages.has_body(self._scope):
             return b"", True
         deadline = self._loop.time() + self._server.http_timeout
-        chunks = []
-        size = 0
+        body = bytearray()
         while True:
             chunk, more = await asyncio.wait_for(self._read_chunk(), deadline - self._loop.time())
-            chunks.append(chunk)
-            size += len(chunk)
-            if not more or size >= limit:
-                return b"".join(chunks), not more
+            body += chunk
+            if not more or len(body) >= limit:
+                return bytes(body), not more
 
     async def _read_chunk(self) -> tuple[bytes, bool]:
         event = await self._receive()
@@ -173,24 +173,40 @@ class Exchange:
             for start in range(0, len(chunk) or 1, BODY_CHUNK):
                 end = start + BODY_CHUNK
                 part = {"content": chunk[start:end], "more_content": more or end < len(chunk)}
-                await self._send_body_part(part)
+                if not await self._send_body_part(part):
+                    self._lose_body()
+                    return
         self._body_channel = None
         await self._watch()
 
+    def _lose_body(self) -> None:
+        """Give the exchange up, since a part of the body may be missing or, sent again, be there twice."""
+        if self._answer.state is State.WAITING:
+            self.deliver(plain(503, "The server lost a part of the request; try again in a moment."))
+        else:
+            self._cut("the channel layer went away with a part of the request's body")
+
     async def _abandon_body(self) -> None:
         """Tell whoever reads the body that no more of it comes, once the channel has room for that."""
+
+        async def close() -> None:
+            while not await self._send_body_part({"closed": True}):
+                pass  # said twice is better than not at all
+
         try:
-            await asyncio.wait_for(self._send_body_part({"closed": True}), self._server.layer.expiry)
+            await asyncio.wait_for(close(), self._server.layer.expiry)
         except asyncio.TimeoutError:
             pass  # nobody reads it: what is there has expired by now
 
-    async def _send_body_part(self, part: dict[str, Any]) -> None:
+    async def _send_body_part(self, part: dict[str, Any]) -> bool:
+        """Send a part once there is room for it; whether it surely arrived."""
         assert self._body_channel is not None
         delivery = self._server.layer.prepare(self._body_channel, part, checked=True)
         pause, longest = BODY_PAUSE
-        while not await self._server.outbox.send(delivery):
+        while (outcome := await self._server.outbox.send(delivery)) is Outcome.REFUSED:
             await asyncio.sleep(pause)
             pause = min(longest, pause * 2)
+        return outcome is Outcome.TAKEN
 
     # The answer.
 
@@ -277,9 +293,9 @@ class Exchange:
             if event["type"] == "http.disconnect":
                 self._leave()
 
-    def _cut(self) -> None:
+    def _cut(self, reason: str) -> None:
         """End the exchange although it waits for the client to read, and keep nothing more for it."""
-        logger.warning("The answer to %s was cut: the client reads too slowly.", self._scope["path"])
+        logger.warning("The answer to %s was cut: %s.", self._scope["path"], reason)
         self._server.reader.leave(self._reply_channel)
         self._messages.clear()
         self._waiting_bytes = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 import random
 from collections.abc import Callable
@@ -22,11 +23,24 @@ UNAVAILABLE_PAUSE = (0.1, 5.0)
 """The shortest and the longest pause before an unreachable layer is tried again."""
 
 
+class Outcome(enum.Enum):
+    """What became of a delivery."""
+
+    TAKEN = enum.auto()
+    """The layer has it."""
+
+    REFUSED = enum.auto()
+    """The layer surely does not have it: it may be sent again."""
+
+    UNKNOWN = enum.auto()
+    """The layer went away before it answered: sent again it could arrive twice, left out it could be missing."""
+
+
 class _Item(NamedTuple):
     delivery: Delivery
     patience: float
     deadline: float
-    done: Callable[[bool], None] | None
+    done: Callable[[Outcome], None] | None
     sender: object
 
 
@@ -45,20 +59,18 @@ class Outbox:
         self._arrival: asyncio.Future[None] | None = None
         self._call_when_room: list[Callable[[], None]] = []
         self._emptied: asyncio.Future[None] | None = None
-        self.available = True
-        """Whether the layer answered last time."""
 
     def put(
         self,
         delivery: Delivery,
-        done: Callable[[bool], None] | None = None,
+        done: Callable[[Outcome], None] | None = None,
         patience: float = 0,
         sender: object = None,
     ) -> None:
         """Send ``delivery`` with the next batch.
 
         Arguments:
-            done: called with whether the layer took it.
+            done: called with what became of it.
             patience: seconds for which a full channel that takes nothing is tried again; 0 for not at all.
             sender: when one delivery is given up, so are the later ones of the same sender.
         """
@@ -67,16 +79,16 @@ class Outbox:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
-    async def send(self, delivery: Delivery) -> bool:
-        """Send ``delivery`` with the next batch; whether the layer took it."""
-        taken: asyncio.Future[bool] = self._loop.create_future()
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Send ``delivery`` with the next batch; what became of it."""
+        settled: asyncio.Future[Outcome] = self._loop.create_future()
 
-        def done(accepted: bool) -> None:
-            if not taken.done():
-                taken.set_result(accepted)
+        def done(outcome: Outcome) -> None:
+            if not settled.done():
+                settled.set_result(outcome)
 
         self.put(delivery, done)
-        return await taken
+        return await settled
 
     @property
     def congested(self) -> bool:
@@ -129,7 +141,6 @@ class Outbox:
             if failures:
                 logger.warning("The channel layer is back.")
                 failures = 0
-                self.available = True
             self._settle(items, full)
 
     def _settle(self, items: list[_Item], full: list[int]) -> None:
@@ -141,14 +152,14 @@ class Outbox:
         for position, item in enumerate(items):
             if position not in refused:
                 if item.done is not None:
-                    item.done(True)
+                    item.done(Outcome.TAKEN)
             elif item.patience and item.delivery.name in moving and item.sender not in given_up:
                 # Others found room, so there will be some for this one too: it is only a matter of time.
                 self._backlog.append(item._replace(deadline=now + item.patience))
             elif now < item.deadline and item.sender not in given_up:
                 self._backlog.append(item)
             else:
-                self._give_up(item, given_up)
+                self._give_up(item, given_up, Outcome.REFUSED)
         self._give_up_new_of(given_up)
         if not self.congested:
             self._tell_of_room()
@@ -159,17 +170,17 @@ class Outbox:
             call()
 
     async def _outage(self, items: list[_Item], error: LayerUnavailable, failures: int) -> None:
-        self.available = False
         if failures == 1 or failures % 10 == 0:
             logger.error("The channel layer cannot be reached; trying again. %s", error)
         # What may have arrived is not sent again: nothing is delivered twice.
+        outcome = Outcome.REFUSED if error.nothing_done else Outcome.UNKNOWN
         self._backlog = []
         given_up: set[object] = set()
         for item in items:
             if error.nothing_done and item.deadline:
                 self._backlog.append(item._replace(deadline=max(item.deadline, self._loop.time() + 1)))
             else:
-                self._give_up(item, given_up)
+                self._give_up(item, given_up, outcome)
         self._give_up_new_of(given_up)
         shortest, longest = UNAVAILABLE_PAUSE
         pause = min(longest, shortest * 2**failures) * random.uniform(0.5, 1)
@@ -182,21 +193,21 @@ class Outbox:
                 if item.deadline:
                     self._backlog.append(item)
                 elif item.done is not None:
-                    item.done(False)
+                    item.done(Outcome.REFUSED)
 
     @staticmethod
-    def _give_up(item: _Item, given_up: set[object]) -> None:
+    def _give_up(item: _Item, given_up: set[object], outcome: Outcome) -> None:
         if item.sender is not None:
             given_up.add(item.sender)
         if item.done is not None:
-            item.done(False)
+            item.done(outcome)
 
     def _give_up_new_of(self, senders: set[object]) -> None:
         if senders:
             new, self._new = self._new, []
             for item in new:
                 if item.sender in senders:
-                    self._give_up(item, senders)
+                    self._give_up(item, senders, Outcome.REFUSED)
                 else:
                     self._new.append(item)
 

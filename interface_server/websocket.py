@@ -12,6 +12,7 @@ from channels_classic.layers import MessageTooLarge
 from interface_server import messages
 from interface_server.asgi_types import Event, Receive, Scope, Send
 from interface_server.conversation import BadMessage, Conversation, State
+from interface_server.outbox import Outcome
 from interface_server.socket_protocol import DIRECT, Direct
 
 if TYPE_CHECKING:
@@ -127,10 +128,11 @@ class WebSocket:
         self._connect_taken = True
         self._server.outbox.put(delivery, self._connect_done)
 
-    def _connect_done(self, taken: bool) -> None:
-        if taken:
+    def _connect_done(self, outcome: Outcome) -> None:
+        if outcome is Outcome.TAKEN:
             return
-        self._connect_taken = False
+        # Where a consumer may have it, what that did has to be undone when the socket is gone.
+        self._connect_taken = outcome is Outcome.UNKNOWN
         self._conversation.state = State.CLOSED
         if "websocket.http.response" in (self._scope.get("extensions") or {}):
             self._put(
@@ -222,12 +224,12 @@ class WebSocket:
         self._unsettled += 1
         self._server.outbox.put(delivery, partial(self._frame_done, self._order), FRAME_PATIENCE, sender=self)
 
-    def _frame_done(self, order: int, taken: bool) -> None:
+    def _frame_done(self, order: int, outcome: Outcome) -> None:
         self._unsettled -= 1
-        if not taken:
-            # A refused frame does not count: who handles a socket in order must not wait for it. But in an outage
-            # nobody knows, and an order that comes twice would be worse than one that is missing.
-            if self._server.outbox.available:
+        if outcome is not Outcome.TAKEN:
+            # A refused frame does not count: who handles a socket in order must not wait for it. But where nobody
+            # knows, an order that comes twice would be worse than one that is missing.
+            if outcome is Outcome.REFUSED:
                 self._order = min(self._order, order - 1)
             self._close(TRY_AGAIN_LATER)
         self._say_goodbye()

@@ -377,6 +377,7 @@ def test_a_body_is_waited_for() -> None:
 
     (request,) = requests
     assert request.body == b"first second third"
+    assert request.META["CONTENT_LENGTH"] == "18"
     request.close()
 
 
@@ -434,6 +435,15 @@ def test_a_body_of_which_parts_are_lost_is_not_taken_for_whole() -> None:
     headers = {"content-length": "20"}
 
     with pytest.raises(RequestTimeout, match="Of a body of 20 bytes"):
+        asgi_request(layer=layer, method="PUT", headers=headers, body_channel=BODY_CHANNEL)
+
+
+def test_a_body_that_is_longer_than_the_client_said() -> None:
+    layer = InMemoryChannelLayer()
+    body_parts(layer, b"twice ", b"twice ")
+    headers = {"content-length": "6"}
+
+    with pytest.raises(BadRequest, match="A body of 6 bytes was announced, but 12 came"):
         asgi_request(layer=layer, method="PUT", headers=headers, body_channel=BODY_CHANNEL)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable
 from interface_server import websocket
-from interface_server.outbox import Outbox
+from interface_server.outbox import Outbox, Outcome
 from tests.interface_server.flaky import FlakyLayer
 from tests.interface_server.hosted import Hosted, eventually
 from tests.interface_server.loops import running, until
@@ -80,11 +80,11 @@ def test_when_one_is_given_up_so_are_the_later_ones_of_its_sender() -> None:
     async def scenario() -> None:
         layer = FlakyLayer(capacity=1)
         outbox = Outbox(layer)
-        settled: dict[str, bool] = {}
+        settled: dict[str, Outcome] = {}
 
         def put(name: str, patience: float, sender: object) -> None:
             delivery = layer.prepare("narrow", {"name": name})
-            outbox.put(delivery, lambda taken: settled.__setitem__(name, taken), patience, sender)
+            outbox.put(delivery, lambda outcome: settled.__setitem__(name, outcome), patience, sender)
 
         async with running(outbox):
             put("first", 0.2, "a")
@@ -92,11 +92,11 @@ def test_when_one_is_given_up_so_are_the_later_ones_of_its_sender() -> None:
             put("third", 60, "a")
             put("of another", 60, "b")
             await until(lambda: "second" in settled)
-            assert settled == {"first": True, "second": False, "third": False}
+            assert settled == {"first": Outcome.TAKEN, "second": Outcome.REFUSED, "third": Outcome.REFUSED}
             assert [one.content["name"] for one in layer.receive_batch(["narrow"], 10)] == ["first"]
-            await until(lambda: settled.get("of another"))
+            await until(lambda: settled.get("of another") is Outcome.TAKEN)
             put("fourth", 60, "a")
             assert [one.content["name"] for one in layer.receive_batch(["narrow"], 10)] == ["of another"]
-            await until(lambda: settled.get("fourth"))
+            await until(lambda: settled.get("fourth") is Outcome.TAKEN)
 
     asyncio.run(scenario())

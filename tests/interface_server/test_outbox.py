@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from channels_classic.layers import Delivery, LayerUnavailable
-from interface_server.outbox import Outbox
+from interface_server.outbox import Outbox, Outcome
 from tests.interface_server.flaky import FlakyLayer
 from tests.interface_server.loops import running, until
 
@@ -18,14 +18,14 @@ class Given:
     def __init__(self, layer: FlakyLayer) -> None:
         self.layer = layer
         self.outbox = Outbox(layer)
-        self.taken: dict[str, bool] = {}
+        self.outcomes: dict[str, Outcome] = {}
 
     def delivery(self, channel: str, **content: object) -> Delivery:
         return self.layer.prepare(channel, dict(content))
 
     def put(self, channel: str, name: str, patience: float = 0) -> None:
         delivery = self.delivery(channel, name=name)
-        self.outbox.put(delivery, lambda taken: self.taken.__setitem__(name, taken), patience)
+        self.outbox.put(delivery, lambda outcome: self.outcomes.__setitem__(name, outcome), patience)
 
     def received(self, channel: str) -> list[str]:
         return [received.content["name"] for received in self.layer.receive_batch([channel], 1000)]
@@ -37,12 +37,12 @@ def test_what_is_put_in_one_turn_goes_out_in_one_batch_and_in_order() -> None:
         async with running(given.outbox):
             for number in range(5):
                 given.put("one" if number % 2 else "two", str(number))
-            await until(lambda: len(given.taken) == 5)
+            await until(lambda: len(given.outcomes) == 5)
             given.put("one", "later")
-            await until(lambda: len(given.taken) == 6)
+            await until(lambda: len(given.outcomes) == 6)
         assert given.layer.batches == [["two", "one", "two", "one", "two"], ["one"]]
         assert (given.received("one"), given.received("two")) == (["1", "3", "later"], ["0", "2", "4"])
-        assert set(given.taken.values()) == {True}
+        assert set(given.outcomes.values()) == {Outcome.TAKEN}
 
     asyncio.run(scenario())
 
@@ -54,12 +54,12 @@ def test_a_full_channel_refuses_what_has_no_patience() -> None:
             for name in ("first", "second"):
                 given.put("narrow", name)
             given.put("other", "third")
-            await until(lambda: len(given.taken) == 3)
-            assert given.taken == {"first": True, "second": False, "third": True}
+            await until(lambda: len(given.outcomes) == 3)
+            assert given.outcomes == {"first": Outcome.TAKEN, "second": Outcome.REFUSED, "third": Outcome.TAKEN}
             assert not given.outbox.congested
-            assert await given.outbox.send(given.delivery("narrow", name="fourth")) is False
+            assert await given.outbox.send(given.delivery("narrow", name="fourth")) is Outcome.REFUSED
             assert given.received("narrow") == ["first"]
-            assert await given.outbox.send(given.delivery("narrow", name="fifth")) is True
+            assert await given.outbox.send(given.delivery("narrow", name="fifth")) is Outcome.TAKEN
 
     asyncio.run(scenario())
 
@@ -72,14 +72,14 @@ def test_what_has_patience_is_tried_again_in_order() -> None:
                 given.put("narrow", str(number), patience=60)
             await until(lambda: given.outbox.congested)
             given.put("other", "at once")
-            await until(lambda: "at once" in given.taken)
+            await until(lambda: "at once" in given.outcomes)
             arrived: list[str] = []
             while len(arrived) < 6:
                 arrived += given.received("narrow")
                 await asyncio.sleep(0.002)
             assert arrived == [str(number) for number in range(6)]
             await until(lambda: not given.outbox.congested)
-            assert set(given.taken.values()) == {True}
+            assert set(given.outcomes.values()) == {Outcome.TAKEN}
 
     asyncio.run(scenario())
 
@@ -92,7 +92,7 @@ def test_patience_comes_to_an_end() -> None:
             given.put("narrow", "second", patience=0.1)
             await until(lambda: given.outbox.congested)
             await given.outbox.room()
-            assert given.taken == {"first": True, "second": False}
+            assert given.outcomes == {"first": Outcome.TAKEN, "second": Outcome.REFUSED}
             assert given.received("narrow") == ["first"]
 
     asyncio.run(scenario())
@@ -116,10 +116,10 @@ def test_there_is_room_when_what_was_in_the_way_is_lost() -> None:
             await until(lambda: given.outbox.congested)
             waiting = asyncio.create_task(given.outbox.room())
             given.layer.outage = LayerUnavailable("It went away.")
-            await until(lambda: "second" in given.taken)
+            await until(lambda: "second" in given.outcomes)
             given.layer.outage = None
             await asyncio.wait_for(waiting, 10)
-            assert given.taken == {"first": True, "second": False}
+            assert given.outcomes == {"first": Outcome.TAKEN, "second": Outcome.UNKNOWN}
 
     asyncio.run(scenario())
 
@@ -135,7 +135,7 @@ def test_drain_waits_for_all_that_was_put() -> None:
             assert not draining.done()
             assert given.received("narrow") == ["first"]
             await asyncio.wait_for(draining, 10)
-            assert given.taken == {"first": True, "second": True}
+            assert given.outcomes == {"first": Outcome.TAKEN, "second": Outcome.TAKEN}
             await asyncio.wait_for(given.outbox.drain(), 10)
 
     asyncio.run(scenario())
@@ -149,17 +149,19 @@ def test_an_outage(caplog: pytest.LogCaptureFixture, nothing_done: bool) -> None
         async with running(given.outbox):
             given.put("one", "impatient")
             given.put("one", "patient", patience=0.01)
-            await until(lambda: "impatient" in given.taken)
-            unavailable = not given.outbox.available
-            assert unavailable
+            await until(lambda: "impatient" in given.outcomes)
             # While it lasts, who cannot wait is told at once, not after the next try.
             given.put("one", "newcomer")
             given.put("one", "waits", patience=60)
-            await until(lambda: "newcomer" in given.taken)
+            await until(lambda: "newcomer" in given.outcomes)
             given.layer.outage = None
-            await until(lambda: "waits" in given.taken)
-            assert given.outbox.available
-            assert given.taken == {"impatient": False, "patient": nothing_done, "newcomer": False, "waits": True}
+            await until(lambda: "waits" in given.outcomes)
+            assert given.outcomes == {
+                "impatient": Outcome.REFUSED if nothing_done else Outcome.UNKNOWN,
+                "patient": Outcome.TAKEN if nothing_done else Outcome.UNKNOWN,
+                "newcomer": Outcome.REFUSED,
+                "waits": Outcome.TAKEN,
+            }
             # What may have arrived the first time is not sent twice.
             assert given.received("one") == ["patient", "waits"][not nothing_done :]
         messages = [record.getMessage() for record in caplog.records if record.name == "django.channels"]

@@ -1,0 +1,102 @@
+"""The connection to Redis breaks when a message has arrived and nobody was told: it is not sent again."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from channels_classic.layers import RedisChannelLayer
+from interface_server.exchange import INLINE_BODY
+from tests.interface_server.hosted import DEADLINE, Hosted, read_response, read_until_closed
+from tests.redis_proxy import RedisProxy
+from tests.redis_server import RedisServer
+
+SIZE = INLINE_BODY + 300_000
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer, redis_url: str) -> Iterator[RedisProxy]:
+    with RedisProxy(redis_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def far(proxy: RedisProxy, redis_url: str) -> Iterator[Hosted]:
+    """A server behind the proxy; the test, in the place of the worker, is connected directly."""
+    layer = RedisChannelLayer([redis_url])
+    with Hosted(RedisChannelLayer([proxy.url])) as hosted:
+        hosted.layer = layer
+        yield hosted
+    layer.close()
+
+
+def upload(far: Hosted) -> socket.socket:
+    """A client that has sent the beginning of a long body."""
+    return far.raw(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % SIZE + b"1" * INLINE_BODY)
+
+
+def rest_of_body(far: Hosted, request: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """What came over the body channel, and the message that ended it."""
+    content = b""
+    while (part := far.receive(request["body_channel"])).get("more_content"):
+        content += part["content"]
+    return content, part
+
+
+def test_a_part_of_a_body_that_may_have_arrived_ends_the_exchange(proxy: RedisProxy, far: Hosted) -> None:
+    client = upload(far)
+    request = far.receive("http.request")
+    proxy.cut_after(b"http.request.body?")
+    client.sendall(b"2" * 1000)
+    response, content = read_response(client)
+    assert (response.status, content) == (503, b"The server lost a part of the request; try again in a moment.")
+    sent = request["body"] + rest_of_body(far, request)[0]
+    assert sent == b"1" * INLINE_BODY + b"2" * 1000
+    # The connection lives on when the body is over, and so does the server.
+    client.sendall(b"3" * (SIZE - len(sent)) + b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+    request = far.receive("http.request")
+    far.send(request["reply_channel"], status=200, content=b"back")
+    assert read_response(client)[1] == b"back"
+
+
+def test_whoever_reads_the_body_is_told(proxy: RedisProxy, far: Hosted) -> None:
+    client = upload(far)
+    request = far.receive("http.request")
+    proxy.cut_after(b"http.request.body?")
+    client.sendall(b"2")
+    assert rest_of_body(far, request)[1] == {"closed": True}
+
+
+def test_an_answer_that_has_begun_is_cut(proxy: RedisProxy, far: Hosted, caplog: pytest.LogCaptureFixture) -> None:
+    client = upload(far)
+    request = far.receive("http.request")
+    far.send(request["reply_channel"], status=200, content=b"so far", more_content=True)
+    assert client.recv(65536)
+    proxy.cut_after(b"http.request.body?")
+    client.sendall(b"2")
+    assert not read_until_closed(client).endswith(b"0\r\n\r\n")
+    assert rest_of_body(far, request)[1] == {"closed": True}
+    assert "The answer to /up was cut: the channel layer went away with a part" in caplog.text
+
+
+def test_a_request_that_may_have_arrived(proxy: RedisProxy, far: Hosted) -> None:
+    proxy.cut_after(b"asgi:http.request")
+    response, content = read_response(upload(far))
+    assert (response.status, content) == (503, b"The server is busy; try again in a moment.")
+    request = far.receive("http.request")
+    assert rest_of_body(far, request)[1] == {"closed": True}
+
+
+def test_a_connect_that_may_have_arrived(proxy: RedisProxy, far: Hosted) -> None:
+    """What its consumer did can be undone by that of the disconnect."""
+    proxy.cut_after(b"asgi:websocket.connect")
+    dialled = far.dial()
+    with pytest.raises(InvalidStatus) as refused:
+        dialled.result(DEADLINE)
+    assert refused.value.response.status_code == 503
+    reply_channel = far.receive("websocket.connect")["reply_channel"]
+    assert far.receive("websocket.disconnect")["reply_channel"] == reply_channel
