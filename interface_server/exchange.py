@@ -48,6 +48,9 @@ on its way by then, and what groups send, is still kept, up to the third: then t
 MESSAGE_BYTES = 1024
 """What a message counts besides its content."""
 
+TOO_LARGE = plain(431, "The headers of the request are too large.")
+BUSY = plain(503, "The server is busy; try again in a moment.")
+
 
 class ClientGone(Exception):
     """The client closed the connection before the exchange was complete."""
@@ -75,7 +78,10 @@ class Exchange:
         self._watcher: asyncio.Task[None] | None = None
         self._body_channel: str | None = None
         self._reply_channel = ""
-        self._request_sent = False
+        self._started = time.monotonic()
+        self._spent = 0.0
+        self.request_sent = False
+        """Whether a worker may have the request, and has to hear of the end."""
         self._paused = False
         self._gone = False
 
@@ -90,16 +96,24 @@ class Exchange:
             self._cut("the client reads too slowly")
         self._wake()
 
+    def take_over(self, reply_channel: str, started: float) -> None:
+        """Go on with an exchange whose request, without a body, has been sent.
+
+        Arguments:
+            started: when, by the monotonic clock.
+        """
+        self._reply_channel = reply_channel
+        self._started = started
+        self._spent = time.monotonic() - started
+        self.request_sent = True
+        self._server.reader.take_over(reply_channel, self)
+
     async def run(self) -> None:
         """Carry the exchange out."""
-        started = time.monotonic()
         self._task = asyncio.current_task()
-        self._reply_channel = self._server.reader.join(self)
         try:
-            body, complete = await self._read_body(INLINE_BODY)
-            self._send_request(body, complete)
-            if not complete:
-                self._watcher = asyncio.ensure_future(self._send_rest_of_body())
+            if not self._reply_channel:
+                await self._send_request()
             await self._answer_client()
         except ClientGone:
             pass
@@ -114,35 +128,34 @@ class Exchange:
                 self._server.flow.resume(self._reply_channel)
             if self._watcher is not None:
                 self._watcher.cancel()
-            if self._request_sent:
-                self._say_disconnect()
-            details = {
-                "status": self._answer.status or 499,
-                "size": self._answer.size,
-                "seconds": time.monotonic() - started,
-            }
-            self._server.log_access("http", self._scope, details)
-        if self._request_sent and self._body_channel is not None:
+            if self.request_sent:
+                self._server.say_disconnect(self._scope, self._reply_channel)
+            self._server.log_exchange(self._scope, self._answer.status, self._answer.size, self._started)
+        if self.request_sent and self._body_channel is not None:
             await self._abandon_body()
 
     # The request.
 
-    def _send_request(self, body: bytes, complete: bool) -> None:
+    async def _send_request(self) -> None:
+        self._reply_channel = self._server.reader.join(self)
+        body, complete = await self._read_body(INLINE_BODY)
         self._body_channel = None if complete else new_channel_name("http.request.body?")
         content = messages.http_request(self._scope, self._reply_channel, body, self._body_channel)
         try:
             delivery = self._server.layer.prepare("http.request", content, checked=True)
         except MessageTooLarge:
-            self.deliver(plain(431, "The headers of the request are too large."))
-            return
-        self._request_sent = True
-        self._server.outbox.put(delivery, self._request_done)
+            self.deliver(TOO_LARGE)
+        else:
+            self.request_sent = True
+            self._server.outbox.put(delivery, self.request_done)
+        if not complete:
+            self._watcher = asyncio.ensure_future(self._send_rest_of_body())
 
-    def _request_done(self, outcome: Outcome) -> None:
+    def request_done(self, outcome: Outcome) -> None:
+        """What became of the request."""
         if outcome is not Outcome.TAKEN:
-            # Where a worker may have it, that has to hear of the end.
-            self._request_sent = outcome is Outcome.UNKNOWN
-            self.deliver(plain(503, "The server is busy; try again in a moment."))
+            self.request_sent = outcome is Outcome.UNKNOWN
+            self.deliver(BUSY)
 
     async def _read_body(self, limit: int) -> tuple[bytes, bool]:
         if not messages.has_body(self._scope):
@@ -263,7 +276,8 @@ class Exchange:
 
     async def _wait_for_message(self) -> bool:
         """Wait for a message, or until the client is gone; whether either came about within the timeout."""
-        timeout = self._server.http_timeout
+        timeout = self._server.http_timeout - self._spent
+        self._spent = 0
         if self._watcher is None:
             first = min(WATCH_AFTER, timeout)
             if await self._wait(first):
@@ -306,10 +320,6 @@ class Exchange:
     def _leave(self) -> None:
         self._gone = True
         self._wake()
-
-    def _say_disconnect(self) -> None:
-        content = {"reply_channel": self._reply_channel, "path": self._scope["path"]}
-        self._server.outbox.put(self._server.layer.prepare("http.disconnect", content, checked=True))
 
 
 def _size(content: dict[str, Any]) -> int:

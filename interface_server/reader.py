@@ -56,6 +56,10 @@ class Reader:
         self._clients[reply_channel] = client
         return reply_channel
 
+    def take_over(self, reply_channel: str, client: Client) -> None:
+        """Deliver to another client from now on."""
+        self._clients[reply_channel] = client
+
     def leave(self, reply_channel: str) -> None:
         """The client is gone; nothing is delivered to it any more."""
         self._clients.pop(reply_channel, None)

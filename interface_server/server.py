@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
+from interface_server import messages
 from interface_server.asgi_types import Receive, Scope, Send
+from interface_server.brief_exchange import BriefExchange, BriefExchanges, Connection
 from interface_server.departures import Departures
 from interface_server.exchange import Exchange
 from interface_server.flow import Flow
@@ -76,6 +79,29 @@ class InterfaceServer:
         else:
             raise ValueError(f"An interface server serves http, websocket and lifespan, not {kind!r}.")
 
+    def begin_exchange(self, scope: Scope, connection: Connection) -> BriefExchange | None:
+        """Serve an exchange the short way; ``None`` where only the long one will do."""
+        if messages.has_body(scope) or self._loop is not asyncio.get_running_loop():
+            return None
+        return BriefExchange(self, scope, connection)
+
+    def say_disconnect(self, scope: Scope, reply_channel: str) -> None:
+        """Tell workers that an exchange is over."""
+        content = {"reply_channel": reply_channel, "path": scope["path"]}
+        self.outbox.put(self.layer.prepare("http.disconnect", content, checked=True))
+
+    def log_exchange(self, scope: Scope, status: int | None, size: int, started: float) -> None:
+        """The line of an exchange in the access log.
+
+        Arguments:
+            status: of the answer, if one has begun.
+            size: bytes of content.
+            started: by the monotonic clock.
+        """
+        self.log_access(
+            "http", scope, {"status": status or 499, "size": size, "seconds": time.monotonic() - started}
+        )
+
     def start(self) -> None:
         """Begin to talk to the layer, on the event loop that runs."""
         self._loop = asyncio.get_running_loop()
@@ -84,6 +110,7 @@ class InterfaceServer:
         self.departures = Departures(self.layer)
         self.flow = Flow(self.layer)
         self.frames = FrameEncoder()
+        self.brief_exchanges = BriefExchanges(self.http_timeout)
         parts = (self.outbox, self.reader, self.departures, self.flow)
         self._tasks = [self._loop.create_task(part.run()) for part in parts]
         for task in self._tasks:
