@@ -6,17 +6,20 @@ How that holds with any number of workers is told in ``docs/ordering.md``.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from channels_classic import pending
 from channels_classic.decorators import AROUND_ALL, Consume, consumer_decorator
 from channels_classic.exceptions import ConsumeLater
-from channels_classic.layers import ChannelFull, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer, ChannelFull, LayerUnavailable
+from channels_classic.layers.names import random_part
 from channels_classic.message import Message
 from channels_classic.session_store import can_keep_channel_sessions, with_channel_session
 
 Consumer = TypeVar("Consumer", bound=Callable[..., Any])
+Result = TypeVar("Result")
 
 logger = logging.getLogger("django.channels")
 
@@ -78,7 +81,8 @@ def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
             f"enforce_ordering needs messages with reply_channel and order, but this one on "
             f"{message.channel.name!r} has no {lacking}. Only those of WebSockets have both."
         )
-    if not _enter(message, order, slight):
+    token = random_part()
+    if not _enter(message, order, slight, token):
         return None
     # One that others need not wait for has no turn: a strict consumer that this one calls has to take it.
     message.has_turn = order == 0 or not slight
@@ -91,7 +95,7 @@ def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
     except ConsumeLater:
         if ends and not getattr(message, "__doomed__", False):
             # Before the message is back on its channel, from where another worker may take it at once.
-            message.channel_layer.suspend_turn(message.reply_channel.name, order)
+            _suspend(message, order, token)
             ends = False
         raise
     finally:
@@ -101,20 +105,56 @@ def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
             pending.end_turn(layer, layer.end_of_turn(message.reply_channel.name, order, last=last))
 
 
-def _enter(message: Message, order: Any, slight: bool) -> bool:
+def _enter(message: Message, order: Any, slight: bool, token: str) -> bool:
     assert message.reply_channel is not None
     reply_channel = message.reply_channel.name
-    try:
+    layer = message.channel_layer
+
+    def enter() -> bool:
         pending.settle_turn(reply_channel)
-        return message.channel_layer.enter_turn(
-            reply_channel, order, message.channel.name, message.content, slight=slight
+        return layer.enter_turn(
+            reply_channel, order, message.channel.name, message.content, slight=slight, token=token
         )
-    except LayerUnavailable as error:
-        if error.nothing_done:
-            raise ConsumeLater from error
-        raise
+
+    try:
+        return _through_outages(enter, layer)
     except ChannelFull as error:
         logger.error("%s", error)
         if message.channel.name.startswith("websocket."):
             message.reply_channel.send({"close": TRY_AGAIN_LATER})
         return False
+
+
+def _suspend(message: Message, order: Any, token: str) -> None:
+    assert message.reply_channel is not None
+    reply_channel = message.reply_channel.name
+    layer = message.channel_layer
+    try:
+        _through_outages(lambda: layer.suspend_turn(reply_channel, order, token), layer)
+    except (LayerUnavailable, ConsumeLater) as error:
+        # The message goes back all the same: whether it is lost is then a question of that, and not of this.
+        logger.error(
+            "The turn of message %d of %s was not given up. %s", order, reply_channel, error.__cause__ or error
+        )
+
+
+def _through_outages(step: Callable[[], Result], layer: BaseChannelLayer) -> Result:
+    """Take a step that may be taken twice, again and again for as long as a message lives in a queue.
+
+    Raises:
+        ConsumeLater: the layer does not answer, and the worker stops: it cannot wait.
+        LayerUnavailable: it has not answered for as long as a message lives.
+    """
+    failures = 0
+    deadline = 0.0
+    while True:
+        try:
+            return step()
+        except LayerUnavailable as error:
+            failures += 1
+            if failures == 1:  # mostly a connection that broke: a new one will do
+                deadline = time.monotonic() + layer.expiry
+            elif time.monotonic() > deadline:
+                raise
+            elif not pending.wait_out(error, failures - 1):
+                raise ConsumeLater from error

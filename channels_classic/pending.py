@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 
-from channels_classic.layers import BaseChannelLayer, Delivery
+from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
+
+WaitOut = Callable[[LayerUnavailable, int], bool]
+"""Waits after so many failures before something is tried again; whether to try again."""
 
 _current: ContextVar[PendingSends | None] = ContextVar("pending_sends", default=None)
 
@@ -19,10 +22,12 @@ class PendingSends:
     Arguments:
         settle_turn: called with a reply channel before its next turn is asked for, so that the end of the one
             before does not wait here.
+        wait_out: called while the layer does not answer; without it nobody waits for the layer.
     """
 
-    def __init__(self, settle_turn: Callable[[str], None] | None = None) -> None:
+    def __init__(self, settle_turn: Callable[[str], None] | None = None, wait_out: WaitOut | None = None) -> None:
         self.settle_turn = settle_turn
+        self.wait_out = wait_out
         self.turn_ends: list[tuple[BaseChannelLayer, Delivery]] = []
         self.deliveries: list[tuple[BaseChannelLayer, Delivery]] = []
         self.names: set[str] = set()
@@ -58,6 +63,12 @@ def settle_turn(reply_channel: str) -> None:
     pending = _current.get()
     if pending is not None and pending.settle_turn is not None:
         pending.settle_turn(reply_channel)
+
+
+def wait_out(error: LayerUnavailable, failures: int) -> bool:
+    """Wait before something is tried again that has failed so many times; whether to try again."""
+    pending = _current.get()
+    return pending is not None and pending.wait_out is not None and pending.wait_out(error, failures)
 
 
 def end_turn(layer: BaseChannelLayer, end: Delivery) -> None:

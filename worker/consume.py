@@ -10,7 +10,7 @@ from django.conf import settings
 
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.message import Message
-from channels_classic.pending import PendingSends
+from channels_classic.pending import PendingSends, WaitOut
 from channels_classic.routing import Consumer, Router
 from channels_classic.signals import consumer_finished, consumer_started
 
@@ -38,6 +38,7 @@ def consume(
     sender: Any,
     on_error: OnError = log_error,
     settle_turn: Callable[[str], None] | None = None,
+    wait_out: WaitOut | None = None,
 ) -> PendingSends:
     """Run the consumer of ``message``.
 
@@ -46,12 +47,12 @@ def consume(
         retries: how often ``ConsumeLater`` may put the message back.
         sender: the sender of the signals around the consumer.
         on_error: is told of what the consumer should not have raised; called as ``log_error`` is.
-        settle_turn: as for ``PendingSends``.
+        settle_turn, wait_out: as for ``PendingSends``.
 
     Returns:
         What is to be sent now that the consumer is done.
     """
-    with PendingSends(settle_turn) as pending:
+    with PendingSends(settle_turn, wait_out) as pending:
         match = router.match(message)
         if match is None:
             logger.error(

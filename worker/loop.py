@@ -184,6 +184,7 @@ class Worker:
                 self.message_retries,
                 sender=type(self),
                 settle_turn=self._outbox.settle_turn,
+                wait_out=self._wait_out,
             )
         except Exception:
             # Not the consumer, which is dealt with there: something is wrong with the message itself.
@@ -222,12 +223,12 @@ class Worker:
                     self._unreachable.add(outbox)
                     logger.error("Another channel layer cannot be reached; trying again. %s", error)
 
-    def _wait_out(self, error: LayerUnavailable, failures: int) -> None:
+    def _wait_out(self, error: LayerUnavailable, failures: int) -> bool:
         shortest, longest = BACKOFF_SECONDS
         pause = min(longest, shortest * 2**failures) * random.uniform(0.5, 1)
         if failures == 1 or failures % 10 == 0:
             logger.error("The channel layer cannot be reached; trying again. %s", error)
-        self._stopping.wait(pause)
+        return not self._stopping.wait(pause)
 
     def _finish(self) -> None:
         unstarted = list(self._unstarted)

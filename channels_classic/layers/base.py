@@ -173,7 +173,13 @@ class BaseChannelLayer(ABC):
     # The extension "ordering".
 
     def enter_turn(
-        self, reply_channel: str, order: int, channel: str, message: dict[str, Any], slight: bool = False
+        self,
+        reply_channel: str,
+        order: int,
+        channel: str,
+        message: dict[str, Any],
+        slight: bool = False,
+        token: str = "",
     ) -> bool:
         """Ask whether a message may be handled now, as it is the turn of its ``order`` among those of its client.
 
@@ -181,12 +187,16 @@ class BaseChannelLayer(ABC):
         came twice, or too late, it is dropped. A turn ends by ``send_batch`` with ``end_of_turn``, or else by
         itself after a while.
 
+        Whoever has no answer, because the layer became unavailable, asks again with the same token and handles
+        the message if told so: it is handled once, whether or not the layer had seen the question before.
+
         Arguments:
             reply_channel: of the client.
             order: from 0, without gaps.
             channel: a normal channel, which the message came over.
             message: its content.
             slight: wait for the message of order 0 only; any other one is then no turn, and has no end.
+            token: a word that nobody else uses; without one, asking again is coming twice.
 
         Returns:
             Whether to handle it; if not, there is nothing more to do.
@@ -199,12 +209,19 @@ class BaseChannelLayer(ABC):
         """
         raise self._lacks("ordering")
 
-    def suspend_turn(self, reply_channel: str, order: int) -> None:
-        """The message of this turn goes back to its channel: it will ask again, and others wait for it."""
+    def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
+        """The message of this turn goes back to its channel: it will ask again, and others wait for it.
+
+        Arguments:
+            token: the one that the message entered with. To suspend twice is to suspend once, even if another
+                copy of the message has entered in between.
+        """
         raise self._lacks("ordering")
 
     def end_of_turn(self, reply_channel: str, order: int, *, last: bool = False) -> Delivery:
         """What to send when a message that entered its turn has been handled, behind what its consumer sent.
+
+        To send it twice is to send it once, however late.
 
         Arguments:
             last: nothing comes from that client any more.

@@ -157,22 +157,28 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self.release(channels)
 
     def enter_turn(
-        self, reply_channel: str, order: int, channel: str, message: dict[str, Any], slight: bool = False
+        self,
+        reply_channel: str,
+        order: int,
+        channel: str,
+        message: dict[str, Any],
+        slight: bool = False,
+        token: str = "",
     ) -> bool:
         """As the contract has it."""
         self.check_turn(order, channel)
         due = Due(channel, codec.pack(message))
         with self._lock:
-            verdict, back = self._turns.enter(reply_channel, order, slight, due)
+            verdict, back = self._turns.enter(reply_channel, order, slight, due, token)
             if back:
                 self._put_in_front(back)
                 self._wake_all()
         return may_run(verdict, reply_channel, order, channel)
 
-    def suspend_turn(self, reply_channel: str, order: int) -> None:
+    def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
         """As the contract has it."""
         with self._lock:
-            self._turns.suspend(reply_channel, order)
+            self._turns.suspend(reply_channel, order, token)
 
     def get_value(self, name: str) -> tuple[bytes, float] | None:
         """As the contract has it."""

@@ -7,6 +7,9 @@ worker waits with it. Every step is one atomic operation of the layer: here unde
 
 Two things may never come: the end of a turn (its worker was killed) and a message (it expired, or was lost with
 its worker). Both are passed over after a while, by the next step of any client.
+
+An answer may be lost on its way. So every step can be carried out again: an end is known by its order, an enter
+and a suspend by a token of whoever asks.
 """
 
 from __future__ import annotations
@@ -69,6 +72,7 @@ class Due(NamedTuple):
 class _Waiting(NamedTuple):
     due: Due
     slight: bool
+    token: str
 
 
 class _Turns:
@@ -77,8 +81,10 @@ class _Turns:
     def __init__(self, now: float) -> None:
         self.next = 0
         self.lease: float | None = None
+        self.token = ""
         self.since: float | None = None
         self.gone = False
+        self.freed: set[str] = set()
         self.waiting: dict[int, _Waiting] = {}
         self.bytes = 0
         self.forgotten_at = now
@@ -102,13 +108,13 @@ class TurnTable:
     def __len__(self) -> int:
         return len(self._clients)
 
-    def enter(self, client: str, order: int, slight: bool, due: Due) -> tuple[Verdict, list[Due]]:
+    def enter(self, client: str, order: int, slight: bool, due: Due, token: str) -> tuple[Verdict, list[Due]]:
         """Ask for a turn; what becomes of the message, and which others need not wait any longer."""
         now = time.monotonic()
         back = self._wake(client, now)
         turns = self._clients.setdefault(client, _Turns(now))
         back += self._go_on(client, turns, now, order)
-        verdict = self._enter(turns, order, slight, due, now)
+        verdict = self._enter(turns, order, slight, due, token, now)
         self._keep(client, turns, now)
         return verdict, back
 
@@ -124,11 +130,11 @@ class TurnTable:
             self._keep(client, turns, now)
         return back
 
-    def suspend(self, client: str, order: int) -> None:
+    def suspend(self, client: str, order: int, token: str) -> None:
         """A message that runs goes back to its channel, and has its turn when it comes again."""
         now = time.monotonic()
         turns = self._clients.get(client)
-        if turns is not None and turns.lease is not None and order == turns.next:
+        if turns is not None and turns.lease is not None and (order, token) == (turns.next, turns.token):
             turns.lease = None
             turns.since = now if turns.waiting else None
             self._keep(client, turns, now)
@@ -158,20 +164,22 @@ class TurnTable:
         self._clients.clear()
         self._due.clear()
 
-    def _enter(self, turns: _Turns, order: int, slight: bool, due: Due, now: float) -> Verdict:
+    def _enter(self, turns: _Turns, order: int, slight: bool, due: Due, token: str, now: float) -> Verdict:
         if slight and turns.next > 0:
-            return Verdict.RUN
-        if order < turns.next or (order == turns.next and turns.lease is not None):
+            return Verdict.WAITS_ALREADY if token in turns.freed else Verdict.RUN
+        again = token and token == turns.token
+        if order < turns.next or (order == turns.next and turns.lease is not None and not again):
             return Verdict.PASSED
         if order == turns.next:
             turns.lease = now + LEASE_SECONDS
+            turns.token = token
             turns.since = None
             return Verdict.RUN
         if order in turns.waiting:
             return Verdict.WAITS_ALREADY
         if len(turns.waiting) >= MAX_WAITING or turns.bytes + len(due.payload) > MAX_WAITING_BYTES:
             return Verdict.FULL
-        turns.waiting[order] = _Waiting(due, slight)
+        turns.waiting[order] = _Waiting(due, slight, token)
         turns.bytes += len(due.payload)
         if turns.lease is None and turns.since is None:
             turns.since = now
@@ -193,6 +201,8 @@ class TurnTable:
         if waiting is None:
             return []
         turns.bytes -= len(waiting.due.payload)
+        if waiting.slight and waiting.token:
+            turns.freed.add(waiting.token)
         return [waiting.due]
 
     def _go_on(self, client: str, turns: _Turns, now: float, arriving: int | None = None) -> list[Due]:

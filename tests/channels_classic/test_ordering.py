@@ -23,6 +23,7 @@ from channels_classic.layers import (
 )
 from channels_classic.message import Message
 from channels_classic.ordering import enforce_ordering
+from channels_classic.pending import PendingSends
 from channels_classic.sessions import channel_and_http_session, channel_session
 from worker import WorkerGroup
 
@@ -235,23 +236,88 @@ def test_consume_later_for_the_last_time_ends_the_turn(layer: InMemoryChannelLay
         consumer(frame(layer, 1))
 
 
-def test_a_layer_that_is_away_for_a_moment(layer: InMemoryChannelLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+class Deaf(InMemoryChannelLayer):
+    """In memory; of so many steps of turns, the answer is lost."""
+
+    failures = 0
+
+    def enter_turn(self, *args: Any, **kwargs: Any) -> bool:
+        return self._lose(super().enter_turn(*args, **kwargs))
+
+    def suspend_turn(self, *args: Any) -> None:
+        return self._lose(super().suspend_turn(*args))
+
+    def _lose(self, answer: Any) -> Any:
+        if self.failures:
+            self.failures -= 1
+            raise LayerUnavailable("It is gone.")
+        return answer
+
+
+def test_a_layer_that_is_away_for_a_moment() -> None:
+    """The step is taken again at once, without anybody who waits."""
+    layer = Deaf()
+    later = True
+
     @enforce_ordering
     def consumer(message: Message) -> int:
+        layer.failures = 1
+        if later:
+            raise ConsumeLater
         return int(message["order"])
 
-    def away(*args: object, **kwargs: object) -> bool:
-        raise LayerUnavailable("It is gone.", nothing_done)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(layer, "enter_turn", away)
-        nothing_done = True
-        with pytest.raises(ConsumeLater):
-            consumer(frame(layer, 0))
-        nothing_done = False  # then it may have been done, and nobody may do it again
-        with pytest.raises(LayerUnavailable):
-            consumer(frame(layer, 0))
+    layer.failures = 1
+    with pytest.raises(ConsumeLater):
+        consumer(frame(layer, 0))
+    assert layer.failures == 0
+    later = False
     assert consumer(frame(layer, 0)) == 0
+
+
+def test_a_layer_that_is_away_for_longer() -> None:
+    """Whoever runs the consumer says whether to wait."""
+    layer = Deaf()
+    waits: list[int] = []
+
+    def wait_out(error: LayerUnavailable, failures: int) -> bool:
+        waits.append(failures)
+        return failures < 3
+
+    consumer = enforce_ordering(lambda message: message["order"])
+    layer.failures = 3
+    with PendingSends(wait_out=wait_out) as sends:
+        assert consumer(frame(layer, 0)) == 0
+    assert waits == [1, 2]
+    layer.send_batch([end for _, end in sends.deliveries])
+    layer.failures = 4
+    with PendingSends(wait_out=wait_out), pytest.raises(ConsumeLater):
+        consumer(frame(layer, 1))
+    assert waits == [1, 2, 1, 2, 3]
+    layer.failures = 2
+    with pytest.raises(ConsumeLater):
+        consumer(frame(layer, 2))
+
+
+def test_a_layer_that_is_away_for_longer_than_messages_live() -> None:
+    layer = Deaf(expiry=0.05)
+    layer.failures = 1_000_000
+    pause = threading.Event()
+    with PendingSends(wait_out=lambda error, failures: not pause.wait(0.01)), pytest.raises(LayerUnavailable):
+        enforce_ordering(lambda message: message["order"])(frame(layer, 0))
+
+
+def test_consume_later_gets_through_though_the_turn_cannot_be_given_up(caplog: pytest.LogCaptureFixture) -> None:
+    layer = Deaf()
+
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        layer.failures = 2
+        raise ConsumeLater("not yet")
+
+    with pytest.raises(ConsumeLater, match="not yet"):
+        consumer(frame(layer, 0))
+    [record] = caplog.records
+    assert record.getMessage() == "The turn of message 0 of interface.abc!one was not given up. It is gone."
 
 
 def test_a_client_that_sends_more_than_can_wait_is_told(

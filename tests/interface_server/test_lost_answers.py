@@ -13,14 +13,13 @@ from channels_classic.layers import RedisChannelLayer
 from interface_server.exchange import INLINE_BODY
 from tests.interface_server.hosted import DEADLINE, Hosted, read_response, read_until_closed
 from tests.redis_proxy import RedisProxy
-from tests.redis_server import RedisServer
 
 SIZE = INLINE_BODY + 300_000
 
 
 @pytest.fixture
-def proxy(redis_server: RedisServer, redis_url: str) -> Iterator[RedisProxy]:
-    with RedisProxy(redis_server) as proxy:
+def proxy(redis_url: str) -> Iterator[RedisProxy]:
+    with RedisProxy(redis_url) as proxy:
         yield proxy
 
 

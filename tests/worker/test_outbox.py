@@ -19,11 +19,14 @@ class FlakyLayer(InMemoryChannelLayer):
     """In memory, with an outage when the test wants one."""
 
     outage: LayerUnavailable | None = None
+    arrives = False
+    """Whether the layer gets what is sent, and only its answer is lost."""
 
     def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        full = super().send_batch(deliveries) if self.arrives or self.outage is None else []
         if self.outage is not None:
             raise self.outage
-        return super().send_batch(deliveries)
+        return full
 
 
 class Given:
@@ -237,6 +240,28 @@ def test_a_turn_ends_in_spite_of_outages() -> None:
     given.outbox.flush()
     assert given.received("frames") == [1]
     assert not given.outbox.retrying
+
+
+def test_a_turn_that_ended_in_an_outage_does_no_harm_when_it_ends_again() -> None:
+    """Not even while the next message has its turn."""
+    given = GivenTurns()
+    given.enter(2)
+    given.finish(0)
+    given.layer.outage = LayerUnavailable("It went away.")
+    given.layer.arrives = True
+    for came_back in ([1], []):
+        with pytest.raises(LayerUnavailable):
+            given.outbox.flush()
+        assert given.outbox.retrying
+        assert given.received("frames") == came_back
+    assert given.enter(1)
+    given.layer.outage = None
+    given.outbox.flush()
+    assert not given.outbox.retrying
+    assert given.received("frames") == []
+    given.finish(1)
+    given.outbox.flush()
+    assert given.received("frames") == [2]
 
 
 def test_an_outage_at_the_end_of_a_turn_does_not_lose_what_was_received() -> None:

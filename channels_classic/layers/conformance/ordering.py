@@ -15,9 +15,12 @@ CHANNEL = "frames"
 class OrderingTests(Harness):
     """Whose turn it is, who waits, and what happens to who waits."""
 
-    def enter(self, layer: BaseChannelLayer, order: int, client: str = CLIENT, slight: bool = False) -> bool:
+    def enter(
+        self, layer: BaseChannelLayer, order: int, client: str = CLIENT, slight: bool = False, token: str = ""
+    ) -> bool:
         """Ask for a turn with a message that says what it is."""
-        return layer.enter_turn(client, order, CHANNEL, {"client": client, "order": order}, slight=slight)
+        content = {"client": client, "order": order}
+        return layer.enter_turn(client, order, CHANNEL, content, slight=slight, token=token)
 
     def end(self, layer: BaseChannelLayer, order: int, client: str = CLIENT, last: bool = False) -> None:
         """End a turn."""
@@ -123,6 +126,62 @@ class OrderingTests(Harness):
         self.end(layer, 0)
         self.assertEqual(self.orders(layer), [1])
         layer.suspend_turn("sends.one!nobody", 0)
+
+    def test_who_had_no_answer_may_ask_again(self) -> None:
+        """With the same token, for as long as the turn lasts; another copy of the message is dropped."""
+        layer = self.new_layer("ordering")
+        for order in range(2):
+            for _ in range(3):
+                self.assertTrue(self.enter(layer, order, token="one"))
+                self.assertFalse(self.enter(layer, order, token="two"))
+                self.assertFalse(self.enter(layer, order))
+            self.end(layer, order)
+            self.assertFalse(self.enter(layer, order, token="one"))
+        self.assertEqual(self.orders(layer), [])
+
+    def test_who_had_no_answer_waits_once(self) -> None:
+        """And when it is back on its channel, only one of the two runs: whoever is first."""
+        layer = self.new_layer("ordering")
+        self.assertTrue(self.enter(layer, 0))
+        for _ in range(3):
+            self.assertFalse(self.enter(layer, 1, token="one"))
+            self.assertFalse(self.enter(layer, 2, token="one"))
+        self.end(layer, 0)
+        self.assertEqual(self.orders(layer), [1])
+        self.assertTrue(self.enter(layer, 1, token="back"))
+        self.assertFalse(self.enter(layer, 1, token="one"))
+        self.end(layer, 1)
+        self.assertEqual(self.orders(layer), [2])
+        self.assertTrue(self.enter(layer, 2, token="one"))
+        self.assertFalse(self.enter(layer, 2, token="back"))
+
+    def test_who_had_no_answer_in_slight_order_waits_once(self) -> None:
+        """Those that run side by side do not run twice either."""
+        layer = self.new_layer("ordering")
+        self.assertFalse(self.enter(layer, 1, slight=True, token="one"))
+        self.assertFalse(self.enter(layer, 1, slight=True, token="one"))
+        self.assertTrue(self.enter(layer, 0, slight=True, token="zero"))
+        self.assertTrue(self.enter(layer, 0, slight=True, token="zero"))
+        self.end(layer, 0)
+        self.assertFalse(self.enter(layer, 1, slight=True, token="one"))
+        self.assertEqual(self.orders(layer), [1])
+        for token in ("back", "back", "", ""):
+            self.assertTrue(self.enter(layer, 1, slight=True, token=token))
+            self.assertTrue(self.enter(layer, 2, slight=True, token=token))
+        self.assertFalse(self.enter(layer, 1, slight=True, token="one"))
+
+    def test_to_suspend_a_turn_again_does_nothing(self) -> None:
+        """Nor to whoever has it by then."""
+        layer = self.new_layer("ordering")
+        self.assertTrue(self.enter(layer, 0, token="one"))
+        layer.suspend_turn(CLIENT, 0, "two")
+        self.assertFalse(self.enter(layer, 0, token="two"))
+        layer.suspend_turn(CLIENT, 0, "one")
+        layer.suspend_turn(CLIENT, 0, "one")
+        self.assertTrue(self.enter(layer, 0, token="two"))
+        layer.suspend_turn(CLIENT, 0, "one")
+        self.assertFalse(self.enter(layer, 0, token="three"))
+        self.assertTrue(self.enter(layer, 0, token="two"))
 
     def test_slight_order_is_about_the_first_message_only(self) -> None:
         """The others wait for its end, come back in order, and then run side by side."""

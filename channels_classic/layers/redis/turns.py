@@ -21,18 +21,24 @@ class Turns(RedisCore):
     """
 
     def enter_turn(
-        self, reply_channel: str, order: int, channel: str, message: dict[str, Any], slight: bool = False
+        self,
+        reply_channel: str,
+        order: int,
+        channel: str,
+        message: dict[str, Any],
+        slight: bool = False,
+        token: str = "",
     ) -> bool:
         """As the contract has it."""
         self.check_turn(order, channel)
         body = self._seal(MESSAGE, "", codec.pack(message))
         limits = (turns.MAX_WAITING, turns.MAX_WAITING_BYTES)
-        steps = self._step(reply_channel, "enter", order, int(slight), channel, body, *limits)
+        steps = self._step(reply_channel, "enter", order, int(slight), channel, body, token, *limits)
         return turns.may_run(turns.Verdict(self._carry_out(steps)), reply_channel, order, channel)
 
-    def suspend_turn(self, reply_channel: str, order: int) -> None:
+    def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
         """As the contract has it."""
-        self._carry_out(self._step(reply_channel, "suspend", order))
+        self._carry_out(self._step(reply_channel, "suspend", order, token))
 
     def _step(self, client: str, step: str, *arguments: Any) -> Steps[Any]:
         server = self._server_of(client)

@@ -193,6 +193,32 @@ class LaterOnesGetThrough(InMemoryChannelLayer):
         return full
 
 
+class NoTokens(InMemoryChannelLayer):
+    def enter_turn(self, *args, token="", **kwargs):
+        return super().enter_turn(*args, **kwargs)
+
+
+class TokensOfClients(InMemoryChannelLayer):
+    """Takes every copy of a message for the same one."""
+
+    def enter_turn(self, reply_channel, order, *args, token="", **kwargs):
+        return super().enter_turn(reply_channel, order, *args, token=str(order), **kwargs)
+
+
+class SlightTwice(InMemoryChannelLayer):
+    """Forgets whom it has let wait."""
+
+    def enter_turn(self, *args, **kwargs):
+        for turns in self._turns._clients.values():
+            turns.freed.clear()
+        return super().enter_turn(*args, **kwargs)
+
+
+class SuspendsAnybody(InMemoryChannelLayer):
+    def suspend_turn(self, reply_channel, order, token=""):
+        super().suspend_turn(reply_channel, order, self._turns._clients[reply_channel].token)
+
+
 class WrongPositions(InMemoryChannelLayer):
     def send_batch(self, deliveries):
         return [position + 1 for position in super().send_batch(deliveries)]

@@ -271,6 +271,19 @@ class TestNothingStaysBehind:
         end(layer, 1, last=True)
         assert seconds_left() == {"asgi:turns:interface.abc!one": 60}
 
+    def test_who_waited_in_slight_order_is_known_for_as_long_as_it_lives(
+        self, layer: RedisChannelLayer, seconds_left: Callable[[], dict[str, int]]
+    ) -> None:
+        layer.enter_turn(CLIENT, 1, "frames", {}, slight=True, token="one")
+        enter(layer, 0, slight=True)
+        end(layer, 0)
+        assert seconds_left() == {
+            "asgi:turns:interface.abc!one": 1000,
+            "asgi:turns:freed:interface.abc!one": 60,
+        }
+        layer.flush()
+        assert seconds_left() == {}
+
     def test_after_a_release(
         self,
         layer: RedisChannelLayer,

@@ -2,25 +2,31 @@
 --
 -- KEYS[1]  hash        the turns of one client:
 --            next      the order whose turn it is
---            lease     the time until which the message of that order is taken to run; "" where none runs
+--            lease     the time until which the message of that order is taken to run, a space, and the token it
+--                      entered with; "" where none runs
 --            since     the time since which others have been waiting though none runs; "" where that is not so
 --            waiting, bytes    how many messages wait, and how long they are together
 --            gone      "1" once the client has left
---            <order>   a message that waits: "s" if only for the first turn, else "o"; its channel; a line feed;
---                      the message as a queue holds it, without its time of expiry
+--            freed     "1" once there is the set of freed tokens, see below
+--            <order>   a message that waits: "s" if only for the first turn, else "o"; its channel; a space; its
+--                      token; a line feed; the message as a queue holds it, without its time of expiry
 -- KEYS[2]  sorted set  the clients for whom messages wait, by the time at which they have waited long enough
 -- A message that need not wait any longer goes to the front of its queue: the key is ARGV[1] and its channel.
--- The turns of a client out of KEYS[2] are in the key ARGV[1], "turns:" and the client.
+-- The turns of a client out of KEYS[2] are in the key ARGV[1], "turns:" and the client. In ARGV[1], "turns:freed:" and
+-- the client is the set of the tokens of messages that waited for the first turn only and are back in their queues.
 --
 -- ARGV[1]  the prefix of all keys
 -- ARGV[2]  the client
 -- ARGV[3], ARGV[4], ARGV[5], ARGV[6]  seconds: how long a running message keeps its turn, how long others wait for
 --          one that does not come, how long a message lives in a queue, how long the turns are kept
 -- ARGV[7]  the step, and behind it what it needs:
---   enter    order, slight ("1" or "0"), channel, message, how many may wait, how many bytes of them
+--   enter    order, slight ("1" or "0"), channel, message, token, how many may wait, how many bytes of them
 --   end      order, last ("1" or "0")
---   suspend  order
+--   suspend  order, token
 --   release
+--
+-- Any step may be carried out again when its answer was lost. An enter with the same token has the same verdict, or,
+-- if its message has come to its queue since, runs either this one or that one. An end and a suspend do nothing.
 --
 -- All times are microseconds by this server's clock. Returns the verdict ("run", "wait", "waits", "passed" or
 -- "full"; "" for other steps), and for each turn that was passed over: the client, the first and the last order, and
@@ -37,16 +43,19 @@ local function text(number)
 end
 
 local function load(key, name)
-    local values = redis.call("HMGET", key, "next", "lease", "since", "waiting", "bytes", "gone")
+    local values = redis.call("HMGET", key, "next", "lease", "since", "waiting", "bytes", "gone", "freed")
+    local lease_end, token = string.match(values[2] or "", "^(%d+) (.*)$")
     local turns = {
         key = key,
         client = name,
         next = tonumber(values[1] or 0),
-        lease = tonumber(values[2] or ""),
+        lease = tonumber(lease_end or ""),
+        token = token,
         since = tonumber(values[3] or ""),
         waiting = tonumber(values[4] or 0),
         bytes = tonumber(values[5] or 0),
         gone = values[6] == "1",
+        freed = values[7] == "1",
     }
     turns.had_waiting = turns.waiting > 0
     return turns
@@ -56,7 +65,7 @@ local function save(turns)
     redis.call(
         "HSET", turns.key,
         "next", text(turns.next),
-        "lease", turns.lease and text(turns.lease) or "",
+        "lease", turns.lease and text(turns.lease) .. " " .. turns.token or "",
         "since", turns.since and text(turns.since) or "",
         "waiting", turns.waiting,
         "bytes", turns.bytes,
@@ -73,6 +82,10 @@ local function save(turns)
     elseif turns.had_waiting then
         redis.call("ZREM", KEYS[2], turns.client)
     end
+end
+
+local function freed_key(turns)
+    return prefix .. "turns:freed:" .. turns.client
 end
 
 local function waiting_orders(turns)
@@ -95,9 +108,18 @@ local function put_back(turns, order)
     turns.waiting = turns.waiting - 1
     turns.bytes = turns.bytes - #waiting
     local line_end = string.find(waiting, "\n", 1, true)
-    local queue = prefix .. string.sub(waiting, 2, line_end - 1)
+    local slight, channel, token = string.match(string.sub(waiting, 1, line_end - 1), "^(.)(%S+) (.*)$")
+    local queue = prefix .. channel
     redis.call("LPUSH", queue, string.format("%016.0f", now + life) .. string.sub(waiting, line_end + 1))
     redis.call("PEXPIRE", queue, text(life / 1000))
+    if slight == "s" and token ~= "" then
+        if not turns.freed then
+            turns.freed = true
+            redis.call("HSET", turns.key, "freed", "1")
+        end
+        redis.call("SADD", freed_key(turns), token)
+        redis.call("PEXPIRE", freed_key(turns), text(life / 1000))
+    end
 end
 
 -- The next turn is that of `order`.
@@ -153,23 +175,28 @@ local function wake_another()
     save(turns)
 end
 
-local function enter(turns, order, slight, channel, message, most, most_bytes)
+local function enter(turns, order, slight, channel, message, token, most, most_bytes)
     go_on(turns, order)
     if slight and turns.next > 0 then
+        if turns.freed and redis.call("SISMEMBER", freed_key(turns), token) == 1 then
+            return "waits"
+        end
         return "run"
     end
-    if order < turns.next or order == turns.next and turns.lease then
+    local again = token ~= "" and token == turns.token
+    if order < turns.next or order == turns.next and turns.lease and not again then
         return "passed"
     end
     if order == turns.next then
         turns.lease = now + lease
+        turns.token = token
         turns.since = nil
         return "run"
     end
     if redis.call("HEXISTS", turns.key, text(order)) == 1 then
         return "waits"
     end
-    local waiting = (slight and "s" or "o") .. channel .. "\n" .. message
+    local waiting = (slight and "s" or "o") .. channel .. " " .. token .. "\n" .. message
     if turns.waiting >= most or turns.bytes + #waiting > most_bytes then
         return "full"
     end
@@ -188,22 +215,23 @@ if step == "enter" or step == "release" then
 end
 if step == "enter" then
     local turns = load(KEYS[1], client)
-    verdict = enter(turns, order, ARGV[9] == "1", ARGV[10], ARGV[11], tonumber(ARGV[12]), tonumber(ARGV[13]))
+    local slight, channel, message, token = ARGV[9] == "1", ARGV[10], ARGV[11], ARGV[12]
+    verdict = enter(turns, order, slight, channel, message, token, tonumber(ARGV[13]), tonumber(ARGV[14]))
     save(turns)
 elseif redis.call("EXISTS", KEYS[1]) == 1 then
     local turns = load(KEYS[1], client)
     if step == "release" then
         turns.gone = true
         go_on(turns)
-    elseif turns.lease and order == turns.next then
-        if step == "end" then
+    elseif step == "end" then
+        if turns.lease and order == turns.next then
             give_turn(turns, turns.next + 1)
-        else
-            turns.lease = nil
-            turns.since = turns.waiting > 0 and now or nil
         end
+        turns.gone = turns.gone or ARGV[9] == "1"
+    elseif turns.lease and order == turns.next and ARGV[9] == turns.token then
+        turns.lease = nil
+        turns.since = turns.waiting > 0 and now or nil
     end
-    turns.gone = turns.gone or ARGV[9] == "1"
     save(turns)
 end
 return { verdict, passed_over }
