@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
 
 from channels_classic.asgi import channel_layers
 from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.session_store import keeps_sessions
 
 
 @register("channels")
@@ -24,3 +26,23 @@ def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         except InvalidChannelLayerError as error:
             errors.append(Error(str(error), id="channels.E001"))
     return errors
+
+
+@register("channels")
+def check_session_engine(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The engine for HTTP sessions can tell an open socket that a session has ended."""
+    try:
+        if keeps_sessions(settings.SESSION_ENGINE):
+            return []
+    except (ImportError, AttributeError):
+        return []  # an engine that is none stops every page, and needs no warning
+    return [
+        Warning(
+            f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}, which keeps sessions in signed cookies: nothing on "
+            "the server knows that somebody logged out, and an open WebSocket keeps the user it began with.",
+            hint="Set SESSION_ENGINE to an engine that keeps sessions on the server, such as "
+            "django.contrib.sessions.backends.cached_db. Or close the sockets of a user who logs out yourself, in "
+            "a receiver of the signal user_logged_out, and add 'channels.W001' to SILENCED_SYSTEM_CHECKS.",
+            id="channels.W001",
+        )
+    ]

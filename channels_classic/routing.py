@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -211,6 +211,8 @@ class Router:
 
     def __init__(self, routing: Routing) -> None:
         self._by_channel: dict[str, list[RouteLike]] = {}
+        self.defaults: list[RouteLike] = []
+        """Those of the routes that are tried last, because the user did not write them: see ``check_default``."""
         for route in resolve_routing(routing):
             self.add_route(route)
 
@@ -242,9 +244,19 @@ class Router:
             from channels_classic.handler import ViewConsumer
 
             http_consumer = ViewConsumer()
-        self.add_route(Route("http.request", http_consumer))
-        self.add_route(Route("websocket.connect", accept_socket))
-        self.add_route(Route(["websocket.receive", "websocket.disconnect"], ignore_message))
+        self.add_defaults(
+            [
+                Route("http.request", http_consumer),
+                Route("websocket.connect", accept_socket),
+                Route(["websocket.receive", "websocket.disconnect"], ignore_message),
+            ]
+        )
+
+    def add_defaults(self, routes: Iterable[RouteLike]) -> None:
+        """Add routes for what the user did not route."""
+        for route in routes:
+            self.add_route(route)
+            self.defaults.append(route)
 
 
 def accept_socket(message: Message) -> None:

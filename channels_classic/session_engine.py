@@ -1,8 +1,8 @@
 """A session engine that leaves nothing behind: sessions in the channel layer, which forgets them by itself.
 
 For channel sessions: ``CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"``. They are where the default
-channel layer keeps everything else (its servers, its prefix, its encryption), until nobody has looked at them for
-the layer's ``group_expiry``, or as long as ``set_expiry`` says.
+channel layer keeps everything else (its servers, its prefix, its encryption). They end by themselves: between half
+of the layer's ``group_expiry`` and all of it after somebody last looked, or when ``set_expiry`` says.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SessionStore(SessionBase):
             return {}
         value, left = stored
         data: dict[str, Any] = self.decode(value.decode())
-        # The time is that of the last look; but a look need not cost a write each time.
+        # A look makes the time whole again; but it need not cost a write each time.
         if "_session_expiry" not in data and left < self._layer.group_expiry / 2:
             self._layer.keep_value(name, self._layer.group_expiry)
         return data

@@ -131,7 +131,12 @@ def _channel_session_class(engine: str) -> type[ChannelSession]:
 
 def can_keep_channel_sessions() -> bool:
     """Whether the engine for channel sessions keeps them here, and does not let the client keep them."""
-    return not issubclass(import_module(channel_session_engine()).SessionStore, SignedCookieSession)
+    return keeps_sessions(channel_session_engine())
+
+
+def keeps_sessions(engine: str) -> bool:
+    """Whether an engine keeps sessions here, and does not let the client keep them."""
+    return not issubclass(import_module(engine).SessionStore, SignedCookieSession)
 
 
 def _setting_changed(*, setting: str, **kwargs: Any) -> None:

@@ -95,11 +95,14 @@ class Worker:
     def run(self) -> None:
         """Work until ``stop`` is called; what runs then is finished, what was not started is given back."""
         worker_ready.send(sender=self)
-        channels = self.channels()
-        # Not sent over, but woken by: see stop.
-        waiting_on = [*channels, self._own_channel]
+        router = None
+        channels: list[str] = []
         failures = 0
         while not self._stopping.is_set():
+            if router is not self.channel_layer.router:
+                router, channels = self.channel_layer.router, self.channels()
+                # Not sent over, but woken by: see wake.
+                waiting_on = [*channels, self._own_channel]
             self._flush_others()
             try:
                 batch = self._outbox.flush_and_receive(channels, self._limit()) if channels else []
@@ -119,10 +122,14 @@ class Worker:
     def stop(self) -> None:
         """Make ``run`` return as soon as the consumer that runs has finished. Any thread may call this."""
         self._stopping.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Make ``run`` look at once whether it has to stop, or has another router. Any thread may call this."""
         try:
-            self._layer.send(f"{self._own_channel}stop", {})
+            self._layer.send(f"{self._own_channel}wake", {})
         except (LayerUnavailable, self._layer.ChannelFull):
-            pass  # then the worker is not waiting for messages, and looks at the event itself
+            pass  # then the worker is not waiting for messages, and looks by itself
 
     def relieve(self, patience: float) -> bool:
         """Let nothing wait behind a consumer that has been running for more than ``patience`` seconds.

@@ -14,7 +14,7 @@ from django.db import close_old_connections
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
 from channels_classic.channel import Channel, Group
-from channels_classic.exceptions import DenyConnection
+from channels_classic.exceptions import ConsumeLater, DenyConnection
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
@@ -37,7 +37,7 @@ class Client:
     def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
         self.alias = alias
         self.reply_channel: str = self.channel_layer.new_channel("test.client?")
-        self._denied: DenyConnection | None = None
+        self._ended_by: DenyConnection | ConsumeLater | None = None
 
     @property
     def channel_layer(self) -> Any:
@@ -108,15 +108,15 @@ class Client:
     def _run(self, message: Message, consumer: Consumer, kwargs: dict[str, Any]) -> Any:
         result = None
         errors: list[Exception] = []
-        self._denied = None
+        self._ended_by = None
 
         @wraps(consumer)
         def observed(message: Message) -> None:
             nonlocal result
             try:
                 result = consumer(message, **kwargs)
-            except DenyConnection as error:
-                self._denied = error
+            except (DenyConnection, ConsumeLater) as error:
+                self._ended_by = error
                 raise
 
         with connections_left_alone():

@@ -19,6 +19,7 @@ from channels_classic.handler import ViewConsumer
 from channels_classic.signals import worker_ready
 from channels_classic.staticfiles import StaticFilesConsumer
 from channels_classic.test.layers import in_memory_layers
+from channels_classic.test.routes import routing_replaced
 from interface_server import InterfaceServer
 from interface_server.hosting import Host, make_config
 from worker import WorkerGroup
@@ -103,12 +104,19 @@ class LiveServerThread(threading.Thread):
                 for alias, connection in self.connections_override.items():
                     connections[alias] = connection
 
+        def wake_workers(sender: Any, **kwargs: Any) -> None:
+            if kwargs["layer"] is layer:
+                for worker in group.workers:
+                    worker.wake()
+
         worker_ready.connect(share_connections)
+        routing_replaced.connect(wake_workers)
         group.start()
         try:
             yield
         finally:
             group.stop()
+            routing_replaced.disconnect(wake_workers)
             worker_ready.disconnect(share_connections)
 
 

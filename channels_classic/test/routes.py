@@ -9,15 +9,22 @@ from inspect import iscoroutinefunction
 from typing import Any, TypeVar
 from unittest import TestCase
 
+from django.dispatch import Signal
+
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers
 from channels_classic.routing import Include, RouteLike, Router, Routing
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+routing_replaced = Signal()
+"""Sent with ``layer`` when a layer has another router, for workers that wait on the channels of the former one."""
+
 
 class apply_routes:  # noqa: N801
     """Replaces the routing of channel layers: in a ``with`` block, a function, or each test of a class.
+
+    What the replaced router had for messages that nobody routed, as that of a live server has, stays behind it.
 
     Arguments:
         routes: a routing in any form, a single route, or a list of routings.
@@ -38,7 +45,9 @@ class apply_routes:  # noqa: N801
             for alias in self.aliases:
                 layer = channel_layers[alias]
                 stack.callback(set_routing, layer, layer.routing, layer.router)
-                set_routing(layer, self.routes, Router(self.routes))
+                router = Router(self.routes)
+                router.add_defaults(layer.router.defaults)
+                set_routing(layer, self.routes, router)
             self._entered.append(stack.pop_all())
         return self
 
@@ -100,3 +109,4 @@ def set_routing(layer: ChannelLayerWrapper, routing: Any, router: Router) -> Non
     """Let ``layer`` have this routing."""
     layer.routing = routing
     layer.router = router
+    routing_replaced.send(sender=apply_routes, layer=layer)

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
+from channels_classic.exceptions import ConsumeLater, DenyConnection
 from channels_classic.message import Message
 from channels_classic.routing import Consumer
 from channels_classic.sessions import session_for_reply_channel
@@ -163,10 +164,11 @@ class WSClient(Client):
 
         Arguments:
             check_accept: on ``websocket.connect``, make sure that the socket is accepted, and keep a message that
-                does nothing but accept it from ``receive``.
+                does nothing but accept it from ``receive``. If the consumer puts the message back, nothing has
+                been decided, and the check is that of the ``consume`` that runs it again.
 
         Raises:
-            AssertionError: it was rejected or not answered.
+            AssertionError: it was rejected, not answered, or put back too often. ``receive`` gives the answer.
             DenyConnection: that is how it was rejected.
         """
         self._checks_accept = check_accept
@@ -211,29 +213,40 @@ class WSClient(Client):
     def _run(self, message: Message, consumer: Consumer, kwargs: dict[str, Any]) -> Any:
         result = super()._run(message, consumer, kwargs)
         if message.channel.name == "websocket.connect" and self._checks_accept:
-            self._check_accept()
+            self._check_accept(message)
         return result
 
-    def _check_accept(self) -> None:
-        if self._denied is not None:
-            raise self._denied
+    def _check_accept(self, message: Message) -> None:
+        if isinstance(self._ended_by, DenyConnection):
+            raise self._ended_by
         layer = self.channel_layer
         replies = layer.receive_batch([self.reply_channel], limit=layer.capacity_of(self.reply_channel))
-        if not replies:
-            raise AssertionError(
+        if not replies and isinstance(self._ended_by, ConsumeLater):
+            if not message.__doomed__:  # type: ignore[attr-defined]
+                return
+        problem = self._why_not_accepted(replies[0].content if replies else None)
+        layer.give_back([reply for reply in replies if problem or not reply.content.keys() <= ACCEPT_KEYS])
+        if problem:
+            raise AssertionError(problem)
+
+    def _why_not_accepted(self, answer: dict[str, Any] | None) -> str | None:
+        if answer is None and self._ended_by is not None:
+            return (
+                "The connection was not accepted: the consumer of websocket.connect has raised ConsumeLater so "
+                "often that a worker drops the message."
+            )
+        if answer is None:
+            return (
                 "The connection was not accepted: the consumer of websocket.connect did not answer, and with "
                 "CHANNELS_EXPLICIT_ACCEPT it has to."
             )
         offered = self.headers.get("sec-websocket-protocol", b"").decode("latin-1").split(",")
         conversation = Conversation([name.strip() for name in offered])
-        first = replies[0].content
         try:
-            conversation.feed(first)
+            conversation.feed(answer)
         except BadMessage as error:
-            raise AssertionError(f"The connection was not accepted by {first!r}: {error}.") from error
-        if not conversation.accepted:
-            raise AssertionError(f"The connection was rejected: {first!r}.")
-        layer.give_back([reply for reply in replies if not reply.content.keys() <= ACCEPT_KEYS])
+            return f"The connection was not accepted by {answer!r}: {error}."
+        return None if conversation.accepted else f"The connection was rejected: {answer!r}."
 
 
 HttpClient = WSClient

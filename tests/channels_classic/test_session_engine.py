@@ -84,7 +84,7 @@ def test_one_that_was_encrypted_with_another_key_is_none(
     assert "symmetric_encryption_keys" in caplog.text
 
 
-def test_the_time_runs_from_the_last_look(redis_url: str, on_redis: Any) -> None:
+def test_a_look_makes_the_time_whole_when_less_than_half_is_left(redis_url: str, on_redis: Any) -> None:
     use(RedisChannelLayer(hosts=[redis_url], group_expiry=1000))
     count(frame())
     [key] = on_redis.keys("*")

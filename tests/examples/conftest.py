@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ class Visitor:
         except urllib.error.HTTPError as error:
             return error.code
 
+    def read(self, path: str) -> str:
+        """The page there, or where it leads."""
+        with self.opener.open(self.url + path) as answer:
+            return str(answer.read().decode())
+
     def post(self, path: str, **fields: str) -> str:
         """Where the answer leads."""
         self.get("/login/")  # for the CSRF cookie, which each log-in changes
@@ -59,9 +64,14 @@ class Visitor:
 
 
 class Site:
-    """The chat in a process of its own, which may be killed and started again on the same port."""
+    """The chat in a process of its own, which may be killed and started again on the same port.
 
-    def __init__(self, folder: Path) -> None:
+    Arguments:
+        folder: where its database is.
+        migration: the app and the migration that this database stops at.
+    """
+
+    def __init__(self, folder: Path, migration: Sequence[str] = ()) -> None:
         self.database = folder / "chat.sqlite3"
         self.log = folder / "server.log"
         with socket.socket() as free:
@@ -75,7 +85,12 @@ class Site:
             "PYTHONPATH": str(REPOSITORY),
         }
         self.process: subprocess.Popen[bytes] | None = None
-        self._manage("migrate", "--verbosity=0").wait(START_DEADLINE)
+        self.manage("migrate", *migration)
+
+    def manage(self, *arguments: str) -> None:
+        """Runs a command that has to succeed."""
+        status = self._manage(*arguments).wait(START_DEADLINE)
+        assert status == 0, self.log.read_text()
 
     def start(self) -> None:
         """Starts the site and returns when it answers."""
@@ -117,12 +132,15 @@ class Site:
         visitor.post("/login/", username=name, password=PASSWORD)
         return visitor
 
-    def count(self, table: str, room: str) -> int:
+    def select(self, statement: str, *parameters: object) -> Any:
+        """The one value that there is."""
         database = sqlite3.connect(self.database)
-        number: int
-        (number,) = database.execute(f"SELECT count(*) FROM {table} WHERE room = ?", (room,)).fetchone()
+        (value,) = database.execute(statement, parameters).fetchone()
         database.close()
-        return number
+        return value
+
+    def count(self, table: str, room: str) -> int:
+        return int(self.select(f"SELECT count(*) FROM {table} WHERE room = ?", room))
 
     def _manage(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:

@@ -59,6 +59,7 @@ STATIC_URL = '/static/'
 """
 
 IN_MEMORY = """
+# In settings.py
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "asgiref.inmemory.ChannelLayer",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from textwrap import dedent
 
 import pytest
 from playwright.sync_api import Browser
@@ -453,16 +454,18 @@ class TestEnforcingOrdering:
         with old.served() as site, ExitStack() as stack:
             first_letters(*[stack.enter_context(as_user(site, name)) for name in ("ada", "anna", "bob")])
 
-    # The document leaves the body out.
     STRICT = """\
+        @enforce_ordering
+        def ws_message(message):
+            ...
+    """
+
+    # What the document leaves out.
+    BODY = 'time.sleep(random.uniform(0, 0.02)); message.reply_channel.send({"text": message.content["text"]})'
+    BESIDE_IT = """\
         import random
         import time
         from channels.sessions import enforce_ordering
-
-        @enforce_ordering
-        def ws_message(message):
-            time.sleep(random.uniform(0, 0.02))
-            message.reply_channel.send({"text": message.content["text"]})
 
         @enforce_ordering
         def ws_connect(message):
@@ -477,7 +480,8 @@ class TestEnforcingOrdering:
     """
 
     def test_strict(self, project: MakeProject) -> None:
-        old = project({"myapp/consumers.py": self.STRICT, "routing.py": self.ROUTING})
+        consumers = dedent(self.BESIDE_IT) + dedent(self.STRICT).replace("...", self.BODY)
+        old = project({"myapp/consumers.py": consumers, "routing.py": self.ROUTING})
         old.manage("migrate")
         with old.served() as site, site.connect() as client:
             numbers = [str(number) for number in range(50)]

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from importlib.metadata import requires
 from pathlib import Path
 
 from tests.project import Project
+
+INSTALL = "pip install channels"
+
+
+def test_what_it_installs_brings_django_along() -> None:
+    """The package of that name is today's Channels; what is to be installed instead is what the tests run with."""
+    needed = requires(INSTALL.split()[-1] + "-classic") or []
+    assert any(requirement.lower().startswith("django") for requirement in needed)
+
+
+# Since Django 4 the first of these has been called without its ".py".
+CREATE_A_PROJECT = "django-admin.py startproject djchan"
+GO_THERE = "cd djchan"
+CREATE_AN_APP = "python manage.py startapp realtime"
 
 CONSUMERS = """\
     # consumers.py
@@ -41,9 +56,9 @@ CHANNEL_LAYERS = {
 
 def test_an_echo_server(tmp_path: Path) -> None:
     workshop = Project(tmp_path)
-    assert workshop.python("-m", "django", "startproject", "djchan").returncode == 0
-    project = Project(tmp_path / "djchan")
-    project.manage("startapp", "realtime")
+    assert workshop.python("-m", "django", *CREATE_A_PROJECT.split()[1:]).returncode == 0
+    project = Project(tmp_path / GO_THERE.split()[1])
+    assert project.python(*CREATE_AN_APP.split()[1:]).returncode == 0
     settings = (project.folder / "djchan" / "settings.py").read_text()
     project.write(
         {

@@ -26,8 +26,12 @@ def test_a_consumer_for_every_request(project: Callable[..., Project]) -> None:
         assert response.text == "Hello world! You asked for /some/path/"
 
 
+# What comes in its place; with this the document ends.
+TO_BE_WRITTEN = "# todo"
+
+
 def test_without_it_django_has_its_page_again(project: Callable[..., Project]) -> None:
-    with project({}, settings="").served() as site:
+    with project({"myapp/consumers.py": TO_BE_WRITTEN}, settings="").served() as site:
         assert "The site" in site.http.get("/").text
 
 

@@ -14,6 +14,7 @@ from channels_classic import Channel, Group
 from channels_classic.exceptions import ConsumeLater, WebsocketCloseException
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, Received
 from channels_classic.message import Message
+from channels_classic.routing import Router
 from channels_classic.signals import worker_ready
 from tests.worker.conftest import (
     CLIENTS,
@@ -453,6 +454,23 @@ def test_an_idle_worker_stops_at_once() -> None:
         pass
     worker.stop()
     assert not thread.is_alive()
+
+
+def test_another_router_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.loop.WAIT_SECONDS", 10 * DEADLINE)
+    layer = layer_with({"test": echo})
+    worker = Worker(layer)
+    with working(worker):
+        layer.send("test", {"reply_channel": REPLY, "text": "one"})
+        assert receive(layer) == {"text": "one"}
+        layer.router = Router({"another": echo})
+        worker.wake()
+        layer.send("another", {"reply_channel": REPLY, "text": "two"})
+        assert receive(layer) == {"text": "two"}
+        layer.send("test", {"reply_channel": REPLY, "text": "three"})
+        layer.send("another", {"reply_channel": REPLY, "text": "four"})
+        assert receive(layer) == {"text": "four"}
+    assert layer.receive(["test"])[1]["text"] == "three"  # it was left to those who have a route for it
 
 
 def test_an_outage_of_the_layer(start_workers: StartWorkers, caplog: pytest.LogCaptureFixture) -> None:

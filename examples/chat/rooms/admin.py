@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.contrib import admin
 
 from .models import Message, Presence, PrivateRoom
@@ -8,6 +10,10 @@ class PrivateRoomAdmin(admin.ModelAdmin):
     list_display = ["name", "owner", "key"]
     search_fields = ["name", "owner__username"]
     autocomplete_fields = ["owner", "members"]
+
+    def save_related(self, request: Any, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        form.instance.members.add(form.instance.owner)
 
 
 @admin.register(Message)

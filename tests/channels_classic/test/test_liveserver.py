@@ -6,6 +6,7 @@ import socket
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from channels_classic import Channel, Group, channel_layers
 from channels_classic.message import Message
-from channels_classic.test import ChannelLiveServerTestCase, apply_routes
+from channels_classic.test import ChannelLiveServerTestCase, Client, apply_routes
 from channels_classic.test.liveserver import LiveServerThread
 from tests.interface_server.hosted import eventually
 
@@ -111,6 +112,60 @@ class TestLiveServerWithoutStaticFiles(ChannelLiveServerTestCase):
 
     def test_its_layers_are_its_own(self) -> None:
         assert channel_layers["default"].router.channels >= {"names", "http.request"}
+
+
+def shout(message: Message) -> None:
+    message.reply_channel.send({"text": message["text"].upper()})
+
+
+def answer_to(channel: str) -> str:
+    """What comes back from a channel that only a worker can answer."""
+    client = Client()
+    client.send(channel, {"text": "hello"})
+    replies: Any = eventually(client.receive)
+    return str(replies["text"])
+
+
+@override_settings(ROOT_URLCONF=__name__, CHANNEL_LAYERS=LAYERS, STATICFILES_DIRS=[STATIC])
+class TestOtherRoutesWhileItRuns(ChannelLiveServerTestCase):
+    def setUp(self) -> None:
+        # Longer than the test is patient: a worker that waits has to be told of new channels.
+        self.enterContext(patch("worker.loop.WAIT_SECONDS", 10 * DEADLINE))
+        get(f"{self.live_server_url}/users/")  # which ends the wait that began before
+
+    def test_new_channels_are_served(self) -> None:
+        with apply_routes({"new": shout}):
+            assert answer_to("new") == "HELLO"
+            with apply_routes({"newer": shout}):
+                assert answer_to("newer") == "HELLO"
+            assert answer_to("new") == "HELLO"
+
+    def test_what_is_not_routed_is_done_as_ever(self) -> None:
+        with apply_routes({"websocket.receive": shout}):
+            assert get(f"{self.live_server_url}/users/").status_code == 200
+            assert get(f"{self.live_server_url}/static/{Path(__file__).name}").status_code == 200
+            with dial(f"{self.live_server_ws_url}/") as client:
+                client.send("hello")
+                assert client.recv(DEADLINE) == "HELLO"
+
+    def test_afterwards_the_routes_are_the_usual_ones(self) -> None:
+        with apply_routes({"websocket.receive": shout}):
+            pass
+        with dial(f"{self.live_server_ws_url}/") as client:
+            client.send("ada")
+            assert client.recv(DEADLINE) == "1"
+
+
+@override_settings(ROOT_URLCONF=__name__, CHANNEL_LAYERS=LAYERS)
+@apply_routes({"new": shout})
+class TestOtherRoutesForAClass(ChannelLiveServerTestCase):
+    setUp = TestOtherRoutesWhileItRuns.setUp
+
+    def test_one(self) -> None:
+        assert answer_to("new") == "HELLO"
+        assert get(f"{self.live_server_url}/users/").status_code == 200
+
+    test_two = test_one
 
 
 def test_the_layers_come_back() -> None:

@@ -12,6 +12,7 @@ from channels_classic import channel_layers, include, route
 from channels_classic.exceptions import (
     InvalidChannelLayerError,
 )
+from channels_classic.message import Message
 from channels_classic.test import (
     ChannelTestCase,
     apply_routes,
@@ -48,6 +49,20 @@ class TestApplyRoutes(TestCase):
                 assert len(channel_layers["default"].routing) == len(applied.routes)
             assert self.channels() == set()
 
+    def test_what_nobody_routed(self) -> None:
+        """The views and the sockets of a router that serves somebody stay; a router without them gets none."""
+        with apply_routes({"one": echo}):
+            router = channel_layers["default"].router
+            router.check_default()
+            with apply_routes({"websocket.connect": echo}):
+                inner = channel_layers["default"].router
+                assert inner.channels == {"http.request", *(f"websocket.{kind}" for kind in KINDS)}
+                layer = channel_layers["default"]
+                assert inner.match(Message({}, "websocket.connect", layer)) == (echo, {})
+                request = Message({}, "http.request", layer)
+                assert inner.match(request) == router.match(request)
+        assert self.channels() == set()
+
     def test_inside_one_another(self) -> None:
         outer = apply_routes({"outer": echo})
         with outer, apply_routes({"inner": echo}), outer:
@@ -83,6 +98,7 @@ class TestApplyRoutes(TestCase):
 
 
 ROUTES = [route("dotted", echo)]
+KINDS = ("connect", "receive", "disconnect")
 
 
 @apply_routes({"one": echo})

@@ -12,9 +12,7 @@ from django.test import override_settings
 
 from channels_classic import channel_layers
 from channels_classic.auth import channel_session_user, channel_session_user_from_http
-from channels_classic.exceptions import (
-    DenyConnection,
-)
+from channels_classic.exceptions import ConsumeLater, DenyConnection, WebsocketCloseException
 from channels_classic.message import Message
 from channels_classic.sessions import channel_session, enforce_ordering, http_session
 from channels_classic.test import (
@@ -65,6 +63,71 @@ class TestWSClient(ChannelTestCase):
             self.connect()
         with pytest.raises(AssertionError, match="the first message to a socket"):
             self.connect("/?nothing=known")
+
+    def test_an_answer_that_is_no_accept_can_be_looked_at(self) -> None:
+        def connect(message: Message) -> None:
+            message.reply_channel.send({"accept": False})
+            message.reply_channel.send({"text": "said to nobody"})
+
+        client = WSClient()
+        with apply_routes({"websocket.connect": connect}), pytest.raises(AssertionError, match="was rejected"):
+            client.send_and_consume("websocket.connect")
+        assert [client.receive(), client.receive(json=False)] == [{"accept": False}, "said to nobody"]
+
+    def test_denied(self) -> None:
+        client = WSClient()
+        with apply_routes({"websocket.connect": connected}), pytest.raises(DenyConnection):
+            client.send_and_consume("websocket.connect", path="/?deny")
+        assert client.receive() == {"close": True}
+
+    def test_closed_by_an_exception(self) -> None:
+        def connect(message: Message) -> None:
+            if message["path"] == "/accepted-before/":
+                message.reply_channel.send({"accept": True})
+            raise WebsocketCloseException(4000)
+
+        client = WSClient()
+        with apply_routes({"websocket.connect": connect}):
+            with pytest.raises(AssertionError, match=r"The connection was rejected: \{'close': 4000\}"):
+                client.send_and_consume("websocket.connect")
+            assert client.receive() == {"close": 4000}
+            client.send_and_consume("websocket.connect", path="/accepted-before/")
+            assert client.receive() == {"close": 4000}
+
+    def test_put_back(self) -> None:
+        """Whether the socket is accepted is a question for the time when the consumer has done its work."""
+
+        def connect(message: Message) -> Any:
+            if message.get("__retries__", 0) < 2:
+                raise ConsumeLater
+            if message["path"] == "/deny/":
+                raise DenyConnection
+            return message["__retries__"]
+
+        client = WSClient()
+        with apply_routes({"websocket.connect": connect}):
+            assert client.send_and_consume("websocket.connect") is None
+            assert client.consume("websocket.connect") is None
+            assert client.receive() is None
+            assert client.consume("websocket.connect") == 2
+            assert client.receive() is None
+            client.send_and_consume("websocket.connect", path="/deny/")
+            client.consume("websocket.connect")
+            with pytest.raises(DenyConnection):
+                client.consume("websocket.connect")
+
+    def test_put_back_too_often(self) -> None:
+        def connect(message: Message) -> None:
+            raise ConsumeLater
+
+        client = WSClient()
+        with apply_routes({"websocket.connect": connect}):
+            client.send_and_consume("websocket.connect")
+            for _ in range(9):
+                client.consume("websocket.connect")
+            with pytest.raises(AssertionError, match="so often that a worker drops the message"):
+                client.consume("websocket.connect")
+        assert client.receive() is None
 
     def test_nobody_to_accept(self) -> None:
         client = WSClient()
