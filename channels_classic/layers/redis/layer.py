@@ -229,19 +229,16 @@ class RedisChannelLayer(Receiving, Turns, Values):
         queue = names.queue_name(channel)
         commands: list[Command] = [
             _hmget(self._statistics_key(queue)),
-            ("LLEN", self.prefix + queue),
-            ("LINDEX", self.prefix + queue, 0),
-            ("TIME",),
+            ("waiting", 1, self.prefix + queue),
         ]
         statistics: dict[str, float] = dict.fromkeys((*STATISTICS, "messages_pending", "messages_max_age"), 0)
         for number in self._waited_on([queue]):
-            counts, pending, oldest, (seconds, microseconds) = self._servers.sync[number].trip(commands)
+            counts, (now, pending, oldest) = self._servers.sync[number].trip(commands)
             for field, count in zip(STATISTICS, counts, strict=True):
                 statistics[field] += int(count or 0)
             statistics["messages_pending"] += pending
-            if oldest is not None and (expires := time_of_expiry(oldest)):
-                sent = expires / 1_000_000 - self.expiry
-                age = int(seconds) + int(microseconds) / 1_000_000 - sent
+            if expires := time_of_expiry(oldest):
+                age = (int(now) - expires) / 1_000_000 + self.expiry
                 statistics["messages_max_age"] = max(statistics["messages_max_age"], age)
         return statistics
 

@@ -59,7 +59,7 @@ THREAD_TIMEOUT = 45
 An event loop does without, since redis-py makes a task of every call for it.
 """
 
-NAMES = ("send", "receive", "peek", "group_add", "group_discard", "group_routes", "turns")
+NAMES = ("send", "receive", "peek", "group_add", "group_discard", "group_routes", "turns", "waiting")
 SCRIPTS = {name: (Path(__file__).parent / "scripts" / f"{name}.lua").read_bytes() for name in NAMES}
 
 # redis-py 5.2 and before asks for a command's name, later ones warn about it.

@@ -315,6 +315,23 @@ def test_two_prefixes_do_not_meet(redis_url: str, client: redis.Redis, make_laye
     assert second.channel_statistics("test")["messages_pending"] == 1
 
 
+@pytest.mark.parametrize("fresh", [0, 1, 3])
+@pytest.mark.parametrize("old", [0, 1, 2, 5])
+def test_what_has_expired_does_not_wait(
+    redis_url: str, client: redis.Redis, make_layer: MakeLayer, old: int, fresh: int
+) -> None:
+    layer = make_layer([redis_url])
+    for _ in range(old + fresh):
+        layer.send("test", {})
+    for position in range(old):
+        value = client.lindex("asgi:test", position)
+        client.lset("asgi:test", position, b"%016d" % 1 + value[16:])
+    statistics = layer.channel_statistics("test")
+    assert statistics["messages_pending"] == fresh
+    assert bool(statistics["messages_max_age"]) == bool(fresh)
+    assert statistics["messages_max_age"] < layer.expiry
+
+
 @pytest.mark.parametrize("prefix", ["as*gi:", "as[gi]:", "as?gi:", "as\\gi:", "as"])
 def test_flush_removes_its_prefix_only(
     prefix: str, redis_url: str, client: redis.Redis, make_layer: MakeLayer

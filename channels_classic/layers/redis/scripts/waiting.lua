@@ -1,0 +1,26 @@
+-- Tells what waits in a queue and has not expired.
+--
+-- KEYS[1]: list  the queue
+--
+-- Returns the time in microseconds (16 digits), the number of values that have not expired, and the time of expiry of
+-- the first of these (see send.lua), "" if there is none.
+
+local time = redis.call("TIME")
+local now = string.format("%010d%06d", time[1], time[2])
+
+local function expiry(position)
+    return string.sub(redis.call("LINDEX", KEYS[1], position), 1, 16)
+end
+
+-- Values expire in the order they lie in, so the first that has not is found by halving.
+local length = redis.call("LLEN", KEYS[1])
+local first, behind = 0, length
+while first < behind do
+    local middle = math.floor((first + behind) / 2)
+    if expiry(middle) < now then
+        first = middle + 1
+    else
+        behind = middle
+    end
+end
+return { now, length - first, first < length and expiry(first) or "" }
