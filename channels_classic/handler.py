@@ -212,11 +212,13 @@ class ViewConsumer:
         Raises:
             ChannelFull: it has been full for ``send_timeout`` seconds.
         """
+        if not immediately:
+            return reply_channel.send(reply)
         deadline = time.monotonic() + self.send_timeout
         pause = SHORTEST_PAUSE
         while True:
             try:
-                return reply_channel.send(reply, immediately=immediately)
+                return reply_channel.send(reply, immediately=True)
             except reply_channel.channel_layer.ChannelFull:
                 if time.monotonic() + pause > deadline:
                     raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from django.db import close_old_connections
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, reset_queries
 from django.db.backends.signals import connection_created
 from django.dispatch import Signal
 
@@ -38,6 +39,19 @@ def close_connections(**kwargs: Any) -> None:
     # Most consumers of a chat or an echo never touch the database, and to ask Django takes as long as they do.
     if getattr(_thread, "has_connections", False):
         close_old_connections(**kwargs)
+
+
+def look_after_connections_once() -> None:
+    """Do so around consumers only, not around requests once more: for a process in which views are consumers."""
+    request_started.disconnect(reset_queries)
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    consumer_started.connect(_reset_queries, dispatch_uid="channels_classic.reset_queries")
+
+
+def _reset_queries(**kwargs: Any) -> None:
+    if getattr(_thread, "has_connections", False):
+        reset_queries(**kwargs)
 
 
 connection_created.connect(_note_connection, dispatch_uid="channels_classic.connection_created")

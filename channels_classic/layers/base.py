@@ -367,7 +367,10 @@ class BaseChannelLayer(ABC):
         if not checked:
             names.check_channel(channel)
             codec.check_message(message)
-        return Delivery(channel, codec.pack(message))
+        return Delivery(channel, self._payload(channel, codec.pack(message)))
+
+    def _payload(self, channel: str, packed: bytes) -> bytes:
+        return packed
 
     def send_now(self, delivery: Delivery) -> None:
         """Send one prepared message.

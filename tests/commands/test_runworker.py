@@ -32,6 +32,7 @@ SETTINGS = """\
     ROOT_URLCONF = "myproject.urls"
     INSTALLED_APPS = ["django.contrib.staticfiles", "channels_classic", "myproject"]
     STATIC_URL = "/static/"
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
     LAYER = {"BACKEND": "channels_classic.layers.RedisChannelLayer", "ROUTING": "myproject.routing.routing"}
     CHANNEL_LAYERS = {
         "default": {**LAYER, "CONFIG": {"hosts": ["%(url)s"]}},
@@ -75,9 +76,17 @@ FILES = {
     """,
     "myproject/urls.py": """\
         import os
-        from django.http import HttpResponse
+        from django.db import connection
+        from django.http import HttpResponse, JsonResponse
         from django.urls import path
-        urlpatterns = [path("pid/", lambda request: HttpResponse(str(os.getpid())))]
+
+        def query(request):
+            before = connection.connection is not None
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            return JsonResponse({"open before": before, "queries": len(connection.queries)})
+
+        urlpatterns = [path("pid/", lambda request: HttpResponse(str(os.getpid()))), path("query/", query)]
     """,
     "myproject/static/page.css": "body { color: red }",
     "myproject/consumers.py": CONSUMERS % "old",
@@ -161,6 +170,12 @@ def refusal(project: Project, *options: str) -> str:
 
 
 # What it does.
+
+
+def test_database_connections_end_with_the_request(project: Project, site: Site) -> None:
+    with runworker(project):
+        answers = [site.http.get("/query/").json() for _ in range(3)]
+    assert answers == [{"open before": False, "queries": 1}] * 3
 
 
 def test_it_serves_clients_of_an_interface_server(project: Project, site: Site) -> None:

@@ -114,11 +114,9 @@ class RedisChannelLayer(Receiving, Turns, Values):
             ]
         self._carry_out(one_trip(trips))
 
-    def prepare(self, channel: str, message: dict[str, Any], *, checked: bool = False) -> Delivery:
-        """As the contract has it; the payload is what the queue will hold."""
-        delivery = super().prepare(channel, message, checked=checked)
-        local = channel.partition("!")[2]
-        return Delivery(channel, self._seal(MESSAGE, local, delivery.payload))
+    def _payload(self, channel: str, packed: bytes) -> bytes:
+        # What the queue will hold.
+        return self._seal(MESSAGE, channel.partition("!")[2], packed)
 
     def _exchange(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int
