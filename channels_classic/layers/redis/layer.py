@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
