@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
@@ -421,6 +422,12 @@ class TestHttpSession:
         change(connect(cookie=f"sessionid={key}"))
         assert not http.exists("abcdefgh12345678")
         assert reloaded(http) == {"colour": "blue"}
+
+    @pytest.mark.parametrize("key", ["\x00" * 10, "abcde\tfghi", "\x7f" * 32, "\xfc" * 32])
+    def test_what_no_engine_has_to_be_asked_for(self, http: Any, key: str) -> None:
+        """PostgreSQL, for one, takes no NUL in a text, and memcached nothing but printable ASCII in a key."""
+        assert see(connect(cookie=f"sessionid={key}")) is None
+        assert see(connect(query=f"session_key={quote(key)}".encode())) is None
 
     def test_changes_are_saved_unless_the_consumer_raises(self, http: Any) -> None:
         @http_session
