@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -33,6 +34,19 @@ THREAD_TIMEOUT = 45
 
 An event loop does without, since redis-py makes a task of every call for it.
 """
+
+WAIT_MARGIN = 0.25
+"""Seconds; Redis ends a wait in its own good time, up to 0.1 seconds late by default."""
+
+
+def longest_wait(timeout: float | None) -> float:
+    """How long to wait for a message at a stretch, so that a server with so much time to answer keeps to it.
+
+    Who waits longer takes the server for one that hangs. Of ``THREAD_TIMEOUT`` it is 30 seconds.
+    """
+    if timeout is None:
+        return math.inf
+    return max(0.01, timeout - max(timeout / 3, WAIT_MARGIN))
 
 
 class PoolSource(Protocol):

@@ -226,6 +226,7 @@ class Receiving(Groups):
         """Wait for a message on one server, and take along what has come with it, in one trip."""
         (server,) = self._waited_on(channels)
         asked: dict[int, list[str]] = {}
+        timeout = min(timeout, self._servers.sync[server].longest_wait)
         trips: Trips = Attempt({server: [("BLPOP", *self._keys(self._rotated(channels)), timeout)]})
         if limit > 1:
             asked = self._add_receive_commands(trips, channels, limit - 1, server)

@@ -25,7 +25,7 @@ from redis.exceptions import (
 )
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis.addresses import PoolSource
+from channels_classic.layers.redis.addresses import PoolSource, longest_wait
 
 Command = tuple[Any, ...]
 
@@ -51,6 +51,8 @@ class _Common:
         self._pool = pool
         self.name = name
         self.digests: dict[str, Any] = {}
+        self.longest_wait = longest_wait(pool.connection_kwargs.get("socket_timeout"))
+        """Seconds to wait for a message at a stretch."""
 
     def set_up(self) -> list[Command]:
         """The commands of the first trip."""

@@ -334,3 +334,27 @@ def test_the_end_of_a_turn_on_a_server_that_is_away(
         with pytest.raises(LayerUnavailable) as error:
             both.send_batch(deliveries)
         assert error.value.nothing_done is nothing_done
+
+
+# The time that a server has for an answer.
+
+
+@pytest.mark.parametrize("keyword", ["connection_kwargs", "url"])
+def test_an_idle_wait_is_no_timeout(server: RedisServer, receive: Receive, keyword: str) -> None:
+    if keyword == "url":
+        layer = RedisChannelLayer([f"{server.url}?socket_timeout=1.5"])
+    else:
+        layer = RedisChannelLayer([server.url], connection_kwargs={"socket_timeout": 1.5})
+    assert receive(layer, ["in"], 2) == []
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(receive, layer, ["in"], PATIENCE)
+        wait_for_reader(server)
+        layer.send("in", {"number": 1})
+        assert numbers(waiting.result(PATIENCE)) == [1]
+    layer.close()
+
+
+def test_an_idle_wait_on_several_servers_is_no_timeout(server: RedisServer, second: RedisServer) -> None:
+    layer = RedisChannelLayer([server.url, second.url], connection_kwargs={"socket_timeout": 1.5})
+    assert layer.receive_batch(["in"], 10, 2) == []
+    layer.close()
