@@ -115,7 +115,7 @@ class Worker:
             except LayerUnavailable as error:
                 failures += 1
                 self._wait_out(error, failures)
-                continue
+                batch = error.received
             self._work_off(batch)
         self._finish()
 
@@ -235,6 +235,8 @@ class Worker:
         pause = min(longest, shortest * 2**failures) * random.uniform(0.5, 1)
         if failures == 1 or failures % 10 == 0:
             logger.error("The channel layer cannot be reached; trying again. %s", error)
+        if error.received:
+            return True  # there is work, and to take it may be what helps a Redis that is full
         return not self._stopping.wait(pause)
 
     def _finish(self) -> None:

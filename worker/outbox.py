@@ -76,7 +76,11 @@ class Outbox:
             self._end_turns()
 
     def flush_and_receive(self, channels: Sequence[str], limit: int) -> list[Received]:
-        """Send what is there and take up to ``limit`` messages, in one trip (and one more if a turn ends)."""
+        """Send what is there and take up to ``limit`` messages, in one trip (and one more if a turn ends).
+
+        Raises:
+            LayerUnavailable: its ``received`` has the messages that were taken though sending failed.
+        """
         with self._lock:
             deliveries, deadlines = self._take()
             try:
@@ -143,4 +147,4 @@ class Outbox:
         else:
             lost = len(deliveries)  # they may have arrived: sending them again could deliver them twice
         if lost:
-            logger.error("The channel layer went away: %d messages were lost. %s", lost, error)
+            logger.error("%d messages were lost with the channel layer. %s", lost, error)

@@ -118,13 +118,16 @@ class BaseChannelLayer(ABC):
     def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
         """Take messages from any of ``channels``, none of which starves another.
 
+        What was taken out of the layer always comes to the caller: if a part of the call fails when messages were
+        taken, these are returned. The next call meets the failure, if it lasts.
+
         Arguments:
             channels: names as in ``receive``.
             limit: how many messages at most; one to a group counts once, and comes out once per member.
             timeout: seconds to wait for the first message.
 
         Raises:
-            LayerUnavailable: the server behind the layer does not answer.
+            LayerUnavailable: the server behind the layer does not answer, and nothing was taken.
         """
 
     @abstractmethod
@@ -256,8 +259,20 @@ class BaseChannelLayer(ABC):
     def send_and_receive(
         self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int
     ) -> tuple[list[int], list[Received]]:
-        """``send_batch``, then ``receive_batch`` without waiting: one trip where the layer is a network away."""
-        return self.send_batch(deliveries), self.receive_batch(channels, limit)
+        """``send_batch``, then ``receive_batch`` without waiting: one trip where the layer is a network away.
+
+        Raises:
+            LayerUnavailable: ``deliveries`` could not be sent, and its ``nothing_done`` is about them. Its
+                ``received`` has what was taken in the same trip. If they were sent and only receiving failed, that
+                is no error: the next call meets it. Without ``deliveries``, as ``receive_batch``.
+        """
+        full = self.send_batch(deliveries)
+        try:
+            return full, self.receive_batch(channels, limit)
+        except LayerUnavailable:
+            if not deliveries:
+                raise
+            return full, []
 
     def close(self) -> None:
         """Let go of connections; the layer opens new ones when it is used again."""
@@ -330,13 +345,21 @@ class BaseChannelLayer(ABC):
 
         Returns:
             ``(channel, message)``, or ``(None, None)`` if there is none.
+
+        Raises:
+            LayerUnavailable: as ``receive_batch``; or what came for a group was more than one message, and could
+                not be put back: then ``received`` has it.
         """
         batch = self.receive_batch(channels, 1, BLOCK_SECONDS if block else 0)
         if not batch:
             return None, None
         received = batch[0]
         if len(batch) > 1:  # a message to a group, with more of its members in this process
-            self.give_back(batch[1:])
+            try:
+                self.give_back(batch[1:])
+            except LayerUnavailable as error:
+                error.received = batch if error.nothing_done else batch[:1]
+                raise
         return received.channel, copy.deepcopy(received.content)
 
     def receive_many(

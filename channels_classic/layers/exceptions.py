@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from channels_classic.layers.base import Received
+
 
 class ChannelFull(Exception):
     """The channel holds as many messages as its capacity allows (specification, section 3)."""
@@ -16,9 +21,14 @@ class LayerUnavailable(ConnectionError):
 
     Arguments:
         text: what happened, and where.
-        nothing_done: the server surely saw nothing of the call, so that it can be made again.
+        nothing_done: nothing of what the call should send or change was done, so that it can be made again.
+
+    Attributes:
+        received: what the call has taken from its channels nevertheless. Only ``send_and_receive`` and ``receive``
+            ever have something here; who makes these calls deals with it as if it had been returned.
     """
 
     def __init__(self, text: str, nothing_done: bool = False) -> None:
         super().__init__(text)
         self.nothing_done = nothing_done
+        self.received: list[Received] = []

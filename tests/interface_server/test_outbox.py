@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import redis
 
-from channels_classic.layers import Delivery, LayerUnavailable
+from channels_classic.layers import Delivery, LayerUnavailable, RedisChannelLayer
 from interface_server.outbox import Outbox, Outcome
 from tests.interface_server.flaky import FlakyLayer
 from tests.interface_server.loops import running, until
@@ -169,5 +170,37 @@ def test_an_outage(caplog: pytest.LogCaptureFixture, nothing_done: bool) -> None
             "The channel layer cannot be reached; trying again. It is gone.",
             "The channel layer is back.",
         ]
+
+    asyncio.run(scenario())
+
+
+def test_a_full_redis(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Who can wait waits, and who cannot is told at once."""
+
+    async def scenario() -> None:
+        layer = RedisChannelLayer([redis_url])
+        outbox = Outbox(layer)
+        settled: dict[str, Outcome] = {}
+
+        def put(name: str, patience: float) -> None:
+            delivery = layer.prepare("one", {"name": name})
+            outbox.put(delivery, lambda outcome: settled.__setitem__(name, outcome), patience)
+
+        with redis.Redis.from_url(redis_url) as client:
+            client.config_set("maxmemory", 1)
+            try:
+                async with running(outbox):
+                    put("impatient", 0)
+                    put("patient", 60)
+                    await until(lambda: "impatient" in settled)
+                    client.config_set("maxmemory", 0)
+                    await until(lambda: "patient" in settled)
+            finally:
+                client.config_set("maxmemory", 0)
+        assert settled == {"impatient": Outcome.REFUSED, "patient": Outcome.TAKEN}
+        [received] = await layer.areceive_batch(["one"], 10, 0)
+        assert received.content == {"name": "patient"}
+        assert "is full: its memory has reached maxmemory" in caplog.text
+        await layer.aclose()
 
     asyncio.run(scenario())

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+import redis
 
-from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable
+from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, RedisChannelLayer
 from tests.worker.conftest import eventually
 from worker import outbox as outbox_module
 from worker.outbox import Outbox
@@ -109,6 +110,25 @@ def test_an_outage_that_did_nothing_loses_nothing() -> None:
     given.layer.outage = None
     given.outbox.flush()
     assert given.received("one") == [0, 1, 2]
+
+
+def test_a_full_redis_delays_what_was_sent_and_nothing_else(redis_url: str) -> None:
+    layer = RedisChannelLayer([redis_url])
+    outbox = Outbox(layer)
+    layer.send("in", {"name": "question"})
+    outbox.add(layer.prepare("out", {"name": "answer"}))
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(LayerUnavailable, match="maxmemory") as error:
+                outbox.flush_and_receive(["in"], 10)
+        finally:
+            client.config_set("maxmemory", 0)
+    assert [received.content for received in error.value.received] == [{"name": "question"}]
+    assert outbox.retrying
+    [received] = outbox.flush_and_receive(["out"], 10)
+    assert received.content == {"name": "answer"}
+    layer.close()
 
 
 def test_what_may_have_arrived_is_not_sent_twice(caplog: pytest.LogCaptureFixture) -> None:

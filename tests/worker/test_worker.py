@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -9,10 +10,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import redis
 
 from channels_classic import Channel, Group
 from channels_classic.exceptions import ConsumeLater, WebsocketCloseException
-from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, Received
+from channels_classic.layers import (
+    Delivery,
+    InMemoryChannelLayer,
+    LayerUnavailable,
+    Received,
+    RedisChannelLayer,
+)
 from channels_classic.message import Message
 from channels_classic.routing import Router
 from channels_classic.signals import worker_ready
@@ -487,6 +495,38 @@ def test_an_outage_of_the_layer(start_workers: StartWorkers, caplog: pytest.LogC
         "The channel layer cannot be reached; trying again. It is gone.",
         "The channel layer is back.",
     ]
+
+
+def test_a_full_redis_holds_up_replies_and_no_consumer(
+    redis_url: str, start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("worker.outbox.RETRY_SECONDS", 60)
+    runs, go_on, next_runs = threading.Event(), threading.Event(), threading.Event()
+
+    def consumer(message: Message) -> None:
+        runs.set()
+        go_on.wait(DEADLINE)
+        echo(message)
+
+    def next_consumer(message: Message) -> None:
+        next_runs.set()
+
+    layer = layer_with({"test": consumer, "next": next_consumer}, RedisChannelLayer([redis_url]))
+    start_workers(layer)
+    layer.send("test", {"reply_channel": REPLY, "text": "late"})
+    assert runs.wait(DEADLINE)
+    layer.send("next", {})
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", 1)
+        try:
+            go_on.set()
+            # The worker takes this message by the trip that was to send the reply.
+            assert next_runs.wait(DEADLINE)
+        finally:
+            client.config_set("maxmemory", 0)
+    assert receive(layer) == {"text": "late"}
+    [error] = errors(caplog)
+    assert re.search(r"trying again\. Redis at .* is full: its memory has reached maxmemory", error)
 
 
 def test_a_stop_during_an_outage(caplog: pytest.LogCaptureFixture) -> None:

@@ -14,14 +14,24 @@ from typing import Any, TypeVar
 
 from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis import envelope
+from channels_classic.layers.redis.addresses import Address
 from channels_classic.layers.redis.encryption import Cipher
 from channels_classic.layers.redis.members import MemberTable
 from channels_classic.layers.redis.ring import Ring
-from channels_classic.layers.redis.servers import Address, Command, Servers
+from channels_classic.layers.redis.servers import Command, Servers, failure_in
 
 Trips = dict[int, list[Command]]
 """For each server, by position, the commands of one trip."""
+
+
+class Attempt(dict[int, list[Command]]):
+    """Trips of which a part may fail: a ``LayerUnavailable`` is in the place of each answer that did not come.
+
+    When any other trip fails, the error is raised where it was asked for.
+    """
+
 
 Result = TypeVar("Result")
 Steps = Generator[Trips, dict[int, Sequence[Any]], Result]
@@ -47,6 +57,8 @@ class RedisCore(BaseChannelLayer):
         self._ring = Ring(len(self._servers))
         self._table = MemberTable()
         self._table_lock = threading.Lock()
+        # Messages to groups whose members could not be asked for, until the process receives again.
+        self._unopened: list[Any] = []
         self._route_memory: dict[str, list[str]] = {}
         self._epochs: dict[int, bytes] = {}
         self._turn = 0
@@ -69,12 +81,13 @@ class RedisCore(BaseChannelLayer):
         await self._servers.close_loop()
 
     def _carry_out(self, steps: Steps[Result]) -> Result:
+        servers = self._servers.sync
         try:
             trips = next(steps)
             while True:
-                trips = steps.send(
-                    {number: self._servers.sync[number].trip(commands) for number, commands in trips.items()}
-                )
+                answers = {number: servers[number].attempt(commands) for number, commands in trips.items()}
+                failure = _failure(trips, answers)
+                trips = steps.send(answers) if failure is None else steps.throw(failure)
         except StopIteration as stop:
             result: Result = stop.value
             return result
@@ -84,8 +97,9 @@ class RedisCore(BaseChannelLayer):
         try:
             trips = next(steps)
             while True:
-                answers = {number: await servers[number].trip(commands) for number, commands in trips.items()}
-                trips = steps.send(answers)
+                answers = {number: await servers[number].attempt(commands) for number, commands in trips.items()}
+                failure = _failure(trips, answers)
+                trips = steps.send(answers) if failure is None else steps.throw(failure)
         except StopIteration as stop:
             result: Result = stop.value
             return result
@@ -150,7 +164,28 @@ def is_spread(channel: str) -> bool:
     return "!" not in channel and "?" not in channel
 
 
+def _failure(trips: Trips, answers: Mapping[int, Sequence[Any]]) -> LayerUnavailable | None:
+    if isinstance(trips, Attempt):
+        return None
+    return failure_in(answer for of_server in answers.values() for answer in of_server)
+
+
 def one_trip(trips: Trips) -> Steps[None]:
     """The steps of a call that is a single trip, whose answers say nothing."""
     if trips:
-        yield trips
+        yield from change(trips)
+
+
+def change(trips: Trips) -> Steps[dict[int, Sequence[Any]]]:
+    """Carry out trips that change something: of several servers one may do it though another fails.
+
+    Raises:
+        LayerUnavailable: one of them has failed; ``nothing_done`` is about all of them.
+    """
+    answers = yield Attempt(trips)
+    failures = [failure for of_server in answers.values() if (failure := failure_in(of_server))]
+    if failures:
+        nothing_done = len(failures) == len(trips) and all(failure.nothing_done for failure in failures)
+        failures[0].nothing_done = nothing_done
+        raise failures[0]
+    return answers

@@ -14,11 +14,11 @@ from typing import ClassVar
 from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis.core import Steps, Trips, one_trip
+from channels_classic.layers.redis.core import Attempt, Steps, Trips, one_trip
 from channels_classic.layers.redis.envelope import LEAVE, MESSAGE, time_of_expiry
 from channels_classic.layers.redis.receiving import FLUSHED, Receiving
 from channels_classic.layers.redis.sending import positions
-from channels_classic.layers.redis.servers import Command
+from channels_classic.layers.redis.servers import Command, failure_in
 from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.redis.values import Values
 
@@ -76,7 +76,7 @@ class RedisChannelLayer(Receiving, Turns, Values):
             if len(self._waited_on(channels)) == 1:
                 received = self._carry_out(self._wait_and_receive(channels, limit, left))
             else:
-                received = self._carry_out(self._open_all(self._wait_on_all(channels, left)))
+                received = self._carry_out(self._wait_on_all(channels, left))
         return received
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
@@ -103,16 +103,13 @@ class RedisChannelLayer(Receiving, Turns, Values):
 
     def give_back(self, batch: Sequence[Received]) -> None:
         """As the contract has it."""
-        trips: Trips = defaultdict(list)
+        back: dict[int, dict[str, list[bytes]]] = defaultdict(lambda: defaultdict(list))
         for received in reversed(batch):
             server, stamp, payload = received.receipt
             process, mark, local = received.channel.partition("!")
             key = self.prefix + process + mark
-            trips[server] += [
-                ("LPUSH", key, stamp + self._seal(MESSAGE, local, payload)),
-                ("PEXPIRE", key, int(self.expiry * 1000)),
-            ]
-        self._carry_out(one_trip(trips))
+            back[server][key].append(stamp + self._seal(MESSAGE, local, payload))
+        self._carry_out(one_trip({server: [self._give_back_command(back[server])] for server in back}))
 
     def _payload(self, channel: str, packed: bytes) -> bytes:
         # What the queue will hold.
@@ -124,16 +121,23 @@ class RedisChannelLayer(Receiving, Turns, Values):
         """Send, then receive: in one trip, where there is one server and the routes of groups are remembered."""
         groups = {delivery.name for delivery in deliveries if delivery.to_group}
         if len(self._servers) > 1:
-            full = yield from self._send_to_several(self._pushes(deliveries, (yield from self._routes(groups))))
-            yield from self._end_turns(deliveries)
-            received = (yield from self._receive_from_several(channels, limit)) if channels else []
-            return full, received
+            pushes = self._pushes(deliveries, (yield from self._routes(groups)))
+            full = yield from self._send_to_several(pushes)
+            try:
+                yield from self._end_turns(deliveries)
+            except LayerUnavailable as error:
+                error.nothing_done = error.nothing_done and not pushes
+                raise
+            if not channels:
+                return full, []
+            receiving = self._receive_from_several(channels, limit)
+            return full, (yield from self._receive_behind(deliveries, receiving))
         remembered: dict[str, list[str]] = {}
         # The end of a turn must not overtake what its consumer sent, if that had to be sent once more.
         if not any(delivery.turn_end for delivery in deliveries):
             remembered = self._remembered_routes(groups)
         pushes = self._pushes(deliveries, remembered or (yield from self._routes(groups)))
-        trips: Trips = {}
+        trips: Trips = Attempt()
         if pushes or remembered:
             trips[0] = [self._send_command(pushes, remembered=remembered)]
         self._add_turn_ends(trips, deliveries)
@@ -141,19 +145,44 @@ class RedisChannelLayer(Receiving, Turns, Values):
         if not trips:
             return [], []
         answers = yield trips
+        failure = failure_in(answers[0][:-1] if asked else answers[0])
+        if failure is not None and failure is not answers[0][0]:
+            failure.nothing_done = False
         refused: Sequence[int] = []
-        if pushes or remembered:
+        if (pushes or remembered) and failure is None:
             refused, routes = answers[0][0]
             if routes:
                 pushes = self._pushes(deliveries, self._remember_routes(remembered, routes))
-                ((refused, _),) = (yield {0: [self._send_command(pushes)]})[0]
-        received, more = yield from self._received(answers, asked)
-        while more and not received:
-            # Nothing but changes of membership, or messages past their expiry: there may be others behind.
-            trips = {}
-            asked = self._add_receive_commands(trips, channels, limit)
-            received, more = yield from self._received((yield trips), asked)
+                try:
+                    ((refused, _),) = (yield {0: [self._send_command(pushes)]})[0]
+                except LayerUnavailable as error:
+                    failure = error
+        receiving = self._receive_from_one(answers, asked, channels, limit)
+        received = yield from self._receive_behind(deliveries, receiving, failure)
+        if failure is not None:
+            failure.received = received
+            raise failure
         return positions(pushes, refused), received
+
+    def _receive_behind(
+        self,
+        deliveries: Sequence[Delivery],
+        receiving: Steps[list[Received]],
+        failure: LayerUnavailable | None = None,
+    ) -> Steps[list[Received]]:
+        """Receive; if there were messages to send, what became of them is to be told though receiving fails.
+
+        Arguments:
+            failure: that of sending.
+        """
+        try:
+            return (yield from receiving)
+        except LayerUnavailable as error:
+            if not deliveries:
+                raise
+            if error is not failure:
+                self._pass_over(error)
+            return []
 
     # Departures.
 
@@ -212,6 +241,7 @@ class RedisChannelLayer(Receiving, Turns, Values):
             server.trip([("SET", self.prefix + "epoch", FLUSHED + names.random_part())])
         with self._table_lock:
             self._table.clear()
+            self._unopened.clear()
         self._drop_left_over()
 
     def global_statistics(self) -> dict[str, int]:

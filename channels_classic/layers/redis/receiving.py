@@ -3,6 +3,9 @@
 Epochs. A server is marked with an epoch when it is first read from. If the mark has changed, the server has
 lost its data (it was restarted empty): what this process knows of its members is then told to it again. After
 a ``flush`` the mark says so, and the process forgets instead.
+
+Failures. What was taken always comes to the caller: a failure of anything else is only raised if nothing was, and
+else left to the next call to meet.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ from typing import Any, NamedTuple
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.base import Received
+from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis import envelope
-from channels_classic.layers.redis.core import Steps, Trips, is_spread, one_trip
+from channels_classic.layers.redis.core import Attempt, Steps, Trips, is_spread
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, JOIN, MESSAGE, STAMP_LENGTH, time_of_expiry
 from channels_classic.layers.redis.groups import Groups
-from channels_classic.layers.redis.servers import wait_for_any
+from channels_classic.layers.redis.servers import Command, failure_in
+from channels_classic.layers.redis.waiting import wait_for_any
 
 logger = logging.getLogger("django.channels")
 
@@ -40,13 +45,25 @@ def _stamp_of(value: Value) -> bytes:
 class Receiving(Groups):
     """The part of ``RedisChannelLayer`` that receives."""
 
+    def _receive_from_one(
+        self, answers: Mapping[int, Sequence[Any]], asked: Mapping[int, list[str]], channels: list[str], limit: int
+    ) -> Steps[list[Received]]:
+        """What was asked for, or what comes next if that was no message."""
+        received, more = yield from self._received(answers, asked)
+        while more and not received:
+            # Nothing but changes of membership, or messages past their expiry: there may be others behind.
+            trips: Trips = Attempt()
+            asked = self._add_receive_commands(trips, channels, limit)
+            received, more = yield from self._received((yield trips), asked)
+        return received
+
     def _receive_from_several(self, channels: list[str], limit: int) -> Steps[list[Received]]:
         """Look what is there, then take the oldest."""
         received: list[Received] = []
         more = True
         while more and not received:
             counts = yield from self._peek(channels, limit)
-            trips: Trips = {}
+            trips: Trips = Attempt()
             asked = self._add_counted_receive_commands(trips, channels, counts)
             received, more = yield from self._received((yield trips), asked)
         return received
@@ -110,22 +127,39 @@ class Receiving(Groups):
         return asked
 
     def _received(
-        self, answers: Mapping[int, Sequence[Any]], asked: Mapping[int, list[str]], first: Sequence[Value] = ()
+        self,
+        answers: Mapping[int, Sequence[Any]],
+        asked: Mapping[int, list[str]],
+        first: Iterable[Value] = (),
+        failure: LayerUnavailable | None = None,
     ) -> Steps[tuple[list[Received], bool]]:
         """The messages in the answers to the last command of each trip, and whether there was anything at all.
 
         Arguments:
             first: values that were taken before.
+            failure: what has failed before.
+
+        Raises:
+            LayerUnavailable: something has failed, and there is no message.
         """
         by_channel: dict[str, list[Value]] = {}
+        if self._unopened:
+            first = [*self._take_unopened(asked), *first]
         for value in first:
-            by_channel[value.channel] = [value]
+            by_channel.setdefault(value.channel, []).append(value)
         now = b""
         for server, of_server in asked.items():
-            time_there, epoch, lists = answers[server][-1]
+            answer = answers[server][-1]
+            if isinstance(answer, LayerUnavailable):
+                failure = answer
+                continue
+            time_there, epoch, lists = answer
             now = max(now, time_there)
             if self._epochs.get(server) != epoch:
-                yield from self._new_epoch(server, epoch)
+                try:
+                    yield from self._new_epoch(server, epoch)
+                except LayerUnavailable as error:
+                    failure = error
             for channel, of_channel in zip(of_server, lists, strict=True):
                 if of_channel:
                     values = by_channel.setdefault(channel, [])
@@ -135,12 +169,33 @@ class Receiving(Groups):
                 if is_spread(channel):
                     values.sort(key=_stamp_of)
         all_values = [value for values in by_channel.values() for value in values]
-        return (yield from self._open_all(all_values, now)), bool(all_values)
+        received, unasked = yield from self._open_all(all_values, now)
+        failure = failure or unasked
+        if failure is not None:
+            if not received:
+                raise failure
+            self._pass_over(failure)
+        return received, bool(all_values)
 
-    def _open_all(self, values: Iterable[Value], now: bytes = b"") -> Steps[list[Received]]:
+    def _pass_over(self, failure: LayerUnavailable) -> None:
+        """Leave it to the next call to meet a failure."""
+        logger.warning("Not everything could be received: %s", failure)
+        self._broken = True
+
+    def _take_unopened(self, asked: Mapping[int, list[str]]) -> list[Value]:
+        with self._table_lock:
+            taken = [value for value in self._unopened if value.channel in asked.get(value.server, ())]
+            self._unopened = [value for value in self._unopened if value not in taken]
+        return taken
+
+    def _open_all(
+        self, values: Iterable[Value], now: bytes
+    ) -> Steps[tuple[list[Received], LayerUnavailable | None]]:
         """What the values of queues mean; those older than ``now`` mean nothing any more."""
         received: list[Received] = []
-        for server, channel, value in values:
+        failure = None
+        for entry in values:
+            server, channel, value = entry
             stamp = value[:STAMP_LENGTH]
             if stamp < now:
                 continue
@@ -153,40 +208,68 @@ class Receiving(Groups):
                 elif opened.kind == GROUP_MESSAGE:
                     content = codec.unpack(opened.payload)
                     sent = int(stamp) - int(self.expiry * 1_000_000)
-                    members = yield from self._members(opened.name, channel, max(sent, int(now or 0)))
+                    try:
+                        members = yield from self._members(opened.name, channel, max(sent, int(now or 0)))
+                    except LayerUnavailable as error:
+                        failure = error
+                        with self._table_lock:
+                            self._unopened.append(entry)
+                        continue
                     received += [Received(member, content, receipt) for member in members]
                 else:
                     self._note(opened, channel, stamp)
             except ValueError as error:
                 logger.error("A message on %r was dropped: %s.", channel, error)
-        return received
+        return received, failure
 
     def _wait_and_receive(self, channels: list[str], limit: int, timeout: float) -> Steps[list[Received]]:
         """Wait for a message on one server, and take along what has come with it, in one trip."""
         (server,) = self._waited_on(channels)
         asked: dict[int, list[str]] = {}
-        trips: Trips = {server: [("BLPOP", *self._keys(self._rotated(channels)), timeout)]}
+        timeout = min(timeout, self._servers.sync[server].longest_wait)
+        trips: Trips = Attempt({server: [("BLPOP", *self._keys(self._rotated(channels)), timeout)]})
         if limit > 1:
             asked = self._add_receive_commands(trips, channels, limit - 1, server)
         answers = yield trips
-        popped = answers[server][0]
         # If none came in time, one may still have come before the rest of the trip.
-        first = [] if popped is None else [Value(server, self._channel_of(popped[0]), popped[1])]
-        if not asked:
-            return (yield from self._open_all(first))
-        received, _ = yield from self._received(answers, asked, first)
+        popped = answers[server][:1]
+        received, _ = yield from self._received(answers, asked, self._popped([server], popped), failure_in(popped))
         return received
 
-    def _wait_on_all(self, channels: list[str], timeout: float) -> list[Value]:
+    def _wait_on_all(self, channels: list[str], timeout: float) -> Steps[list[Received]]:
         """Wait for a message on several servers; of those that come at the same time, the oldest."""
         numbers = self._waited_on(channels)
-        taken = wait_for_any([self._servers.sync[number] for number in numbers], self._keys(channels), timeout)
-        values = [Value(numbers[position], self._channel_of(key), value) for position, key, value in taken]
-        values.sort(key=_stamp_of)
+        popped = wait_for_any([self._servers.sync[number] for number in numbers], self._keys(channels), timeout)
+        failure = failure_in(popped)
+        values = sorted(self._popped(numbers, popped), key=_stamp_of)
+        taken = values[:1]
         # The others may not be next: on the first one's server there may be more that are older.
         for server, channel, value in values[1:]:
-            self._carry_out(one_trip({server: [("LPUSH", self.prefix + channel, value)]}))
-        return values[:1]
+            answers = yield Attempt({server: [self._give_back_command({self.prefix + channel: [value]})]})
+            if refusal := failure_in(answers[server]):
+                failure = refusal
+                if refusal.nothing_done:
+                    taken.append(Value(server, channel, value))
+        received, _ = yield from self._received({}, {}, taken, failure)
+        return received
+
+    def _popped(self, servers: Iterable[int], answers: Iterable[Any]) -> list[Value]:
+        """The values in the answers of servers to ``BLPOP``."""
+        return [
+            Value(server, self._channel_of(answer[0]), answer[1])
+            for server, answer in zip(servers, answers, strict=True)
+            if answer is not None and not isinstance(answer, LayerUnavailable)
+        ]
+
+    def _give_back_command(self, values: Mapping[str, Sequence[bytes]]) -> Command:
+        """The command for one server that puts values in front of their queues.
+
+        Arguments:
+            values: of each queue, by its key, from the last to the first.
+        """
+        numbered = [(number, value) for number, key in enumerate(values, 1) for value in values[key]]
+        pairs = [part for pair in numbered for part in pair]
+        return ("give_back", len(values), *values, int(self.expiry * 1000), *pairs)
 
     def _waited_on(self, channels: Sequence[str]) -> list[int]:
         return sorted(self._channels_by_server(channels))

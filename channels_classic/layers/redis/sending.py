@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from channels_classic.layers.base import Delivery
-from channels_classic.layers.redis.core import RedisCore, Steps, is_spread
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.core import RedisCore, Steps, change, is_spread
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE
 from channels_classic.layers.redis.servers import Command
 
@@ -59,9 +60,13 @@ class Sending(RedisCore):
             by_server: dict[int, list[Push]] = defaultdict(list)
             for push in pushes:
                 by_server[self._home(push.channel, start + attempt)].append(push)
-            answers = yield {
-                server: [self._send_command(some, server, last)] for server, some in by_server.items()
-            }
+            try:
+                answers = yield from change(
+                    {server: [self._send_command(some, server, last)] for server, some in by_server.items()}
+                )
+            except LayerUnavailable as error:
+                error.nothing_done = error.nothing_done and attempt == 0
+                raise
             refused = [some[number] for server, some in by_server.items() for number in answers[server][0][0]]
             spread = [push for push in refused if is_spread(push.channel)]
             full += [push.position for push in refused if push not in spread and push.position is not None]

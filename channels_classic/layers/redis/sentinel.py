@@ -12,8 +12,9 @@ import redis.sentinel
 from redis.exceptions import RedisError
 
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.addresses import pool_defaults
 from channels_classic.layers.redis.layer import RedisChannelLayer
-from channels_classic.layers.redis.servers import Servers, pool_defaults
+from channels_classic.layers.redis.servers import Servers
 
 SENTINEL_TIMEOUT = 5
 """Seconds that a sentinel may take to answer."""

@@ -9,57 +9,39 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import select
-import socket
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import hiredis
 import redis
 import redis.asyncio
-import redis.asyncio.retry
-import redis.retry
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     NoScriptError,
     RedisError,
     ResponseError,
 )
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.addresses import PoolSource, longest_wait
 
 Command = tuple[Any, ...]
 
 OLDEST_REDIS = (6, 2)
 
-DEFAULTS: dict[str, Any] = {
-    "socket_connect_timeout": 5,
-    # A server that is gone without a word is noticed within half a minute.
-    "socket_keepalive": True,
-    "socket_keepalive_options": {
-        getattr(socket, option): value
-        for option, value in {
-            "TCP_KEEPIDLE": 10,
-            "TCP_KEEPINTVL": 5,
-            "TCP_KEEPCNT": 3,
-            "TCP_USER_TIMEOUT": 20_000,
-        }.items()
-        if hasattr(socket, option)
-    },
-}
-
-THREAD_TIMEOUT = 45
-"""Seconds; longer than any wait for a message: only a server that hangs takes so long to answer a thread.
-
-An event loop does without, since redis-py makes a task of every call for it.
-"""
-
-NAMES = ("send", "receive", "peek", "group_add", "group_discard", "group_routes", "turns", "waiting")
+NAMES = (
+    "send",
+    "receive",
+    "give_back",
+    "peek",
+    "group_add",
+    "group_discard",
+    "group_routes",
+    "turns",
+    "waiting",
+)
 SCRIPTS = {name: (Path(__file__).parent / "scripts" / f"{name}.lua").read_bytes() for name in NAMES}
 
 # redis-py 5.2 and before asks for a command's name, later ones warn about it.
@@ -67,75 +49,20 @@ _name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("c
 _GET_ARGUMENTS = ("_",) if _name is not None and _name.default is inspect.Parameter.empty else ()
 
 
-class Address:
-    """Where a server is and how to connect to it.
-
-    Arguments:
-        host: a URL, ``(host, port)``, or a dict of keywords for redis-py (with ``url`` or ``address`` for a URL).
-        connection_kwargs: more keywords for redis-py.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-
-    def __init__(self, host: Any, connection_kwargs: Mapping[str, Any]) -> None:
-        keywords = dict(connection_kwargs)
-        self.url: str | None = None
-        if isinstance(host, str):
-            self.url = host
-        elif isinstance(host, Mapping):
-            keywords.update(host)
-            self.url = keywords.pop("url", None) or keywords.pop("address", None)
-        elif isinstance(host, (tuple, list)) and len(host) == 2:
-            keywords["host"], keywords["port"] = host
-        else:
-            raise ValueError(
-                "hosts must be a list of URLs ('redis://localhost:6379/0'), (host, port) pairs or dicts "
-                f"of keywords for redis-py; one of them is {host!r}."
-            )
-        self.keywords = keywords
-        # Errors in a URL are the settings' and show at once, not when a message is sent.
-        self.pool(redis)
-
-    def pool(self, module: Any) -> Any:
-        """A connection pool of ``redis`` or ``redis.asyncio``."""
-        keywords = {**pool_defaults(module), **self.keywords, "decode_responses": False}
-        if "unix_socket_path" in keywords:
-            keywords["path"] = keywords.pop("unix_socket_path")
-        if "path" in keywords or (self.url or "").startswith("unix:"):
-            for name in ("socket_keepalive", "socket_keepalive_options"):
-                keywords.pop(name, None)
-        if self.url is not None:
-            return module.ConnectionPool.from_url(self.url, **keywords)
-        if "path" in keywords:
-            keywords["connection_class"] = module.UnixDomainSocketConnection
-        elif keywords.pop("ssl", False):
-            keywords["connection_class"] = module.SSLConnection
-        return module.ConnectionPool(**keywords)
-
-    def __str__(self) -> str:
-        pool = self.pool(redis).connection_kwargs
-        where = pool.get("path") or f"{pool.get('host', 'localhost')}:{pool.get('port', 6379)}"
-        return f"{where}, database {pool.get('db') or 0}"
-
-
-def pool_defaults(module: Any) -> dict[str, Any]:
-    """Keywords for a pool of ``redis`` or ``redis.asyncio`` that the user may override."""
-    # Retrying is the layer's own business: redis-py would send messages twice.
-    retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
-    return {**DEFAULTS, "socket_timeout": THREAD_TIMEOUT if module is redis else None, **retry}
-
-
 class _Common:
     """What both kinds of server share: the digests of the scripts, and errors made clear.
 
     Arguments:
+        pool: of connections.
         name: the server, for people.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, pool: Any, name: str) -> None:
+        self._pool = pool
         self.name = name
         self.digests: dict[str, Any] = {}
+        self.longest_wait = longest_wait(pool.connection_kwargs.get("socket_timeout"))
+        """Seconds to wait for a message at a stretch."""
 
     def set_up(self) -> list[Command]:
         """The commands of the first trip."""
@@ -144,9 +71,9 @@ class _Common:
     def check_set_up(self, answers: Sequence[Any]) -> None:
         """Learn from the answers to the first trip."""
         information, *digests = answers
-        self.checked(digests)
+        checked(digests)
         # A user of the server may be kept from INFO, like from all that its ACL calls dangerous.
-        known = b"" if isinstance(information, ResponseError) else bytes(information)
+        known = b"" if isinstance(information, LayerUnavailable) else bytes(information)
         for line in known.decode("utf-8", "replace").splitlines():
             name, _, version = line.partition(":")
             if name == "redis_version" and tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:
@@ -163,19 +90,22 @@ class _Common:
             for command in commands
         ]
 
-    def checked(self, answers: Sequence[Any]) -> Sequence[Any]:
-        """The answers, none of which is an error.
-
-        Raises:
-            LayerUnavailable: one of them is.
-        """
-        for answer in answers:
-            if isinstance(answer, ResponseError):
-                hint = ""
-                if "WRONGTYPE" in str(answer):
-                    hint = " Does another program use keys with the same prefix? Set another one."
-                raise LayerUnavailable(f"Redis at {self.name} refused a command: {answer}.{hint}") from answer
-        return answers
+    def refusal(self, error: ResponseError) -> LayerUnavailable:
+        """What to make of a command that the server refused."""
+        if "used memory > 'maxmemory'" in str(error):
+            # A command does nothing then, and no more does a script that writes nothing before.
+            refusal = LayerUnavailable(
+                f"Redis at {self.name} is full: its memory has reached maxmemory, and it takes nothing more. "
+                "Raise maxmemory, or find out what fills it; messages wait in it if workers are too few.",
+                nothing_done=True,
+            )
+        else:
+            hint = ""
+            if "WRONGTYPE" in str(error):
+                hint = " Does another program use keys with the same prefix? Set another one."
+            refusal = LayerUnavailable(f"Redis at {self.name} refused a command: {error}.{hint}")
+        refusal.__cause__ = error
+        return refusal
 
     def unavailable(self, error: BaseException, connecting: bool) -> LayerUnavailable:
         """What to raise for an error of redis-py."""
@@ -186,7 +116,9 @@ class _Common:
             if isinstance(error, (AuthenticationError, ResponseError)):
                 hint = " Check user, password and database in hosts."
             return LayerUnavailable(f"Cannot connect to Redis at {self.name}: {error}{hint}", nothing_done=True)
-        return LayerUnavailable(f"The connection to Redis at {self.name} broke: {error}")
+        broken = LayerUnavailable(f"The connection to Redis at {self.name} broke: {error}")
+        broken.__cause__ = error
+        return broken
 
 
 class Server(_Common):
@@ -198,8 +130,7 @@ class Server(_Common):
     """
 
     def __init__(self, pool: redis.ConnectionPool, name: str) -> None:
-        super().__init__(name)
-        self._pool = pool
+        super().__init__(pool, name)
         # A pool of our own in front of redis-py's: taking a connection from there costs more than a trip's answer.
         self._idle: list[Any] = []
         self._process = os.getpid()
@@ -210,16 +141,26 @@ class Server(_Common):
         Raises:
             LayerUnavailable: the server cannot be reached, or refused a command.
         """
-        connection = self.take()
+        return checked(self.attempt(commands))
+
+    def attempt(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """As ``trip``, with a ``LayerUnavailable`` in the place of each answer that did not come."""
         try:
-            answers = self._exchange(connection, self.with_digests(commands))
+            connection = self.take()
+        except LayerUnavailable as error:
+            return [error] * len(commands)
+        try:
+            answers = self.exchange(connection, self.with_digests(commands))
             if missing := _unknown_scripts(answers):
-                self.check_set_up(self._exchange(connection, self.set_up()))
-                again = self._exchange(connection, self.with_digests([commands[number] for number in missing]))
+                try:
+                    self.check_set_up(self.exchange(connection, self.set_up()))
+                    again = self.exchange(connection, self.with_digests([commands[number] for number in missing]))
+                except LayerUnavailable as error:
+                    again = [error] * len(missing)
                 answers = _with_answers(answers, missing, again)
         finally:
             self.give(connection)
-        return self.checked(answers)
+        return answers
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -241,16 +182,16 @@ class Server(_Common):
                 break
             if not _has_ended(connection):
                 return connection
-            self._drop(connection)
+            self.drop(connection)
         try:
             connection = self._pool.get_connection(*_GET_ARGUMENTS)
         except (RedisError, OSError) as error:
             raise self.unavailable(error, connecting=True) from error
         if not self.digests:
             try:
-                self.check_set_up(self._exchange(connection, self.set_up()))
+                self.check_set_up(self.exchange(connection, self.set_up()))
             except BaseException:
-                self._drop(connection)
+                self.drop(connection)
                 raise
         return connection
 
@@ -259,69 +200,59 @@ class Server(_Common):
         if connection._sock is not None:  # what is_connected tells, which redis-py 5 lacks
             self._idle.append(connection)
         else:
-            self._drop(connection)
+            self.drop(connection)
 
-    def _drop(self, connection: Any) -> None:
+    def drop(self, connection: Any) -> None:
+        """Let go of a connection."""
         connection.disconnect()
         self._pool.release(connection)
 
-    def _exchange(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+    def exchange(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+        """The answers to commands, as ``attempt`` has them; or a ``NoScriptError``."""
+        answers: list[Any] = []
         try:
             connection.send_packed_command(connection.pack_commands(commands))
-            return [self._read(connection) for _ in commands]
+            for _ in commands:
+                answers.append(self.read(connection))
         except BaseException as error:
             connection.disconnect()  # answers may be on their way that nobody reads any more
-            if isinstance(error, (RedisError, OSError)):
-                raise self.unavailable(error, connecting=False) from error
-            raise
+            if not isinstance(error, (RedisError, OSError)):
+                raise
+            answers += [self.unavailable(error, connecting=False)] * (len(commands) - len(answers))
+        return answers
 
-    @staticmethod
-    def _read(connection: Any) -> Any:
+    def read(self, connection: Any) -> Any:
+        """The next answer of a connection; if it is an error, what to make of it."""
         try:
             return connection.read_response()
-        except (RedisConnectionError, RedisTimeoutError):
-            raise
-        except ResponseError as error:
+        except NoScriptError as error:
             return error
-
-
-def wait_for_any(servers: Sequence[Server], keys: Sequence[str], timeout: float) -> list[tuple[int, bytes, bytes]]:
-    """Wait on several servers at once for the first value of any of the lists.
-
-    Returns:
-        The positions of servers, with a list's name and the value taken from it: one, or more where values came
-        to several servers at the same time; none if none came in time.
-    """
-    connections: list[tuple[int, Server, Any, int]] = []
-    taken = []
-    try:
-        for position, server in enumerate(servers):
-            connection = server.take()
-            (identity,) = server._exchange(connection, [("CLIENT", "ID")])
-            connection.send_command("BLPOP", *keys, timeout)
-            connections.append((position, server, connection, identity))
-        sockets = [connection._sock for _, _, connection, _ in connections]
-        select.select(sockets, [], [], timeout + 1)
-        for _, server, _, identity in connections:
-            server.trip([("CLIENT", "UNBLOCK", identity)])
-        for position, server, connection, _ in connections:
-            popped = server._read(connection)
-            server.checked([popped])
-            if popped is not None:
-                taken.append((position, popped[0], popped[1]))
-        return taken
-    except (RedisError, OSError) as error:
-        for _, _, connection, _ in connections:
-            connection.disconnect()
-        raise servers[0].unavailable(error, connecting=False) from error
-    finally:
-        for _, server, connection, _ in connections:
-            server.give(connection)
+        except ResponseError as error:
+            return self.refusal(error)
 
 
 def _pools_of_sentinels(pool: Any) -> list[Any]:
     manager = getattr(pool, "sentinel_manager", None)
     return [sentinel.connection_pool for sentinel in manager.sentinels] if manager else []
+
+
+def checked(answers: Sequence[Any]) -> Sequence[Any]:
+    """The answers, none of which is an error.
+
+    Raises:
+        LayerUnavailable: one of them is.
+    """
+    if (failure := failure_in(answers)) is not None:
+        raise failure
+    return answers
+
+
+def failure_in(answers: Iterable[Any]) -> LayerUnavailable | None:
+    """The first error among answers."""
+    for answer in answers:
+        if isinstance(answer, LayerUnavailable):
+            return answer
+    return None
 
 
 def _unknown_scripts(answers: Sequence[Any]) -> list[int]:
@@ -356,27 +287,32 @@ class AsyncServer(_Common):
     """
 
     def __init__(self, pool: Any, name: str) -> None:
-        super().__init__(name)
-        self._pool = pool
+        super().__init__(pool, name)
         self._idle: list[Any] = []
 
-    async def trip(self, commands: Sequence[Command]) -> Sequence[Any]:
-        """As ``Server.trip``."""
-        connection = await self._take()
+    async def attempt(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """As ``Server.attempt``."""
+        try:
+            connection = await self._take()
+        except LayerUnavailable as error:
+            return [error] * len(commands)
         try:
             answers = await self._exchange(connection, self.with_digests(commands))
             if missing := _unknown_scripts(answers):
-                self.check_set_up(await self._exchange(connection, self.set_up()))
-                again = await self._exchange(
-                    connection, self.with_digests([commands[number] for number in missing])
-                )
+                try:
+                    self.check_set_up(await self._exchange(connection, self.set_up()))
+                    again = await self._exchange(
+                        connection, self.with_digests([commands[number] for number in missing])
+                    )
+                except LayerUnavailable as error:
+                    again = [error] * len(missing)
                 answers = _with_answers(answers, missing, again)
         finally:
             if connection.is_connected:
                 self._idle.append(connection)
             else:
                 await self._pool.release(connection)
-        return self.checked(answers)
+        return answers
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -412,30 +348,25 @@ class AsyncServer(_Common):
         return connection
 
     async def _exchange(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+        answers: list[Any] = []
         try:
             await connection.send_packed_command(_pack(commands))
-            return [await self._read(connection) for _ in commands]
+            for _ in commands:
+                answers.append(await self._read(connection))
         except BaseException as error:
             await connection.disconnect(nowait=True)
-            if isinstance(error, (RedisError, OSError, asyncio.TimeoutError)):
-                raise self.unavailable(error, connecting=False) from error
-            raise
+            if not isinstance(error, (RedisError, OSError, asyncio.TimeoutError)):
+                raise
+            answers += [self.unavailable(error, connecting=False)] * (len(commands) - len(answers))
+        return answers
 
-    @staticmethod
-    async def _read(connection: Any) -> Any:
+    async def _read(self, connection: Any) -> Any:
         try:
             return await connection.read_response()
-        except (RedisConnectionError, RedisTimeoutError):
-            raise
-        except ResponseError as error:
+        except NoScriptError as error:
             return error
-
-
-class PoolSource(Protocol):
-    """Where the connections to one server come from; its ``str()`` names the server for people."""
-
-    def pool(self, module: Any) -> Any:
-        """A connection pool of ``redis`` or ``redis.asyncio``, whichever ``module`` is."""
+        except ResponseError as error:
+            return self.refusal(error)
 
 
 def _pack(commands: Sequence[Command]) -> list[bytes]:

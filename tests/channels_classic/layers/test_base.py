@@ -105,6 +105,49 @@ def test_what_a_cancelled_receive_took_is_given_back():
     assert layer.receive(["queue"]) == ("queue", {"number": 1})
 
 
+class OneWayLayer(PlainLayer):
+    """Takes messages and gives none, or does not take them back."""
+
+    fails = ""
+    nothing_done = True
+
+    def receive_batch(self, channels, limit, timeout=0):
+        if self.fails == "receive":
+            raise LayerUnavailable("gone")
+        return super().receive_batch(channels, limit, timeout)
+
+    def give_back(self, batch):
+        if self.fails == "give back":
+            raise LayerUnavailable("gone", self.nothing_done)
+        super().give_back(batch)
+
+
+def test_what_became_of_messages_is_told_though_receiving_fails():
+    layer = OneWayLayer(capacity=1)
+    layer.fails = "receive"
+    deliveries = [layer.prepare("out", {"number": number}) for number in (1, 2)]
+    assert layer.send_and_receive(deliveries, ["in"], 10) == ([1], [])
+    with pytest.raises(LayerUnavailable):
+        layer.send_and_receive([], ["in"], 10)
+    layer.fails = ""
+    assert layer.receive(["out"]) == ("out", {"number": 1})
+
+
+@pytest.mark.parametrize("nothing_done", [True, False])
+def test_a_broadcast_that_cannot_be_put_back_comes_with_the_error(nothing_done):
+    layer = OneWayLayer()
+    layer.nothing_done = nothing_done
+    members = ["process!one", "process!two"]
+    for member in members:
+        layer.group_add("group", member)
+    layer.send_group("group", {})
+    layer.fails = "give back"
+    with pytest.raises(LayerUnavailable) as error:
+        layer.receive(["process!"])
+    # What may have been put back will come again.
+    assert [received.channel for received in error.value.received] == (members if nothing_done else members[:1])
+
+
 def test_an_error_does_not_hide_a_cancellation():
     class UnreachableLayer(PlainLayer):
         def receive_batch(self, channels, limit, timeout=0):

@@ -184,7 +184,9 @@ def test_a_user_who_may_not_ask_for_the_version(make_layer: MakeLayer) -> None:
 
 def test_a_redis_that_is_out_of_memory(make_layer: MakeLayer) -> None:
     with RedisServer(maxmemory="1", maxmemory_policy="noeviction") as server:
-        assert "when used memory > 'maxmemory'" in str(refusal(make_layer([server.url])))
+        error = refusal(make_layer([server.url]))
+    assert error.nothing_done
+    assert "is full: its memory has reached maxmemory" in str(error)
 
 
 # Values that are no messages.

@@ -10,12 +10,6 @@
 -- Returns the time in microseconds (16 digits), the epoch, and for every queue the list of its values.
 
 local time = redis.call("TIME")
-local epoch = redis.call("GET", KEYS[1])
-if not epoch then
-    epoch = ARGV[2]
-    redis.call("SET", KEYS[1], epoch)
-end
-
 local limit = tonumber(ARGV[1])
 local queues = #KEYS - 1
 local taken = {}
@@ -49,5 +43,12 @@ for q = 1, queues do
     if not taken[q] then
         taken[q] = {}
     end
+end
+
+-- Behind the first LPOP, because a Redis that is full refuses a script no more then: taking is what makes room.
+local epoch = redis.call("GET", KEYS[1])
+if not epoch then
+    epoch = ARGV[2]
+    redis.call("SET", KEYS[1], epoch)
 end
 return { string.format("%010d%06d", time[1], time[2]), epoch, taken }

@@ -32,8 +32,8 @@ local groups = tonumber(ARGV[2])
 local argument = 3
 local routes, changed = {}, false
 for g = 1, groups do
-    redis.call("ZREMRANGEBYSCORE", KEYS[g], "-inf", "(" .. math.floor(now / 1000))
-    routes[g] = redis.call("ZRANGE", KEYS[g], 0, -1)
+    -- Nothing is written before the messages: a Redis that is full refuses a script at its first write only.
+    routes[g] = redis.call("ZRANGEBYSCORE", KEYS[g], math.floor(now / 1000), "+inf")
     table.sort(routes[g])
     local count = tonumber(ARGV[argument])
     changed = changed or count ~= #routes[g]
@@ -43,6 +43,9 @@ for g = 1, groups do
     argument = argument + count + 1
 end
 if changed then
+    for g = 1, groups do
+        redis.call("ZREMRANGEBYSCORE", KEYS[g], "-inf", "(" .. math.floor(now / 1000))
+    end
     return { refused, routes }
 end
 

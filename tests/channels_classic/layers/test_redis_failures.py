@@ -1,0 +1,360 @@
+"""The Redis layer when a part of a call fails: what was taken comes to the caller, what was refused is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+
+from channels_classic.layers import LayerUnavailable, Received, RedisChannelLayer
+from tests.channels_classic.layers.test_redis_outages import PATIENCE, wait_for_reader
+from tests.redis_server import RedisServer
+
+FULL = r"^Redis at 127\.0\.0\.1:\d+, database 0 is full: .* maxmemory"
+
+Receive = Callable[..., list[Received]]
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """One whose configuration the test may change."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def layer(server: RedisServer) -> Iterator[RedisChannelLayer]:
+    layer = RedisChannelLayer([server.url])
+    yield layer
+    layer.close()
+
+
+@pytest.fixture
+def client(server: RedisServer) -> Iterator[redis.Redis]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(params=["thread", "event loop"])
+def receive(request: pytest.FixtureRequest) -> Receive:
+    """Receives by a thread or in an event loop."""
+
+    def by_thread(layer: RedisChannelLayer, channels: Sequence[str], timeout: float = 0) -> list[Received]:
+        return layer.receive_batch(channels, 10, timeout)
+
+    def by_event_loop(layer: RedisChannelLayer, channels: Sequence[str], timeout: float = 0) -> list[Received]:
+        async def main() -> list[Received]:
+            try:
+                return await layer.areceive_batch(channels, 10, timeout)
+            finally:
+                await layer.aclose()
+
+        return asyncio.run(main())
+
+    return by_thread if request.param == "thread" else by_event_loop
+
+
+@contextmanager
+def full(client: redis.Redis) -> Iterator[None]:
+    """Have the server hold as much as it may."""
+    client.config_set("maxmemory", 1)
+    yield
+    client.config_set("maxmemory", 0)
+
+
+@contextmanager
+def denied(client: redis.Redis, command: str) -> Iterator[None]:
+    """Have the server refuse a command to everybody, in scripts as well."""
+    client.execute_command("ACL", "SETUSER", "default", f"-{command}")
+    yield
+    client.execute_command("ACL", "SETUSER", "default", f"+{command}")
+
+
+def numbers(batch: Sequence[Received]) -> list[Any]:
+    return [received.content["number"] for received in batch]
+
+
+# A Redis that is full.
+
+
+def test_a_full_redis_refuses_a_batch_as_a_whole(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    layer.group_add("group", "member")
+    layer.send_group("group", {"number": 1})  # from now on its routes are remembered
+    batch = [layer.prepare("other", {"number": 2}), layer.prepare_group("group", {"number": 3})]
+    with full(client):
+        for deliveries in (batch, batch[:1], batch[1:]):
+            with pytest.raises(LayerUnavailable, match=FULL) as error:
+                layer.send_batch(deliveries)
+            assert error.value.nothing_done
+            assert error.value.received == []
+    assert layer.send_batch(batch) == []
+    assert numbers(layer.receive_batch(["member"], 10)) == [1, 3]
+    assert numbers(layer.receive_batch(["other"], 10)) == [2]
+
+
+def test_a_full_redis_refuses_an_event_loop(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    async def main() -> None:
+        deliveries = [layer.prepare("test", {"number": 1})]
+        with full(client):
+            with pytest.raises(LayerUnavailable, match=FULL) as error:
+                await layer.asend_batch(deliveries)
+            assert error.value.nothing_done
+        assert await layer.asend_batch(deliveries) == []
+        await layer.aclose()
+
+    asyncio.run(main())
+    assert numbers(layer.receive_batch(["test"], 10)) == [1]
+
+
+@pytest.mark.parametrize("to_group", [False, True], ids=["channel", "group"])
+def test_what_is_taken_while_a_full_redis_refuses(
+    layer: RedisChannelLayer, client: redis.Redis, to_group: bool
+) -> None:
+    layer.group_add("group", "out")
+    layer.send_group("group", {"number": 0})
+    layer.send_batch([layer.prepare("in", {"number": number}) for number in (1, 2)])
+    prepare = layer.prepare_group if to_group else layer.prepare
+    deliveries = [prepare("group" if to_group else "out", {"number": 3})]
+    with full(client):
+        with pytest.raises(LayerUnavailable, match=FULL) as error:
+            layer.send_and_receive(deliveries, ["in"], 10)
+        assert error.value.nothing_done
+        assert numbers(error.value.received) == [1, 2]
+        assert client.llen("asgi:in") == 0
+        layer.give_back(error.value.received)  # what was there a moment ago is not refused
+    assert layer.send_and_receive(deliveries, ["nothing"], 10) == ([], [])
+    assert numbers(layer.receive_batch(["out"], 10)) == [0, 3]
+    assert numbers(layer.receive_batch(["in"], 10)) == [1, 2]
+
+
+def test_what_is_given_back_expires_still(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    layer.send("in", {"number": 1})
+    layer.give_back(layer.receive_batch(["in"], 10))
+    assert 0 < client.pttl("asgi:in") <= 60_000
+
+
+def test_a_full_redis_that_nobody_has_read_from(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    layer.send("in", {"number": 1})
+    assert client.exists("asgi:epoch") == 0
+    with full(client):
+        assert numbers(layer.receive_batch(["in"], 10)) == [1]
+
+
+def test_the_end_of_a_turn_that_a_full_redis_refuses(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    """What was sent in front of it was sent only once: nobody may take it for not done."""
+    assert layer.enter_turn("interface.test!a", 0, "frames", {})
+    assert not layer.enter_turn("interface.test!a", 1, "frames", {"number": 1})
+    end = layer.end_of_turn("interface.test!a", 0)
+    with full(client):
+        with pytest.raises(LayerUnavailable, match=FULL) as error:
+            layer.enter_turn("interface.test!b", 0, "frames", {})
+        assert error.value.nothing_done
+    with denied(client, "hset"):
+        with pytest.raises(LayerUnavailable) as error:
+            layer.send_and_receive([layer.prepare("out", {"number": 0}), end], ["in"], 10)
+        assert not error.value.nothing_done
+    assert layer.send_batch([end]) == []
+    assert numbers(layer.receive_batch(["frames"], 10)) == [1]
+    assert numbers(layer.receive_batch(["out"], 10)) == [0]
+
+
+# What was taken comes to the caller.
+
+
+def test_what_is_taken_though_a_second_trip_for_a_group_fails(
+    server: RedisServer, layer: RedisChannelLayer, client: redis.Redis
+) -> None:
+    layer.group_add("group", "out")
+    layer.send_group("group", {"number": 0})  # from now on its routes are remembered
+    other = RedisChannelLayer([server.url])
+    other.group_add("group", "broken!one")
+    other.close()
+    client.set("asgi:broken!", "in the way")
+    layer.send("in", {"number": 1})
+    with pytest.raises(LayerUnavailable, match="WRONGTYPE") as error:
+        layer.send_and_receive([layer.prepare_group("group", {"number": 2})], ["in"], 10)
+    assert not error.value.nothing_done
+    assert numbers(error.value.received) == [1]
+
+
+def test_what_became_of_messages_though_receiving_fails(
+    server: RedisServer, client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = RedisChannelLayer([server.url], capacity=1)
+    layer.send("in", {"number": 0})
+    deliveries = [layer.prepare("out", {"number": number}) for number in (1, 2)]
+    with denied(client, "lpop"):
+        assert layer.send_and_receive(deliveries, ["in"], 10) == ([1], [])
+        assert "Not everything could be received: Redis at" in caplog.text
+        with pytest.raises(LayerUnavailable):
+            layer.send_and_receive([], ["in"], 10)
+    assert sorted(numbers(layer.receive_batch(["out", "in"], 10))) == [0, 1]
+    layer.close()
+
+
+def test_what_ended_the_wait_though_the_rest_fails(
+    server: RedisServer, layer: RedisChannelLayer, client: redis.Redis, receive: Receive
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(receive, layer, ["in"], PATIENCE)
+        wait_for_reader(server)
+        with denied(client, "lpop"):
+            layer.send("in", {"number": 1})
+            assert numbers(waiting.result(PATIENCE)) == [1]
+
+
+def test_what_is_taken_though_members_cannot_be_told_again(
+    server: RedisServer, layer: RedisChannelLayer, client: redis.Redis, receive: Receive
+) -> None:
+    layer.group_add("group", "test.process!one")
+    assert receive(layer, ["test.process!"]) == []
+    client.delete("asgi:epoch")
+    client.delete("asgi:group:group")
+    client.set("asgi:group:group", "in the way")
+    layer.send("test.process!one", {"number": 1})
+    assert numbers(receive(layer, ["test.process!"])) == [1]
+    with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
+        receive(layer, ["test.process!"])
+    client.delete("asgi:group:group")
+    assert receive(layer, ["test.process!"]) == []
+    assert layer.group_channels("group") == ["test.process!one"]
+
+
+def test_a_broadcast_whose_members_cannot_be_asked_for(
+    server: RedisServer, layer: RedisChannelLayer, client: redis.Redis, receive: Receive
+) -> None:
+    other = RedisChannelLayer([server.url])
+    layer.group_add("group", "test.process!one")
+    assert layer.receive_batch(["test.process!"], 10) == []  # told to this layer, and not to the other one
+    layer.send("test.process!two", {"number": 1})
+    layer.send_group("group", {"number": 2})
+    layer.send("test.process!two", {"number": 3})
+    client.rename("asgi:group:group:test.process!", "elsewhere")
+    client.set("asgi:group:group:test.process!", "in the way")
+    assert numbers(receive(other, ["test.process!"])) == [1, 3]
+    with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
+        receive(other, ["test.process!"])
+    client.rename("elsewhere", "asgi:group:group:test.process!")
+    [late] = receive(other, ["test.process!"])
+    assert (late.channel, late.content) == ("test.process!one", {"number": 2})
+    assert receive(other, ["test.process!"]) == []
+    other.close()
+
+
+# Several servers.
+
+
+@pytest.fixture
+def second() -> Iterator[RedisServer]:
+    """Another one."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def both(server: RedisServer, second: RedisServer) -> Iterator[RedisChannelLayer]:
+    layer = RedisChannelLayer([server.url, second.url])
+    yield layer
+    layer.close()
+
+
+def on_its_own(server: RedisServer, number: int) -> None:
+    """Send a message to one server of several."""
+    layer = RedisChannelLayer([server.url])
+    layer.send("in", {"number": number})
+    layer.close()
+
+
+def test_what_one_server_gives_though_another_fails(
+    server: RedisServer, second: RedisServer, both: RedisChannelLayer, receive: Receive
+) -> None:
+    on_its_own(server, 1)
+    on_its_own(second, 2)
+    with second.client() as client, denied(client, "lpop"):
+        assert numbers(receive(both, ["in"])) == [1]
+        assert both.send_and_receive([both.prepare("out", {"number": 3})], ["in"], 10) == ([], [])
+        with pytest.raises(LayerUnavailable):
+            receive(both, ["in"])
+    assert numbers(receive(both, ["in"])) == [2]
+
+
+def test_what_ended_the_wait_on_one_server_though_another_fails(
+    server: RedisServer, second: RedisServer, both: RedisChannelLayer
+) -> None:
+    with ThreadPoolExecutor(1) as pool, second.client() as client:
+        waiting = pool.submit(both.receive_batch, ["in"], 10, PATIENCE)
+        wait_for_reader(second)
+        with denied(client, "client"):
+            on_its_own(server, 1)
+            assert numbers(waiting.result(PATIENCE)) == [1]
+
+
+def test_a_batch_of_which_one_server_took_its_share(
+    server: RedisServer, second: RedisServer, both: RedisChannelLayer
+) -> None:
+    names = [f"test?{number}" for number in range(20)]  # each has its place on one of the servers
+    deliveries = [both.prepare(name, {}) for name in names]
+    second.stop()
+    with pytest.raises(LayerUnavailable) as error:
+        both.send_batch(deliveries)
+    assert not error.value.nothing_done
+    with server.client() as client:
+        on_second = [delivery for delivery in deliveries if not client.exists(f"asgi:{delivery.name}")]
+        assert 0 < len(on_second) < len(deliveries)
+    with pytest.raises(LayerUnavailable) as error:
+        both.send_batch(on_second)
+    assert error.value.nothing_done  # so these may be sent again, and those that arrived never were
+    second.start()
+    assert both.send_batch(on_second) == []
+    batch = both.receive_batch(names, len(names))
+    assert sorted(received.channel for received in batch) == sorted(names)
+    second.stop()
+    with pytest.raises(LayerUnavailable) as error:
+        both.give_back(batch)
+    assert not error.value.nothing_done
+
+
+def test_the_end_of_a_turn_on_a_server_that_is_away(
+    server: RedisServer, second: RedisServer, both: RedisChannelLayer
+) -> None:
+    names = [f"interface.test{number}!one" for number in range(20)]
+    for name in names:
+        both.send(name, {})
+    with server.client() as client:
+        name = next(name for name in names if not client.exists(f"asgi:{name[:-3]}"))
+        message = both.prepare(next(name for name in names if client.exists(f"asgi:{name[:-3]}")), {})
+    end = both.end_of_turn(name, 0)
+    second.stop()
+    for deliveries, nothing_done in (([end], True), ([message, end], False)):
+        with pytest.raises(LayerUnavailable) as error:
+            both.send_batch(deliveries)
+        assert error.value.nothing_done is nothing_done
+
+
+# The time that a server has for an answer.
+
+
+@pytest.mark.parametrize("keyword", ["connection_kwargs", "url"])
+def test_an_idle_wait_is_no_timeout(server: RedisServer, receive: Receive, keyword: str) -> None:
+    if keyword == "url":
+        layer = RedisChannelLayer([f"{server.url}?socket_timeout=1.5"])
+    else:
+        layer = RedisChannelLayer([server.url], connection_kwargs={"socket_timeout": 1.5})
+    assert receive(layer, ["in"], 2) == []
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(receive, layer, ["in"], PATIENCE)
+        wait_for_reader(server)
+        layer.send("in", {"number": 1})
+        assert numbers(waiting.result(PATIENCE)) == [1]
+    layer.close()
+
+
+def test_an_idle_wait_on_several_servers_is_no_timeout(server: RedisServer, second: RedisServer) -> None:
+    layer = RedisChannelLayer([server.url, second.url], connection_kwargs={"socket_timeout": 1.5})
+    assert layer.receive_batch(["in"], 10, 2) == []
+    layer.close()
