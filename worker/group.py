@@ -60,9 +60,11 @@ class WorkerGroup:
             BaseException: what a worker died of, if one did; the others are stopped then.
         """
         with self._stopping_at_signals():
-            self.start()
-            self._ends.get()
-            self.stop()
+            try:
+                self.start()
+                self._ends.get()
+            finally:
+                self.stop()
         if self._failure is not None:
             raise self._failure
 

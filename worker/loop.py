@@ -15,6 +15,7 @@ from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
 from channels_classic.layers.names import random_part
 from channels_classic.message import Message
+from channels_classic.pending import PendingSends
 from channels_classic.signals import worker_ready
 from worker.consume import consume
 from worker.outbox import RETRY_PAUSE, Outbox
@@ -93,28 +94,34 @@ class Worker:
         )
 
     def run(self) -> None:
-        """Work until ``stop`` is called; what runs then is finished, what was not started is given back."""
+        """Work until ``stop`` is called; what runs then is finished, what was not started is given back.
+
+        Raises:
+            KeyboardInterrupt: it came to this thread. The consumer that ran has failed; all else ends as ever.
+        """
         worker_ready.send(sender=self)
         channels = self.channels()
         # Not sent over, but woken by: see stop.
         waiting_on = [*channels, self._own_channel]
         failures = 0
-        while not self._stopping.is_set():
-            self._flush_others()
-            try:
-                batch = self._outbox.flush_and_receive(channels, self._limit()) if channels else []
-                if not batch:
-                    timeout = RETRY_PAUSE if self._retrying else WAIT_SECONDS
-                    batch = self._layer.receive_batch(waiting_on, self._limit(), timeout)
-                if failures:
-                    logger.warning("The channel layer is back.")
-                failures = 0
-            except LayerUnavailable as error:
-                failures += 1
-                self._wait_out(error, failures)
-                continue
-            self._work_off(batch)
-        self._finish()
+        try:
+            while not self._stopping.is_set():
+                self._flush_others()
+                try:
+                    batch = self._outbox.flush_and_receive(channels, self._limit()) if channels else []
+                    if not batch:
+                        timeout = RETRY_PAUSE if self._retrying else WAIT_SECONDS
+                        batch = self._layer.receive_batch(waiting_on, self._limit(), timeout)
+                    if failures:
+                        logger.warning("The channel layer is back.")
+                    failures = 0
+                except LayerUnavailable as error:
+                    failures += 1
+                    self._wait_out(error, failures)
+                    continue
+                self._work_off(batch)
+        finally:
+            self._finish()
 
     def stop(self) -> None:
         """Make ``run`` return as soon as the consumer that runs has finished. Any thread may call this."""
@@ -174,21 +181,21 @@ class Worker:
                 self._seconds_per_message += (took - self._seconds_per_message) * 0.1
 
     def _consume(self, received: Received) -> None:
+        pending = PendingSends(self._outbox.settle_turn)
         try:
             message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
             if self.callback is not None:
                 self.callback(received.channel, message)
-            pending = consume(
-                message,
-                self.channel_layer.router,
-                self.message_retries,
-                sender=type(self),
-                settle_turn=self._outbox.settle_turn,
-            )
-        except Exception:
+            consume(message, self.channel_layer.router, self.message_retries, sender=type(self), pending=pending)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             # Not the consumer, which is dealt with there: something is wrong with the message itself.
             logger.exception("A message on %r could not be handled and was dropped:", received.channel)
-            return
+        finally:
+            self._add(pending)
+
+    def _add(self, pending: PendingSends) -> None:
         own = []
         for layer, delivery in pending.deliveries:
             outbox = self._outbox_of(layer)

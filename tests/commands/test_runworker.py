@@ -75,9 +75,13 @@ FILES = {
     """,
     "myproject/urls.py": """\
         import os
+        import sys
         from django.http import HttpResponse
         from django.urls import path
-        urlpatterns = [path("pid/", lambda request: HttpResponse(str(os.getpid())))]
+        urlpatterns = [
+            path("pid/", lambda request: HttpResponse(str(os.getpid()))),
+            path("exit/", lambda request: sys.exit("a view that ends the program")),
+        ]
     """,
     "myproject/static/page.css": "body { color: red }",
     "myproject/consumers.py": CONSUMERS % "old",
@@ -173,6 +177,13 @@ def test_it_serves_clients_of_an_interface_server(project: Project, site: Site) 
         assert "3 thread(s), layer 'default', channels: http.request, slow, thumbnails, websocket.connect," in (
             workers.program.log
         )
+
+
+def test_a_view_that_ends_the_program_ends_its_request(project: Project, site: Site) -> None:
+    with runworker(project) as workers:
+        assert site.http.get("/exit/").status_code == 500
+        assert site.http.get("/pid/").text == str(workers.pids[0])
+        assert "SystemExit: a view that ends the program" in workers.program.log
 
 
 def test_static_files_in_development(project: Project) -> None:

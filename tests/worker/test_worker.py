@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,8 @@ from channels_classic import Channel, Group
 from channels_classic.exceptions import ConsumeLater, WebsocketCloseException
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, Received
 from channels_classic.message import Message
-from channels_classic.signals import worker_ready
+from channels_classic.sessions import enforce_ordering
+from channels_classic.signals import consumer_finished, worker_ready
 from tests.worker.conftest import (
     CLIENTS,
     DEADLINE,
@@ -156,6 +159,81 @@ def test_the_worker_goes_on_after_any_mistake(
     assert receive(layer) == {"text": "next"}
     [error] = errors(caplog)
     assert "'test'" in error
+
+
+def in_one_batch(layer: Any, *contents: dict[str, Any]) -> Worker:
+    """A worker that will take these messages on "test" at once."""
+    worker = Worker(layer)
+    worker._seconds_per_message = 1e-6
+    layer.send_batch([layer.prepare("test", {"reply_channel": REPLY, **content}) for content in contents])
+    return worker
+
+
+def test_a_consumer_that_ends_the_program_loses_nothing_of_others() -> None:
+    def consumer(message: Message) -> None:
+        echo(message)
+        if message.get("exit"):
+            sys.exit()
+
+    layer = layer_with({"test": consumer})
+    contents = [{"text": str(number), "exit": number % 2} for number in range(6)]
+    with working(in_one_batch(layer, *contents)) as thread:
+        assert [receive(layer)["text"] for _ in range(6)] == [str(number) for number in range(6)]
+        assert thread.is_alive()
+
+
+def test_a_turn_ends_with_a_consumer_that_ends_the_program(start_workers: StartWorkers) -> None:
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        if message["order"] == 0:
+            sys.exit()
+        echo(message)
+
+    layer = layer_with({"test": consumer})
+    start_workers(layer)
+    for order in range(2):
+        layer.send("test", {"reply_channel": REPLY, "order": order, "text": str(order)})
+    assert receive(layer) == {"text": "1"}
+
+
+def test_a_receiver_of_a_signal_that_ends_the_program(
+    start_workers: StartWorkers, caplog: pytest.LogCaptureFixture
+) -> None:
+    left: list[Any] = []
+
+    def leave(**kwargs: Any) -> None:
+        if not left:
+            left.append(True)
+            sys.exit()
+
+    layer = layer_with({"test": echo})
+    consumer_finished.connect(leave)
+    try:
+        start_workers(layer)
+        for text in ("one", "two"):
+            layer.send("test", {"reply_channel": REPLY, "text": text})
+        assert [receive(layer)["text"] for _ in range(2)] == ["one", "two"]
+    finally:
+        consumer_finished.disconnect(leave)
+    assert len(errors(caplog)) == 1
+
+
+@pytest.mark.django_db
+def test_ctrl_c_in_the_thread_of_a_worker_ends_it_in_order() -> None:
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        echo(message)
+        if message.get("interrupt"):
+            signal.raise_signal(signal.SIGINT)
+
+    layer = layer_with({"test": consumer})
+    contents = [{"order": order, "text": str(order), "interrupt": order == 1} for order in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        in_one_batch(layer, *contents).run()
+    # What was sent is there, what was not started is back, and the turn of the one that was hit has ended.
+    assert [receive(layer)["text"] for _ in range(2)] == ["0", "1"]
+    assert [receive(layer, "test")["order"] for _ in range(2)] == [2, 3]
+    assert layer.enter_turn(REPLY, 2, "test", {})
 
 
 def test_consume_later_comes_back_ten_times_and_is_dropped(

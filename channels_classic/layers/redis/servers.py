@@ -310,10 +310,12 @@ def wait_for_any(servers: Sequence[Server], keys: Sequence[str], timeout: float)
             if popped is not None:
                 taken.append((position, popped[0], popped[1]))
         return taken
-    except (RedisError, OSError) as error:
+    except BaseException as error:
         for _, _, connection, _ in connections:
             connection.disconnect()
-        raise servers[0].unavailable(error, connecting=False) from error
+        if isinstance(error, (RedisError, OSError)):
+            raise servers[0].unavailable(error, connecting=False) from error
+        raise
     finally:
         for _, server, connection, _ in connections:
             server.give(connection)
