@@ -26,6 +26,9 @@ class FlakyLayer(InMemoryChannelLayer):
         return super().send_batch(deliveries)
 
 
+GONE = LayerUnavailable("It is gone.", nothing_done=True)
+
+
 class Given:
     def __init__(self, **config: Any) -> None:
         self.layer = FlakyLayer(**config)
@@ -106,6 +109,32 @@ def test_an_outage_that_did_nothing_loses_nothing() -> None:
     given.layer.outage = None
     given.outbox.flush()
     assert given.received("one") == [0, 1, 2]
+
+
+def test_what_an_outage_keeps_is_not_lost_as_soon_as_what_finds_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0)
+    given = Given()
+    given.layer.outage = GONE
+    given.add("one", 1)
+    for _ in range(3):
+        with pytest.raises(LayerUnavailable):
+            given.outbox.flush()
+    assert given.outbox.unsent == 1
+    given.layer.outage = None
+    given.outbox.flush()
+    assert given.received("one") == [1]
+    assert given.outbox.unsent == 0
+
+
+def test_an_outage_without_end(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(outbox_module, "OUTAGE_SECONDS", 0)
+    given = Given()
+    given.layer.outage = GONE
+    given.add("one", 1, 2)
+    with pytest.raises(LayerUnavailable):
+        given.outbox.flush()
+    assert given.outbox.unsent == 0
+    assert "2 messages were lost" in caplog.records[0].getMessage()
 
 
 def test_what_may_have_arrived_is_not_sent_twice(caplog: pytest.LogCaptureFixture) -> None:

@@ -28,7 +28,7 @@ from tests.worker.conftest import (
     layer_with,
     receive,
 )
-from worker import Worker
+from worker import Worker, loop
 from worker.watchdog import PATIENCE
 
 
@@ -57,6 +57,13 @@ class FlakyLayer(InMemoryChannelLayer):
             self._check()
             timeout = min(timeout, 0.05)
         return super().receive_batch(channels, limit, timeout)
+
+    def give_back(self, batch: Sequence[Received]) -> None:
+        self._check()
+        super().give_back(batch)
+
+
+GONE = LayerUnavailable("It is gone.", nothing_done=True)
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -495,6 +502,88 @@ def test_who_is_patient_is_not_relieved() -> None:
         slow.go_on.set()
 
 
+class SlowToTakeBack(InMemoryChannelLayer):
+    """Gives whoever wants to overtake what is given back the time to do so."""
+
+    def __init__(self, outage: LayerUnavailable | None, **config: Any) -> None:
+        super().__init__(**config)
+        self.outage = outage
+        self.slow, self.giving_back, self.overtaken = Slow(), threading.Event(), threading.Event()
+
+    def send_and_receive(self, *args: Any) -> Any:
+        if self.giving_back.is_set():
+            self.overtaken.set()
+        return super().send_and_receive(*args)
+
+    def give_back(self, batch: Sequence[Received]) -> None:
+        if not self.giving_back.is_set():
+            self.giving_back.set()
+            self.slow.go_on.set()
+            # Who overtakes is through long before. Who does not keeps this waiting to the end.
+            self.overtaken.wait(0.5)
+            if self.outage is not None:
+                raise self.outage
+        super().give_back(batch)
+
+
+@pytest.mark.parametrize("outage", [None, GONE], ids=str)
+def test_nothing_overtakes_what_is_given_back(outage: LayerUnavailable | None) -> None:
+    flaky = SlowToTakeBack(outage, capacity=1000)
+    layer = layer_with({"test": flaky.slow}, flaky)
+    worker = Worker(layer)
+    with working(worker):
+        behind_a_slow_one(layer, flaky.slow, worker)
+        layer.send("test", {"reply_channel": REPLY, "text": "new"})
+        worker.relieve(0)
+        texts = ["slow", *(str(number) for number in range(10)), "new"]
+        assert [receive(layer)["text"] for _ in texts] == texts
+
+
+@pytest.mark.parametrize("outage", [None, GONE], ids=str)
+def test_a_stop_waits_for_what_is_given_back(outage: LayerUnavailable | None) -> None:
+    flaky = SlowToTakeBack(outage, capacity=1000)
+    layer = layer_with({"test": flaky.slow}, flaky)
+    worker = Worker(layer)
+    with working(worker) as thread:
+        behind_a_slow_one(layer, flaky.slow, worker)
+        worker.stop()
+        threading.Thread(target=lambda: (thread.join(DEADLINE), flaky.overtaken.set())).start()
+        worker.relieve(0)
+        thread.join(DEADLINE)
+        assert [receive(layer, "test")["text"] for _ in range(10)] == [str(number) for number in range(10)]
+        assert is_empty(layer, "test")
+
+
+def test_what_cannot_be_given_back_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    slow, flaky = Slow(), FlakyLayer(capacity=1000)
+    layer = layer_with({"test": slow}, flaky)
+    worker = Worker(layer)
+    with working(worker):
+        behind_a_slow_one(layer, slow, worker)
+        flaky.outage = GONE
+        assert [worker.relieve(0) for _ in range(3)] == [True, True, True]
+        flaky.outage = None
+        assert not worker.relieve(0)
+        assert [receive(layer, "test")["text"] for _ in range(10)] == [str(number) for number in range(10)]
+        slow.go_on.set()
+    assert errors(caplog) == ["What waits behind a consumer cannot be given back; trying again. It is gone."]
+
+
+def test_what_may_be_back_is_not_given_back_twice(caplog: pytest.LogCaptureFixture) -> None:
+    slow, flaky = Slow(), FlakyLayer(capacity=1000)
+    layer = layer_with({"test": slow}, flaky)
+    worker = Worker(layer)
+    with working(worker):
+        behind_a_slow_one(layer, slow, worker)
+        flaky.outage = LayerUnavailable("It went away.")
+        assert not worker.relieve(0)
+        flaky.outage = None
+        slow.go_on.set()
+        assert receive(layer) == {"text": "slow"}
+    assert is_empty(layer, "test")
+    assert errors(caplog) == ["10 messages were lost with the channel layer. It went away."]
+
+
 def test_a_stop_finishes_what_runs_and_gives_back_what_does_not() -> None:
     slow = Slow()
     layer = layer_with({"test": slow}, capacity=1000)
@@ -555,3 +644,92 @@ def test_a_stop_during_an_outage(caplog: pytest.LogCaptureFixture) -> None:
     with working(worker):
         flaky.outage = LayerUnavailable("It is gone.")
         eventually(lambda: flaky.failures)
+
+
+def ending_in_an_outage(flaky: FlakyLayer, layer: Any, slow: Slow, worker: Worker) -> None:
+    """Make the worker end in an outage, with ten messages that it has not started and one that was sent."""
+    behind_a_slow_one(layer, slow, worker)
+    flaky.outage = GONE
+    worker.stop()
+    failures = flaky.failures
+    slow.go_on.set()
+    eventually(lambda: flaky.failures > failures)
+
+
+def test_the_end_waits_for_a_layer_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    slow, flaky = Slow(), FlakyLayer(capacity=1000)
+    layer = layer_with({"test": slow}, flaky)
+    worker = Worker(layer)
+    with working(worker) as thread:
+        ending_in_an_outage(flaky, layer, slow, worker)
+        failures = flaky.failures
+        eventually(lambda: flaky.failures > failures)
+        flaky.outage = None
+        thread.join(DEADLINE)
+        assert receive(layer) == {"text": "slow"}
+        assert [receive(layer, "test")["text"] for _ in range(10)] == [str(number) for number in range(10)]
+    assert errors(caplog) == ["The worker has to wait for the channel layer before it can end. It is gone."]
+
+
+@pytest.mark.parametrize("hurry", [False, True])
+def test_the_end_does_not_wait_forever(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, hurry: bool
+) -> None:
+    monkeypatch.setattr(loop, "OUTAGE_SECONDS", 3600 if hurry else 0.5)
+    slow, flaky = Slow(), FlakyLayer(capacity=1000)
+    layer = layer_with({"test": slow}, flaky)
+    worker = Worker(layer)
+    with working(worker) as thread:
+        ending_in_an_outage(flaky, layer, slow, worker)
+        if hurry:
+            worker.hurry()
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    assert errors(caplog)[1:] == [
+        "Lost at the end of a worker: 10 messages that it had not started, 1 that consumers had sent, "
+        "the ends of 0 turns. It is gone."
+    ]
+
+
+def test_the_end_does_not_wait_forever_for_another_layer(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "OUTAGE_SECONDS", 0.5)
+    flaky = FlakyLayer()
+    flaky.outage = GONE
+
+    def consumer(message: Message) -> None:
+        Channel("elsewhere", channel_layer=layer_with({}, flaky)).send({"text": "lost"})
+
+    layer = layer_with({"test": consumer})
+    worker = Worker(layer)
+    with working(worker) as thread:
+        layer.send("test", {})
+        eventually(lambda: flaky.failures)
+        worker.stop()
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    assert "0 messages that it had not started, 1 that consumers had sent" in errors(caplog)[-1]
+
+
+def test_the_end_does_not_wait_forever_for_room(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "OUTAGE_SECONDS", 0.1)
+
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        for _ in range(2):
+            Channel("narrow", channel_layer=message.channel_layer).send({})
+
+    layer = layer_with({"test": consumer}, channel_capacity={"narrow": 1})
+    worker = Worker(layer)
+    with working(worker) as thread:
+        layer.send("test", {"reply_channel": REPLY, "order": 0})
+        eventually(lambda: worker._outbox.retrying)
+        worker.stop()
+        thread.join(DEADLINE)
+    assert errors(caplog) == [
+        "Lost at the end of a worker: 0 messages that it had not started, 1 that consumers had sent, "
+        "the ends of 1 turns. A channel stayed full, or another layer away."
+    ]
