@@ -196,7 +196,7 @@ class ViewConsumer:
                 # must not: it would pile up in memory, and a stream would come all at once.
                 in_parts = in_parts or reply["more_content"]
                 self.send(reply_channel, reply, immediately=in_parts)
-        except Exception:
+        except BaseException:
             if in_parts:
                 # Too late for an error page. A second status ends the connection, and so the client sees that
                 # something is missing, as it would under WSGI.

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.message import Message
-from channels_classic.pending import PendingSends, WaitOut
+from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
 from channels_classic.signals import consumer_finished, consumer_started
 
@@ -26,7 +26,7 @@ SERVER_ERROR = {
 OnError = Callable[..., None]
 
 
-def log_error(error: Exception, text: str, *args: object) -> None:
+def log_error(error: BaseException, text: str, *args: object) -> None:
     """What becomes of a consumer's mistake: a line in the log, with its traceback."""
     logger.error(text, *args, exc_info=error)
 
@@ -37,22 +37,27 @@ def consume(
     retries: int,
     sender: Any,
     on_error: OnError = log_error,
-    settle_turn: Callable[[str], None] | None = None,
-    wait_out: WaitOut | None = None,
+    pending: PendingSends | None = None,
 ) -> PendingSends:
     """Run the consumer of ``message``.
+
+    Whatever the consumer raises is its own failure and nobody else's, ``SystemExit`` and ``CancelledError``
+    included.
 
     Arguments:
         router: finds the consumer.
         retries: how often ``ConsumeLater`` may put the message back.
         sender: the sender of the signals around the consumer.
         on_error: is told of what the consumer should not have raised; called as ``log_error`` is.
-        settle_turn, wait_out: as for ``PendingSends``.
+        pending: what collects the sends, if the caller wants to have it in any case.
 
     Returns:
         What is to be sent now that the consumer is done.
+
+    Raises:
+        KeyboardInterrupt: it came while the consumer ran, which has failed by it.
     """
-    with PendingSends(settle_turn, wait_out) as pending:
+    with pending or PendingSends() as pending:
         match = router.match(message)
         if match is None:
             logger.error(
@@ -100,13 +105,21 @@ def _run(
     except ChannelSocketException as error:
         try:
             error.run(message)
-        except Exception as failure:
+        except BaseException as failure:
             on_error(failure, "%r, raised by %s, failed when it was run.", error, name_of(consumer))
+            _let_interrupts_through(failure)
     except ConsumeLater:
         _put_back(consumer, message, retries)
-    except Exception as error:
+    except BaseException as error:
         on_error(error, "Error in the consumer %s on %r:", name_of(consumer), message.channel.name)
         _fail(message, pending)
+        _let_interrupts_through(error)
+
+
+def _let_interrupts_through(error: BaseException) -> None:
+    """Ctrl-C is meant for the program and not for the consumer that it happens to hit."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
 
 
 def _put_back(consumer: Consumer, message: Message, retries: int) -> None:

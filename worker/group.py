@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import queue
 import signal
 import threading
@@ -29,7 +30,8 @@ class WorkerGroup:
     Arguments:
         channel_layer: of ``channel_layers``, with its router.
         n_threads: how many consumers may run at the same time.
-        signal_handlers: let ``run`` stop at SIGTERM and SIGINT; only where it is called in the main thread.
+        signal_handlers: let ``run`` stop at SIGTERM and SIGINT, and at a second one not wait for a layer that is
+            away; only where it is called in the main thread.
         options: for each ``Worker``.
     """
 
@@ -60,9 +62,11 @@ class WorkerGroup:
             BaseException: what a worker died of, if one did; the others are stopped then.
         """
         with self._stopping_at_signals():
-            self.start()
-            self._ends.get()
-            self.stop()
+            try:
+                self.start()
+                self._ends.get()
+            finally:
+                self.stop()
         if self._failure is not None:
             raise self._failure
 
@@ -103,8 +107,21 @@ class WorkerGroup:
         if not self.signal_handlers or threading.current_thread() is not threading.main_thread():
             yield
             return
+        told = False
+        # Where there is a supervisor, a second signal is for that one: a system that stops a service may signal
+        # all of its processes, so that this one hears of one end twice.
+        alone = multiprocessing.parent_process() is None
+
+        def stop_or_hurry(*_: object) -> None:
+            nonlocal told
+            if told and alone:
+                for worker in self.workers:
+                    worker.hurry()
+            told = True
+            self._ends.put(None)
+
         numbers = (signal.SIGTERM, signal.SIGINT)
-        former = [signal.signal(number, lambda *_: self._ends.put(None)) for number in numbers]
+        former = [signal.signal(number, stop_or_hurry) for number in numbers]
         try:
             yield
         finally:

@@ -15,9 +15,10 @@ from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
 from channels_classic.layers.names import random_part
 from channels_classic.message import Message
+from channels_classic.pending import PendingSends
 from channels_classic.signals import worker_ready
 from worker.consume import consume
-from worker.outbox import RETRY_PAUSE, Outbox
+from worker.outbox import OUTAGE_SECONDS, RETRY_PAUSE, Outbox
 
 logger = logging.getLogger("django.channels")
 
@@ -35,6 +36,9 @@ WAIT_SECONDS = 30.0
 
 BACKOFF_SECONDS = (0.1, 5.0)
 """The shortest and the longest pause before an unreachable layer is tried again."""
+
+LONGEST_PAUSE_AT_END = 0.5
+"""The longest such pause when the worker ends: who tells it to hurry does not wait for longer."""
 
 
 class Worker:
@@ -68,11 +72,13 @@ class Worker:
         self._other_outboxes: dict[BaseChannelLayer, Outbox] = {}
         self._unreachable: set[Outbox] = set()
         self._stopping = threading.Event()
+        self._hurried = False
         self._own_channel = f"worker.{random_part()}!"
         self._lock = threading.Lock()
         self._unstarted: deque[Received] = deque()
         self._running_since: float | None = None
         self._in_batch = False
+        self._relief_failed = False
         self._seconds_per_message = BATCH_SECONDS
 
     def channels(self) -> list[str]:
@@ -93,31 +99,37 @@ class Worker:
         )
 
     def run(self) -> None:
-        """Work until ``stop`` is called; what runs then is finished, what was not started is given back."""
+        """Work until ``stop`` is called; what runs then is finished, what was not started is given back.
+
+        Raises:
+            KeyboardInterrupt: it came to this thread. The consumer that ran has failed; all else ends as ever.
+        """
         worker_ready.send(sender=self)
         router = None
         channels: list[str] = []
         failures = 0
-        while not self._stopping.is_set():
-            if router is not self.channel_layer.router:
-                router, channels = self.channel_layer.router, self.channels()
-                # Not sent over, but woken by: see wake.
-                waiting_on = [*channels, self._own_channel]
-            self._flush_others()
-            try:
-                batch = self._outbox.flush_and_receive(channels, self._limit()) if channels else []
-                if not batch:
-                    timeout = RETRY_PAUSE if self._retrying else WAIT_SECONDS
-                    batch = self._layer.receive_batch(waiting_on, self._limit(), timeout)
-                if failures:
-                    logger.warning("The channel layer is back.")
-                failures = 0
-            except LayerUnavailable as error:
-                failures += 1
-                self._wait_out(error, failures)
-                batch = error.received
-            self._work_off(batch)
-        self._finish()
+        try:
+            while not self._stopping.is_set():
+                if router is not self.channel_layer.router:
+                    router, channels = self.channel_layer.router, self.channels()
+                    # Not sent over, but woken by: see wake.
+                    waiting_on = [*channels, self._own_channel]
+                self._flush_others()
+                try:
+                    batch = self._outbox.flush_and_receive(channels, self._limit()) if channels else []
+                    if not batch:
+                        timeout = RETRY_PAUSE if self._retrying else WAIT_SECONDS
+                        batch = self._layer.receive_batch(waiting_on, self._limit(), timeout)
+                    if failures:
+                        logger.warning("The channel layer is back.")
+                    failures = 0
+                except LayerUnavailable as error:
+                    failures += 1
+                    self._wait_out(error, failures)
+                    batch = error.received
+                self._work_off(batch)
+        finally:
+            self._finish()
 
     def stop(self) -> None:
         """Make ``run`` return as soon as the consumer that runs has finished. Any thread may call this."""
@@ -131,6 +143,10 @@ class Worker:
         except (LayerUnavailable, self._layer.ChannelFull):
             pass  # then the worker is not waiting for messages, and looks by itself
 
+    def hurry(self) -> None:
+        """Let ``run`` end without waiting for what is away or full. A signal handler may call this."""
+        self._hurried = True
+
     def relieve(self, patience: float) -> bool:
         """Let nothing wait behind a consumer that has been running for more than ``patience`` seconds.
 
@@ -139,31 +155,27 @@ class Worker:
         Returns:
             Whether it works off a batch still, and has to be looked after again.
         """
+        # Held to the end: the worker must not take newer messages, nor come to its end, before these are back.
         with self._lock:
             if self._running_since is None or time.monotonic() - self._running_since < patience:
                 return self._in_batch
-            unstarted = list(self._unstarted)
-            self._unstarted.clear()
+            try:
+                self._outbox.flush()
+                self._give_back()
+            except LayerUnavailable as error:
+                if not self._relief_failed:
+                    logger.error("What waits behind a consumer cannot be given back; trying again. %s", error)
+                self._relief_failed = self._in_batch = True
+                return True
             self._in_batch = False
-        try:
-            self._outbox.flush()
-        except LayerUnavailable as error:
-            logger.error("What consumers sent has to wait for the channel layer. %s", error)
-        try:
-            if unstarted:
-                self._layer.give_back(unstarted)
-        except LayerUnavailable as error:
-            if error.nothing_done:
-                self._unstarted.extendleft(reversed(unstarted))  # then they wait here after all
-            else:
-                logger.error("%d messages were lost with the channel layer. %s", len(unstarted), error)
-        return False
+            return False
 
     def _limit(self) -> int:
         return max(1, min(BATCH_LIMIT, int(BATCH_SECONDS / self._seconds_per_message)))
 
     def _work_off(self, batch: list[Received]) -> None:
         self._unstarted.extend(batch)
+        self._relief_failed = False
         if len(batch) > 1:
             self._in_batch = True
             self.started_batch()
@@ -181,22 +193,21 @@ class Worker:
                 self._seconds_per_message += (took - self._seconds_per_message) * 0.1
 
     def _consume(self, received: Received) -> None:
+        pending = PendingSends(self._outbox.settle_turn, self._wait_out)
         try:
             message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
             if self.callback is not None:
                 self.callback(received.channel, message)
-            pending = consume(
-                message,
-                self.channel_layer.router,
-                self.message_retries,
-                sender=type(self),
-                settle_turn=self._outbox.settle_turn,
-                wait_out=self._wait_out,
-            )
-        except Exception:
+            consume(message, self.channel_layer.router, self.message_retries, sender=type(self), pending=pending)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             # Not the consumer, which is dealt with there: something is wrong with the message itself.
             logger.exception("A message on %r could not be handled and was dropped:", received.channel)
-            return
+        finally:
+            self._add(pending)
+
+    def _add(self, pending: PendingSends) -> None:
         own = []
         for layer, delivery in pending.deliveries:
             outbox = self._outbox_of(layer)
@@ -231,24 +242,73 @@ class Worker:
                     logger.error("Another channel layer cannot be reached; trying again. %s", error)
 
     def _wait_out(self, error: LayerUnavailable, failures: int) -> bool:
-        shortest, longest = BACKOFF_SECONDS
-        pause = min(longest, shortest * 2**failures) * random.uniform(0.5, 1)
         if failures == 1 or failures % 10 == 0:
             logger.error("The channel layer cannot be reached; trying again. %s", error)
         if error.received:
             return True  # there is work, and to take it may be what helps a Redis that is full
-        return not self._stopping.wait(pause)
+        return not self._stopping.wait(_pause_after(failures, BACKOFF_SECONDS[1]))
+
+    def _give_back(self) -> None:
+        """Give back what was not started.
+
+        Raises:
+            LayerUnavailable: it is here still.
+        """
+        if not self._unstarted:
+            return
+        try:
+            self._layer.give_back(list(self._unstarted))
+        except LayerUnavailable as error:
+            if error.nothing_done:
+                raise
+            # It may be back: to try again could make others run it twice.
+            logger.error("%d messages were lost with the channel layer. %s", len(self._unstarted), error)
+        self._unstarted.clear()
 
     def _finish(self) -> None:
-        unstarted = list(self._unstarted)
-        self._unstarted.clear()
+        with self._lock:
+            self._running_since = None  # nothing to be relieved of from here on
+            self._in_batch = False
+        give_up_at = time.monotonic() + OUTAGE_SECONDS
+        failures = 0
+        trouble: LayerUnavailable | None = None
         try:
-            if unstarted:
-                self._layer.give_back(unstarted)
-            self._outbox.flush()
-            while self._retrying:
-                time.sleep(RETRY_PAUSE)
-                self._outbox.flush()
-                self._flush_others()
-        except LayerUnavailable as error:
-            logger.error("The channel layer went away while the worker stopped. %s", error)
+            while True:
+                try:
+                    self._flush_others()
+                    self._give_back()
+                    self._outbox.flush()
+                    trouble = None
+                except LayerUnavailable as error:
+                    trouble = error
+                if not self._unstarted and not self._retrying:
+                    return
+                if trouble is not None and not failures:
+                    logger.error("The worker has to wait for the channel layer before it can end. %s", trouble)
+                away = trouble is not None or self._unreachable
+                failures = failures + 1 if away else 0
+                pause = _pause_after(failures, LONGEST_PAUSE_AT_END) if away else RETRY_PAUSE
+                if self._hurried or time.monotonic() + pause > give_up_at:
+                    return
+                time.sleep(pause)
+        finally:
+            self._tell_what_is_lost(trouble)
+
+    def _tell_what_is_lost(self, trouble: LayerUnavailable | None) -> None:
+        outboxes = [self._outbox, *self._other_outboxes.values()]
+        unsent = sum(outbox.unsent for outbox in outboxes)
+        open_turns = sum(outbox.open_turns for outbox in outboxes)
+        if self._unstarted or unsent or open_turns:
+            logger.error(
+                "Lost at the end of a worker: %d messages that it had not started, %d that consumers had sent, "
+                "the ends of %d turns. %s",
+                len(self._unstarted),
+                unsent,
+                open_turns,
+                trouble or "A channel stayed full, or another layer away.",
+            )
+
+
+def _pause_after(failures: int, longest: float) -> float:
+    pause: float = min(longest, BACKOFF_SECONDS[0] * 2.0 ** min(failures, 10))
+    return pause * random.uniform(0.5, 1)

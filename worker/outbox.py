@@ -16,6 +16,9 @@ logger = logging.getLogger("django.channels")
 RETRY_SECONDS = 2.0
 """How long a queued send to a full channel is tried again (specification, section 5)."""
 
+OUTAGE_SECONDS = 10.0
+"""How long messages are kept for a layer that cannot be reached, and how long a worker that ends waits for it."""
+
 RETRY_PAUSE = 0.02
 """Seconds between two tries when nothing else makes the worker talk to the layer."""
 
@@ -56,6 +59,18 @@ class Outbox:
     def retrying(self) -> bool:
         """Whether a message waits for room in its channel, or the end of a turn for such a message."""
         return bool(self._refused or self._open_turns)
+
+    @property
+    def unsent(self) -> int:
+        """How many messages wait here."""
+        new = sum(delivery.turn_end is None for sent in self._new for delivery in sent)
+        return new + len(self._refused)
+
+    @property
+    def open_turns(self) -> int:
+        """How many turns have still to end."""
+        new = sum(delivery.turn_end is not None for sent in self._new for delivery in sent)
+        return new + len(self._open_turns)
 
     def settle_turn(self, reply_channel: str) -> None:
         """Let the last turn of a client come to its end, if it was here, before its next message asks for one."""
@@ -140,7 +155,7 @@ class Outbox:
     def _keep(self, deliveries: list[Delivery], deadlines: list[float], error: LayerUnavailable) -> None:
         if error.nothing_done:
             now = time.monotonic()
-            deadlines += [now + RETRY_SECONDS] * (len(deliveries) - len(deadlines))
+            deadlines += [now + OUTAGE_SECONDS] * (len(deliveries) - len(deadlines))
             kept = [pair for pair in zip(deliveries, deadlines, strict=True) if pair[1] > now]
             self._refused = kept + self._refused
             lost = len(deliveries) - len(kept)

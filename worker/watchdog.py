@@ -38,7 +38,8 @@ class Watchdog:
         """End, and wait for it."""
         self._stopping.set()
         self._needed.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def wake(self) -> None:
         """A worker has taken several messages at once."""

@@ -65,7 +65,7 @@ class Client:
         Raises:
             AssertionError: see ``fail_on_none``.
             ChannelFull: the consumer sent to a channel that is full.
-            Exception: what the consumer raised, if a worker would log it as an error.
+            BaseException: what the consumer raised, if a worker would log it as an error.
         """
         message = self.get_next_message(channel)
         if message is None:
@@ -107,7 +107,7 @@ class Client:
 
     def _run(self, message: Message, consumer: Consumer, kwargs: dict[str, Any]) -> Any:
         result = None
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
         self._ended_by = None
 
         @wraps(consumer)

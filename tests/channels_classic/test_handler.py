@@ -700,6 +700,18 @@ def test_a_stream_that_breaks_off_ends_the_connection() -> None:
     assert pending.deliveries == []
 
 
+def test_a_stream_that_ends_the_program_ends_the_connection() -> None:
+    class Leaving(ViewConsumer):
+        def send(self, *args: Any, **kwargs: Any) -> None:
+            super().send(*args, **kwargs)
+            raise SystemExit
+
+    layer = InMemoryChannelLayer()
+    with pytest.raises(SystemExit):
+        Leaving()(http_request("/stream/", layer=layer))
+    assert replies(layer)[-1] == {"status": 500}
+
+
 def test_an_error_before_the_answer_is_left_to_the_worker() -> None:
     layer = InMemoryChannelLayer()
     with pytest.raises(RuntimeError, match="the error page is broken"):

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,7 @@ FILES = {
     """,
     "myproject/urls.py": """\
         import os
+        import sys
         from django.db import connection
         from django.http import HttpResponse, JsonResponse
         from django.urls import path
@@ -86,7 +88,11 @@ FILES = {
                 cursor.execute("SELECT 1")
             return JsonResponse({"open before": before, "queries": len(connection.queries)})
 
-        urlpatterns = [path("pid/", lambda request: HttpResponse(str(os.getpid()))), path("query/", query)]
+        urlpatterns = [
+            path("pid/", lambda request: HttpResponse(str(os.getpid()))),
+            path("query/", query),
+            path("exit/", lambda request: sys.exit("a view that ends the program")),
+        ]
     """,
     "myproject/static/page.css": "body { color: red }",
     "myproject/consumers.py": CONSUMERS % "old",
@@ -188,6 +194,13 @@ def test_it_serves_clients_of_an_interface_server(project: Project, site: Site) 
         assert "3 thread(s), layer 'default', channels: http.request, slow, thumbnails, websocket.connect," in (
             workers.program.log
         )
+
+
+def test_a_view_that_ends_the_program_ends_its_request(project: Project, site: Site) -> None:
+    with runworker(project) as workers:
+        assert site.http.get("/exit/").status_code == 500
+        assert site.http.get("/pid/").text == str(workers.pids[0])
+        assert "SystemExit: a view that ends the program" in workers.program.log
 
 
 def test_static_files_in_development(project: Project) -> None:
@@ -344,6 +357,44 @@ def test_a_second_signal_does_not_wait(project: Project, layer: RedisChannelLaye
         workers.stop()
         assert "not waiting for what the worker processes do" in workers.program.log
         assert not workers.living
+
+
+@contextmanager
+def ending_without_redis(project: Project) -> Iterator[tuple[Workers, RedisServer]]:
+    """A worker that was told to stop, with an answer for a Redis that is away."""
+    with RedisServer() as redis:
+        project.write(
+            {
+                "myproject/settings.py": SETTINGS % {"url": redis.url},
+                "myproject/consumers.py": "from worker import loop\nloop.OUTAGE_SECONDS = 3600\n"
+                + textwrap.dedent(CONSUMERS % "patient"),
+            }
+        )
+        layer = RedisChannelLayer(hosts=[redis.url])
+        with runworker(project) as workers:
+            layer.send("slow", {"number": 1, "folder": str(project.folder)})
+            layer.close()
+            workers.program.wait(lambda: started(project, 1))
+            redis.stop()
+            workers.tell(signal.SIGTERM)
+            (project.folder / "go").touch()
+            workers.program.wait("The worker has to wait for the channel layer before it can end.")
+            yield workers, redis
+
+
+def test_what_was_sent_waits_for_redis_at_the_end(project: Project) -> None:
+    with ending_without_redis(project) as (workers, redis):
+        redis.start()
+        assert answer(RedisChannelLayer(hosts=[redis.url])) == {"number": 1}
+        assert workers.program.process.wait(DEADLINE) == 0
+        assert "Lost" not in workers.program.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_does_not_wait_for_redis(project: Project, number: signal.Signals) -> None:
+    with ending_without_redis(project) as (workers, _):
+        assert workers.stop(number) == 0
+        assert "0 messages that it had not started, 1 that consumers had sent" in workers.program.log
 
 
 # Several processes.

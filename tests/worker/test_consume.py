@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +19,7 @@ from channels_classic.exceptions import (
     WebsocketCloseException,
 )
 from channels_classic.message import Message
+from channels_classic.pending import PendingSends
 from channels_classic.signals import consumer_finished, consumer_started
 from tests.worker.conftest import REPLY, Consumer, is_empty, layer_with, receive
 from worker.consume import SERVER_ERROR, consume, name_of
@@ -192,6 +195,61 @@ def test_a_socket_exception_that_fails_itself(caplog: pytest.LogCaptureFixture) 
     assert "half-made" in record.getMessage()
     assert "consumer" in record.getMessage()
     assert "has to define run(message)" in str(record.exc_info)
+
+
+def leave(message: Message) -> None:
+    sys.exit("enough")
+
+
+def cancel(message: Message) -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    asyncio.run(cancelled())
+
+
+def close_generator(message: Message) -> None:
+    raise GeneratorExit
+
+
+@pytest.mark.parametrize("consumer", [leave, cancel, close_generator])
+@pytest.mark.parametrize(
+    ("channel", "answer"),
+    [("http.request", "status"), ("websocket.connect", "close"), ("websocket.receive", None)],
+)
+def test_what_ends_a_program_is_no_more_than_a_failed_consumer(
+    caplog: pytest.LogCaptureFixture, consumer: Consumer, channel: str, answer: str | None
+) -> None:
+    left = run(consumer, channel)
+    assert [(name, answer in content) for name, content in left] == ([(REPLY, True)] if answer else [])
+    [record] = caplog.records
+    assert f"Error in the consumer tests.worker.test_consume.{consumer.__name__} on" in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[2] is not None
+
+
+def test_a_socket_exception_that_would_end_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    class Leave(ChannelSocketException):
+        def run(self, message: Message) -> None:
+            sys.exit()
+
+    def consumer(message: Message) -> None:
+        raise Leave
+
+    assert run(consumer) == []
+    assert "failed when it was run" in caplog.records[0].getMessage()
+
+
+def test_ctrl_c_is_for_the_program_but_the_client_is_answered() -> None:
+    def interrupted(message: Message) -> None:
+        raise KeyboardInterrupt
+
+    layer = layer_with({"http.request": interrupted})
+    pending = PendingSends()
+    message = Message({"reply_channel": REPLY}, "http.request", layer)
+    with pytest.raises(KeyboardInterrupt):
+        consume(message, layer.router, RETRIES, Sender, pending=pending)
+    assert [(name, content["status"]) for name, content in sent(layer, pending.deliveries)] == [(REPLY, 500)]
 
 
 # Consuming later.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from channels_classic.layers import InMemoryChannelLayer
 from channels_classic.message import Message
 from channels_classic.signals import worker_process_ready, worker_ready
 from tests.interface_server.hosted import Hosted
@@ -101,15 +102,28 @@ def test_a_signal_ends_it_after_what_runs(number: signal.Signals) -> None:
 
 
 def test_a_worker_that_dies_ends_the_group(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(InMemoryChannelLayer):
+        def send_and_receive(self, *args: Any) -> Any:
+            raise RuntimeError("a bug in the layer")
+
+    layer = layer_with({"test": echo}, Broken())
+    with pytest.raises(RuntimeError, match="a bug in the layer"):
+        WorkerGroup(layer, 3).run()
+    assert {record.getMessage() for record in caplog.records} == {"A worker died:"}
+
+
+def test_ctrl_c_where_no_signal_is_handled_ends_it_after_what_runs() -> None:
     def consumer(message: Message) -> None:
-        raise SystemExit("enough")
+        os.kill(os.getpid(), signal.SIGINT)
+        echo(message)
 
     layer = layer_with({"test": consumer})
-    layer.send("test", {})
-    with pytest.raises(SystemExit, match="enough"):
-        WorkerGroup(layer, 3).run()
-    [record] = caplog.records
-    assert record.getMessage() == "A worker died:"
+    layer.send("test", {"reply_channel": REPLY, "text": "finished"})
+    with pytest.raises(KeyboardInterrupt):
+        WorkerGroup(layer, 2, signal_handlers=False).run()
+    assert receive(layer) == {"text": "finished"}
+    layer.send("test", {"reply_channel": REPLY, "text": "nobody is here"})
+    assert layer.channel_statistics("test")["messages_pending"] == 1
 
 
 # With an interface server in front, as clients see it.

@@ -30,6 +30,9 @@ class FlakyLayer(InMemoryChannelLayer):
         return full
 
 
+GONE = LayerUnavailable("It is gone.", nothing_done=True)
+
+
 class Given:
     def __init__(self, **config: Any) -> None:
         self.layer = FlakyLayer(**config)
@@ -129,6 +132,32 @@ def test_a_full_redis_delays_what_was_sent_and_nothing_else(redis_url: str) -> N
     [received] = outbox.flush_and_receive(["out"], 10)
     assert received.content == {"name": "answer"}
     layer.close()
+
+
+def test_what_an_outage_keeps_is_not_lost_as_soon_as_what_finds_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0)
+    given = Given()
+    given.layer.outage = GONE
+    given.add("one", 1)
+    for _ in range(3):
+        with pytest.raises(LayerUnavailable):
+            given.outbox.flush()
+    assert given.outbox.unsent == 1
+    given.layer.outage = None
+    given.outbox.flush()
+    assert given.received("one") == [1]
+    assert given.outbox.unsent == 0
+
+
+def test_an_outage_without_end(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(outbox_module, "OUTAGE_SECONDS", 0)
+    given = Given()
+    given.layer.outage = GONE
+    given.add("one", 1, 2)
+    with pytest.raises(LayerUnavailable):
+        given.outbox.flush()
+    assert given.outbox.unsent == 0
+    assert "2 messages were lost" in caplog.records[0].getMessage()
 
 
 def test_what_may_have_arrived_is_not_sent_twice(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +25,8 @@ from channels_classic.layers import (
 )
 from channels_classic.message import Message
 from channels_classic.routing import Router
-from channels_classic.signals import worker_ready
+from channels_classic.sessions import enforce_ordering
+from channels_classic.signals import consumer_finished, worker_ready
 from tests.worker.conftest import (
     CLIENTS,
     DEADLINE,
@@ -34,7 +37,7 @@ from tests.worker.conftest import (
     layer_with,
     receive,
 )
-from worker import Worker
+from worker import Worker, loop
 from worker.watchdog import PATIENCE
 
 
@@ -63,6 +66,13 @@ class FlakyLayer(InMemoryChannelLayer):
             self._check()
             timeout = min(timeout, 0.05)
         return super().receive_batch(channels, limit, timeout)
+
+    def give_back(self, batch: Sequence[Received]) -> None:
+        self._check()
+        super().give_back(batch)
+
+
+GONE = LayerUnavailable("It is gone.", nothing_done=True)
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -165,6 +175,81 @@ def test_the_worker_goes_on_after_any_mistake(
     assert receive(layer) == {"text": "next"}
     [error] = errors(caplog)
     assert "'test'" in error
+
+
+def in_one_batch(layer: Any, *contents: dict[str, Any]) -> Worker:
+    """A worker that will take these messages on "test" at once."""
+    worker = Worker(layer)
+    worker._seconds_per_message = 1e-6
+    layer.send_batch([layer.prepare("test", {"reply_channel": REPLY, **content}) for content in contents])
+    return worker
+
+
+def test_a_consumer_that_ends_the_program_loses_nothing_of_others() -> None:
+    def consumer(message: Message) -> None:
+        echo(message)
+        if message.get("exit"):
+            sys.exit()
+
+    layer = layer_with({"test": consumer})
+    contents = [{"text": str(number), "exit": number % 2} for number in range(6)]
+    with working(in_one_batch(layer, *contents)) as thread:
+        assert [receive(layer)["text"] for _ in range(6)] == [str(number) for number in range(6)]
+        assert thread.is_alive()
+
+
+def test_a_turn_ends_with_a_consumer_that_ends_the_program(start_workers: StartWorkers) -> None:
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        if message["order"] == 0:
+            sys.exit()
+        echo(message)
+
+    layer = layer_with({"test": consumer})
+    start_workers(layer)
+    for order in range(2):
+        layer.send("test", {"reply_channel": REPLY, "order": order, "text": str(order)})
+    assert receive(layer) == {"text": "1"}
+
+
+def test_a_receiver_of_a_signal_that_ends_the_program(
+    start_workers: StartWorkers, caplog: pytest.LogCaptureFixture
+) -> None:
+    left: list[Any] = []
+
+    def leave(**kwargs: Any) -> None:
+        if not left:
+            left.append(True)
+            sys.exit()
+
+    layer = layer_with({"test": echo})
+    consumer_finished.connect(leave)
+    try:
+        start_workers(layer)
+        for text in ("one", "two"):
+            layer.send("test", {"reply_channel": REPLY, "text": text})
+        assert [receive(layer)["text"] for _ in range(2)] == ["one", "two"]
+    finally:
+        consumer_finished.disconnect(leave)
+    assert len(errors(caplog)) == 1
+
+
+@pytest.mark.django_db
+def test_ctrl_c_in_the_thread_of_a_worker_ends_it_in_order() -> None:
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        echo(message)
+        if message.get("interrupt"):
+            signal.raise_signal(signal.SIGINT)
+
+    layer = layer_with({"test": consumer})
+    contents = [{"order": order, "text": str(order), "interrupt": order == 1} for order in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        in_one_batch(layer, *contents).run()
+    # What was sent is there, what was not started is back, and the turn of the one that was hit has ended.
+    assert [receive(layer)["text"] for _ in range(2)] == ["0", "1"]
+    assert [receive(layer, "test")["order"] for _ in range(2)] == [2, 3]
+    assert layer.enter_turn(REPLY, 2, "test", {})
 
 
 def test_consume_later_comes_back_ten_times_and_is_dropped(
@@ -349,8 +434,14 @@ class Slow:
         echo(message)
 
 
+@pytest.fixture(autouse=True)
+def large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, a worker takes many at a time once it knows how quick its consumer is."""
+    monkeypatch.setattr(loop, "BATCH_SECONDS", 1.0)
+
+
 def warm_up(layer: Any, worker: Worker) -> None:
-    """Make the worker learn how quick its consumer is, so that it takes more than one message at a time."""
+    """Make the worker learn how quick its consumer is."""
     message = [layer.prepare("test", {"reply_channel": REPLY, "text": "warm"})]
     for _ in range(60):
         layer.send_batch(message)
@@ -424,6 +515,88 @@ def test_who_is_patient_is_not_relieved() -> None:
         worker.relieve(0)
         assert [receive(layer, "test")["text"] for _ in range(10)] == [str(number) for number in range(10)]
         slow.go_on.set()
+
+
+class SlowToTakeBack(InMemoryChannelLayer):
+    """Gives whoever wants to overtake what is given back the time to do so."""
+
+    def __init__(self, outage: LayerUnavailable | None, **config: Any) -> None:
+        super().__init__(**config)
+        self.outage = outage
+        self.slow, self.giving_back, self.overtaken = Slow(), threading.Event(), threading.Event()
+
+    def send_and_receive(self, *args: Any) -> Any:
+        if self.giving_back.is_set():
+            self.overtaken.set()
+        return super().send_and_receive(*args)
+
+    def give_back(self, batch: Sequence[Received]) -> None:
+        if not self.giving_back.is_set():
+            self.giving_back.set()
+            self.slow.go_on.set()
+            # Who overtakes is through long before. Who does not keeps this waiting to the end.
+            self.overtaken.wait(0.5)
+            if self.outage is not None:
+                raise self.outage
+        super().give_back(batch)
+
+
+@pytest.mark.parametrize("outage", [None, GONE], ids=str)
+def test_nothing_overtakes_what_is_given_back(outage: LayerUnavailable | None) -> None:
+    flaky = SlowToTakeBack(outage, capacity=1000)
+    layer = layer_with({"test": flaky.slow}, flaky)
+    worker = Worker(layer)
+    with working(worker):
+        behind_a_slow_one(layer, flaky.slow, worker)
+        layer.send("test", {"reply_channel": REPLY, "text": "new"})
+        worker.relieve(0)
+        texts = ["slow", *(str(number) for number in range(10)), "new"]
+        assert [receive(layer)["text"] for _ in texts] == texts
+
+
+@pytest.mark.parametrize("outage", [None, GONE], ids=str)
+def test_a_stop_waits_for_what_is_given_back(outage: LayerUnavailable | None) -> None:
+    flaky = SlowToTakeBack(outage, capacity=1000)
+    layer = layer_with({"test": flaky.slow}, flaky)
+    worker = Worker(layer)
+    with working(worker) as thread:
+        behind_a_slow_one(layer, flaky.slow, worker)
+        worker.stop()
+        threading.Thread(target=lambda: (thread.join(DEADLINE), flaky.overtaken.set())).start()
+        worker.relieve(0)
+        thread.join(DEADLINE)
+        assert [receive(layer, "test")["text"] for _ in range(10)] == [str(number) for number in range(10)]
+        assert is_empty(layer, "test")
+
+
+def test_what_cannot_be_given_back_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    slow, flaky = Slow(), FlakyLayer(capacity=1000)
+    layer = layer_with({"test": slow}, flaky)
+    worker = Worker(layer)
+    with working(worker):
+        behind_a_slow_one(layer, slow, worker)
+        flaky.outage = GONE
+        assert [worker.relieve(0) for _ in range(3)] == [True, True, True]
+        flaky.outage = None
+        assert not worker.relieve(0)
+        assert [receive(layer, "test")["text"] for _ in range(10)] == [str(number) for number in range(10)]
+        slow.go_on.set()
+    assert errors(caplog) == ["What waits behind a consumer cannot be given back; trying again. It is gone."]
+
+
+def test_what_may_be_back_is_not_given_back_twice(caplog: pytest.LogCaptureFixture) -> None:
+    slow, flaky = Slow(), FlakyLayer(capacity=1000)
+    layer = layer_with({"test": slow}, flaky)
+    worker = Worker(layer)
+    with working(worker):
+        behind_a_slow_one(layer, slow, worker)
+        flaky.outage = LayerUnavailable("It went away.")
+        assert not worker.relieve(0)
+        flaky.outage = None
+        slow.go_on.set()
+        assert receive(layer) == {"text": "slow"}
+    assert is_empty(layer, "test")
+    assert errors(caplog) == ["10 messages were lost with the channel layer. It went away."]
 
 
 def test_a_stop_finishes_what_runs_and_gives_back_what_does_not() -> None:
@@ -535,3 +708,92 @@ def test_a_stop_during_an_outage(caplog: pytest.LogCaptureFixture) -> None:
     with working(worker):
         flaky.outage = LayerUnavailable("It is gone.")
         eventually(lambda: flaky.failures)
+
+
+def ending_in_an_outage(flaky: FlakyLayer, layer: Any, slow: Slow, worker: Worker) -> None:
+    """Make the worker end in an outage, with ten messages that it has not started and one that was sent."""
+    behind_a_slow_one(layer, slow, worker)
+    flaky.outage = GONE
+    worker.stop()
+    failures = flaky.failures
+    slow.go_on.set()
+    eventually(lambda: flaky.failures > failures)
+
+
+def test_the_end_waits_for_a_layer_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    slow, flaky = Slow(), FlakyLayer(capacity=1000)
+    layer = layer_with({"test": slow}, flaky)
+    worker = Worker(layer)
+    with working(worker) as thread:
+        ending_in_an_outage(flaky, layer, slow, worker)
+        failures = flaky.failures
+        eventually(lambda: flaky.failures > failures)
+        flaky.outage = None
+        thread.join(DEADLINE)
+        assert receive(layer) == {"text": "slow"}
+        assert [receive(layer, "test")["text"] for _ in range(10)] == [str(number) for number in range(10)]
+    assert errors(caplog) == ["The worker has to wait for the channel layer before it can end. It is gone."]
+
+
+@pytest.mark.parametrize("hurry", [False, True])
+def test_the_end_does_not_wait_forever(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, hurry: bool
+) -> None:
+    monkeypatch.setattr(loop, "OUTAGE_SECONDS", 3600 if hurry else 0.5)
+    slow, flaky = Slow(), FlakyLayer(capacity=1000)
+    layer = layer_with({"test": slow}, flaky)
+    worker = Worker(layer)
+    with working(worker) as thread:
+        ending_in_an_outage(flaky, layer, slow, worker)
+        if hurry:
+            worker.hurry()
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    assert errors(caplog)[1:] == [
+        "Lost at the end of a worker: 10 messages that it had not started, 1 that consumers had sent, "
+        "the ends of 0 turns. It is gone."
+    ]
+
+
+def test_the_end_does_not_wait_forever_for_another_layer(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "OUTAGE_SECONDS", 0.5)
+    flaky = FlakyLayer()
+    flaky.outage = GONE
+
+    def consumer(message: Message) -> None:
+        Channel("elsewhere", channel_layer=layer_with({}, flaky)).send({"text": "lost"})
+
+    layer = layer_with({"test": consumer})
+    worker = Worker(layer)
+    with working(worker) as thread:
+        layer.send("test", {})
+        eventually(lambda: flaky.failures)
+        worker.stop()
+        thread.join(DEADLINE)
+        assert not thread.is_alive()
+    assert "0 messages that it had not started, 1 that consumers had sent" in errors(caplog)[-1]
+
+
+def test_the_end_does_not_wait_forever_for_room(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "OUTAGE_SECONDS", 0.1)
+
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        for _ in range(2):
+            Channel("narrow", channel_layer=message.channel_layer).send({})
+
+    layer = layer_with({"test": consumer}, channel_capacity={"narrow": 1})
+    worker = Worker(layer)
+    with working(worker) as thread:
+        layer.send("test", {"reply_channel": REPLY, "order": 0})
+        eventually(lambda: worker._outbox.retrying)
+        worker.stop()
+        thread.join(DEADLINE)
+    assert errors(caplog) == [
+        "Lost at the end of a worker: 0 messages that it had not started, 1 that consumers had sent, "
+        "the ends of 1 turns. A channel stayed full, or another layer away."
+    ]

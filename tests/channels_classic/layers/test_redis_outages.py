@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -138,6 +141,26 @@ def test_goes_away_between_two_calls_of_an_event_loop(server: RedisServer, layer
         assert len(await layer.areceive_batch(["test"], 10, PATIENCE)) == 1
 
     run(layer, main)
+
+
+def test_ctrl_c_while_several_servers_are_waited_on(server: RedisServer) -> None:
+    def interrupt() -> None:
+        wait_for_reader(server)
+        wait_for_reader(second)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with RedisServer() as second:
+        layer = RedisChannelLayer([server.url, second.url])
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            layer.receive_batch(["test"], 10, PATIENCE)
+        thread.join()
+        # No connection is left on which an answer is still to come.
+        for number in range(4):
+            layer.send("test", {"number": number})
+            assert layer.receive(["test"]) == ("test", {"number": number})
+        layer.close()
 
 
 def test_goes_away_while_a_thread_waits(server: RedisServer, layer: RedisChannelLayer) -> None:
