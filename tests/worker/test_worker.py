@@ -670,8 +670,19 @@ def test_an_outage_of_the_layer(start_workers: StartWorkers, caplog: pytest.LogC
     ]
 
 
+@pytest.fixture
+def redis_layer(redis_url: str) -> Iterator[RedisChannelLayer]:
+    layer = RedisChannelLayer([redis_url])
+    yield layer
+    layer.close()
+
+
 def test_a_full_redis_holds_up_replies_and_no_consumer(
-    redis_url: str, start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    redis_url: str,
+    redis_layer: RedisChannelLayer,
+    start_workers: StartWorkers,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("worker.outbox.RETRY_SECONDS", 60)
     runs, go_on, next_runs = threading.Event(), threading.Event(), threading.Event()
@@ -684,7 +695,7 @@ def test_a_full_redis_holds_up_replies_and_no_consumer(
     def next_consumer(message: Message) -> None:
         next_runs.set()
 
-    layer = layer_with({"test": consumer, "next": next_consumer}, RedisChannelLayer([redis_url]))
+    layer = layer_with({"test": consumer, "next": next_consumer}, redis_layer)
     start_workers(layer)
     layer.send("test", {"reply_channel": REPLY, "text": "late"})
     assert runs.wait(DEADLINE)
