@@ -66,4 +66,7 @@ class WebsocketCloseException(ChannelSocketException):
 
 
 class DenyConnection(Exception):
-    """Refuse the WebSocket whose ``websocket.connect`` message is being handled."""
+    """Refuse the WebSocket whose ``websocket.connect`` message is being handled.
+
+    What was sent to it before goes out before: if that accepts it, it is opened and then closed.
+    """

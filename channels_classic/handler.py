@@ -19,6 +19,7 @@ from django.urls import set_script_prefix
 
 from channels_classic.channel import Channel
 from channels_classic.exceptions import RequestAborted, RequestTimeout
+from channels_classic.layers.gone import is_gone
 from channels_classic.request import AsgiRequest
 from channels_classic.streaming import iterate
 
@@ -32,6 +33,9 @@ logger = logging.getLogger("django.request")
 SHORTEST_PAUSE = 0.005
 LONGEST_PAUSE = 0.2
 """Seconds between two tries to send to a full channel; each pause is twice the one before."""
+
+LOOK_SECONDS = 1.0
+"""After so long, and again and again, who answers in parts looks whether the client is still there."""
 
 Reply = dict[str, Any]
 
@@ -176,7 +180,7 @@ class ViewConsumer:
         return self._handler
 
     def __call__(self, message: Message, **kwargs: Any) -> None:
-        """Answer ``message``.
+        """Answer ``message``, to its end or until the client is gone.
 
         Arguments:
             kwargs: named groups of the route's filters, which views have no use for.
@@ -190,11 +194,16 @@ class ViewConsumer:
             raise ValueError(f"An http.request is answered on its reply_channel, but here is none: {message!r}")
         replies = self.handler(message)
         in_parts = False
+        next_look = time.monotonic() + LOOK_SECONDS
         try:
             for reply in replies:
                 # An answer of one message can leave together with what else the worker sends. One of several
                 # must not: it would pile up in memory, and a stream would come all at once.
                 in_parts = in_parts or reply["more_content"]
+                if in_parts and time.monotonic() >= next_look:
+                    if is_gone(reply_channel.channel_layer, reply_channel.name):
+                        return
+                    next_look = time.monotonic() + LOOK_SECONDS
                 self.send(reply_channel, reply, immediately=in_parts)
         except BaseException:
             if in_parts:

@@ -33,7 +33,7 @@ BODY_PAUSE = (0.01, 0.2)
 """The shortest and the longest pause before a full body channel is tried again."""
 
 WATCH_AFTER = 1.0
-"""Seconds of waiting after which the client is watched, so that its leaving ends a long exchange.
+"""Seconds of answering after which the client is watched, so that its leaving ends a long exchange.
 
 To watch costs a task: more than a short exchange has to spend.
 """
@@ -84,6 +84,7 @@ class Exchange:
         """Whether a worker may have the request, and has to hear of the end."""
         self._paused = False
         self._gone = False
+        self._watch_at = 0.0
 
     def deliver(self, content: dict[str, Any]) -> None:
         """A message of the answer (called by the reader)."""
@@ -224,6 +225,7 @@ class Exchange:
     # The answer.
 
     async def _answer_client(self) -> None:
+        self._watch_at = self._loop.time() + WATCH_AFTER
         while self._answer.state is not State.DONE:
             if not self._messages and not await self._wait_for_message():
                 await self._give_up()
@@ -279,10 +281,11 @@ class Exchange:
         timeout = self._server.http_timeout - self._spent
         self._spent = 0
         if self._watcher is None:
-            first = min(WATCH_AFTER, timeout)
-            if await self._wait(first):
-                return True
-            timeout -= first
+            first = min(self._watch_at - self._loop.time(), timeout)
+            if first > 0:
+                if await self._wait(first):
+                    return True
+                timeout -= first
             self._watcher = asyncio.ensure_future(self._watch())
         return await self._wait(timeout)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -16,6 +17,8 @@ from interface_server.asgi_types import Event, Receive, Send
 from interface_server.brief_exchange import BriefExchange
 from interface_server.exchange import Exchange
 
+logger = logging.getLogger("django.channels")
+
 FLUSH_AT = 64 * 1024
 """Bytes that are not held back any longer, so that a client that reads slowly is noticed."""
 
@@ -23,7 +26,10 @@ HEAD_SECONDS = 60.0
 """How long a client may take to send the head of a request, from its connection or the first byte on."""
 
 MAX_HEAD = 128 * 1024
-"""How many bytes the head of a request may have that has not all come at once."""
+"""How many bytes the head of a request may have that has not all come at once, and what comes behind its body."""
+
+MAX_PIPELINED, MAX_PIPELINED_BODY = 1000, 8 * 2**20
+"""How many requests may wait until those before them are answered, and how many bytes of the last one's body."""
 
 
 @lru_cache(maxsize=1)
@@ -82,17 +88,33 @@ class CorkedTransport:
         parts, self._parts = self._parts, []
         self._size = 0
         if parts:
-            self.bare.write(b"".join(parts))
+            try:
+                self.bare.write(b"".join(parts))
+            except RuntimeError:
+                pass  # the client is gone, which uvloop takes for a mistake
+
+
+class Trailers(list[tuple[bytes, bytes]]):
+    """Where headers go that come behind a body in chunks: nowhere.
+
+    To the parser they are headers like others, and they would pass for such as a proxy has checked.
+    """
+
+    def append(self, header: tuple[bytes, bytes]) -> None:
+        """Drop it."""
+
+
+TRAILERS = Trailers()
 
 
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's own, on a ``CorkedTransport``, with bounds for clients that stall or flood.
 
-    They are for the head of a request; what comes after it is bounded by ``Exchange`` and ``WebSocket``.
+    They are for all but bodies and frames, which ``Exchange`` and ``WebSocket`` bound.
     """
 
     _in_head = False
-    _head_size = 0
+    _unsettled = 0
     _head_timer: asyncio.TimerHandle | None = None
     _cycle_in_turn: RequestResponseCycle | None = None
     _brief: BriefExchange | None = None
@@ -112,26 +134,45 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
+        self._unsettled += len(data)
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD:
-                self._refuse(b"431 Request Header Fields Too Large", b"The headers of the request are too large.")
-            elif self._head_timer is None:
-                self._await_head()
+        if self._unsettled > MAX_HEAD:
+            self._refuse(b"431 Request Header Fields Too Large", b"The headers of the request are too large.")
+        elif self._head_timer is None and (
+            # Any byte ends uvicorn's patience with an idle connection, also one that begins no request.
+            self._in_head or (self.cycle is not None and self.cycle.response_complete)
+        ):
+            self._await_head()
+        if self.pipeline and (len(self.pipeline) > MAX_PIPELINED or len(self.cycle.body) > MAX_PIPELINED_BODY):
+            logger.warning("A client was cut off: it sends requests, but does not wait for the answers.")
+            self.pipeline.clear()
+            self.transport.abort()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over."""
+        super().handle_websocket_upgrade()
+        self.cycle = None  # type: ignore[assignment]
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._in_head = True
-        self._head_size = 0
+        self._unsettled = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Its head is there."""
         self._in_head = False
+        self._unsettled = 0
         self._stop_waiting()
         self.server_state.default_headers = [date_header(int(time.time())), *self.config.encoded_headers]
         super().on_headers_complete()
+        if not self.parser.should_upgrade():  # to which a request with a body has no right
+            self.headers = TRAILERS
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body is there."""
+        self._unsettled = 0
+        super().on_body(body)
 
     def answer(self, start: Event, body: bytes) -> bool:
         """As ``brief_exchange.Connection`` has it."""
@@ -182,16 +223,20 @@ class HttpProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _head_timed_out(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._await_head()  # the one before is still being answered
+        if self._is_answering():
+            self._await_head()  # the one before
         elif self._in_head:
             self._refuse(b"408 Request Timeout", b"The request did not arrive in time.")
         else:
             self.transport.close()
 
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _refuse(self, status: bytes, text: bytes) -> None:
-        self.transport.write(
-            b"HTTP/1.1 %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
-            b"connection: close\r\n\r\n%s" % (status, len(text), text)
-        )
+        if not (self._is_answering() or self.transport.is_closing()):
+            self.transport.write(
+                b"HTTP/1.1 %s\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n"
+                b"connection: close\r\n\r\n%s" % (status, len(text), text)
+            )
         self.transport.close()

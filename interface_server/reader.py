@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.layers.base import INTERFACE_PREFIX
+from channels_classic.layers.gone import tell_gone
 from channels_classic.layers.names import random_part
 
 logger = logging.getLogger("django.channels")
@@ -79,10 +80,13 @@ class Reader:
                 await asyncio.sleep(pause * random.uniform(0.5, 1))
                 continue
             strangers = set()
+            streams = set()
             for position, received in enumerate(batch, 1):
                 client = self._clients.get(received.channel)
                 if client is None:
                     strangers.add(received.channel)
+                    if received.content.get("more_content"):
+                        streams.add(received.channel)
                     continue
                 try:
                     client.deliver(received.content)
@@ -92,6 +96,8 @@ class Reader:
                     await asyncio.sleep(0)
             if strangers:
                 await self._release(strangers)
+            if streams:
+                await self._end(streams)
             await asyncio.sleep(0)
 
     async def _release(self, channels: set[str]) -> None:
@@ -100,3 +106,10 @@ class Reader:
             await self._layer.arelease(channels)
         except LayerUnavailable as error:
             logger.debug("Could not release %d channels: %s", len(channels), error)
+
+    async def _end(self, streams: set[str]) -> None:
+        """Tell who still makes answers for departed clients."""
+        try:
+            await asyncio.to_thread(tell_gone, self._layer, streams)
+        except LayerUnavailable as error:
+            logger.debug("Could not tell that %d clients are gone: %s", len(streams), error)

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame, Opcode
@@ -117,6 +117,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """As ``Direct`` has it."""
         if not self.disconnected:
             self.transport.resume_reading()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Take a fragment. All are kept in one piece: many small ones would take much more than their size."""
+        message: Any = self.frames[0]
+        if not isinstance(message, bytearray):
+            message = bytearray(message)
+        message += event.data
+        self.frames = [bytes(message) if event.fin else message]
+        if event.fin:
+            self.send_receive_event_to_app()
 
     def send_receive_event_to_app(self) -> None:
         """Hand a message over."""

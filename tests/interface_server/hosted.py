@@ -67,6 +67,11 @@ class Hosted:
         self._thread.join(DEADLINE)
         assert not self._thread.is_alive()
 
+    @property
+    def connections(self) -> list[Any]:
+        """uvicorn's side of each connection."""
+        return list(self._host.server_state.connections)
+
     def call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
         """Let a client do something that takes both sides."""
         return self._callers.submit(function, *args, **options)

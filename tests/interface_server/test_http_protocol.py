@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import http.client
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from interface_server import http_protocol
-from tests.interface_server.hosted import DEADLINE, Hosted, read_response, read_until_closed
+from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
 
 
 def test_a_head_that_does_not_end_in_time(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,3 +72,82 @@ def test_a_large_head_that_is_not_too_large(hosted: Hosted) -> None:
     assert len(request["headers"]) > 20
     hosted.send(request["reply_channel"], status=200)
     assert response.result(DEADLINE).status_code == 200
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_trailer_is_no_header(hosted: Hosted) -> None:
+    """A proxy checks headers that the worker trusts, but may let pass what comes behind the body."""
+    client = hosted.raw(CHUNKED + b"4\r\nbody\r\n0\r\nX-User: forged\r\n\r\n")
+    request = hosted.receive("http.request")
+    assert request["body"] == b"body"
+    assert b"x-user" not in [name for name, _ in request["headers"]]
+    hosted.send(request["reply_channel"], status=200)
+    assert read_response(client)[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("beginning", "more"),
+    [(b"4\r\nbody\r\n0\r\n", b"a: b\r\n"), (b"4\r\nbody\r\n0\r\na: ", b"x" * 10), (b"4;a=", b"x" * 10)],
+    ids=["many trailers", "one trailer", "an extension of a chunk"],
+)
+def test_what_is_around_a_body_comes_to_an_end(hosted: Hosted, beginning: bytes, more: bytes) -> None:
+    client = hosted.raw(CHUNKED + beginning)
+    with suppress(ConnectionError):
+        for _ in range(200):
+            client.sendall(more * 10_000)
+        raise AssertionError("the server took it all")
+    assert hosted.is_empty("http.request")
+
+
+def test_a_body_before_a_head_is_no_part_of_it(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "MAX_HEAD", 1000)
+    client = hosted.raw(
+        b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000 + b"GET /2 HTTP/1.1\r\n"
+    )
+    for path in ("/1", "/2"):
+        request = hosted.receive("http.request")
+        assert request["path"] == path
+        hosted.send(request["reply_channel"], status=200)
+        assert read_response(client)[0].status == 200
+        client.sendall(b"Host: a\r\n\r\n")
+
+
+def test_a_client_that_asks_and_asks(start: Callable[..., Hosted], caplog: pytest.LogCaptureFixture) -> None:
+    hosted = start()
+    client = hosted.raw()
+
+    def ask() -> None:
+        while True:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
+
+    def answer() -> bool:
+        """Answer what there is; whether nobody waits any more."""
+        while (content := hosted.layer.receive(["http.request"])[1]) is not None:
+            hosted.send(content["reply_channel"], status=200)
+        return hosted.server.reader.clients == 0
+
+    asking = hosted.call(ask)
+    eventually(lambda: answer() and asking.done())
+    assert isinstance(asking.exception(), ConnectionError)
+    assert "it sends requests, but does not wait for the answers" in caplog.text
+    response = hosted.get("/of another client")
+    request = hosted.receive("http.request")
+    assert request["path"] == "/of another client"
+    hosted.send(request["reply_channel"], status=200)
+    assert response.result(DEADLINE).status_code == 200
+
+
+@pytest.mark.parametrize("data", [b"\r\n", b"\r\n" * 100_000], ids=["an empty line", "many"])
+def test_an_idle_connection_is_closed_also_if_it_sends_empty_lines(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    client = hosted.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    hosted.send(hosted.receive("http.request")["reply_channel"], status=200)
+    assert read_response(client)[0].status == 200
+    with suppress(ConnectionError):
+        client.sendall(data)
+        received = read_until_closed(client)
+        assert received == b"" or received.startswith(b"HTTP/1.1 431 ")

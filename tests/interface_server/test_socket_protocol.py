@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import pytest
 from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
 
 from interface_server import socket_protocol
 from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, read_until_closed
+
+Start = Callable[..., Hosted]
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,25 @@ def test_a_client_that_reads_nothing_and_hangs_up(hosted: Hosted, monkeypatch: p
         pass
     client.shutdown(socket.SHUT_WR)
     assert hosted.receive_for("websocket.disconnect", reply_channel)["path"] == "/half"
+
+
+@pytest.mark.parametrize("piece", [b"", b"x"], ids=["empty", "short"])
+def test_a_message_in_many_fragments_takes_no_more_than_its_size(start: Start, piece: bytes) -> None:
+    def frame(opcode: Opcode, data: bytes, fin: bool = False) -> bytes:
+        return Frame(opcode, data, fin).serialize(mask=True)
+
+    hosted = start()
+    client = hosted.raw(HANDSHAKE % (b"/", b""))
+    reply_channel = hosted.receive("websocket.connect")["reply_channel"]
+    hosted.send(reply_channel, accept=True)
+    assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+    client.sendall(frame(Opcode.BINARY, b"begin "))
+    for _ in range(100):
+        client.sendall(frame(Opcode.CONT, piece) * 1000)
+    client.sendall(frame(Opcode.PING, b"all there?", True))
+    received = b""
+    while not received.endswith(b"all there?"):
+        received += client.recv(4096)
+    assert [len(connection.frames) for connection in hosted.connections] == [1]
+    client.sendall(frame(Opcode.CONT, b" end", True))
+    assert hosted.receive("websocket.receive")["bytes"] == b"begin " + piece * 100_000 + b" end"

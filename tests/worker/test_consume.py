@@ -150,6 +150,16 @@ def test_deny_connection() -> None:
     assert run(deny, "websocket.connect") == [(REPLY, {"close": True})]
 
 
+def test_what_was_sent_before_deny_connection_goes_out_before_the_close() -> None:
+    """As in Channels 1: the client may be told why. It sees a socket that opens, then one that closes."""
+
+    def explain_and_deny(message: Message) -> None:
+        greet(message)
+        raise DenyConnection
+
+    assert run(explain_and_deny, "websocket.connect") == [(REPLY, {"text": "hello"}), (REPLY, {"close": True})]
+
+
 def test_deny_connection_somewhere_else_is_a_mistake(caplog: pytest.LogCaptureFixture) -> None:
     assert run(deny, "websocket.receive") == []
     text = caplog.records[0].getMessage()

@@ -1,0 +1,29 @@
+"""Clients that are gone: how an interface server tells whoever still sends one an answer in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from channels_classic.layers.base import BaseChannelLayer
+
+KNOWN_SECONDS = 3600
+"""How long it is known; a stream that sends more seldom than that does not learn of it."""
+
+
+def tell_gone(layer: BaseChannelLayer, reply_channels: Iterable[str]) -> None:
+    """Let it be known that the clients of these channels are gone.
+
+    A layer without the extension "values" cannot keep that: its senders go on.
+    """
+    if "values" in layer.extensions:
+        for reply_channel in reply_channels:
+            layer.set_value(_name(reply_channel), b"", KNOWN_SECONDS, replace=False)
+
+
+def is_gone(layer: BaseChannelLayer, reply_channel: str) -> bool:
+    """Whether the client of a reply channel is known to be gone."""
+    return "values" in layer.extensions and layer.get_value(_name(reply_channel)) is not None
+
+
+def _name(reply_channel: str) -> str:
+    return f"gone:{reply_channel}"
