@@ -60,6 +60,10 @@ class Channel:
             TypeError: it is no dict, or holds what no channel layer carries.
         """
         check_message(content)
+        self.send_checked(content, immediately)
+
+    def send_checked(self, content: dict[str, Any], immediately: bool = False) -> None:
+        """As ``send``, for content that surely is what a channel layer carries."""
         layer = self.channel_layer
         pending.send(layer, layer.prepare(self.name, content, checked=True), immediately)
 

@@ -120,6 +120,9 @@ class AsgiHandler(BaseHandler):
                 part can be on its way before the next one is made. Closing it is up to the caller.
         """
         message: Reply = {"status": response.status_code, "headers": encode_headers(response)}
+        if not response.streaming and len(content := response.content) <= cls.chunk_size:  # type: ignore[attr-defined]
+            yield {**message, "content": content, "more_content": False}
+            return
         chunks = cls._stream(response) if response.streaming else cls.chunk_bytes(response.content)  # type: ignore[attr-defined]
         for chunk, is_last in chunks:
             message["content"] = chunk
@@ -221,13 +224,11 @@ class ViewConsumer:
         Raises:
             ChannelFull: it has been full for ``send_timeout`` seconds.
         """
-        if not immediately:
-            return reply_channel.send(reply)
         deadline = time.monotonic() + self.send_timeout
         pause = SHORTEST_PAUSE
         while True:
             try:
-                return reply_channel.send(reply, immediately=True)
+                return reply_channel.send_checked(reply, immediately=immediately)
             except reply_channel.channel_layer.ChannelFull:
                 if time.monotonic() + pause > deadline:
                     raise

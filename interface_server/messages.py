@@ -45,7 +45,7 @@ def _common(scope: Scope, reply_channel: str) -> dict[str, Any]:
 
 def has_body(scope: Scope) -> bool:
     """Whether the headers announce a body, so that it is worth while to ask the server for one."""
-    return any(
-        (name == b"content-length" and value != b"0") or name == b"transfer-encoding"
-        for name, value in scope["headers"]
-    )
+    for name, value in scope["headers"]:
+        if (name == b"content-length" and value != b"0") or name == b"transfer-encoding":
+            return True
+    return False

@@ -16,13 +16,16 @@ from interface_server.departures import Departures
 from interface_server.exchange import Exchange
 from interface_server.flow import Flow
 from interface_server.frames import FrameEncoder
-from interface_server.outbox import Outbox
+from interface_server.outbox import Outbox, Outcome
 from interface_server.reader import Reader
 from interface_server.websocket import WebSocket
 
 logger = logging.getLogger("django.channels")
 
 AccessLog = Callable[[str, Scope, dict[str, Any]], None]
+
+FULL_SECONDS = 0.05
+"""For how long no ``http.disconnect`` is sent when its channel was full: mostly, nobody reads it at all."""
 
 DRAIN_SECONDS = 5.0
 """How long the end of the server waits for the layer to take what is still to be sent."""
@@ -59,7 +62,7 @@ class InterfaceServer:
         self.websocket_timeout = websocket_timeout
         self.ws_protocols = list(ws_protocols)
         self.max_message_size = max_message_size
-        self.log_access: AccessLog = access_log or _no_access_log
+        self._access_log = access_log
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -86,9 +89,15 @@ class InterfaceServer:
         return BriefExchange(self, scope, connection)
 
     def say_disconnect(self, scope: Scope, reply_channel: str) -> None:
-        """Tell workers that an exchange is over."""
+        """Tell workers that an exchange is over, unless there was no room to a moment ago."""
+        if time.monotonic() < self._disconnects_from:
+            return
         content = {"reply_channel": reply_channel, "path": scope["path"]}
-        self.outbox.put(self.layer.prepare("http.disconnect", content, checked=True))
+        self.outbox.put(self.layer.prepare("http.disconnect", content, checked=True), self._disconnect_done)
+
+    def _disconnect_done(self, outcome: Outcome) -> None:
+        if outcome is Outcome.REFUSED:
+            self._disconnects_from = time.monotonic() + FULL_SECONDS
 
     def log_exchange(self, scope: Scope, status: int | None, size: int, started: float) -> None:
         """The line of an exchange in the access log.
@@ -98,9 +107,14 @@ class InterfaceServer:
             size: bytes of content.
             started: by the monotonic clock.
         """
-        self.log_access(
-            "http", scope, {"status": status or 499, "size": size, "seconds": time.monotonic() - started}
-        )
+        if self._access_log is not None:
+            seconds = time.monotonic() - started
+            self._access_log("http", scope, {"status": status or 499, "size": size, "seconds": seconds})
+
+    def log_access(self, event: str, scope: Scope, details: dict[str, Any]) -> None:
+        """A line of the access log."""
+        if self._access_log is not None:
+            self._access_log(event, scope, details)
 
     def start(self) -> None:
         """Begin to talk to the layer, on the event loop that runs."""
@@ -111,6 +125,7 @@ class InterfaceServer:
         self.flow = Flow(self.layer)
         self.frames = FrameEncoder()
         self.brief_exchanges = BriefExchanges(self.http_timeout)
+        self._disconnects_from = 0.0
         parts = (self.outbox, self.reader, self.departures, self.flow)
         self._tasks = [self._loop.create_task(part.run()) for part in parts]
         for task in self._tasks:
@@ -138,10 +153,6 @@ class InterfaceServer:
         await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _no_access_log(event: str, scope: Scope, details: dict[str, Any]) -> None:
-    pass
 
 
 def _report_death(task: asyncio.Task[None]) -> None:

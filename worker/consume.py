@@ -149,7 +149,7 @@ def _answered(message: Message, pending: PendingSends) -> bool:
 
 def _reply(message: Message, content: dict[str, Any]) -> None:
     if message.reply_channel is not None:
-        message.reply_channel.send(content)
+        message.reply_channel.send_checked(content)
 
 
 def name_of(consumer: Consumer) -> str:

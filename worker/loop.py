@@ -17,6 +17,7 @@ from channels_classic.layers.names import random_part
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.signals import worker_ready
+from worker.connections import after_consumer, before_consumer
 from worker.consume import consume
 from worker.outbox import OUTAGE_SECONDS, RETRY_PAUSE, Outbox
 
@@ -198,7 +199,9 @@ class Worker:
             message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
             if self.callback is not None:
                 self.callback(received.channel, message)
+            before_consumer()
             consume(message, self.channel_layer.router, self.message_retries, sender=type(self), pending=pending)
+            after_consumer()
         except KeyboardInterrupt:
             raise
         except BaseException:

@@ -87,7 +87,8 @@ def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
         ready: called when they are about to receive.
     """
     from channels_classic.asgi import channel_layers
-    from channels_classic.signals import look_after_connections_once, worker_process_ready
+    from channels_classic.signals import worker_process_ready
+    from worker.connections import not_around_requests
     from worker.group import WorkerGroup
     from worker.loop import Worker
 
@@ -117,7 +118,7 @@ def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
             ready()
 
     worker_process_ready.connect(say_ready, weak=False, dispatch_uid="worker.running")
-    look_after_connections_once()
+    not_around_requests()
     group.run()
     logger.info("Worker %d has stopped.", os.getpid())
 

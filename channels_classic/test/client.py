@@ -19,7 +19,6 @@ from channels_classic.layers import BaseChannelLayer
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
-from channels_classic.signals import CLOSE_CONNECTIONS, close_connections, consumer_finished, consumer_started
 from channels_classic.test.layers import next_received
 from worker.consume import consume
 
@@ -137,19 +136,15 @@ class Client:
 
 @contextmanager
 def connections_left_alone() -> Iterator[None]:
-    """Here nothing closes database connections around consumers and views: a test may be inside a transaction."""
-    ours = [(signal, close_connections, CLOSE_CONNECTIONS) for signal in (consumer_started, consumer_finished)]
-    of_django = [(signal, close_old_connections, None) for signal in (request_started, request_finished)]
+    """Here nothing closes database connections around views: a test may be inside a transaction."""
     connected = [
-        (signal, receiver, uid)
-        for signal, receiver, uid in (*ours, *of_django)
-        if signal.disconnect(receiver, dispatch_uid=uid)
+        signal for signal in (request_started, request_finished) if signal.disconnect(close_old_connections)
     ]
     try:
         yield
     finally:
-        for signal, receiver, uid in connected:
-            signal.connect(receiver, dispatch_uid=uid)
+        for signal in connected:
+            signal.connect(close_old_connections)
 
 
 def deliver(pending: PendingSends) -> Exception | None:

@@ -452,8 +452,22 @@ def test_a_disconnect_that_finds_its_channel_full_is_dropped(start: Start) -> No
         response = hosted.get(f"/{number}")
         answer(hosted, content=b"%d" % number)
         assert response.result(DEADLINE).text == f"{number}"
-    eventually(lambda: hosted.layer.channel_statistics("http.disconnect")["channel_full_count"] == 2)
+    eventually(lambda: hosted.layer.channel_statistics("http.disconnect")["channel_full_count"] == 1)
     assert hosted.receive("http.disconnect")["path"] == "/0"
+
+
+def test_disconnects_are_sent_again_when_there_is_room(start: Start) -> None:
+    hosted = start(InMemoryChannelLayer(channel_capacity={"http.disconnect": 1}))
+    received = 0
+    for number in range(1000):
+        response = hosted.get(f"/{number}")
+        answer(hosted, content=b"x")
+        response.result(DEADLINE)
+        if number > 2 and not hosted.is_empty("http.disconnect"):
+            received += 1
+            if received == 2:
+                return
+    pytest.fail("no http.disconnect came any more")
 
 
 def test_many_small_chunks_at_once(hosted: Hosted) -> None:
