@@ -145,8 +145,17 @@ class Outbox:
 
     def _settle(self, items: list[_Item], full: list[int]) -> None:
         self._backlog = []
+        if full:
+            self._settle_refused(items, set(full))
+        else:
+            for item in items:
+                if item.done is not None:
+                    item.done(Outcome.TAKEN)
+        if not self.congested:
+            self._tell_of_room()
+
+    def _settle_refused(self, items: list[_Item], refused: set[int]) -> None:
         now = self._loop.time()
-        refused = set(full)
         moving = {item.delivery.name for position, item in enumerate(items) if position not in refused}
         given_up: set[object] = set()
         for position, item in enumerate(items):
@@ -161,8 +170,6 @@ class Outbox:
             else:
                 self._give_up(item, given_up, Outcome.REFUSED)
         self._give_up_new_of(given_up)
-        if not self.congested:
-            self._tell_of_room()
 
     def _tell_of_room(self) -> None:
         calls, self._call_when_room = self._call_when_room, []
