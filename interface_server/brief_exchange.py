@@ -131,6 +131,11 @@ class BriefExchanges:
         self._waiting: dict[BriefExchange, None] = {}  # in the order in which they began
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many there are."""
+        return len(self._waiting)
+
     def add(self, exchange: BriefExchange) -> None:
         """An exchange begins."""
         self._waiting[exchange] = None

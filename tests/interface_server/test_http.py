@@ -10,10 +10,18 @@ from typing import Any
 import pytest
 
 from channels_classic.layers import InMemoryChannelLayer
+from interface_server import InterfaceServer
 from interface_server.exchange import BODY_CHUNK, INLINE_BODY
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
 
 Start = Callable[..., Hosted]
+
+
+@pytest.fixture(autouse=True, params=["brief", "long"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways that an exchange may take: the second is the only one in other ASGI servers."""
+    if request.param == "long":
+        monkeypatch.setattr(InterfaceServer, "begin_exchange", lambda *_: None)
 
 
 def answer(hosted: Hosted, **content: Any) -> str:
