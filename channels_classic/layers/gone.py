@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from channels_classic.layers.base import BaseChannelLayer
 
-KNOWN_SECONDS = 3600
+KNOWN_SECONDS = 300
 """How long it is known; a stream that sends more seldom than that does not learn of it."""
 
 

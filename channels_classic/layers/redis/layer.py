@@ -69,14 +69,21 @@ class RedisChannelLayer(Receiving, Turns, Values):
     def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
         """As the contract has it."""
         channels = self.check_channels(channels)
-        received = self._carry_out(self._exchange([], channels, limit))[1]
         deadline = time.monotonic() + timeout
+        on_one = len(self._waited_on(channels)) == 1
+        received: list[Received] = []
+        # To wait on one server is to receive from it, but a single message comes without the server's epoch.
+        if not on_one or limit == 1 or timeout <= SHORTEST_WAIT or self._broken:
+            received = self._carry_out(self._exchange([], channels, limit))[1]
+            self._broken = False
         # What comes may be no more than changes of membership: then the wait goes on.
         while not received and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
-            if len(self._waited_on(channels)) == 1:
-                received = self._carry_out(self._wait_and_receive(channels, limit, left))
-            else:
-                received = self._carry_out(self._wait_on_all(channels, left))
+            wait = self._wait_and_receive(channels, limit, left) if on_one else self._wait_on_all(channels, left)
+            try:
+                received = self._carry_out(wait)
+            except LayerUnavailable:
+                self._broken = True
+                raise
         return received
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
