@@ -120,9 +120,6 @@ class AsgiHandler(BaseHandler):
                 part can be on its way before the next one is made. Closing it is up to the caller.
         """
         message: Reply = {"status": response.status_code, "headers": encode_headers(response)}
-        if not response.streaming and len(content := response.content) <= cls.chunk_size:  # type: ignore[attr-defined]
-            yield {**message, "content": content, "more_content": False}
-            return
         chunks = cls._stream(response) if response.streaming else cls.chunk_bytes(response.content)  # type: ignore[attr-defined]
         for chunk, is_last in chunks:
             message["content"] = chunk

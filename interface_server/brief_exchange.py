@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from channels_classic.layers import MessageTooLarge
-from interface_server import messages
 from interface_server.answer import Answer, BadAnswer, State
 from interface_server.asgi_types import Event, Receive, Scope, Send
 from interface_server.exchange import BUSY, TOO_LARGE, Exchange
@@ -55,13 +53,8 @@ class BriefExchange:
 
     def send_request(self) -> None:
         """Send ``http.request``."""
-        content = messages.http_request(self._scope, self._reply_channel, b"", None)
-        try:
-            delivery = self._server.layer.prepare("http.request", content, checked=True)
-        except MessageTooLarge:
+        if not self._server.send_request(self._scope, self._reply_channel, self._request_done):
             self._refuse(TOO_LARGE)
-        else:
-            self._server.outbox.put(delivery, self._request_done)
 
     def deliver(self, content: dict[str, Any]) -> None:
         """The answer, or the first part of one (called by the reader)."""

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from channels_classic.layers import MessageTooLarge
 from channels_classic.layers.names import new_channel_name
 from interface_server import messages
 from interface_server.answer import Answer, BadAnswer, State, plain
@@ -141,14 +140,11 @@ class Exchange:
         self._reply_channel = self._server.reader.join(self)
         body, complete = await self._read_body(INLINE_BODY)
         self._body_channel = None if complete else new_channel_name("http.request.body?")
-        content = messages.http_request(self._scope, self._reply_channel, body, self._body_channel)
-        try:
-            delivery = self._server.layer.prepare("http.request", content, checked=True)
-        except MessageTooLarge:
+        self.request_sent = self._server.send_request(
+            self._scope, self._reply_channel, self.request_done, body, self._body_channel
+        )
+        if not self.request_sent:
             self.deliver(TOO_LARGE)
-        else:
-            self.request_sent = True
-            self._server.outbox.put(delivery, self.request_done)
         if not complete:
             self._watcher = asyncio.ensure_future(self._send_rest_of_body())
 

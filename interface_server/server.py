@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from channels_classic.layers import BaseChannelLayer
+from channels_classic.layers import BaseChannelLayer, MessageTooLarge
 from interface_server import messages
 from interface_server.asgi_types import Receive, Scope, Send
 from interface_server.brief_exchange import BriefExchange, BriefExchanges, Connection
@@ -87,6 +87,29 @@ class InterfaceServer:
         if messages.has_body(scope) or self._loop is not asyncio.get_running_loop():
             return None
         return BriefExchange(self, scope, connection)
+
+    def send_request(
+        self,
+        scope: Scope,
+        reply_channel: str,
+        done: Callable[[Outcome], None],
+        body: bytes = b"",
+        body_channel: str | None = None,
+    ) -> bool:
+        """Send the ``http.request`` of an exchange; ``False`` if it is too large for a message.
+
+        Arguments:
+            done: called with what became of it.
+            body: what is inside the message.
+            body_channel: where the rest follows.
+        """
+        content = messages.http_request(scope, reply_channel, body, body_channel)
+        try:
+            delivery = self.layer.prepare("http.request", content, checked=True)
+        except MessageTooLarge:
+            return False
+        self.outbox.put(delivery, done)
+        return True
 
     def say_disconnect(self, scope: Scope, reply_channel: str) -> None:
         """Tell workers that an exchange is over, unless there was no room to a moment ago."""

@@ -21,20 +21,6 @@ Receive = Callable[..., list[Received]]
 
 
 @pytest.fixture
-def server() -> Iterator[RedisServer]:
-    """One whose configuration the test may change."""
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def layer(server: RedisServer) -> Iterator[RedisChannelLayer]:
-    layer = RedisChannelLayer([server.url])
-    yield layer
-    layer.close()
-
-
-@pytest.fixture
 def client(server: RedisServer) -> Iterator[redis.Redis]:
     with server.client() as client:
         yield client

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,20 +17,6 @@ from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from tests.redis_server import RedisServer, free_port
 
 PATIENCE = 30
-
-
-@pytest.fixture
-def server() -> Iterator[RedisServer]:
-    """One that the test may stop."""
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def layer(server: RedisServer) -> Iterator[RedisChannelLayer]:
-    layer = RedisChannelLayer([server.url])
-    yield layer
-    layer.close()
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
