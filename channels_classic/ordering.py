@@ -5,7 +5,6 @@ How that holds with any number of workers is told in ``docs/ordering.md``.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
@@ -15,13 +14,13 @@ from channels_classic.decorators import AROUND_ALL, Consume, consumer_decorator
 from channels_classic.exceptions import ConsumeLater
 from channels_classic.layers import BaseChannelLayer, ChannelFull, LayerUnavailable
 from channels_classic.layers.names import random_part
+from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.session_store import can_keep_channel_sessions, with_channel_session
 
 Consumer = TypeVar("Consumer", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
-logger = logging.getLogger("django.channels")
 
 LAST_CHANNEL = "websocket.disconnect"
 """No message of a client comes after the one on this channel."""

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
@@ -17,7 +16,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 # A new interpreter for each process, so that a renewed one runs the code that is on the disk by then.
 _spawn = multiprocessing.get_context("spawn")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -14,9 +13,8 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Sign
 from django.core.signals import setting_changed
 from django.utils.crypto import salted_hmac
 
+from channels_classic.log import logger
 from channels_classic.message import Message
-
-logger = logging.getLogger("django.channels")
 
 SALT = "channels_classic.sessions.channel_session"
 KEY_PREFIX, KEY_LENGTH = "channel", 40

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from interface_server.application import InterfaceServer as InterfaceServer
     from interface_server.asgi_types import Receive, Scope, Send
-    from interface_server.server import InterfaceServer as InterfaceServer
 
 __all__ = ["InterfaceServer", "application"]
 
@@ -21,14 +21,14 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     For ``uvicorn interface_server:application`` and the like. A function, because not every host finds what a
     module only makes when it is asked for.
     """
-    from interface_server.environment import serve
+    from interface_server.program.environment import serve
 
     await serve(scope, receive, send)
 
 
 def __getattr__(name: str) -> Any:
     if name == "InterfaceServer":
-        from interface_server.server import InterfaceServer
+        from interface_server.application import InterfaceServer
 
         return InterfaceServer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

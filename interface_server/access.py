@@ -6,6 +6,7 @@ import sys
 import time
 from typing import Any
 
+from channels_classic.log import printable
 from interface_server.asgi_types import Scope
 
 
@@ -38,7 +39,7 @@ def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
     else:
         word = event.rpartition(".")[2].upper()
         line = f'"WebSocket {word} {path}" {details.get("code", "-")}'
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in line)
+    return printable(line)
 
 
 def client_of(scope: Scope) -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.layers.turns import EXTRA_PATIENCE
-
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 LATER_SECONDS = EXTRA_PATIENCE + 1
 """How long after the expiry of its last message a client is released for the second time.

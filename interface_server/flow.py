@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
-
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 
 class Flow:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import logging
 import random
 from collections.abc import Callable
 from typing import NamedTuple
 
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
-
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 RETRY_PAUSE = 0.01
 """Seconds before messages that found their channel full are tried again."""

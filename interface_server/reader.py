@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from typing import Any, Protocol
 
@@ -11,8 +10,7 @@ from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.layers.base import INTERFACE_PREFIX
 from channels_classic.layers.gone import tell_gone
 from channels_classic.layers.names import random_part
-
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 BATCH_LIMIT = 1000
 """How many messages are taken at once at the most."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import Any
 
@@ -10,7 +9,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, reset_queries
 from django.db.backends.signals import connection_created
 
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 _thread = threading.local()
 

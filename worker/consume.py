@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
+from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
 from channels_classic.signals import consumer_finished, consumer_started
-
-logger = logging.getLogger("django.channels")
 
 SERVER_ERROR = {
     "status": 500,

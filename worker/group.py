@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import queue
 import signal
@@ -14,11 +13,10 @@ from typing import Any
 from django.db import connections
 
 from channels_classic.asgi import ChannelLayerWrapper
+from channels_classic.log import logger
 from channels_classic.signals import worker_process_ready
 from worker.loop import Worker
 from worker.watchdog import Watchdog
-
-logger = logging.getLogger("django.channels")
 
 WAKE_AGAIN_SECONDS = 2.0
 """How long a worker may take to stop before it is told once more."""

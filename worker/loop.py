@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import logging
 import random
 import threading
 import time
@@ -14,14 +13,13 @@ from typing import Any
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
 from channels_classic.layers.names import random_part
+from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.signals import worker_ready
 from worker.connections import after_consumer, before_consumer
 from worker.consume import consume
 from worker.outbox import OUTAGE_SECONDS, RETRY_PAUSE, Outbox
-
-logger = logging.getLogger("django.channels")
 
 BATCH_SECONDS = 0.002
 """How much work a worker takes at once: what it can start this soon, by what consumers took of late.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -10,8 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable, Received
-
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 RETRY_SECONDS = 2.0
 """How long a queued send to a full channel is tried again (specification, section 5)."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 
 @dataclass(frozen=True)

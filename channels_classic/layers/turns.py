@@ -15,14 +15,12 @@ and a suspend by a token of whoever asks.
 from __future__ import annotations
 
 import enum
-import logging
 import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from channels_classic.layers.exceptions import ChannelFull
-
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 LEASE_SECONDS = 300.0
 """How long a message keeps its turn without ending it: longer than any consumer should take, because from then on

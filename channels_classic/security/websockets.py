@@ -7,7 +7,6 @@ where the page came from: that is the origin, and the only thing to tell a page 
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 from types import MethodType
 from typing import Any
@@ -18,9 +17,8 @@ from django.http.request import split_domain_port, validate_host
 
 from channels_classic.decorators import message_of
 from channels_classic.exceptions import DenyConnection
+from channels_classic.log import logger
 from channels_classic.message import Message
-
-logger = logging.getLogger("django.channels")
 
 SCHEMES = ("http", "https")
 HOSTS_IN_DEVELOPMENT = [".localhost", "127.0.0.1", "[::1]"]

@@ -21,7 +21,7 @@ from channels_classic.staticfiles import StaticFilesConsumer
 from channels_classic.test.layers import in_memory_layers
 from channels_classic.test.routes import routing_replaced
 from interface_server import InterfaceServer
-from interface_server.hosting import Host, make_config
+from interface_server.program.hosting import Host, make_config
 from worker import WorkerGroup
 
 SHUTDOWN_SECONDS = 5

@@ -18,7 +18,7 @@ from channels_classic.message import Message
 from channels_classic.routing import Consumer
 from channels_classic.sessions import session_for_reply_channel
 from channels_classic.test.client import Client
-from interface_server.conversation import BadMessage, Conversation
+from interface_server.websocket.conversation import BadMessage, Conversation
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser

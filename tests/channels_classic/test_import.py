@@ -80,7 +80,7 @@ print([name for name in sys.modules if name.split(".")[0] in ("django", "worker"
 
 def test_the_worker_is_not_imported_by_the_others():
     found = run(
-        "import sys, channels_classic.channel, channels_classic.layers.memory, interface_server.server;"
+        "import sys, channels_classic.channel, channels_classic.layers.memory, interface_server.application;"
         "print([name for name in sys.modules if name.split('.')[0] == 'worker'])"
     )
     assert found == "[]"
@@ -130,7 +130,7 @@ except AttributeError as error:
 def test_redis_is_imported_only_by_who_uses_it():
     program = """
 import sys
-import channels_classic.layers, interface_server.server
+import channels_classic.layers, interface_server.application
 print("redis" in sys.modules)
 channels_classic.layers.RedisChannelLayer
 print("redis" in sys.modules)

@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from channels_classic.layers import BaseChannelLayer, ChannelFull, InMemoryChannelLayer
 from interface_server import InterfaceServer
-from interface_server.hosting import Host, make_config
+from interface_server.program.hosting import Host, make_config
 
 DEADLINE = 30  # seconds after which what should happen has not happened
 

@@ -10,7 +10,6 @@ else left to the next call to meet.
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,8 +23,7 @@ from channels_classic.layers.redis.envelope import GROUP_MESSAGE, JOIN, MESSAGE,
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.servers import Command, failure_in
 from channels_classic.layers.redis.waiting import wait_for_any
-
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 FLUSHED = "flushed:"
 

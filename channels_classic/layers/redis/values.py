@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
 from channels_classic.layers.redis.core import RedisCore, Steps
 from channels_classic.layers.redis.servers import Command
-
-logger = logging.getLogger("django.channels")
+from channels_classic.log import logger
 
 
 class Values(RedisCore):

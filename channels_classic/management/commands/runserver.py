@@ -143,7 +143,7 @@ class DevelopmentServer:
 
     def serve_forever(self) -> None:
         """Serve until the process is told to stop."""
-        from interface_server.hosting import serve
+        from interface_server.program.hosting import serve
         from worker import WorkerGroup
 
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]

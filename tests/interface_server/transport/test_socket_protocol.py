@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
 
-from interface_server import socket_protocol
+from interface_server.transport import socket_protocol
 from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, read_until_closed
 
 Start = Callable[..., Hosted]

@@ -138,7 +138,8 @@ PACKAGE = Path(interface_server.__file__).parent
 
 
 def test_it_never_imports_django() -> None:
-    modules = [path.stem for path in PACKAGE.glob("*.py") if path.stem != "__main__"]
-    imports = "".join(f"import interface_server.{module}\n" for module in modules)
+    files = [path for path in PACKAGE.rglob("*.py") if path.stem != "__main__"]
+    modules = [".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in files]
+    imports = "".join(f"import {module.removesuffix('.__init__')}\n" for module in modules)
     program = f"import sys\n{imports}\nassert not [name for name in sys.modules if name.startswith('django')]"
     subprocess.run([sys.executable, "-c", program], check=True, timeout=DEADLINE)

@@ -11,7 +11,7 @@ import pytest
 
 from channels_classic.layers import InMemoryChannelLayer
 from interface_server import InterfaceServer
-from interface_server.exchange import BODY_CHUNK, INLINE_BODY
+from interface_server.http.exchange import BODY_CHUNK, INLINE_BODY
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
 
 Start = Callable[..., Hosted]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.answer import Answer, BadAnswer, State, plain
+from interface_server.http.answer import Answer, BadAnswer, State, plain
 from tests.interface_server.strategies import bad_headers, good_headers, oddities
 
 START = "http.response.start"

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from interface_server import http_protocol
+from interface_server.transport import http_protocol
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
 
 

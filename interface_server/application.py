@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer, MessageTooLarge
+from channels_classic.log import logger
 from interface_server import messages
 from interface_server.asgi_types import Receive, Scope, Send
-from interface_server.brief_exchange import BriefExchange, BriefExchanges, Connection
 from interface_server.departures import Departures
-from interface_server.exchange import Exchange
 from interface_server.flow import Flow
-from interface_server.frames import FrameEncoder
+from interface_server.http.brief_exchange import BriefExchange, BriefExchanges, Connection
+from interface_server.http.exchange import Exchange
 from interface_server.outbox import Outbox, Outcome
 from interface_server.reader import Reader
-from interface_server.websocket import WebSocket
-
-logger = logging.getLogger("django.channels")
+from interface_server.websocket.frames import FrameEncoder
+from interface_server.websocket.socket import WebSocket
 
 AccessLog = Callable[[str, Scope, dict[str, Any]], None]
 

@@ -16,7 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 
-from interface_server.keepalive import Keepalive
+from interface_server.transport.keepalive import Keepalive
 
 FLUSH_SECONDS = 10.0
 """How long a client may take to read what was sent to it before its connection was closed."""

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from interface_server.conversation import BadMessage, Conversation, State
+from interface_server.websocket.conversation import BadMessage, Conversation, State
 from tests.interface_server.strategies import bad_headers, good_headers, oddities
 
 ACCEPT: dict[str, Any] = {"type": "websocket.accept", "subprotocol": None, "headers": []}

@@ -22,7 +22,7 @@ from cryptography.fernet import Fernet
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect, unix_connect
 
-from interface_server.cli import main
+from interface_server.program.cli import main
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
 from tests.programs import children_of, completed, is_alive, running
@@ -43,7 +43,7 @@ class NoDjango:
             raise ImportError(f"{name} is not there")
 
 sys.meta_path.insert(0, NoDjango())
-from interface_server.cli import main
+from interface_server.program.cli import main
 main()
 """
 

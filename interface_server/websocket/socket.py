@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.layers import MessageTooLarge
+from channels_classic.log import logger
 from interface_server import messages
 from interface_server.asgi_types import Event, Receive, Scope, Send
-from interface_server.conversation import BadMessage, Conversation, State
 from interface_server.outbox import Outcome
-from interface_server.socket_protocol import DIRECT, Direct
+from interface_server.transport.socket_protocol import DIRECT, Direct
+from interface_server.websocket.conversation import BadMessage, Conversation, State
 
 if TYPE_CHECKING:
-    from interface_server.server import InterfaceServer
+    from interface_server.application import InterfaceServer
 
-logger = logging.getLogger("django.channels")
 
 FRAME_PATIENCE = 2.0
 """Seconds for which a frame that finds ``websocket.receive`` full is tried again before the socket closes."""

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from channels_classic.layers.names import new_channel_name
+from channels_classic.log import logger
 from interface_server import messages
-from interface_server.answer import Answer, BadAnswer, State, plain
 from interface_server.asgi_types import Receive, Scope, Send
+from interface_server.http.answer import Answer, BadAnswer, State, plain
 from interface_server.outbox import Outcome
 
 if TYPE_CHECKING:
-    from interface_server.server import InterfaceServer
+    from interface_server.application import InterfaceServer
 
-logger = logging.getLogger("django.channels")
 
 INLINE_BODY = 128 * 1024
 """Bytes of a body that travel inside ``http.request``; only a longer body gets a body channel.

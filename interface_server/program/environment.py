@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from interface_server.application import InterfaceServer
 from interface_server.asgi_types import Receive, Scope, Send
-from interface_server.cli import configuration_from_environment
-from interface_server.configuration import BadConfiguration
-from interface_server.server import InterfaceServer
+from interface_server.program.cli import configuration_from_environment
+from interface_server.program.configuration import BadConfiguration
 
 _lock = threading.Lock()
 _server: InterfaceServer | None = None

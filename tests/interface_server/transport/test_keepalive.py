@@ -11,8 +11,8 @@ from pathlib import Path
 from websockets.sync.client import connect
 
 from channels_classic.layers import RedisChannelLayer
-from interface_server import keepalive
-from interface_server.keepalive import Keepalive
+from interface_server.transport import keepalive
+from interface_server.transport.keepalive import Keepalive
 from tests.programs import running
 from tests.project import DEADLINE
 from tests.redis_server import free_port

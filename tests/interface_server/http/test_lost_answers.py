@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from channels_classic.layers import RedisChannelLayer
-from interface_server.exchange import INLINE_BODY
+from interface_server.http.exchange import INLINE_BODY
 from tests.interface_server.hosted import DEADLINE, Hosted, read_response, read_until_closed
 from tests.redis_proxy import RedisProxy
 

@@ -10,8 +10,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from interface_server import exchange
-from interface_server.websocket import MAX_WAITING_BYTES
+from interface_server.http import exchange
+from interface_server.websocket.socket import MAX_WAITING_BYTES
 from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, eventually, read_response
 
 

@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from interface_server.answer import Answer, BadAnswer, State
 from interface_server.asgi_types import Event, Receive, Scope, Send
-from interface_server.exchange import BUSY, TOO_LARGE, Exchange
+from interface_server.http.answer import Answer, BadAnswer, State
+from interface_server.http.exchange import BUSY, TOO_LARGE, Exchange
 from interface_server.outbox import Outcome
 
 if TYPE_CHECKING:
-    from interface_server.server import InterfaceServer
+    from interface_server.application import InterfaceServer
 
 PATIENCE = 1.0
 """Seconds after which an exchange without an answer takes the long way, where timeouts are looked after."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -12,12 +11,11 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from interface_server.answer import WITHOUT_CONTENT
+from channels_classic.log import logger
 from interface_server.asgi_types import Event, Receive, Send
-from interface_server.brief_exchange import BriefExchange
-from interface_server.exchange import Exchange
-
-logger = logging.getLogger("django.channels")
+from interface_server.http.answer import WITHOUT_CONTENT
+from interface_server.http.brief_exchange import BriefExchange
+from interface_server.http.exchange import Exchange
 
 FLUSH_AT = 64 * 1024
 """Bytes that are not held back any longer, so that a client that reads slowly is noticed."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 
-from interface_server.conversation import BadMessage, data_of
+from interface_server.websocket.conversation import BadMessage, data_of
 
 
 class FrameEncoder:

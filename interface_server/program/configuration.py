@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
+from channels_classic.log import logger
 from interface_server.access import AccessLog
-from interface_server.server import InterfaceServer
-
-logger = logging.getLogger("django.channels")
+from interface_server.application import InterfaceServer
 
 
 class BadConfiguration(Exception):

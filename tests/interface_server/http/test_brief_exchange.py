@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from interface_server import brief_exchange
+from interface_server.http import brief_exchange
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import sys
@@ -11,8 +10,9 @@ from typing import Any
 
 import click
 
-from interface_server.configuration import BadConfiguration, Configuration
-from interface_server.server import InterfaceServer
+from channels_classic.log import logger
+from interface_server.application import InterfaceServer
+from interface_server.program.configuration import BadConfiguration, Configuration
 
 PREFIX = "CHANNELS_INTERFACE"
 
@@ -92,10 +92,10 @@ def serve(
     Arguments:
         ready: called when clients can be served.
     """
-    from interface_server.hosting import serve as host
+    from interface_server.program.hosting import serve as host
 
     def started() -> None:
-        logging.getLogger("django.channels").info(
+        logger.info(
             "Interface server %d listens on %s, channel layer %s.",
             os.getpid(),
             configuration.describe(sock),

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable
-from interface_server import websocket
 from interface_server.outbox import Outbox, Outcome
+from interface_server.websocket import socket as websocket
 from tests.interface_server.flaky import FlakyLayer
 from tests.interface_server.hosted import Hosted, eventually
 from tests.interface_server.loops import running, until

@@ -14,9 +14,9 @@ from typing import Any
 import uvicorn
 from uvicorn.server import HANDLED_SIGNALS
 
-from interface_server.http_protocol import HttpProtocol
-from interface_server.server import InterfaceServer
-from interface_server.socket_protocol import SocketProtocol
+from interface_server.application import InterfaceServer
+from interface_server.transport.http_protocol import HttpProtocol
+from interface_server.transport.socket_protocol import SocketProtocol
 
 
 class Host(uvicorn.Server):

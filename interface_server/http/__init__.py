@@ -1,0 +1,1 @@
+"""HTTP exchanges: one request and its answer, between a connection and the channel layer."""

@@ -1,0 +1,1 @@
+"""The program: options, the command line, and hosting."""

@@ -1,0 +1,1 @@
+"""The transport: bytes on connections, in both directions."""

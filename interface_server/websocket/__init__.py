@@ -1,0 +1,1 @@
+"""WebSockets: one socket's connect, frames and disconnect, between a connection and the channel layer."""

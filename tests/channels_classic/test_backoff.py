@@ -1,0 +1,32 @@
+"""Pauses before retries."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels_classic.backoff import Backoff
+
+
+def test_the_pauses_double_up_to_the_bound() -> None:
+    backoff = Backoff(shortest=0.1, longest=1.0)
+    pauses = [backoff.fail() for _ in range(6)]
+    for pause, step in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1.0, 1.0), strict=True):
+        assert step / 2 <= pause <= step
+
+
+@given(st.integers(1000, 5000))
+def test_hours_of_failures_do_not_overflow(failures: int) -> None:
+    backoff = Backoff(longest=30)
+    for _ in range(failures):
+        assert 0 < backoff.fail() <= 30
+
+
+def test_success_begins_anew() -> None:
+    backoff = Backoff()
+    assert not backoff.succeed()
+    for _ in range(5):
+        backoff.fail()
+    assert backoff.succeed()
+    assert backoff.failures == 0
+    assert backoff.fail() <= 0.1
