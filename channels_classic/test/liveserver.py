@@ -70,7 +70,9 @@ class LiveServerThread(threading.Thread):
                 self.port = listening.getsockname()[1]
                 application = InterfaceServer(channel_layers[DEFAULT_CHANNEL_LAYER].channel_layer)
                 config = make_config(
-                    application, application.max_message_size, timeout_graceful_shutdown=SHUTDOWN_SECONDS
+                    application,
+                    application.context.options.max_message_size,
+                    timeout_graceful_shutdown=SHUTDOWN_SECONDS,
                 )
                 self._server = Host(config)
                 self.is_ready.set()  # it listens: who connects now is served as soon as the server runs

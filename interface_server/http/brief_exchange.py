@@ -8,15 +8,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from interface_server.asgi_types import Event, Receive, Scope, Send
+from interface_server.context import Context
 from interface_server.http.answer import Answer, BadAnswer, State
 from interface_server.http.exchange import BUSY, TOO_LARGE, Exchange
 from interface_server.outbox import Outcome
-
-if TYPE_CHECKING:
-    from interface_server.application import InterfaceServer
 
 PATIENCE = 1.0
 """Seconds after which an exchange without an answer takes the long way, where timeouts are looked after."""
@@ -36,24 +34,28 @@ class BriefExchange:
     """A request without a body, and its answer.
 
     Arguments:
-        server: whose layer, limits and timeouts count.
+        context: whose layer, limits and timeouts count.
+        brief_exchanges: all that wait; this one joins them.
         scope: of ASGI.
         connection: where the answer goes.
     """
 
-    def __init__(self, server: InterfaceServer, scope: Scope, connection: Connection) -> None:
+    def __init__(
+        self, context: Context, brief_exchanges: BriefExchanges, scope: Scope, connection: Connection
+    ) -> None:
         self.started = time.monotonic()
-        self._server = server
+        self._context = context
+        self._brief_exchanges = brief_exchanges
         self._scope = scope
         self._connection = connection
         self._ended = False
         self._successor: Exchange | None = None
-        self._reply_channel = server.reader.join(self)
-        server.brief_exchanges.add(self)
+        self._reply_channel = context.reader.join(self)
+        brief_exchanges.add(self)
 
     def send_request(self) -> None:
         """Send ``http.request``."""
-        if not self._server.send_request(self._scope, self._reply_channel, self._request_done):
+        if not self._context.send_request(self._scope, self._reply_channel, self._request_done):
             self._refuse(TOO_LARGE)
 
     def deliver(self, content: dict[str, Any]) -> None:
@@ -63,7 +65,7 @@ class BriefExchange:
 
     def go_on(self) -> Exchange:
         """Take the long way from here on."""
-        self._server.brief_exchanges.discard(self)
+        self._brief_exchanges.discard(self)
         self._successor = self._connection.go_on(self._make_successor)
         return self._successor
 
@@ -73,7 +75,7 @@ class BriefExchange:
             self._end(499, 0)
 
     def _make_successor(self, receive: Receive, send: Send) -> Exchange:
-        exchange = Exchange(self._server, self._scope, receive, send)
+        exchange = Exchange(self._context, self._scope, receive, send)
         exchange.take_over(self._reply_channel, self.started)
         return exchange
 
@@ -103,12 +105,12 @@ class BriefExchange:
 
     def _end(self, status: int | None, size: int, request_sent: bool = True) -> None:
         self._ended = True
-        server = self._server
-        server.reader.leave(self._reply_channel)
-        server.brief_exchanges.discard(self)
+        context = self._context
+        context.reader.leave(self._reply_channel)
+        self._brief_exchanges.discard(self)
         if request_sent:
-            server.say_disconnect(self._scope, self._reply_channel)
-        server.log_exchange(self._scope, status, size, self.started)
+            context.say_disconnect(self._scope, self._reply_channel)
+        context.log_exchange(self._scope, status, size, self.started)
 
 
 class BriefExchanges:

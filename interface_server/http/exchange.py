@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channels_classic.layers.names import new_channel_name
 from channels_classic.log import logger
 from interface_server import messages
 from interface_server.asgi_types import Receive, Scope, Send
+from interface_server.context import Context
 from interface_server.http.answer import Answer, BadAnswer, State, plain
 from interface_server.outbox import Outcome
-
-if TYPE_CHECKING:
-    from interface_server.application import InterfaceServer
-
 
 INLINE_BODY = 128 * 1024
 """Bytes of a body that travel inside ``http.request``; only a longer body gets a body channel.
@@ -58,12 +55,12 @@ class Exchange:
     """One request and its answer.
 
     Arguments:
-        server: whose layer, limits and timeouts count.
+        context: whose layer, limits and timeouts count.
         scope, receive, send: of ASGI.
     """
 
-    def __init__(self, server: InterfaceServer, scope: Scope, receive: Receive, send: Send) -> None:
-        self._server = server
+    def __init__(self, context: Context, scope: Scope, receive: Receive, send: Send) -> None:
+        self._context = context
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -90,7 +87,7 @@ class Exchange:
         self._waiting_bytes += _size(content)
         if self._waiting_bytes >= PAUSE_AT and not self._paused:
             self._paused = True
-            self._server.flow.pause(self._reply_channel)
+            self._context.flow.pause(self._reply_channel)
         if self._waiting_bytes > MAX_WAITING:
             self._cut("the client reads too slowly")
         self._wake()
@@ -105,7 +102,7 @@ class Exchange:
         self._started = started
         self._spent = time.monotonic() - started
         self.request_sent = True
-        self._server.reader.take_over(reply_channel, self)
+        self._context.reader.take_over(reply_channel, self)
 
     async def run(self) -> None:
         """Carry the exchange out."""
@@ -122,24 +119,24 @@ class Exchange:
         except asyncio.TimeoutError:
             await self._answer_with(408, "The request did not arrive in time.")
         finally:
-            self._server.reader.leave(self._reply_channel)
+            self._context.reader.leave(self._reply_channel)
             if self._paused:
-                self._server.flow.resume(self._reply_channel)
+                self._context.flow.resume(self._reply_channel)
             if self._watcher is not None:
                 self._watcher.cancel()
             if self.request_sent:
-                self._server.say_disconnect(self._scope, self._reply_channel)
-            self._server.log_exchange(self._scope, self._answer.status, self._answer.size, self._started)
+                self._context.say_disconnect(self._scope, self._reply_channel)
+            self._context.log_exchange(self._scope, self._answer.status, self._answer.size, self._started)
         if self.request_sent and self._body_channel is not None:
             await self._abandon_body()
 
     # The request.
 
     async def _send_request(self) -> None:
-        self._reply_channel = self._server.reader.join(self)
+        self._reply_channel = self._context.reader.join(self)
         body, complete = await self._read_body(INLINE_BODY)
         self._body_channel = None if complete else new_channel_name("http.request.body?")
-        self.request_sent = self._server.send_request(
+        self.request_sent = self._context.send_request(
             self._scope, self._reply_channel, self.request_done, body, self._body_channel
         )
         if not self.request_sent:
@@ -156,7 +153,7 @@ class Exchange:
     async def _read_body(self, limit: int) -> tuple[bytes, bool]:
         if not messages.has_body(self._scope):
             return b"", True
-        deadline = self._loop.time() + self._server.http_timeout
+        deadline = self._loop.time() + self._context.options.http_timeout
         body = bytearray()
         while True:
             chunk, more = await asyncio.wait_for(self._read_chunk(), deadline - self._loop.time())
@@ -203,16 +200,16 @@ class Exchange:
                 pass  # said twice is better than not at all
 
         try:
-            await asyncio.wait_for(close(), self._server.layer.expiry)
+            await asyncio.wait_for(close(), self._context.layer.expiry)
         except asyncio.TimeoutError:
             pass  # nobody reads it: what is there has expired by now
 
     async def _send_body_part(self, part: dict[str, Any]) -> bool:
         """Send a part once there is room for it; whether it surely arrived."""
         assert self._body_channel is not None
-        delivery = self._server.layer.prepare(self._body_channel, part, checked=True)
+        delivery = self._context.layer.prepare(self._body_channel, part, checked=True)
         pause, longest = BODY_PAUSE
-        while (outcome := await self._server.outbox.send(delivery)) is Outcome.REFUSED:
+        while (outcome := await self._context.outbox.send(delivery)) is Outcome.REFUSED:
             await asyncio.sleep(pause)
             pause = min(longest, pause * 2)
         return outcome is Outcome.TAKEN
@@ -231,7 +228,7 @@ class Exchange:
             self._waiting_bytes -= _size(content)
             if self._paused and self._waiting_bytes <= RESUME_AT:
                 self._paused = False
-                self._server.flow.resume(self._reply_channel)
+                self._context.flow.resume(self._reply_channel)
             try:
                 events = self._answer.feed(content)
             except BadAnswer as error:
@@ -250,7 +247,7 @@ class Exchange:
                 "and do its consumers answer?",
                 self._scope["method"],
                 self._scope["path"],
-                self._server.http_timeout,
+                self._context.options.http_timeout,
             )
             await self._answer_with(503, "The server did not answer in time.")
         else:
@@ -273,7 +270,7 @@ class Exchange:
 
     async def _wait_for_message(self) -> bool:
         """Wait for a message, or until the client is gone; whether either came about within the timeout."""
-        timeout = self._server.http_timeout - self._spent
+        timeout = self._context.options.http_timeout - self._spent
         self._spent = 0
         if self._watcher is None:
             first = min(self._watch_at - self._loop.time(), timeout)
@@ -308,7 +305,7 @@ class Exchange:
     def _cut(self, reason: str) -> None:
         """End the exchange although it waits for the client to read, and keep nothing more for it."""
         logger.warning("The answer to %s was cut: %s.", self._scope["path"], reason)
-        self._server.reader.leave(self._reply_channel)
+        self._context.reader.leave(self._reply_channel)
         self._messages.clear()
         self._waiting_bytes = 0
         self._gone = True

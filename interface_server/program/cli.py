@@ -99,7 +99,7 @@ def serve(
             "Interface server %d listens on %s, channel layer %s.",
             os.getpid(),
             configuration.describe(sock),
-            type(application.layer).__name__,
+            type(application.context.layer).__name__,
         )
         if ready is not None:
             ready()

@@ -88,7 +88,9 @@ def serve(
         started: called when clients can be served.
         options: for ``uvicorn.Config``, over the ones that fit an interface server.
     """
-    Host(make_config(application, application.max_message_size, **options), started).run(list(sockets))
+    Host(make_config(application, application.context.options.max_message_size, **options), started).run(
+        list(sockets)
+    )
 
 
 def make_config(application: InterfaceServer, max_message_size: int, **options: Any) -> uvicorn.Config:

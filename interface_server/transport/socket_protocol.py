@@ -10,13 +10,14 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request
 
 from interface_server.transport.keepalive import Keepalive
+from interface_server.websocket.direct import DIRECT
 
 FLUSH_SECONDS = 10.0
 """How long a client may take to read what was sent to it before its connection was closed."""
@@ -25,25 +26,6 @@ FLUSH_SECONDS = 10.0
 PING_PAYLOAD = secrets.token_bytes(4)
 PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)
 """The ping of this process, whose answer no client can give unasked."""
-
-DIRECT = "interface_server.direct"
-"""The ASGI extension under which a socket's scope has its ``Direct``."""
-
-
-class Direct(Protocol):
-    """The short way to and from a socket, from its accept on."""
-
-    listener: Callable[[str | bytes], None] | None
-    """Called with each message of the client, once it is set."""
-
-    def write(self, frame: bytes) -> bool:
-        """Send an encoded frame; ``False`` where it has to take the long way (the client reads slowly)."""
-
-    def pause(self) -> None:
-        """Read nothing more from the client."""
-
-    def resume(self) -> None:
-        """Read on."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):

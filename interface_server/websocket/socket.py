@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channels_classic.layers import MessageTooLarge
 from channels_classic.log import logger
 from interface_server import messages
 from interface_server.asgi_types import Event, Receive, Scope, Send
+from interface_server.context import Context
 from interface_server.outbox import Outcome
-from interface_server.transport.socket_protocol import DIRECT, Direct
 from interface_server.websocket.conversation import BadMessage, Conversation, State
-
-if TYPE_CHECKING:
-    from interface_server.application import InterfaceServer
-
+from interface_server.websocket.direct import DIRECT, Direct
+from interface_server.websocket.frames import FrameEncoder
 
 FRAME_PATIENCE = 2.0
 """Seconds for which a frame that finds ``websocket.receive`` full is tried again before the socket closes."""
@@ -47,18 +45,20 @@ class WebSocket:
     """One client's socket.
 
     Arguments:
-        server: whose layer, limits and timeouts count.
+        context: whose layer, limits and timeouts count.
+        frames: the encoder that all sockets of the process share.
         scope, receive, send: of ASGI.
     """
 
-    def __init__(self, server: InterfaceServer, scope: Scope, receive: Receive, send: Send) -> None:
-        self._server = server
+    def __init__(self, context: Context, frames: FrameEncoder, scope: Scope, receive: Receive, send: Send) -> None:
+        self._context = context
+        self._frames = frames
         self._scope = scope
         self._path = scope["path"]
         self._receive = receive
         self._send = send
         self._loop = asyncio.get_running_loop()
-        self._conversation = Conversation(scope.get("subprotocols") or (), server.ws_protocols)
+        self._conversation = Conversation(scope.get("subprotocols") or (), context.options.ws_protocols)
         self._decided: asyncio.Future[None] = self._loop.create_future()
         self._waiting: deque[Event] = deque()
         self._waiting_bytes = 0
@@ -76,7 +76,7 @@ class WebSocket:
     def deliver(self, content: dict[str, Any]) -> None:
         """A message from a consumer (called by the reader)."""
         if self._direct is not None and self._writer is None and self._conversation.state is State.OPEN:
-            frame = self._server.frames.encode(content)
+            frame = self._frames.encode(content)
             if frame is not None and self._direct.write(frame):
                 return
         if self._has_no_room() and not content.get("close"):
@@ -94,20 +94,20 @@ class WebSocket:
     async def run(self) -> None:
         """Serve the socket until it is closed."""
         await self._receive()  # websocket.connect
-        self._server.log_access("websocket.connecting", self._scope, {})
-        self._reply_channel = self._server.reader.join(self)
+        self._context.log_access("websocket.connecting", self._scope, {})
+        self._reply_channel = self._context.reader.join(self)
         lifetime = None
         code = ABNORMAL_CLOSURE
         try:
             self._send_connect()
             await self._handshake()
             if self._conversation.accepted:
-                self._server.log_access("websocket.connected", self._scope, {})
-                if self._server.websocket_timeout is not None:
-                    lifetime = self._loop.call_later(self._server.websocket_timeout, self._close, 1000)
+                self._context.log_access("websocket.connected", self._scope, {})
+                if self._context.options.websocket_timeout is not None:
+                    lifetime = self._loop.call_later(self._context.options.websocket_timeout, self._close, 1000)
                 code = await self._listen()
             else:
-                self._server.log_access("websocket.rejected", self._scope, {})
+                self._context.log_access("websocket.rejected", self._scope, {})
         finally:
             if lifetime is not None:
                 lifetime.cancel()
@@ -120,12 +120,12 @@ class WebSocket:
     def _send_connect(self) -> None:
         content = messages.websocket_connect(self._scope, self._reply_channel)
         try:
-            delivery = self._server.layer.prepare("websocket.connect", content, checked=True)
+            delivery = self._context.layer.prepare("websocket.connect", content, checked=True)
         except MessageTooLarge:
             self._put(self._conversation.reject())
             return
         self._connect_taken = True
-        self._server.outbox.put(delivery, self._connect_done)
+        self._context.outbox.put(delivery, self._connect_done)
 
     def _connect_done(self, outcome: Outcome) -> None:
         if outcome is Outcome.TAKEN:
@@ -148,7 +148,7 @@ class WebSocket:
             self._put([{"type": "websocket.close", "code": TRY_AGAIN_LATER}])
 
     async def _handshake(self) -> None:
-        timer = self._loop.call_later(self._server.websocket_handshake_timeout, self._handshake_timed_out)
+        timer = self._loop.call_later(self._context.options.websocket_handshake_timeout, self._handshake_timed_out)
         try:
             await self._decided
         finally:
@@ -160,13 +160,13 @@ class WebSocket:
                 "Nobody accepted the WebSocket %s within %s s: is a worker running that receives on "
                 "websocket.connect, and does its consumer accept?",
                 self._path,
-                self._server.websocket_handshake_timeout,
+                self._context.options.websocket_handshake_timeout,
             )
             self._put(self._conversation.reject())
 
     async def _listen(self) -> int:
         """Pass frames on until the socket is closed; its close code."""
-        outbox = self._server.outbox
+        outbox = self._context.outbox
         self._direct = (self._scope.get("extensions") or {}).get(DIRECT)
         if self._direct is not None:
             self._direct.listener = self._on_direct_message
@@ -182,10 +182,10 @@ class WebSocket:
 
     def _on_direct_message(self, data: str | bytes) -> None:
         self._pass_on(data)
-        if self._server.outbox.congested and not self._holding and self._direct is not None:
+        if self._context.outbox.congested and not self._holding and self._direct is not None:
             self._holding = True
             self._direct.pause()
-            self._server.outbox.when_room(self._read_on)
+            self._context.outbox.when_room(self._read_on)
 
     def _read_on(self) -> None:
         self._holding = False
@@ -213,15 +213,15 @@ class WebSocket:
             "text" if isinstance(data, str) else "bytes": data,
         }
         try:
-            if len(data) > self._server.max_message_size:
+            if len(data) > self._context.options.max_message_size:
                 raise MessageTooLarge
-            delivery = self._server.layer.prepare("websocket.receive", content, checked=True)
+            delivery = self._context.layer.prepare("websocket.receive", content, checked=True)
         except MessageTooLarge:
             self._order -= 1
             self._close(MESSAGE_TOO_BIG)
             return
         self._unsettled += 1
-        self._server.outbox.put(delivery, partial(self._frame_done, self._order), FRAME_PATIENCE, sender=self)
+        self._context.outbox.put(delivery, partial(self._frame_done, self._order), FRAME_PATIENCE, sender=self)
 
     def _frame_done(self, order: int, outcome: Outcome) -> None:
         self._unsettled -= 1
@@ -235,15 +235,15 @@ class WebSocket:
 
     def _leave(self, code: int) -> None:
         self._conversation.state = State.CLOSED
-        self._server.reader.leave(self._reply_channel)
+        self._context.reader.leave(self._reply_channel)
         if self._paused:
-            self._server.flow.resume(self._reply_channel)
+            self._context.flow.resume(self._reply_channel)
         if self._connect_taken:
             self._goodbye = code
             self._say_goodbye()
-            self._server.departures.add(self._reply_channel)
+            self._context.departures.add(self._reply_channel)
         if self._conversation.accepted:
-            self._server.log_access("websocket.disconnected", self._scope, {"code": code})
+            self._context.log_access("websocket.disconnected", self._scope, {"code": code})
 
     def _say_goodbye(self) -> None:
         """Send ``websocket.disconnect`` when the socket has ended and it is known which frame was the last one."""
@@ -256,9 +256,9 @@ class WebSocket:
             "order": self._order + 1,
         }
         self._goodbye = None
-        layer = self._server.layer
+        layer = self._context.layer
         delivery = layer.prepare("websocket.disconnect", content, checked=True)
-        self._server.outbox.put(delivery, patience=GOODBYE_PATIENCE)
+        self._context.outbox.put(delivery, patience=GOODBYE_PATIENCE)
 
     # To the client.
 
@@ -276,7 +276,7 @@ class WebSocket:
         self._waiting.extend(events)
         if not self._paused and (len(self._waiting) >= PAUSE_AT or self._waiting_bytes >= PAUSE_AT_BYTES):
             self._paused = True
-            self._server.flow.pause(self._reply_channel)
+            self._context.flow.pause(self._reply_channel)
         if events and self._writer is None:
             self._writer = self._loop.create_task(self._write())
         if self._conversation.state is not State.CONNECTING and not self._decided.done():
@@ -290,7 +290,7 @@ class WebSocket:
                 await self._hand_over(event)
                 if self._paused and len(self._waiting) <= RESUME_AT and self._waiting_bytes <= RESUME_AT_BYTES:
                     self._paused = False
-                    self._server.flow.resume(self._reply_channel)
+                    self._context.flow.resume(self._reply_channel)
         except Exception as error:
             # The client is gone: receive says so as well, and that is where the socket ends.
             logger.debug("The WebSocket %s took no more: %r", self._path, error)

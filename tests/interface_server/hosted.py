@@ -41,7 +41,7 @@ class Hosted:
         self.layer = layer or InMemoryChannelLayer()
         self.access: list[tuple[str, str, Content]] = []
         self.server = InterfaceServer(self.layer, access_log=self._log_access, **options)
-        self._host = Host(make_config(self.server, self.server.max_message_size))
+        self._host = Host(make_config(self.server, self.server.context.options.max_message_size))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._socket.getsockname()
         self.name = f"127.0.0.1:{self.address[1]}"

@@ -65,7 +65,7 @@ def test_a_layer_as_django_settings_make_it() -> None:
     class Wrapper:
         channel_layer = InMemoryChannelLayer()
 
-    assert InterfaceServer(Wrapper()).layer is Wrapper.channel_layer  # type: ignore[arg-type]
+    assert InterfaceServer(Wrapper()).context.layer is Wrapper.channel_layer  # type: ignore[arg-type]
 
 
 def test_a_kind_of_connection_that_is_unknown() -> None:

@@ -57,7 +57,7 @@ def test_a_client_that_leaves_late(impatient: Hosted) -> None:
     reply_channel = late(impatient)
     client.close()
     assert impatient.receive_for("http.disconnect", reply_channel)["path"] == "/gone"
-    eventually(lambda: not impatient.server.reader.clients)
+    eventually(lambda: not impatient.server.context.reader.clients)
 
 
 def test_the_last_answer_of_a_connection(impatient: Hosted) -> None:
@@ -80,5 +80,5 @@ def test_nothing_is_left_of_an_exchange(impatient: Hosted) -> None:
         response = impatient.get()
         impatient.send(impatient.receive("http.request")["reply_channel"], status=200, content=b"x")
         assert response.result(DEADLINE).text == "x"
-    assert not impatient.server.reader.clients
+    assert not impatient.server.context.reader.clients
     assert not impatient.server.brief_exchanges.waiting

@@ -63,7 +63,7 @@ def test_a_client_that_leaves(start: Callable[..., Hosted], layer: BaseChannelLa
         client.close()
         assert endless.closed.wait(DEADLINE)
         consuming.result(DEADLINE)
-        eventually(lambda: hosted.server.reader.clients == 0)
+        eventually(lambda: hosted.server.context.reader.clients == 0)
     finally:
         endless.given_up.set()
 

@@ -126,7 +126,7 @@ def test_a_client_that_asks_and_asks(start: Callable[..., Hosted], caplog: pytes
         """Answer what there is; whether nobody waits any more."""
         while (content := hosted.layer.receive(["http.request"])[1]) is not None:
             hosted.send(content["reply_channel"], status=200)
-        return hosted.server.reader.clients == 0
+        return hosted.server.context.reader.clients == 0
 
     asking = hosted.call(ask)
     eventually(lambda: answer() and asking.done())
