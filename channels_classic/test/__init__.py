@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from channels_classic.test.cases import ChannelTestCase as ChannelTestCase
+    from channels_classic.test.cases import ChannelTestCaseMixin as ChannelTestCaseMixin
     from channels_classic.test.cases import TransactionChannelTestCase as TransactionChannelTestCase
     from channels_classic.test.client import Client as Client
     from channels_classic.test.layers import in_memory_layers as in_memory_layers
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChannelLiveServerTestCase",
     "ChannelTestCase",
+    "ChannelTestCaseMixin",
     "Client",
     "HttpClient",
     "TransactionChannelTestCase",
@@ -30,6 +32,7 @@ __all__ = [
 _HOMES = {
     "ChannelLiveServerTestCase": "liveserver",
     "ChannelTestCase": "cases",
+    "ChannelTestCaseMixin": "cases",
     "Client": "client",
     "HttpClient": "websocket",
     "TransactionChannelTestCase": "cases",

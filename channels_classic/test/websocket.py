@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_module
 from http.cookies import SimpleCookie
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -18,6 +17,8 @@ from channels_classic.message import Message
 from channels_classic.routing import Consumer
 from channels_classic.sessions import session_for_reply_channel
 from channels_classic.test.client import Client
+from channels_classic.test.handmade import in_standard_form
+from channels_classic.test.session import new_session
 from interface_server.websocket.conversation import BadMessage, Conversation
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from django.contrib.sessions.backends.base import SessionBase
 
 LATER_MESSAGES = ("websocket.receive", "websocket.disconnect")
-"""What comes over a socket that is open: these messages have no headers and no query string."""
+"""What comes over a socket that is open: these messages have no query string."""
 
 ACCEPT_KEYS = {"accept", "headers", "subprotocol"}
 """What a message consists of that accepts a socket and does nothing else."""
@@ -33,6 +34,9 @@ ACCEPT_KEYS = {"accept", "headers", "subprotocol"}
 
 class WSClient(Client):
     """Somebody with a browser (specification, sections 4 and 11).
+
+    It has a session of its own, and sends the cookie of it, and its headers, with every message. A real client
+    does so with ``websocket.connect`` and ``http.request`` only.
 
     Arguments:
         alias: which of ``settings.CHANNEL_LAYERS`` the client is on.
@@ -55,10 +59,10 @@ class WSClient(Client):
         self._cookies[key] = value
 
     def get_cookies(self) -> dict[str, str]:
-        """The cookies, that of the session included if there is a session."""
+        """The cookies, that of the session included if ``django.contrib.sessions`` is installed."""
         cookies = dict(self._cookies)
-        if self._session is not None and self._session.session_key is not None:
-            cookies[settings.SESSION_COOKIE_NAME] = self._session.session_key
+        if apps.is_installed("django.contrib.sessions") and self.session.session_key:
+            cookies.setdefault(settings.SESSION_COOKIE_NAME, self.session.session_key)
         return cookies
 
     def set_header(self, key: str, value: str | bytes) -> None:
@@ -83,7 +87,7 @@ class WSClient(Client):
 
     @property
     def session(self) -> SessionBase:
-        """The HTTP session whose key is in the session cookie; save it after changing it.
+        """The HTTP session whose key is in the session cookie. Nothing of it is stored until it is saved.
 
         Raises:
             ImproperlyConfigured: the app ``django.contrib.sessions`` is not installed.
@@ -91,9 +95,7 @@ class WSClient(Client):
         if self._session is None:
             if not apps.is_installed("django.contrib.sessions"):
                 raise ImproperlyConfigured("WSClient.session needs 'django.contrib.sessions' in INSTALLED_APPS.")
-            session: SessionBase = import_module(settings.SESSION_ENGINE).SessionStore()
-            session.create()
-            self._session = session
+            self._session = new_session(settings.SESSION_ENGINE)
         return self._session
 
     @property
@@ -140,24 +142,35 @@ class WSClient(Client):
         """Send a message to the channel ``to``, with what a real one has in it; what ``content`` has stays.
 
         Arguments:
+            content: its headers may also be a dict, and its query string a ``str``.
             text: the text of a frame; anything but a ``str`` is made one by JSON.
             path: may have a query string behind a ``?``.
 
         Raises:
             ValueError: ``content`` has an ``order``, but the client numbers its messages itself.
         """
-        super().send(to, self._get_content(to, dict(content or {}), text, path))
+        if to in LATER_MESSAGES:
+            path = path.partition("?")[0]
+        content = self._get_content(content, text, path)
+        if to not in LATER_MESSAGES:
+            content.setdefault("query_string", b"")
+        if to == "http.request":
+            content.setdefault("method", "GET")
+        if to == "websocket.disconnect":
+            content.setdefault("code", 1000)
+        super().send(to, in_standard_form(content))
 
     def receive(self, json: bool = True) -> Any:
         """The next reply: what its text says, or all of the message if it has none; ``None`` if there is none.
 
         Arguments:
-            json: decode the text.
+            json: decode the text, if it is a ``str``. (A test may send what no server would.)
         """
         content = super().receive()
-        if content is None or not isinstance(content.get("text"), str):
+        if content is None or "text" not in content:
             return content
-        return json_module.loads(content["text"]) if json else content["text"]
+        text = content["text"]
+        return json_module.loads(text) if json and isinstance(text, str) else text
 
     def consume(self, channel: str, fail_on_none: bool = True, check_accept: bool = True) -> Any:
         """As ``Client.consume``.
@@ -187,16 +200,16 @@ class WSClient(Client):
         self.send(channel, content, text, path)
         return self.consume(channel, fail_on_none=fail_on_none, check_accept=check_accept)
 
-    def _get_content(self, to: str, content: dict[str, Any], text: Any, path: str) -> dict[str, Any]:
-        path, _, query = path.partition("?")
+    def _get_content(
+        self, content: dict[str, Any] | None = None, text: Any = None, path: str = "/"
+    ) -> dict[str, Any]:
+        content = dict(content or {})
+        content.setdefault("reply_channel", self.reply_channel)
+        path, mark, query = path.partition("?")
         content.setdefault("path", path)
-        if to not in LATER_MESSAGES:
-            content.setdefault("query_string", query.encode())
-            content.setdefault("headers", [[name.encode(), value] for name, value in self.headers.items()])
-        if to == "http.request":
-            content.setdefault("method", "GET")
-        if to == "websocket.disconnect":
-            content.setdefault("code", 1000)
+        if mark:
+            content.setdefault("query_string", query)
+        content.setdefault("headers", [[name.encode(), value] for name, value in self.headers.items()])
         if text is None:
             text = content.get("text")
         if text is not None:

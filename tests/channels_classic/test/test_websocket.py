@@ -166,6 +166,13 @@ class TestWSClient(ChannelTestCase):
         client.send(client.reply_channel, {"bytes": b"\x00"})
         assert client.receive()["bytes"] == b"\x00"
 
+    def test_a_text_that_is_no_str(self) -> None:
+        """No server would send it, but a consumer under test may."""
+        client = WSClient()
+        for json in (True, False):
+            channel_layers["default"].send(client.reply_channel, {"text": {"a": 1}})
+            assert client.receive(json=json) == {"a": 1}
+
     def content(self, to: str, client: WSClient | None = None, **options: Any) -> dict[str, Any]:
         client = client or WSClient()
         client.send(to, **options)
@@ -176,17 +183,34 @@ class TestWSClient(ChannelTestCase):
 
     def test_the_messages_of_a_socket(self) -> None:
         path = "/room/?token=%C3%BC"
-        assert self.content("websocket.connect", path=path) == {
+        client = WSClient()
+        headers = [[name.encode(), value] for name, value in client.headers.items()]
+        assert self.content("websocket.connect", client, path=path) == {
             "path": "/room/",
             "query_string": b"token=%C3%BC",
-            "headers": [[b"host", b"testserver"]],
+            "headers": headers,
         }
-        assert self.content("websocket.receive", path=path, text="hi") == {"path": "/room/", "text": "hi"}
-        assert self.content("websocket.disconnect", path=path) == {"path": "/room/", "code": 1000}
-        assert self.content("websocket.disconnect", content={"code": 1006, "path": "/x"}) == {
-            "path": "/x",
-            "code": 1006,
+        assert self.content("websocket.receive", client, path=path, text="hi") == {
+            "path": "/room/",
+            "headers": headers,
+            "text": "hi",
         }
+        assert self.content("websocket.disconnect", client, path=path) == {
+            "path": "/room/",
+            "headers": headers,
+            "code": 1000,
+        }
+        own = {"code": 1006, "path": "/x", "headers": []}
+        assert self.content("websocket.disconnect", client, content=own) == own
+
+    def test_what_is_written_by_hand(self) -> None:
+        content = {"path": b"/\xc3\xbc", "query_string": "a=b", "headers": {"Origin": "http://a", "x": b"\xe4"}}
+        assert self.content("websocket.connect", content=content) == {
+            "path": "/\u00fc",
+            "query_string": b"a=b",
+            "headers": [[b"origin", b"http://a"], [b"x", b"\xe4"]],
+        }
+        assert content["query_string"] == "a=b"
 
     def test_order(self) -> None:
         client = WSClient(ordered=True)
@@ -210,7 +234,7 @@ class TestWSClient(ChannelTestCase):
         assert headers == {b"host": b"testserver", b"origin": b"http://testserver", b"x-bytes": b"\xe4"}
         assert (
             parse_cookie(client.headers["cookie"].decode())
-            == {"foo": "bar", "qux": "qu;x"}
+            == {"foo": "bar", "qux": "qu;x", "sessionid": client.session.session_key}
             == client.get_cookies()
         )
         with pytest.raises(ValueError, match="set_cookie"):
@@ -225,6 +249,7 @@ class TestWSClient(ChannelTestCase):
 
     def test_the_session(self) -> None:
         client = WSClient()
+        assert client.get_cookies() == client.get_cookies() != WSClient().get_cookies()
         assert Session.objects.count() == 0
         client.session["room"] = "lobby"
         client.session.save()
@@ -236,7 +261,7 @@ class TestWSClient(ChannelTestCase):
         user = get_user_model().objects.create_user("ada", password="secret")
         client = WSClient()
         assert not client.login(username="ada", password="wrong")
-        assert client.get_cookies() == {}
+        assert "_auth_user_id" not in client.session
         assert client.login(username="ada", password="secret")
         assert self.user_of(client) == user.pk
         get_user_model().objects.update(is_active=False)
@@ -260,7 +285,7 @@ class TestWSClient(ChannelTestCase):
         routes = {
             "websocket.connect": channel_session_user_from_http(name),
             "websocket.receive": channel_session_user(name),
-            "http": http_session(lambda message: message.http_session and message.http_session["room"]),
+            "http": http_session(lambda message: message.http_session.get("room")),
         }
         client, stranger = WSClient(ordered=True), WSClient(ordered=True)
         client.force_login(get_user_model().objects.create_user("ada"))
@@ -274,6 +299,22 @@ class TestWSClient(ChannelTestCase):
             assert stranger.send_and_consume("http") is None
             client.session.flush()  # logged out
             assert client.send_and_consume("websocket.receive") == ""
+            assert "sessionid" not in client.get_cookies()
+
+    def test_the_session_in_every_engine(self) -> None:
+        for engine in ("db", "cache", "cached_db", "file", "signed_cookies"):
+            with override_settings(SESSION_ENGINE=f"django.contrib.sessions.backends.{engine}"):
+                client = WSClient()
+                routes = {"http": http_session(lambda message: message.http_session.get("room"))}
+                with apply_routes(routes):
+                    assert client.send_and_consume("http") is None
+                    client.session["room"] = engine
+                    client.session.save()
+                    assert client.send_and_consume("http") == engine
+
+    def test_without_sessions(self) -> None:
+        with self.modify_settings(INSTALLED_APPS={"remove": "django.contrib.sessions"}):
+            assert WSClient().get_cookies() == {}
 
     def test_the_channel_session(self) -> None:
         @channel_session
