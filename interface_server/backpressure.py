@@ -1,0 +1,79 @@
+"""Back-pressure: how much may wait for a client that reads slowly, and who is made to wait in its place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from interface_server.flow import Flow
+
+
+class Amount(NamedTuple):
+    """How much waits; a bound is reached when either part of it is."""
+
+    messages: int
+    size: int
+    """Bytes."""
+
+
+class Bounds(NamedTuple):
+    """The three marks of a buffer."""
+
+    high: Amount
+    """From here on the client's channel is paused: it refuses messages, and so its sender waits."""
+
+    low: Amount
+    """At this or less the channel takes messages again."""
+
+    most: Amount
+    """No more than this is kept of what is on its way by then, or comes from groups, which wait for nobody."""
+
+
+class Backpressure:
+    """Counts what waits for one client, and pauses and resumes its channel.
+
+    Arguments:
+        flow: pauses and resumes channels.
+        reply_channel: the client's.
+        bounds: of what waits.
+    """
+
+    def __init__(self, flow: Flow, reply_channel: str, bounds: Bounds) -> None:
+        self.messages = 0
+        self.size = 0
+        self.is_paused = False
+        self._flow = flow
+        self._reply_channel = reply_channel
+        self._bounds = bounds
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits as may be kept."""
+        most = self._bounds.most
+        return self.messages >= most.messages or self.size >= most.size
+
+    def add(self, size: int) -> None:
+        """Count a message of ``size`` bytes that waits from now on."""
+        self.messages += 1
+        self.size += size
+        high = self._bounds.high
+        if not self.is_paused and (self.messages >= high.messages or self.size >= high.size):
+            self.is_paused = True
+            self._flow.pause(self._reply_channel)
+
+    def remove(self, size: int) -> None:
+        """Count a message of ``size`` bytes that waits no more."""
+        self.messages -= 1
+        self.size -= size
+        low = self._bounds.low
+        if self.is_paused and self.messages <= low.messages and self.size <= low.size:
+            self._resume()
+
+    def clear(self) -> None:
+        """Nothing waits any more: all was dropped, or the client is gone."""
+        self.messages = self.size = 0
+        if self.is_paused:
+            self._resume()
+
+    def _resume(self) -> None:
+        self.is_paused = False
+        self._flow.resume(self._reply_channel)
