@@ -24,7 +24,7 @@ class ChannelTestCaseMixin(SimpleTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         """Keep what class-wide data sends away from the real layers too."""
-        cls.enterClassContext(in_memory_layers(cls.test_channel_aliases))  # type: ignore[attr-defined]
+        cls.enterClassContext(in_memory_layers(cls.test_channel_aliases))
         super().setUpClass()
 
     # Around setUp and tearDown, and whether or not a subclass calls those of its parents.

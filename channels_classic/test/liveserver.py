@@ -145,7 +145,7 @@ class ChannelLiveServerTestCase(LiveServerTestCase):
 
     @classmethod
     def _create_server_thread(cls, connections_override: Mapping[str, Any]) -> LiveServerThread:
-        cls.enterClassContext(in_memory_layers())  # type: ignore[attr-defined]
+        cls.enterClassContext(in_memory_layers())
         return LiveServerThread(
             cls.host,
             connections_override=connections_override,

@@ -1,0 +1,125 @@
+"""The client's address and scheme behind a proxy, by the headers X-Forwarded-For and X-Forwarded-Proto.
+
+Anyone can send these headers. Each proxy appends the address of its own peer to X-Forwarded-For, so only the right
+end of the list, as far as trusted proxies wrote it, says anything that is true.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from interface_server.asgi_types import Scope
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Headers = Iterable[tuple[bytes, bytes]]
+
+ANY_PEER = "*"
+"""The name that trusts every peer of a connection, but no further address of X-Forwarded-For."""
+
+UNIX = "unix"
+"""The name that trusts a peer that connects by a unix socket, which has no address."""
+
+SCHEMES = frozenset({b"http", b"https", b"ws", b"wss"})
+
+
+class TrustedProxies:
+    """Whose X-Forwarded headers are believed.
+
+    Arguments:
+        names: addresses, networks such as ``10.0.0.0/8``, ``unix`` and ``*``, separated by commas.
+
+    Raises:
+        ValueError: one of them is none of these; the text says which.
+    """
+
+    def __init__(self, names: str) -> None:
+        self._any_peer = False
+        self._unix = False
+        self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+        for name in filter(None, (name.strip() for name in names.split(","))):
+            if name == ANY_PEER:
+                self._any_peer = True
+            elif name == UNIX:
+                self._unix = True
+            else:
+                try:
+                    self._networks.append(ipaddress.ip_network(name))
+                except ValueError as error:
+                    raise ValueError(
+                        f"{name!r} should be an address, a network such as 10.0.0.0/8, {UNIX!r} or {ANY_PEER!r}"
+                        f" ({error})"
+                    ) from None
+
+    def trusts_peer(self, client: tuple[str, int] | None) -> bool:
+        """Whether the other end of a connection is trusted; ``client`` is ``None`` for a unix socket."""
+        if self._any_peer:
+            return True
+        if client is None:
+            return self._unix
+        address = parse_address(client[0])
+        return address is not None and self.trusts_address(address[0])
+
+    def trusts_address(self, address: IPAddress) -> bool:
+        """Whether an address of X-Forwarded-For belongs to a trusted proxy."""
+        return any(address in network for network in self._networks)
+
+
+def forwarded(scope: Scope, trusted: TrustedProxies | None) -> None:
+    """Put what trusted proxies say of the client into ``scope``: ``client`` and ``scheme``.
+
+    Text that is no address is never taken, and never raises: the last proxy that is known stays the client then.
+
+    Arguments:
+        scope: of a request or a WebSocket, with the peer of the connection as ``client``.
+        trusted: whom to believe; ``None`` for nobody.
+    """
+    if trusted is None or not trusted.trusts_peer(scope.get("client")):
+        return
+    chain: list[bytes] = []
+    for name, value in scope["headers"]:
+        if name == b"x-forwarded-for":
+            chain += value.split(b",")
+        elif name == b"x-forwarded-proto":
+            scheme = value.rpartition(b",")[2].strip().lower()
+            if scheme in SCHEMES:
+                is_secure = scheme in (b"https", b"wss")
+                plain = "ws" if scope["type"] == "websocket" else "http"
+                scope["scheme"] = plain + "s" * is_secure
+    for entry in reversed(chain):
+        text = entry.strip().decode("latin-1")
+        if not text:
+            continue
+        parsed = parse_address(text)
+        if parsed is None:
+            break
+        address, port = parsed
+        scope["client"] = (str(address), port)
+        if not trusted.trusts_address(address):
+            break
+
+
+def parse_address(text: str) -> tuple[IPAddress, int] | None:
+    """An address and a port (0 if there is none): ``192.0.2.1:80``, ``2001:db8::1`` or ``[2001:db8::1]:80``.
+
+    Returns:
+        ``None`` if the text is something else. An IPv4 address inside an IPv6 one comes as IPv4.
+    """
+    host, port = text, ""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            return None
+        port = rest[1:]
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    if "%" in host:  # a zone, which may be any text, and means something only where it was written
+        return None
+    try:
+        address: IPAddress = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    is_port = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 2**16
+    return address, int(port) if is_port else 0

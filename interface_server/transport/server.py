@@ -1,0 +1,210 @@
+"""The server: it listens, makes a connection for each client, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from interface_server.asgi_types import Application
+from interface_server.transport.lifespan import Lifespan
+from interface_server.transport.proxy import TrustedProxies
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # there is none for Windows
+    from asyncio import new_event_loop  # type: ignore[assignment]
+
+BACKLOG = 2048
+"""Connections that the system keeps until they are accepted."""
+
+LIFESPAN_SECONDS = 15.0
+"""How long the application may take to stop once no client is left."""
+
+ABORT_SECONDS = 1.0
+"""How long tasks may take to end after they are cancelled."""
+
+STOPPING_TICK = 0.02
+"""Seconds between two looks at what still runs, while the server stops; it waits for many different things."""
+
+
+class Connection(Protocol):
+    """What a server needs of a connection. It is in ``Server.connections`` as long as it is open.
+
+    ``str(connection)`` says for people what it does, such as ``GET /page``.
+    """
+
+    def shutdown(self) -> None:
+        """Finish what runs, then close."""
+
+    def abort(self) -> None:
+        """Close now."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What the connections of a server have in common."""
+
+    root_path: str = ""
+    """The path that a proxy cuts off, such as ``/app``, without a slash at its end."""
+
+    trusted_proxies: TrustedProxies | None = None
+    """Whose X-Forwarded headers are believed; ``None`` for nobody."""
+
+    ping_interval: float = 30
+    """Seconds between pings to a WebSocket; 0 for none. Many proxies cut connections that are idle for 60 s."""
+
+    ping_timeout: float = 30
+    """Seconds that a ping may go unanswered."""
+
+    max_message_size: int = 2**20
+    """Bytes of one WebSocket message, in however many frames."""
+
+    per_message_deflate: bool = False
+    """Whether WebSocket messages are compressed. It takes 64 KiB per socket and most of a frame's time."""
+
+    tls: ssl.SSLContext | None = None
+    """For TLS."""
+
+    shutdown_timeout: float = 30
+    """Seconds that exchanges may take to finish when the server stops."""
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether clients connect by TLS."""
+        return self.tls is not None
+
+
+class ServerFailed(Exception):
+    """The server stopped before it was told to, or left something unfinished; the text says what."""
+
+
+class Server:
+    """Serves an ASGI 3 application on listening sockets.
+
+    It stops in this order: the port refuses new clients, idle connections and WebSockets close, exchanges finish,
+    the application stops. What is still running after ``shutdown_timeout`` is cut off.
+
+    An application whose lifespan ends before it is told to has died: the server stops, and reports it.
+
+    Arguments:
+        application: of ASGI 3.
+        settings: what its connections have in common.
+        make_connection: makes the protocol of a new connection; it is given this server.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        settings: ServerSettings,
+        make_connection: Callable[[Server], asyncio.Protocol],
+    ) -> None:
+        self.application = application
+        self.settings = settings
+        self.connections: set[Connection] = set()
+        """The connections that are open; each adds and removes itself."""
+        self.tasks: set[asyncio.Task[None]] = set()
+        """The running calls of the application; each connection adds its own, and removes them when they end."""
+        self._make_connection = make_connection
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told_to_stop = asyncio.Event()
+        self._is_stopping = False
+
+    def run(self, sockets: Sequence[socket.socket], started: Callable[[], None] | None = None) -> None:
+        """Serve until ``stop`` is called, on an event loop of its own. See ``serve``."""
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(self.serve(sockets, started))
+
+    async def serve(self, sockets: Sequence[socket.socket], started: Callable[[], None] | None = None) -> None:
+        """Serve until ``stop`` is called.
+
+        Arguments:
+            sockets: bound already, so that the caller can report errors about addresses.
+            started: called when clients can be served.
+
+        Raises:
+            StartupFailed: the application could not start.
+            ServerFailed: the application died, or something had to be cut off.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self._is_stopping:
+            return
+        lifespan = Lifespan(self.application)
+        await lifespan.startup()
+        listeners = [
+            await self._loop.create_server(
+                lambda: self._make_connection(self), sock=sock, ssl=self.settings.tls, backlog=BACKLOG
+            )
+            for sock in sockets
+        ]
+        if started is not None:
+            started()
+        death = await self._wait_for_the_end(lifespan)
+        self._is_stopping = True
+        for listener in listeners:
+            listener.close()
+        unfinished = await self._close_connections()
+        await self._stop_application(lifespan)
+        if death is not None:
+            raise ServerFailed(f"The application died: {death!r}") from death
+        if unfinished:
+            raise ServerFailed(f"Cut off after {self.settings.shutdown_timeout:g} s: {unfinished}.")
+
+    def stop(self) -> None:
+        """Stop serving soon. Any thread and any signal handler may call this, more than once."""
+        self._is_stopping = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._told_to_stop.set)
+
+    def describe_running(self) -> str:
+        """What runs at the moment, for people: ``GET /page, 2 WebSockets``. Any thread may call this."""
+        names = sorted(str(connection) for connection in self.connections.copy())
+        shown = ", ".join(names[:10])
+        return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+    async def _wait_for_the_end(self, lifespan: Lifespan) -> BaseException | None:
+        """Wait until it is told to stop, or the application dies; what it died of."""
+        told = asyncio.ensure_future(self._told_to_stop.wait())
+        died = asyncio.ensure_future(lifespan.died())
+        if self._is_stopping:  # told before there was a loop to tell
+            self._told_to_stop.set()
+        await asyncio.wait([told, died], return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if died.done():
+            return died.result()
+        died.cancel()
+        return None
+
+    async def _close_connections(self) -> str:
+        """Let the connections finish; which of them had to be cut off."""
+        told = set[Connection]()
+        try:
+            async with asyncio.timeout(self.settings.shutdown_timeout):
+                while True:
+                    # Clients that were accepted in the same moment come later.
+                    for connection in self.connections - told:
+                        told.add(connection)
+                        connection.shutdown()
+                    if not (self.connections or self.tasks):
+                        return ""
+                    await asyncio.sleep(STOPPING_TICK)
+        except TimeoutError:
+            unfinished = self.describe_running() or ", ".join(sorted(task.get_name() for task in self.tasks))
+        for connection in list(self.connections):
+            connection.abort()
+        tasks = list(self.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=ABORT_SECONDS)
+        return unfinished
+
+    async def _stop_application(self, lifespan: Lifespan) -> None:
+        try:
+            async with asyncio.timeout(LIFESPAN_SECONDS):
+                await lifespan.shutdown()
+        except TimeoutError:
+            raise ServerFailed(f"The application did not stop within {LIFESPAN_SECONDS:g} s.") from None
