@@ -6,9 +6,10 @@ The names that application code imports most are handed on from here when they a
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
+from channels_classic.lazy import lazy_names
 from channels_classic.version import __version__
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from channels_classic.routing import include as include
     from channels_classic.routing import route as route
     from channels_classic.routing import route_class as route_class
-
-DEFAULT_CHANNEL_LAYER = "default"
 
 __all__ = [
     "DEFAULT_CHANNEL_LAYER",
@@ -32,17 +31,14 @@ __all__ = [
     "route_class",
 ]
 
-_HOMES = {
-    "Channel": "channel",
-    "Group": "channel",
-    "channel_layers": "asgi",
-    "include": "routing",
-    "route": "routing",
-    "route_class": "routing",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"channels_classic.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Channel": "channels_classic.channel",
+        "Group": "channels_classic.channel",
+        "channel_layers": "channels_classic.asgi",
+        "include": "channels_classic.routing",
+        "route": "channels_classic.routing",
+        "route_class": "channels_classic.routing",
+    },
+)

@@ -1,4 +1,4 @@
-"""The channel layers of ``settings.CHANNEL_LAYERS`` (specification, section 5)."""
+"""The channel layers of ``settings.CHANNEL_LAYERS`` with their routing (specification, sections 5 and 6)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import threading
 from typing import Any
 
 import django
-from django.conf import settings
 from django.core.signals import setting_changed
 
-from channels_classic import DEFAULT_CHANNEL_LAYER
-from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
+from channels_classic.layer_settings import (
+    InvalidChannelLayerError,
+    bare_layers,
+    layer_entry,
+    layer_settings,
+    make_layer,
+)
 from channels_classic.layers import BaseChannelLayer
-from channels_classic.routing import RouteLike, Router, import_dotted
-
-# What a project without the setting gets: enough for runserver to serve its views and to open WebSockets.
-WITHOUT_SETTING: dict[str, dict[str, Any]] = {
-    DEFAULT_CHANNEL_LAYER: {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}
-}
+from channels_classic.routing import RouteLike, Router
 
 
 class ChannelLayerWrapper:
@@ -48,7 +48,7 @@ class ChannelLayerWrapper:
 
 
 class ChannelLayerManager:
-    """Makes each layer of ``settings.CHANNEL_LAYERS`` when it is first asked for, and keeps it."""
+    """Gives each layer of ``settings.CHANNEL_LAYERS`` its router when it is first asked for, and keeps both."""
 
     def __init__(self) -> None:
         self._layers: dict[str, ChannelLayerWrapper] = {}
@@ -63,10 +63,7 @@ class ChannelLayerManager:
         Raises:
             InvalidChannelLayerError: it is no dict.
         """
-        configs: dict[str, dict[str, Any]] = getattr(settings, "CHANNEL_LAYERS", WITHOUT_SETTING)
-        if not isinstance(configs, dict):
-            raise InvalidChannelLayerError(f"CHANNEL_LAYERS must be a dict of aliases and dicts, not {configs!r}.")
-        return configs
+        return layer_settings()
 
     def __getitem__(self, alias: str) -> Any:
         layer = self._layers.get(alias)
@@ -74,20 +71,21 @@ class ChannelLayerManager:
             with self._lock:
                 layer = self._layers.get(alias)
                 if layer is None:
-                    layer = self._layers[alias] = self.make_backend(alias)
+                    layer = self._layers[alias] = self.wrap(alias, bare_layers[alias])
         return layer
 
     def __contains__(self, alias: str) -> bool:
         return alias in self.configs
 
     def set(self, alias: str, layer: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
-        """Put ``layer`` in the place of ``alias``; with ``None``, one is made after the setting when it is needed.
+        """Put ``layer`` in the place of ``alias``; with ``None``, one is made from the setting when it is needed.
 
         Returns:
             The one that was there, if it had been made.
         """
         with self._lock:
             former = self._layers.pop(alias, None)
+            bare_layers.set(alias, None if layer is None else layer.channel_layer)
             if layer is not None:
                 self._layers[alias] = layer
             return former
@@ -100,58 +98,33 @@ class ChannelLayerManager:
                 self._layers[alias].router.add_route(route, first=True)
 
     def wrap(self, alias: str, layer: BaseChannelLayer) -> ChannelLayerWrapper:
-        """``layer`` with the routing that the setting has for ``alias``."""
-        wrapper = ChannelLayerWrapper(layer, alias, self._entry(alias)["ROUTING"])
+        """``layer`` with the routing that the setting has for ``alias``.
+
+        Raises:
+            InvalidChannelLayerError: the setting has none, or one that cannot be used.
+        """
+        wrapper = ChannelLayerWrapper(layer, alias, layer_entry(alias)["ROUTING"])
         for route in self._first_routes.get(alias, ()):
             wrapper.router.add_route(route, first=True)
         return wrapper
 
     def make_backend(self, alias: str) -> ChannelLayerWrapper:
-        """A new layer after the setting, with its ``CONFIG``."""
-        return self._make(alias, self._entry(alias).get("CONFIG", {}), "CONFIG")
-
-    def make_test_backend(self, alias: str) -> ChannelLayerWrapper:
-        """A new layer after the setting, with its ``TEST_CONFIG``.
+        """A new layer from the setting, with its ``CONFIG``.
 
         Raises:
-            InvalidChannelLayerError: there is none.
+            InvalidChannelLayerError: the setting describes none that can be made.
         """
-        entry = self._entry(alias)
-        if "TEST_CONFIG" not in entry:
+        return self.wrap(alias, make_layer(alias))
+
+    def make_test_backend(self, alias: str) -> ChannelLayerWrapper:
+        """A new layer from the setting, with its ``TEST_CONFIG``.
+
+        Raises:
+            InvalidChannelLayerError: there is none, or it describes no layer that can be made.
+        """
+        if "TEST_CONFIG" not in layer_entry(alias):
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}] has no 'TEST_CONFIG'.")
-        return self._make(alias, entry["TEST_CONFIG"], "TEST_CONFIG")
-
-    def _entry(self, alias: str) -> dict[str, Any]:
-        try:
-            entry = self.configs[alias]
-        except KeyError:
-            known = ", ".join(repr(name) for name in self.configs) or "none"
-            raise InvalidChannelLayerError(f"CHANNEL_LAYERS has no {alias!r}; it has: {known}.") from None
-        if not isinstance(entry, dict):
-            raise InvalidChannelLayerError(
-                f"CHANNEL_LAYERS[{alias!r}] must be a dict with 'BACKEND' and 'ROUTING', not {entry!r}."
-            )
-        for key in ("BACKEND", "ROUTING"):
-            if key not in entry:
-                raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}] has no {key!r}.")
-        return entry
-
-    def _make(self, alias: str, config: dict[str, Any], key: str) -> ChannelLayerWrapper:
-        backend = self._entry(alias)["BACKEND"]
-        where = f"CHANNEL_LAYERS[{alias!r}]['BACKEND']"
-        try:
-            layer_class = import_dotted(backend, "the channel layer class") if isinstance(backend, str) else None
-        except ImportError as error:
-            raise InvalidChannelLayerError(f"{where}: {error}") from error
-        if not callable(layer_class):
-            raise InvalidChannelLayerError(
-                f"{where} must be the dotted path of a channel layer class, not {backend!r}."
-            )
-        try:
-            layer = layer_class(**config)
-        except (TypeError, ValueError) as error:
-            raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{key!r}] is {config!r}: {error}") from error
-        return self.wrap(alias, layer)
+        return self.wrap(alias, make_layer(alias, "TEST_CONFIG"))
 
     def _setting_changed(self, *, setting: str, **kwargs: Any) -> None:
         if setting == "CHANNEL_LAYERS":
@@ -164,5 +137,4 @@ channel_layers = ChannelLayerManager()
 def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> BaseChannelLayer:
     """Set Django up and give the bare layer, as an ``asgi.py`` hands it to an interface server."""
     django.setup(set_prefix=False)
-    layer: BaseChannelLayer = channel_layers[alias].channel_layer
-    return layer
+    return bare_layers[alias]

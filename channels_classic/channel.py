@@ -4,22 +4,45 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels_classic import DEFAULT_CHANNEL_LAYER, pending
+from channels_classic import pending
+from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
+from channels_classic.layer_settings import bare_layers
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel, check_group
 
 
-def _layer(alias: str, channel_layer: BaseChannelLayer | None) -> BaseChannelLayer:
-    if channel_layer is not None:
-        return channel_layer
-    from channels_classic.asgi import channel_layers
+class _Named:
+    """A name on a channel layer.
 
-    layer: BaseChannelLayer = channel_layers[alias]
-    return layer
+    Arguments:
+        name: a ``str``; which names are allowed is up to the class.
+        alias: which of ``settings.CHANNEL_LAYERS`` it is on.
+        channel_layer: the layer itself, instead of its alias.
+
+    Raises:
+        TypeError: a bad name.
+    """
+
+    def __init__(
+        self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: BaseChannelLayer | None = None
+    ) -> None:
+        self._check(name)
+        self.name = name
+        self.channel_layer: Any = bare_layers[alias] if channel_layer is None else channel_layer
+
+    @staticmethod
+    def _check(name: str) -> None:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
 
 
-class Channel:
+class Channel(_Named):
     """A channel that messages can be sent to.
 
     Arguments:
@@ -31,12 +54,7 @@ class Channel:
         TypeError: a bad name.
     """
 
-    def __init__(
-        self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: BaseChannelLayer | None = None
-    ) -> None:
-        check_channel(name)
-        self.name = name
-        self.channel_layer = _layer(alias, channel_layer)
+    _check = staticmethod(check_channel)
 
     @classmethod
     def of_message(cls, name: str, channel_layer: BaseChannelLayer) -> Channel:
@@ -67,14 +85,8 @@ class Channel:
         layer = self.channel_layer
         pending.send(layer, layer.prepare(self.name, content, checked=True), immediately)
 
-    def __str__(self) -> str:
-        return self.name
 
-    def __repr__(self) -> str:
-        return f"Channel({self.name!r})"
-
-
-class Group:
+class Group(_Named):
     """A set of channels that a message can be sent to at once.
 
     Arguments:
@@ -86,12 +98,7 @@ class Group:
         TypeError: a bad name.
     """
 
-    def __init__(
-        self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: BaseChannelLayer | None = None
-    ) -> None:
-        check_group(name)
-        self.name = name
-        self.channel_layer = _layer(alias, channel_layer)
+    _check = staticmethod(check_group)
 
     def add(self, channel: Channel | str) -> None:
         """Make ``channel`` a member, until it is discarded or the layer's ``group_expiry`` has passed."""
@@ -116,12 +123,6 @@ class Group:
             raise ValueError(f"A group takes a dict to send, not {content!r}.")
         layer = self.channel_layer
         pending.send(layer, layer.prepare_group(self.name, content), immediately)
-
-    def __str__(self) -> str:
-        return self.name
-
-    def __repr__(self) -> str:
-        return f"Group({self.name!r})"
 
 
 def _name_of(channel: Channel | str) -> str:

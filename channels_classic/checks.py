@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from channels_classic.asgi import channel_layers
 from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.session_store import keeps_sessions
+from channels_classic.sessions.store import keeps_sessions
 
 
 @register("channels")

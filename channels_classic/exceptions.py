@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from channels_classic.message import Message
+from channels_classic.layer_settings import InvalidChannelLayerError
+from channels_classic.message import Message
 
 __all__ = [
     "ChannelSocketException",
@@ -20,10 +18,6 @@ __all__ = [
 
 class ConsumeLater(Exception):
     """Put this message back on its channel: it cannot be handled yet."""
-
-
-class InvalidChannelLayerError(ValueError):
-    """The setting ``CHANNEL_LAYERS`` does not describe a channel layer that can be made."""
 
 
 class RequestTimeout(Exception):

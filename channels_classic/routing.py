@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import Any, Protocol
 
+from channels_classic.dotted import import_dotted
+from channels_classic.http.consumer import ViewConsumer
 from channels_classic.layers.names import check_receivable
 from channels_classic.message import Message
 
@@ -23,32 +24,6 @@ class RouteLike(Protocol):
 
     def channel_names(self) -> set[str]:
         """The channels whose messages this may match."""
-
-
-def import_dotted(path: str, what: str) -> Any:
-    """The object at a dotted path.
-
-    Arguments:
-        what: what the path should lead to, for the error.
-
-    Raises:
-        ImportError: there is no such module or no such name in it.
-    """
-    module_name, _, name = path.rpartition(".")
-    try:
-        if not module_name or "" in path.split("."):
-            raise ImportError("it should be a module and a name in it, as in 'project.consumers.connect'")
-        try:
-            module = import_module(module_name)
-        except ModuleNotFoundError as error:
-            # The last but one part may be a class: the dotted path of a method.
-            outer, _, class_name = module_name.rpartition(".")
-            if not outer or error.name != module_name:
-                raise
-            return getattr(getattr(import_module(outer), class_name), name)
-        return getattr(module, name)
-    except (ImportError, AttributeError) as error:
-        raise ImportError(f"Cannot find {what} {path!r}: {error}") from error
 
 
 def _resolve_consumer(consumer: Consumer | str) -> Consumer:
@@ -241,8 +216,6 @@ class Router:
             http_consumer: takes ``http.request`` instead of Django's views.
         """
         if http_consumer is None:
-            from channels_classic.handler import ViewConsumer
-
             http_consumer = ViewConsumer()
         self.add_defaults(
             [

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from channels_classic.lazy import lazy_names
 
 if TYPE_CHECKING:
     from worker.group import WorkerGroup as WorkerGroup
@@ -11,11 +12,5 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker", "WorkerGroup"]
 
-# Handed on when first used: the command line has to set Django up before they can be imported.
-_HOMES = {"Worker": "worker.loop", "WorkerGroup": "worker.group"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# The command line has to set Django up before they can be imported.
+__getattr__ = lazy_names(__name__, {"Worker": "worker.loop", "WorkerGroup": "worker.group"})

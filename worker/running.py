@@ -57,7 +57,7 @@ def check(options: Options) -> None:
     """
     from channels_classic.asgi import channel_layers
     from channels_classic.exceptions import InvalidChannelLayerError
-    from channels_classic.staticfiles import default_http_consumer
+    from channels_classic.http.staticfiles import default_http_consumer
     from worker.loop import Worker
 
     try:

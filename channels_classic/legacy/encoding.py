@@ -43,8 +43,8 @@ def decode_request(content: Mapping[str, Any]) -> HttpRequest:
         BadRequest: it describes none.
     """
     from channels_classic.asgi import channel_layers
+    from channels_classic.http.request import AsgiRequest
     from channels_classic.message import Message
-    from channels_classic.request import AsgiRequest
 
     content = dict(content)
     reply_channel = content.pop("response_channel", None)

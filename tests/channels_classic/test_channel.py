@@ -41,13 +41,13 @@ class TestChannel:
 
     def test_it_is_on_the_default_layer(self):
         with override_settings():
-            assert Channel("queue").channel_layer is channel_layers["default"]
+            assert Channel("queue").channel_layer is channel_layers["default"].channel_layer
 
     def test_it_is_on_the_layer_of_its_alias(self):
         entry = {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}
         with override_settings(CHANNEL_LAYERS={"default": entry, "other": entry}):
             channel = Channel("queue", alias="other")
-            assert channel.channel_layer is channel_layers["other"]
+            assert channel.channel_layer is channel_layers["other"].channel_layer
             channel.send({"on": "other"})
             assert channel_layers["default"].receive(["queue"]) == (None, None)
             assert channel_layers["other"].receive(["queue"]) == ("queue", {"on": "other"})

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from channels_classic.dotted import import_dotted
 from channels_classic.handler import ViewConsumer
 from channels_classic.layers import InMemoryChannelLayer
 from channels_classic.message import Message
-from channels_classic.routing import Include, Route, RouteClass, Router, import_dotted, include, route, route_class
+from channels_classic.routing import Include, Route, RouteClass, Router, include, route, route_class
 
 LAYER = InMemoryChannelLayer()
 

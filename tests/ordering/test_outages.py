@@ -22,7 +22,7 @@ from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.exceptions import ConsumeLater
 from channels_classic.layers import RedisChannelLayer
 from channels_classic.message import Message
-from channels_classic.ordering import enforce_ordering
+from channels_classic.sessions.ordering import enforce_ordering
 from tests.ordering.served import OURS, served, wait_for
 from tests.ordering.test_load import flood
 from tests.redis_proxy import Cut, RedisProxy, turn_step

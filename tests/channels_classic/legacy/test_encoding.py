@@ -10,8 +10,8 @@ from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, S
 from django.test import RequestFactory
 
 from channels_classic import Channel
+from channels_classic.http.request import AsgiRequest
 from channels_classic.message import Message
-from channels_classic.request import AsgiRequest
 from tests.http_messages import REQUEST
 
 pytestmark = pytest.mark.usefixtures("channel_layer")

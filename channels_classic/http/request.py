@@ -15,9 +15,7 @@ from django.utils.functional import cached_property
 
 from channels_classic.exceptions import RequestAborted, RequestTimeout
 from channels_classic.layers import BaseChannelLayer
-
-if TYPE_CHECKING:
-    from channels_classic.message import Message
+from channels_classic.message import Message
 
 HEADER_NAMES_KEPT = 1000
 """How many header names are remembered with their key in ``META``.

@@ -16,7 +16,7 @@ from channels_classic.layers import BaseChannelLayer, ChannelFull, LayerUnavaila
 from channels_classic.layers.names import random_part
 from channels_classic.log import logger
 from channels_classic.message import Message
-from channels_classic.session_store import can_keep_channel_sessions, with_channel_session
+from channels_classic.sessions.store import can_keep_channel_sessions, with_channel_session
 
 Consumer = TypeVar("Consumer", bound=Callable[..., Any])
 Result = TypeVar("Result")

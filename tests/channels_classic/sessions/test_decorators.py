@@ -22,15 +22,15 @@ from channels_classic.asgi import ChannelLayerWrapper, channel_layers
 from channels_classic.exceptions import ConsumeLater
 from channels_classic.layers import InMemoryChannelLayer, RedisChannelLayer
 from channels_classic.message import Message
-from channels_classic.session_store import ChannelSession
 from channels_classic.sessions import (
     channel_and_http_session,
     channel_session,
     enforce_ordering,
     http_session,
-    http_session_key,
     session_for_reply_channel,
 )
+from channels_classic.sessions.decorators import http_session_key
+from channels_classic.sessions.store import ChannelSession
 from channels_classic.test import in_memory_layers
 
 CLIENT = "interface.abc!one"
@@ -358,7 +358,7 @@ class TestStrangers:
         session = self.store()
         session["secret"] = "http"
         session.create()
-        monkeypatch.setattr("channels_classic.session_store._derive_key", lambda *_: session.session_key)
+        monkeypatch.setattr("channels_classic.sessions.store._derive_key", lambda *_: session.session_key)
         assert stored() == {}
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -766,5 +765,4 @@ def test_the_names_people_have_in_their_code() -> None:
 
     assert {"AsgiHandler", "AsgiRequest", "ViewConsumer"} <= set(handler.__all__)
     assert issubclass(AsgiRequest.ResponseLater, Exception)
-    assert logging.getLogger("django.request") is handler.logger
     assert RequestAborted.__module__ == "channels_classic.exceptions"

@@ -13,21 +13,7 @@ from django.http import QueryDict, parse_cookie
 
 from channels_classic.decorators import Consume, consumer_decorator
 from channels_classic.message import Message
-from channels_classic.ordering import enforce_ordering
-from channels_classic.session_store import (
-    http_session_for,
-    save_existing,
-    session_for_reply_channel,
-    with_channel_session,
-)
-
-__all__ = [
-    "channel_and_http_session",
-    "channel_session",
-    "enforce_ordering",
-    "http_session",
-    "session_for_reply_channel",
-]
+from channels_classic.sessions.store import http_session_for, save_existing, with_channel_session
 
 HTTP_SESSION_KEY = "_http_session_key"
 """Where a channel session remembers the key of the HTTP session that its socket came with."""

@@ -22,9 +22,9 @@ from channels_classic.layers import (
     turns,
 )
 from channels_classic.message import Message
-from channels_classic.ordering import enforce_ordering
 from channels_classic.pending import PendingSends
 from channels_classic.sessions import channel_and_http_session, channel_session
+from channels_classic.sessions.ordering import enforce_ordering
 from worker import WorkerGroup
 
 CLIENT = "interface.abc!one"

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from channels_classic import request as request_module
 from channels_classic.exceptions import RequestAborted, RequestTimeout
+from channels_classic.http.request import AsgiRequest
 from channels_classic.layers import InMemoryChannelLayer
 from channels_classic.message import Message
-from channels_classic.request import AsgiRequest
 from tests.http_messages import REPLY_CHANNEL, form, http_request
 
 BODY_CHANNEL = "http.request.body?abc"

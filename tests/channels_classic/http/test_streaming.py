@@ -11,7 +11,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
 
-from channels_classic.streaming import iterate
+from channels_classic.http.streaming import iterate
 
 context = contextvars.ContextVar("context", default="outside")
 

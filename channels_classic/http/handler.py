@@ -1,0 +1,139 @@
+"""``AsgiHandler``: a request through Django's views, and its response as messages (specification, section 9)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.handlers.base import BaseHandler
+from django.core.signals import request_started
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
+
+from channels_classic.exceptions import RequestAborted, RequestTimeout
+from channels_classic.http.request import AsgiRequest
+from channels_classic.http.streaming import iterate
+from channels_classic.message import Message
+
+logger = logging.getLogger("django.request")
+
+Reply = dict[str, Any]
+
+
+class AsgiHandler(BaseHandler):
+    """Runs requests through Django's middleware and views, and yields the messages of their answers.
+
+    Make one and keep it: it loads all middleware when it is made.
+    """
+
+    request_class = AsgiRequest
+
+    chunk_size = 512 * 1024
+    """Bytes of content that one message has at most; half of what a channel layer carries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_middleware()
+
+    def __call__(self, message: Message) -> Generator[Reply, None, None]:
+        """Answer ``message``, an ``http.request``.
+
+        The messages come as the response is made. There are none if the client went away, or if the view left
+        the answer to someone else by ``ResponseLater``.
+        """
+        try:
+            request = self.request_class(message)
+        except RequestAborted:
+            return
+        except RequestTimeout as error:
+            yield from self.refuse(message, 408, error)
+            return
+        except (BadRequest, SuspiciousOperation) as error:
+            yield from self.refuse(message, 400, error)
+            return
+        set_script_prefix(request.script_name)
+        request_started.send(sender=self.__class__, message=message, environ=request.META)
+        try:
+            response: Any = self.get_response(request)
+        except BaseException:
+            request.close()
+            raise
+        response._handler_class = self.__class__
+        if isinstance(response, FileResponse):
+            response.block_size = self.chunk_size
+        try:
+            if not request.response_later:
+                yield from self.encode_response(response)
+        finally:
+            response.close()
+
+    def refuse(self, message: Message, status: int, error: Exception) -> Iterator[Reply]:
+        """The answer to a message that no request could be made of."""
+        response = HttpResponse(status=status, content_type="text/plain; charset=utf-8")
+        text = f"{response.reason_phrase} ({status})"
+        response.content = f"{text}\n{error}" if settings.DEBUG else text
+        logger.warning("%s: %s: %s", text, message.get("path"), error, extra={"status_code": status})
+        return self.encode_response(response)
+
+    def _get_response(self, request: AsgiRequest) -> HttpResponseBase:
+        try:
+            response: HttpResponseBase = super()._get_response(request)  # type: ignore[misc]
+        except AsgiRequest.ResponseLater:
+            # Further out, middleware is promised a response and gets no exception but as a 500. So it sees this
+            # one, which is not sent; 202 is a status that no cache keeps.
+            request.response_later = True
+            return HttpResponse(status=202)
+        return response
+
+    def process_exception_by_middleware(self, exception: Exception, request: HttpRequest) -> Any:
+        """As Django's own, but ``ResponseLater`` is no failure for middleware to make a response of."""
+        if isinstance(exception, AsgiRequest.ResponseLater):
+            return None
+        return super().process_exception_by_middleware(exception, request)
+
+    @classmethod
+    def encode_response(cls, response: HttpResponseBase) -> Iterator[Reply]:
+        """The messages of an answer (specification, section 4).
+
+        Arguments:
+            response: any response of Django's. A streaming one is read as its messages are taken, so that each
+                part can be on its way before the next one is made. Closing it is up to the caller.
+        """
+        message: Reply = {"status": response.status_code, "headers": encode_headers(response)}
+        chunks = cls._stream(response) if response.streaming else cls.chunk_bytes(response.content)  # type: ignore[attr-defined]
+        for chunk, is_last in chunks:
+            message["content"] = chunk
+            message["more_content"] = not is_last
+            yield message
+            message = {}
+
+    @classmethod
+    def _stream(cls, response: Any) -> Iterator[tuple[bytes, bool]]:
+        for part in iterate(response) if response.is_async else response:
+            # No part is held back to find out whether it is the last: an empty one ends the stream.
+            for chunk, _ in cls.chunk_bytes(part):
+                yield chunk, False
+        yield b"", True
+
+    @classmethod
+    def chunk_bytes(cls, content: bytes) -> Iterator[tuple[bytes, bool]]:
+        """``content`` in chunks that fit into a message, each with whether it is the last; at least one."""
+        size = cls.chunk_size
+        end = len(content)
+        if end <= size:
+            yield content, True
+            return
+        for start in range(0, end, size):
+            yield content[start : start + size], start + size >= end
+
+
+def encode_headers(response: HttpResponseBase) -> list[list[bytes]]:
+    """The header list of a response: names in lower case, and a header of its own for each cookie."""
+    headers = [[name.lower().encode("ascii"), value.encode("latin-1")] for name, value in response.items()]
+    for cookie in response.cookies.values():
+        headers.append([b"set-cookie", cookie.OutputString().encode()])
+    return headers

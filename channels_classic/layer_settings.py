@@ -1,0 +1,212 @@
+"""The channel layers of ``settings.CHANNEL_LAYERS``, without their routing (specification, section 5).
+
+Code that only sends or receives needs no more than this; ``asgi`` puts the routers on top. Every fault in the
+setting is an ``InvalidChannelLayerError``: one line that says where it is and what to change. Such a line never
+quotes the values of ``CONFIG``, because passwords and encryption keys are among them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import threading
+from collections.abc import Callable, Collection
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
+from channels_classic.dotted import import_dotted
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.redaction import one_line, redacted
+
+# What a project without the setting gets: enough for runserver to serve its views and to open WebSockets.
+WITHOUT_SETTING: dict[str, dict[str, Any]] = {
+    DEFAULT_CHANNEL_LAYER: {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}
+}
+
+REQUIRED_KEYS = ("BACKEND", "ROUTING")
+KEYS = (*REQUIRED_KEYS, "CONFIG", "TEST_CONFIG")
+"""What an entry of ``CHANNEL_LAYERS`` may have."""
+
+_DOTTED = re.compile(r"[\w.]*\Z")
+
+
+class InvalidChannelLayerError(ValueError):
+    """The setting ``CHANNEL_LAYERS`` does not describe a channel layer that can be made."""
+
+
+class BareLayers:
+    """Makes each channel layer of the setting when it is first asked for, and keeps it."""
+
+    def __init__(self) -> None:
+        self._layers: dict[str, BaseChannelLayer] = {}
+        self._lock = threading.RLock()
+        setting_changed.connect(self._setting_changed)
+
+    def __getitem__(self, alias: str) -> BaseChannelLayer:
+        layer = self._layers.get(alias)
+        if layer is None:
+            with self._lock:
+                layer = self._layers.get(alias)
+                if layer is None:
+                    layer = self._layers[alias] = make_layer(alias)
+        return layer
+
+    def set(self, alias: str, layer: BaseChannelLayer | None) -> BaseChannelLayer | None:
+        """Put ``layer`` in the place of ``alias``; with ``None``, one is made from the setting when it is needed.
+
+        Returns:
+            The layer that was there, if it had been made.
+        """
+        with self._lock:
+            former = self._layers.pop(alias, None)
+            if layer is not None:
+                self._layers[alias] = layer
+            return former
+
+    def _setting_changed(self, *, setting: str, **kwargs: Any) -> None:
+        if setting == "CHANNEL_LAYERS":
+            self._layers.clear()
+
+
+bare_layers = BareLayers()
+
+
+def layer_settings() -> dict[str, Any]:
+    """The setting, or what stands in for it.
+
+    Raises:
+        InvalidChannelLayerError: it is no dict.
+    """
+    entries: Any = getattr(settings, "CHANNEL_LAYERS", WITHOUT_SETTING)
+    if not isinstance(entries, dict):
+        raise InvalidChannelLayerError(
+            f"CHANNEL_LAYERS must be a dict of aliases and their settings, not {_shown(entries)}."
+        )
+    return entries
+
+
+def layer_entry(alias: str) -> dict[str, Any]:
+    """The part of the setting that describes one layer.
+
+    Raises:
+        InvalidChannelLayerError: there is none, or its keys are not those of such an entry.
+    """
+    entries = layer_settings()
+    if alias not in entries:
+        known = ", ".join(repr(name) for name in entries) or "none"
+        raise InvalidChannelLayerError(f"CHANNEL_LAYERS has no {alias!r}; it has: {known}.")
+    entry = entries[alias]
+    where = f"CHANNEL_LAYERS[{alias!r}]"
+    if not isinstance(entry, dict):
+        raise InvalidChannelLayerError(
+            f"{where} must be a dict with 'BACKEND' and 'ROUTING', not {_shown(entry)}."
+        )
+    unknown = [key for key in entry if key not in KEYS]
+    if unknown:
+        raise InvalidChannelLayerError(
+            f"{where} has a key {_named(unknown[0], KEYS)} Its keys are {_listed(KEYS)}."
+        )
+    for key in REQUIRED_KEYS:
+        if key not in entry:
+            raise InvalidChannelLayerError(f"{where} has no {key!r}.")
+    return entry
+
+
+def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
+    """Make a new layer from the setting.
+
+    Arguments:
+        key: where its keywords are: ``CONFIG`` or ``TEST_CONFIG``.
+
+    Raises:
+        InvalidChannelLayerError: the setting describes none that can be made.
+        LayerUnavailable: a layer that has to ask its servers when it is made did not reach them.
+    """
+    entry = layer_entry(alias)
+    config = entry.get(key, {})
+    layer_class = _layer_class(alias, entry["BACKEND"])
+    _check_keywords(layer_class, config, f"CHANNEL_LAYERS[{alias!r}][{key!r}]")
+    try:
+        layer: BaseChannelLayer = layer_class(**config)
+    except LayerUnavailable:
+        raise
+    except Exception as error:
+        text, cause = redacted(error, config)
+        kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
+        raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{key!r}]: {kind}{text}") from cause
+    return layer
+
+
+def _layer_class(alias: str, backend: object) -> Callable[..., Any]:
+    where = f"CHANNEL_LAYERS[{alias!r}]['BACKEND']"
+    if not isinstance(backend, str):
+        raise InvalidChannelLayerError(
+            f"{where} must be the dotted path of a channel layer class, not {_shown(backend)}."
+        )
+    try:
+        layer_class = import_dotted(backend, "the channel layer class")
+    except Exception as error:
+        kind = "" if isinstance(error, ImportError) else f"{backend!r} raised {type(error).__name__}: "
+        raise InvalidChannelLayerError(f"{where}: {kind}{one_line(error)}") from error
+    if not callable(layer_class):
+        raise InvalidChannelLayerError(
+            f"{where} must be the dotted path of a channel layer class, not {backend!r}."
+        )
+    return layer_class  # type: ignore[no-any-return]
+
+
+def _check_keywords(layer_class: Callable[..., Any], config: object, where: str) -> None:
+    """Find a misspelt keyword before the call does, whose error names no other.
+
+    Raises:
+        InvalidChannelLayerError: there is one, or ``config`` is no dict.
+    """
+    if not isinstance(config, dict):
+        raise InvalidChannelLayerError(f"{where} must be a dict of keywords for the layer, not {_shown(config)}.")
+    keywords = _keywords(layer_class)
+    for key in config:
+        if keywords is not None and key not in keywords:
+            raise InvalidChannelLayerError(
+                f"{where} has a key {_named(key, keywords)} {layer_class.__name__} takes {_listed(keywords)}."
+            )
+
+
+def _keywords(layer_class: Callable[..., Any]) -> list[str] | None:
+    """What a layer can be made with; ``None`` if that cannot be told."""
+    keywords: list[str] = []
+    # A class that hands unknown keywords on takes those of the next one as well.
+    for maker in inspect.getmro(layer_class) if isinstance(layer_class, type) else [layer_class]:
+        if isinstance(maker, type) and "__init__" not in vars(maker):
+            continue
+        try:
+            parameters = inspect.signature(maker).parameters.values()
+        except (TypeError, ValueError):
+            return None
+        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        keywords += [each.name for each in parameters if each.kind in by_name and each.name not in keywords]
+        if not any(each.kind is each.VAR_KEYWORD for each in parameters):
+            return keywords
+    return None
+
+
+def _named(name: object, known: Collection[str]) -> str:
+    """A wrong name with what was probably meant."""
+    close = difflib.get_close_matches(str(name).upper(), [key.upper() for key in known], n=1, cutoff=0.6)
+    for key in known:
+        if close and key.upper() == close[0]:
+            return f"{name!r}, which means nothing here; did you mean {key!r}?"
+    return f"{name!r}, which means nothing here."
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _shown(value: object) -> str:
+    """A value that is in the wrong place; of one that may hold a password, such as a URL, only the type."""
+    harmless = value is None or isinstance(value, (int, type)) or (isinstance(value, str) and _DOTTED.match(value))
+    return repr(value) if harmless else f"a {type(value).__name__}"

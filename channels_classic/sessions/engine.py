@@ -1,0 +1,85 @@
+"""A session engine that leaves nothing behind: sessions in the channel layer, which forgets them by itself.
+
+For channel sessions: ``CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"``. They are where the default
+channel layer keeps everything else (its servers, its prefix, its encryption). They end by themselves: between half
+of the layer's ``group_expiry`` and all of it after somebody last looked, or when ``set_expiry`` says.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+
+from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
+from channels_classic.layer_settings import bare_layers
+from channels_classic.layers import BaseChannelLayer
+
+
+class SessionStore(SessionBase):
+    """A session in the default channel layer, which needs the extension "values"."""
+
+    def load(self) -> dict[str, Any]:
+        """What is stored, or nothing."""
+        name = self._name(self.session_key)
+        stored = self._layer.get_value(name)
+        if stored is None:
+            self._session_key = None
+            return {}
+        value, left = stored
+        data: dict[str, Any] = self.decode(value.decode())
+        # A look makes the time whole again; but it need not cost a write each time.
+        if "_session_expiry" not in data and left < self._layer.group_expiry / 2:
+            self._layer.keep_value(name, self._layer.group_expiry)
+        return data
+
+    def exists(self, session_key: str | None) -> bool:
+        """Whether something is stored under a key."""
+        return self._layer.get_value(self._name(session_key)) is not None
+
+    def create(self) -> None:
+        """Store an empty session under a new key."""
+        while True:
+            self._session_key = self._get_new_session_key()  # type: ignore[attr-defined]
+            try:
+                self.save(must_create=True)
+            except CreateError:
+                continue
+            self.modified = True
+            return
+
+    def save(self, must_create: bool = False) -> None:
+        """Store the session.
+
+        Raises:
+            CreateError: with ``must_create``, there is one of that key already.
+            UpdateError: without, there is none any more.
+        """
+        if self.session_key is None:
+            self.create()
+            return
+        data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]
+        seconds = self.get_expiry_age() if "_session_expiry" in data else self._layer.group_expiry
+        value = self.encode(data).encode()
+        if seconds <= 0:
+            self.delete()
+        elif not self._layer.set_value(self._name(self.session_key), value, seconds, replace=not must_create):
+            raise CreateError if must_create else UpdateError
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Drop what is stored under a key, by default that of this session."""
+        key = session_key or self.session_key
+        if key:
+            self._layer.delete_value(self._name(key))
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        """Nothing: the layer does it by itself."""
+
+    @property
+    def _layer(self) -> BaseChannelLayer:
+        return bare_layers[DEFAULT_CHANNEL_LAYER]
+
+    @staticmethod
+    def _name(session_key: str | None) -> str:
+        return f"session:{session_key}"
