@@ -19,10 +19,13 @@ $(if $(PYTHON),"$(PYTHON)",The python3 of this machine) is no Python 3.10 or lat
 Name one by PYTHON=, or install one (Debian and Ubuntu have what is needed in the package python3-venv)
 endef
 
+# The tests of a file share what is costly to start, so a file stays in one process.
+PARALLEL := -n auto --dist loadfile
+
 # What these say is meant for other projects, or for other ways to run this one.
 unexport DJANGO_SETTINGS_MODULE REDIS_URL
 
-.PHONY: help demo cluster test lint docs bench
+.PHONY: help demo cluster test coverage lint docs bench
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,8 +39,14 @@ cluster: $(VENV)/.installed-cluster $(VENV)/.redis ## Run it over Redis: two int
 	@cd examples/chat && PATH="$(abspath $(BIN)):$$PATH" REDIS_PORT=$(REDIS_PORT) \
 		REDIS_URL=redis://127.0.0.1:$(REDIS_PORT)/0 exec honcho start -p $(PORT) -c interface=2,worker=2
 
-test: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests. ARGS= goes to pytest.
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests, in parallel. ARGS= goes to pytest.
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+coverage: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests, and show what they do not reach.
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m coverage run -m pytest $(PARALLEL) $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
 
 lint: $(VENV)/.installed-lint $(VENV)/.installed-test ## Check style, types and the directions of imports.
 	$(BIN)/python -m ruff check .

@@ -11,13 +11,11 @@ from typing import Any
 
 from tests.project import DEADLINE, FOR_PROGRAMS, NOT_HANDED_ON, Running
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-
 
 def environment_with(**variables: str) -> dict[str, str]:
     """This process's environment without what is meant for the tests, and with these variables."""
     kept = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
-    return {**kept, **FOR_PROGRAMS, "PYTHONPATH": str(REPOSITORY), **variables}
+    return {**kept, **FOR_PROGRAMS, **variables}
 
 
 @contextmanager
@@ -66,14 +64,22 @@ def completed(
 
 
 def children_of(pid: int) -> list[int]:
-    """The processes that this one started and that run."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """The processes that this one started and that run; none if it is gone itself."""
+    children = read_about(pid, f"task/{pid}/children").split()
     return [int(child) for child in children if is_alive(int(child))]
 
 
 def is_alive(pid: int) -> bool:
     """Whether there is such a process, other than as a zombie."""
+    # The name of the program, in parentheses, may itself have spaces and parentheses.
+    state = read_about(pid, "stat").rpartition(")")[2].split()
+    return bool(state) and state[0] not in ("Z", "X")
+
+
+def read_about(pid: int, file: str) -> str:
+    """What the system says about a process in this file of its folder in ``/proc``; nothing once it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+        return Path(f"/proc/{pid}/{file}").read_text()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        # A process may end between the opening of the file and its reading, and a new one may have its number.
+        return ""

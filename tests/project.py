@@ -24,8 +24,15 @@ DEADLINE = 60  # seconds after which what should happen has not happened
 # What these say is meant for the tests' own Django.
 NOT_HANDED_ON = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "REDIS_URL", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
 
-# A test may write a module anew within the second and at the same length, which to Python is the same module.
-FOR_PROGRAMS = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+FOR_PROGRAMS = {
+    # The programs run the code beside these tests, whatever is installed.
+    "PYTHONPATH": str(REPOSITORY),
+    "PYTHONUNBUFFERED": "1",
+    # A test may write a module anew within the second and at the same length, which to Python is the same module.
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 MANAGE = """\
 import os
