@@ -1,0 +1,14 @@
+"""The Django app ``channels_classic.delay``."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class DelayConfig(AppConfig):
+    """Has the label, and so the table, of the app of Channels 1, whose delayed messages it takes over."""
+
+    name = "channels_classic.delay"
+    label = "delay"
+    verbose_name = "Delayed messages"
+    default_auto_field = "django.db.models.AutoField"

@@ -1,0 +1,53 @@
+"""``manage.py rundelay``: sends delayed messages on when they are due (specification, section 10)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from channels_classic import DEFAULT_CHANNEL_LAYER, channel_layers
+from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.log import setup_logger
+
+
+class Command(BaseCommand):
+    """Runs a delay server until SIGTERM or Ctrl-C."""
+
+    help = "Runs a delay server: it takes messages from 'asgi.delay' and sends each of them on when it is due."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The layer, and how often to look for what others have stored."""
+        parser.add_argument(
+            "--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS to receive from."
+        )
+        parser.add_argument(
+            "--sleep",
+            type=float,
+            default=1.0,
+            metavar="SECONDS",
+            help=(
+                "How long the database is left alone while nothing is due that this server knows of. This is how "
+                "soon it takes over what a killed server has left (default: 1)."
+            ),
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run."""
+        if options["sleep"] <= 0:
+            raise CommandError(f"--sleep must be more than 0 seconds, not {options['sleep']}.")
+        try:
+            layer = channel_layers[options["layer"]]
+        except InvalidChannelLayerError as error:
+            raise CommandError(str(error)) from error
+        if layer.local_only:
+            raise CommandError(
+                f"CHANNEL_LAYERS[{options['layer']!r}] is {type(layer.channel_layer).__name__}, which works in "
+                "one process only: this server would never see a message. Set its BACKEND to "
+                "channels_classic.layers.RedisChannelLayer."
+            )
+        from worker.delay import Worker
+
+        logger = setup_logger(options["verbosity"])
+        logger.info("Delay server: receiving on the channel layer %r.", options["layer"])
+        Worker(layer, database_sleep_duration=options["sleep"]).run()

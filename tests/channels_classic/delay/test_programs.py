@@ -1,0 +1,115 @@
+"""``manage.py rundelay`` as its users run it: several servers on one database, and one of them killed."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channels_classic.layers import RedisChannelLayer
+from tests.postgres import PostgresServer
+from tests.project import DEADLINE, MANAGE, Project
+from worker.delay import BATCH_LIMIT
+
+SETTINGS = """\
+    SECRET_KEY = "for tests"
+    USE_TZ = True
+    INSTALLED_APPS = ["channels_classic", "channels_classic.delay"]
+    DATABASES = {{"default": {database!r}}}
+    LAYER = "channels_classic.layers.RedisChannelLayer"
+    CHANNEL_LAYERS = {{
+        "default": {{"BACKEND": LAYER, "CONFIG": {{"hosts": [{redis!r}], "capacity": 100_000}}, "ROUTING": {{}}}},
+        "memory": {{"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {{}}}},
+    }}
+"""
+MESSAGES = 3000
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    if request.param == "sqlite":
+        yield {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
+    else:
+        with PostgresServer() as server:
+            yield server.settings
+
+
+@pytest.fixture
+def project(database: dict[str, Any], redis_url: str, tmp_path: Path) -> Project:
+    settings = SETTINGS.format(database=database, redis=redis_url)
+    project = Project(
+        tmp_path, {"manage.py": MANAGE, "myproject/__init__.py": "", "myproject/settings.py": settings}
+    )
+    project.manage("migrate", "--verbosity", "0")
+    return project
+
+
+@pytest.fixture
+def layer(redis_url: str) -> Iterator[RedisChannelLayer]:
+    layer = RedisChannelLayer(hosts=[redis_url], capacity=100_000)
+    yield layer
+    layer.close()
+
+
+def send(layer: RedisChannelLayer, numbers: range, delay: int) -> None:
+    content = [{"channel": "later", "delay": delay, "content": {"number": number}} for number in numbers]
+    layer.send_batch([layer.prepare("asgi.delay", message) for message in content])
+
+
+def receive(layer: RedisChannelLayer, enough: int, received: Counter[int]) -> None:
+    """Count what comes, until so many have come."""
+    deadline = time.monotonic() + DEADLINE
+    while received.total() < enough:
+        assert time.monotonic() < deadline, f"{received.total()} messages have come"
+        for message in layer.receive_batch(["later"], 100, 0.5):
+            received[message.content["number"]] += 1
+
+
+def test_two_servers_send_each_message_once(project: Project, layer: RedisChannelLayer) -> None:
+    received: Counter[int] = Counter()
+    with (
+        project.running("rundelay", program=("manage.py",), log="1.txt") as first,
+        project.running("rundelay", program=("manage.py",), log="2.txt") as second,
+    ):
+        for server in (first, second):
+            server.wait("receiving on the channel layer 'default'")
+        for start in range(0, MESSAGES, 100):
+            send(layer, range(start, start + 100), delay=start % 700)
+        receive(layer, MESSAGES, received)
+        assert not layer.receive_batch(["later"], 1, 1.5)
+        assert (first.end(), second.end()) == (0, 0)
+        for server in (first, second):
+            assert "ERROR" not in server.log
+    assert received == Counter(range(MESSAGES))
+
+
+def test_a_killed_server(project: Project, layer: RedisChannelLayer) -> None:
+    """Another one sends what it has left. Nothing comes twice; what it had in its hands is lost."""
+    received: Counter[int] = Counter()
+    with project.running("rundelay", log="1.txt") as first:
+        send(layer, range(MESSAGES), delay=1)
+        receive(layer, MESSAGES // 10, received)
+        first.process.kill()
+        first.process.wait()
+    send(layer, range(MESSAGES, MESSAGES + 1), delay=1000)  # the last one that is due
+    with project.running("rundelay", log="2.txt"):
+        while MESSAGES not in received:
+            receive(layer, received.total() + 1, received)
+        assert not layer.receive_batch(["later"], 1, 1.5)
+    assert set(received.values()) == {1}
+    assert received.total() >= MESSAGES - 2 * BATCH_LIMIT  # received and not stored, or deleted and not sent
+
+
+def test_it_has_to_make_sense(project: Project) -> None:
+    for arguments, text in (
+        (["--layer", "memory"], "works in one process only"),
+        (["--layer", "other"], "CHANNEL_LAYERS has no 'other'"),
+        (["--sleep", "0"], "--sleep must be more than 0"),
+    ):
+        done = project.python("manage.py", "rundelay", *arguments)
+        assert done.returncode == 1
+        assert text in done.stderr

@@ -1,0 +1,200 @@
+"""The delay server, in this process: one turn of its loop after the other."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+from django.db import OperationalError
+from django.utils import timezone
+
+from channels_classic import Channel, channel_layers
+from channels_classic.delay.models import DelayedMessage, DelayedMessageQuerySet
+from channels_classic.layers import LayerUnavailable
+from channels_classic.test import ChannelTestCase
+from tests.channels_classic.delay.test_models import store
+from worker.delay import BATCH_LIMIT, Worker
+
+
+class Turns(Worker):
+    """Runs for as many turns as ``termed`` is set to, as the tests of old projects do it."""
+
+    left = 0
+
+    @property
+    def termed(self) -> bool:
+        self.left -= 1
+        return self.left < 0
+
+    @termed.setter
+    def termed(self, value: int) -> None:
+        self.left = value
+
+
+def run(turns: int = 1, worker: Worker | None = None) -> Worker:
+    worker = worker or Turns(channel_layers["default"])
+    worker.termed = turns  # type: ignore[assignment]
+    worker.run()
+    return worker
+
+
+class TestWorker(ChannelTestCase):
+    def send(self, **message: Any) -> None:
+        Channel("asgi.delay").send({"channel": "later", "delay": 1000, "content": {"a": 1}, **message})
+
+    def later(self, milliseconds: float) -> Any:
+        moment = timezone.now() + timedelta(milliseconds=milliseconds)
+        return mock.patch("django.utils.timezone.now", return_value=moment)
+
+    def received(self, channel: str = "later") -> list[dict[str, Any]]:
+        return [message.content for message in iter(lambda: self.get_next_message(channel), None)]
+
+    def test_sent_when_it_is_due(self) -> None:
+        self.send()
+        worker = run()
+        assert self.received() == []
+        assert DelayedMessage.objects.count() == 1
+        with self.later(1001):
+            run(worker=worker)
+        assert self.received() == [{"a": 1}]
+        assert DelayedMessage.objects.count() == 0
+
+    def test_one_that_another_server_has_stored(self) -> None:
+        store(b=2)
+        run()
+        assert self.received() == [{"b": 2}]
+
+    def test_bytes(self) -> None:
+        self.send(delay=0, content={"bytes": b"\x00\xff"})
+        run()
+        assert self.received() == [{"bytes": b"\x00\xff"}]
+
+    def test_the_earliest_first(self) -> None:
+        for delay in (3, 1, 2):
+            self.send(delay=delay, content={"delay": delay})
+        worker = run()
+        with self.later(10):
+            run(worker=worker)
+        assert self.received() == [{"delay": 1}, {"delay": 2}, {"delay": 3}]
+
+    def test_bad_messages_are_said_and_dropped(self) -> None:
+        bad: list[tuple[dict[str, Any], str]] = [
+            ({"delay": None}, "number of milliseconds"),
+            ({"delay": "10"}, "number of milliseconds"),
+            ({"delay": True}, "number of milliseconds"),
+            ({"delay": -1}, "number of milliseconds"),
+            ({"delay": float("nan")}, "number of milliseconds"),
+            ({"delay": 2**62}, "number of milliseconds"),
+            ({"channel": "no name"}, "channel name"),
+            ({"channel": 5}, "channel name"),
+            ({"channel": "x" * 100}, "channel name"),
+            ({"content": "text"}, "must be a dict"),
+        ]
+        for message, text in bad:
+            self.send(**message)
+            with self.assertLogs("django.channels", "ERROR") as logs:
+                run()
+            assert text in logs.output[0]
+        Channel("asgi.delay").send({"delay": 1})
+        with self.assertLogs("django.channels", "ERROR") as logs:
+            run()
+        assert "lacks 'channel', 'content'" in logs.output[0]
+        assert DelayedMessage.objects.count() == 0
+
+    def test_rows_that_cannot_be_sent(self) -> None:
+        DelayedMessage.objects.create(delay=0, channel_name="no name", content="{}")
+        DelayedMessage.objects.create(delay=0, channel_name="later", content="no json")
+        DelayedMessage.objects.create(delay=0, channel_name="later", content="[]")
+        store(good=True)
+        with self.assertLogs("django.channels", "ERROR") as logs:
+            run()
+        assert len(logs.output) == 3
+        assert self.received() == [{"good": True}]
+        assert DelayedMessage.objects.count() == 0
+
+    def test_thousands_take_few_queries(self) -> None:
+        due = timezone.now()
+        DelayedMessage.objects.bulk_create(
+            DelayedMessage(due_date=due, channel_name=f"later.{number % 50}", content="{}")
+            for number in range(3000)
+        )
+        batches = 3000 // BATCH_LIMIT
+        # Of each batch five; one more batch is found to be empty; a look before and after.
+        with self.assertNumQueries(5 * batches + 4 + 2):
+            run()
+        assert DelayedMessage.objects.count() == 0
+        assert sum(len(self.received(f"later.{number}")) for number in range(50)) == 3000
+
+    def test_what_is_received_is_stored_at_once(self) -> None:
+        for _ in range(50):
+            self.send()
+        with self.assertNumQueries(2):  # one insert, one look
+            run()
+        assert DelayedMessage.objects.count() == 50
+
+    def test_a_full_channel(self) -> None:
+        layer = channel_layers["default"]
+        for _ in range(layer.capacity - 1):
+            layer.send("later", {})
+        for number in range(3):
+            store(number=number)
+        store("other")
+        with self.assertLogs("django.channels", "WARNING") as logs:
+            worker = run()
+        assert "'later' is full" in logs.output[0]
+        assert self.received("other") == [{}]
+        assert self.received()[-1] == {"number": 0}
+        assert DelayedMessage.objects.count() == 2
+        with self.later(1001):
+            run(worker=worker)
+        assert self.received() == [{"number": 1}, {"number": 2}]
+
+    def test_an_unreachable_layer(self) -> None:
+        """What was surely not sent is sent later; of what may have been sent nobody knows, and it is not."""
+        layer = channel_layers["default"].channel_layer
+        for nothing_done, expected in ((True, [{"a": 1}]), (False, [])):
+            store(a=1)
+            error = LayerUnavailable("gone", nothing_done)
+            with mock.patch.object(layer, "send_batch", side_effect=error), self.assertLogs("django.channels"):
+                worker = run()
+            run(worker=worker)
+            assert self.received() == expected
+            assert DelayedMessage.objects.count() == 0
+
+    def test_an_unreachable_database(self) -> None:
+        """What was received is stored when it is back."""
+        self.send(delay=0)
+        away = mock.patch.object(DelayedMessageQuerySet, "bulk_create", side_effect=OperationalError)
+        worker = Turns(channel_layers["default"])
+        with away, self.assertLogs("django.channels", "ERROR") as logs, mock.patch.object(worker, "_finish"):
+            run(worker=worker)
+        assert "cannot work; trying again. OperationalError" in logs.output[0]
+        with self.assertLogs("django.channels", "WARNING"):
+            run(worker=worker)
+        assert self.received() == [{"a": 1}]
+
+    def test_idle(self) -> None:
+        """The database is looked at once in a while, not with every message that comes."""
+        worker = Turns(channel_layers["default"], database_sleep_duration=600)
+        with self.assertNumQueries(1):
+            run(worker=worker)
+        store("other", delay=60_000)
+        worker._look_at = 0
+        with self.assertNumQueries(1):
+            run(worker=worker)
+        self.send()
+        with self.assertNumQueries(1):  # the insert
+            run(worker=worker)
+
+    def test_termed(self) -> None:
+        worker = Worker(channel_layers["default"], signal_handlers=False)
+        assert worker.termed is False
+        thread = threading.Thread(target=worker.run)
+        with mock.patch.object(worker, "_send_due"):  # the test's database is not the thread's
+            thread.start()
+            worker.termed = True
+            thread.join(10)
+        assert not thread.is_alive()
+        assert worker.termed is True

@@ -1,0 +1,226 @@
+"""``Worker``, the delay server: stores what comes on ``asgi.delay`` and sends it on when it is due.
+
+A message is deleted from the database before it is sent. So none is ever sent twice, by however many servers; but
+what a server is about to send when it is killed (``BATCH_LIMIT`` messages at the most) is lost.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connections
+from django.utils import timezone
+
+from channels_classic.backoff import Backoff
+from channels_classic.delay import DELAY_CHANNEL
+from channels_classic.delay.models import REQUEUE_DELAY, DelayedMessage, dump_content
+from channels_classic.layers import LayerUnavailable, MessageTooLarge, Received
+from channels_classic.layers.codec import check_message
+from channels_classic.layers.names import check_channel
+from channels_classic.log import logger
+
+BATCH_LIMIT = 100
+"""How many messages are stored or sent at once: enough to make queries few, and a loss small."""
+
+WAIT_SECONDS = 1.0
+"""How long a server waits in one call, so that it ends this soon when it is told to."""
+
+LONGEST_DELAY = 10 * 365 * 24 * 3600 * 1000
+"""Milliseconds: ten years. What is longer is a mistake, such as seconds or a date in the wrong place."""
+
+
+class Worker:
+    """A delay server.
+
+    Arguments:
+        channel_layer: of ``channel_layers``.
+        signal_handlers: end by SIGTERM and SIGINT.
+        database_sleep_duration: seconds for which the database is left alone while nothing is due that this
+            server knows of. So much later it sends what others have stored: a server that was killed since, or
+            the project itself by ``DelayedMessage.objects.create``.
+    """
+
+    def __init__(
+        self, channel_layer: Any, signal_handlers: bool = True, database_sleep_duration: float = 1.0
+    ) -> None:
+        self.channel_layer = channel_layer
+        self.signal_handlers = signal_handlers
+        self.database_sleep_duration = database_sleep_duration
+        self._layer = getattr(channel_layer, "channel_layer", channel_layer)
+        self._stopping = threading.Event()
+        self._backoff = Backoff()
+        self._unstored: list[DelayedMessage] = []
+        self._next_due: datetime | None = None
+        self._look_at = 0.0
+
+    @property
+    def termed(self) -> bool:
+        """Whether ``run`` has to end; set it, from any thread, to let it end within a second."""
+        return self._stopping.is_set()
+
+    @termed.setter
+    def termed(self, value: bool) -> None:
+        if value:
+            self._stopping.set()
+        else:
+            self._stopping.clear()
+
+    def run(self) -> None:
+        """Receive, store and send until told to end."""
+        with self._signals():
+            while not self.termed:
+                try:
+                    self._store(self._receive())
+                    self._send_due()
+                    if self._backoff.succeed():
+                        logger.warning("The delay server works again.")
+                except (LayerUnavailable, DatabaseError) as error:
+                    self._pause(error)
+            self._finish()
+
+    def _receive(self) -> list[Received]:
+        if self._unstored:  # first things first
+            return []
+        timeout = max(0.0, min(self._seconds_to_wait(), WAIT_SECONDS))
+        batch: list[Received] = self._layer.receive_batch([DELAY_CHANNEL], BATCH_LIMIT, timeout)
+        return batch
+
+    def _seconds_to_wait(self) -> float:
+        until_look = self._look_at - time.monotonic()
+        if self._next_due is None:
+            return until_look
+        return min(until_look, (self._next_due - timezone.now()).total_seconds())
+
+    def _store(self, batch: Sequence[Received]) -> None:
+        now = timezone.now()
+        for received in batch:
+            try:
+                self._unstored.append(_message_of(received.content, now))
+            except (TypeError, ValueError) as error:
+                logger.error("A message on %r was dropped. %s", DELAY_CHANNEL, error)
+        if self._unstored:
+            close_connections()
+            DelayedMessage.objects.bulk_create(self._unstored)
+            first = min(message.due_date for message in self._unstored)
+            self._next_due = first if self._next_due is None else min(first, self._next_due)
+            self._unstored.clear()
+
+    def _send_due(self) -> None:
+        if self._seconds_to_wait() > 0:
+            return
+        close_connections()
+        self._look()
+        while self._next_due is not None and self._next_due <= timezone.now() and not self._stopping.is_set():
+            taken = DelayedMessage.objects.take_due(BATCH_LIMIT)
+            self._send(taken)
+            if len(taken) < BATCH_LIMIT:  # there is no more, or another server has it
+                self._look()
+
+    def _look(self) -> None:
+        due_dates = DelayedMessage.objects.order_by("due_date").values_list("due_date", flat=True)
+        self._next_due = due_dates.first()
+        self._look_at = time.monotonic() + self.database_sleep_duration
+
+    def _send(self, taken: Sequence[DelayedMessage]) -> None:
+        messages, deliveries = [], []
+        for message in taken:
+            try:
+                deliveries.append(message.delivery(self._layer))
+                messages.append(message)
+            except (MessageTooLarge, TypeError, ValueError) as error:
+                logger.error("A delayed message %s was dropped, because it cannot be sent. %s", message, error)
+        try:
+            full = self._layer.send_batch(deliveries)
+        except LayerUnavailable as error:
+            if error.nothing_done:
+                self._keep(messages)
+            else:  # to send them again could be to send them twice
+                logger.error("%d delayed messages were lost with the channel layer.", len(messages))
+            raise
+        if full:
+            name = messages[full[0]].channel_name
+            logger.warning("%s Delayed messages for it wait for a second.", self._layer.full_text(name))
+            for position in full:
+                messages[position].delay = REQUEUE_DELAY
+            self._keep([messages[position] for position in full])
+
+    def _keep(self, messages: Sequence[DelayedMessage]) -> None:
+        """Store messages again that were taken and could not be sent."""
+        for message in messages:
+            message.pk = None
+            message._state.adding = True
+        self._unstored += messages
+        self._store(())
+
+    def _pause(self, error: Exception) -> None:
+        seconds = self._backoff.fail()
+        if self._backoff.failures == 1 or self._backoff.failures % 10 == 0:
+            logger.error("The delay server cannot work; trying again. %s: %s", type(error).__name__, error)
+        close_connections()
+        self._look_at = 0.0
+        self._stopping.wait(seconds)
+
+    def _finish(self) -> None:
+        """Store what was received and is not in the database yet: there is no better place to leave it."""
+        give_up_at = time.monotonic() + 10
+        while self._unstored:
+            try:
+                self._store(())
+            except DatabaseError as error:
+                if time.monotonic() > give_up_at:
+                    logger.error("%d delayed messages were lost with the database. %s", len(self._unstored), error)
+                    return
+                close_connections()
+                time.sleep(self._backoff.fail())
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        if not self.signal_handlers or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(signo: int, frame: Any) -> None:
+            self._stopping.set()
+
+        former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+
+def close_connections() -> None:
+    """Close the database connections that are past their age or broken, unless a test is in a transaction."""
+    if not any(connection.in_atomic_block for connection in connections.all(initialized_only=True)):
+        close_old_connections()
+
+
+def _message_of(content: dict[str, Any], now: datetime) -> DelayedMessage:
+    """What to store of a message on ``asgi.delay``.
+
+    Raises:
+        TypeError, ValueError: it does not have the form of one.
+    """
+    missing = [repr(key) for key in ("channel", "delay", "content") if key not in content]
+    if missing:
+        raise ValueError(f"It must have 'channel', 'delay' and 'content', but lacks {', '.join(missing)}.")
+    delay = content["delay"]
+    if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay <= LONGEST_DELAY:
+        raise ValueError(
+            f"Its 'delay' must be a number of milliseconds, up to {LONGEST_DELAY}, not {delay!r:.100}."
+        )
+    check_channel(content["channel"])
+    check_message(content["content"])
+    return DelayedMessage(
+        due_date=now + timedelta(milliseconds=delay),
+        channel_name=content["channel"],
+        content=dump_content(content["content"]),
+    )
