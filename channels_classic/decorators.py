@@ -11,37 +11,53 @@ from channels_classic.message import Message
 Consumer = TypeVar("Consumer", bound=Callable[..., Any])
 Consume = Callable[[], Any]
 """A consumer with its message and all else it is called with."""
+Around = Callable[[Message, Consume], Any]
+"""What is to happen around a consumer: it calls ``Consume`` and gives what that returned."""
 
-AROUND_ALL = "_around_all"
-"""The attribute of a decorated consumer that says what goes around all its decorators.
+TURN = "_turn"
+"""The attribute of a decorated consumer that takes the turn of its message.
 
-A session must not be read before the message's turn: so the turn is taken first, wherever its decorator stands.
-What decorates the consumer further inherits the attribute.
+A session must not be read before the message's turn. So each decorator here takes the turn before it does
+anything else, if ``enforce_ordering`` decorates the consumer further in. A decorator of somebody else's in between
+hands the attribute on, as ``functools.wraps`` does.
 """
 
 
-def consumer_decorator(around: Callable[[Message, Consume], Any]) -> Callable[[Consumer], Consumer]:
-    """Make a decorator for consumers of what is to happen around one.
+DECORATES = "_decorates"
+"""The attribute of a decorated consumer that is the consumer it calls."""
 
-    Arguments:
-        around: called with the message and the consumer; gives what the consumer returned.
-    """
+
+def consumer_decorator(around: Around) -> Callable[[Consumer], Consumer]:
+    """Make a decorator for consumers of what is to happen around one."""
 
     def decorator(consumer: Consumer) -> Consumer:
-        @functools.wraps(consumer)
-        def decorated(*args: Any, **kwargs: Any) -> Any:
-            message = message_of(args, kwargs)
-            run = functools.partial(around, message, functools.partial(consumer, *args, **kwargs))
-            first = decorated.__dict__.get(AROUND_ALL)
-            return run() if first is None else first(message, run)
-
-        return decorated  # type: ignore[return-value]
+        return decorated(consumer, around, turn=getattr(consumer, TURN, None))
 
     decorator.__name__ = around.__name__
     decorator.__qualname__ = around.__qualname__
     decorator.__module__ = around.__module__
     decorator.__doc__ = around.__doc__
     return decorator
+
+
+def decorated(consumer: Consumer, around: Around, turn: Around | None) -> Consumer:
+    """A consumer with something around it.
+
+    Arguments:
+        consumer: a function or a method, decorated or not.
+        around: what is to happen around it.
+        turn: what has to be around all of it, because it takes the message's turn; ``None`` for nothing.
+    """
+
+    @functools.wraps(consumer)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        message = message_of(args, kwargs)
+        consume = functools.partial(around, message, functools.partial(consumer, *args, **kwargs))
+        return consume() if turn is None else turn(message, consume)
+
+    setattr(run, TURN, turn)
+    setattr(run, DECORATES, consumer)
+    return run  # type: ignore[return-value]
 
 
 def message_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Message:

@@ -6,7 +6,9 @@ from environment variables when it is first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from channels_classic.lazy import lazy_names
 
 if TYPE_CHECKING:
     from interface_server.application import InterfaceServer as InterfaceServer
@@ -26,9 +28,4 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     await serve(scope, receive, send)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "InterfaceServer":
-        from interface_server.application import InterfaceServer
-
-        return InterfaceServer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, {"InterfaceServer": "interface_server.application"})

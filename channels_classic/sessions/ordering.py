@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from channels_classic import pending
-from channels_classic.decorators import AROUND_ALL, Consume, consumer_decorator
+from channels_classic.channel import Channel
+from channels_classic.decorators import TURN, Consume, decorated
 from channels_classic.exceptions import ConsumeLater
 from channels_classic.layers import BaseChannelLayer, ChannelFull, LayerUnavailable
 from channels_classic.layers.names import random_part
@@ -54,10 +55,8 @@ def enforce_ordering(func: Any = None, slight: bool = False) -> Any:
     """
 
     def decorator(consumer: Consumer) -> Consumer:
-        around = _slight if slight and consumer.__dict__.get(AROUND_ALL) is not _strict else _strict
-        decorated = consumer_decorator(around)(consumer)
-        setattr(decorated, AROUND_ALL, around)
-        return decorated
+        turn = _slight if slight and getattr(consumer, TURN, None) is not _strict else _strict
+        return decorated(consumer, turn, turn)
 
     return decorator if func is None else decorator(func)
 
@@ -73,68 +72,102 @@ def _slight(message: Message, consume: Consume) -> Any:
 def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
     if message.has_turn:  # a decorator further out has seen to it
         return consume()
-    order = message.get("order")
-    if message.reply_channel is None or order is None:
-        lacking = "order" if message.reply_channel else "reply_channel"
-        raise ValueError(
-            f"enforce_ordering needs messages with reply_channel and order, but this one on "
-            f"{message.channel.name!r} has no {lacking}. Only those of WebSockets have both."
-        )
-    token = random_part()
-    if not _enter(message, order, slight, token):
+    turn = _Turn(message, slight)
+    if not turn.enter():
         return None
-    # One that others need not wait for has no turn: a strict consumer that this one calls has to take it.
-    message.has_turn = order == 0 or not slight
-    last = message.channel.name == LAST_CHANNEL
-    ends = last or order == 0 or not slight
+    # A message that others need not wait for has no turn: a strict consumer that this one calls has to take it.
+    message.has_turn = turn.is_strict
+    has_ended = False
     try:
         if can_keep_channel_sessions():
             return with_channel_session(message, consume)
         return consume()
     except ConsumeLater:
-        if ends and not getattr(message, "__doomed__", False):
+        if turn.has_end and not getattr(message, "__doomed__", False):
             # Before the message is back on its channel, from where another worker may take it at once.
-            _suspend(message, order, token)
-            ends = False
+            turn.suspend()
+            has_ended = True
         raise
     finally:
         message.has_turn = False
-        if ends:
-            layer = message.channel_layer
-            pending.end_turn(layer, layer.end_of_turn(message.reply_channel.name, order, last=last))
+        if turn.has_end and not has_ended:
+            turn.end()
 
 
-def _enter(message: Message, order: Any, slight: bool, token: str) -> bool:
-    assert message.reply_channel is not None
-    reply_channel = message.reply_channel.name
-    layer = message.channel_layer
+class _Turn:
+    """The turn of one message among those of its client, as the channel layer keeps it.
 
-    def enter() -> bool:
-        pending.settle_turn(reply_channel)
-        return layer.enter_turn(
-            reply_channel, order, message.channel.name, message.content, slight=slight, token=token
-        )
+    Arguments:
+        message: it has to have a reply channel and an order.
+        slight: only the first message of the client comes before all others.
 
-    try:
-        return _through_outages(enter, layer)
-    except ChannelFull as error:
-        logger.error("%s", error)
-        if message.channel.name.startswith("websocket."):
-            message.reply_channel.send({"close": TRY_AGAIN_LATER})
-        return False
+    Raises:
+        ValueError: the message lacks what an order needs.
+    """
 
+    def __init__(self, message: Message, slight: bool) -> None:
+        order = message.get("order")
+        if message.reply_channel is None or order is None:
+            lacking = "order" if message.reply_channel else "reply_channel"
+            raise ValueError(
+                f"enforce_ordering needs messages with reply_channel and order, but this one on "
+                f"{message.channel.name!r} has no {lacking}. Only those of WebSockets have both."
+            )
+        self._message = message
+        self._layer = message.channel_layer
+        self._client: Channel = message.reply_channel
+        self._order: Any = order
+        self._slight = slight
+        self._token = random_part()
+        self._is_last = message.channel.name == LAST_CHANNEL
+        self.is_strict = order == 0 or not slight
+        """Whether other messages of the client wait for this one."""
+        self.has_end = self.is_strict or self._is_last
 
-def _suspend(message: Message, order: Any, token: str) -> None:
-    assert message.reply_channel is not None
-    reply_channel = message.reply_channel.name
-    layer = message.channel_layer
-    try:
-        _through_outages(lambda: layer.suspend_turn(reply_channel, order, token), layer)
-    except (LayerUnavailable, ConsumeLater) as error:
-        # The message goes back all the same: whether it is lost is then a question of that, and not of this.
-        logger.error(
-            "The turn of message %d of %s was not given up. %s", order, reply_channel, error.__cause__ or error
-        )
+    def enter(self) -> bool:
+        """Ask for the turn.
+
+        Returns:
+            Whether it is this message's turn; if not, the layer keeps the message until it is, or has dropped it.
+
+        Raises:
+            ConsumeLater, LayerUnavailable: the layer does not answer; see ``_through_outages``.
+        """
+        message, reply_channel = self._message, self._client.name
+
+        def enter() -> bool:
+            pending.settle_turn(reply_channel)
+            return self._layer.enter_turn(
+                reply_channel,
+                self._order,
+                message.channel.name,
+                message.content,
+                slight=self._slight,
+                token=self._token,
+            )
+
+        try:
+            return _through_outages(enter, self._layer)
+        except ChannelFull as error:
+            logger.error("%s", error)
+            if message.channel.name.startswith("websocket."):
+                self._client.send({"close": TRY_AGAIN_LATER})
+            return False
+
+    def suspend(self) -> None:
+        """Give the turn up for now: the message goes back to its channel, and will ask again."""
+        client, order = self._client.name, self._order
+        try:
+            _through_outages(lambda: self._layer.suspend_turn(client, order, self._token), self._layer)
+        except (LayerUnavailable, ConsumeLater) as error:
+            # The message goes back all the same: whether it is lost then depends on that, and not on this.
+            logger.error(
+                "The turn of message %d of %s was not given up. %s", order, client, error.__cause__ or error
+            )
+
+    def end(self) -> None:
+        """Let the next message have its turn, behind all that this one's consumer sent."""
+        pending.end_turn(self._layer, self._layer.end_of_turn(self._client.name, self._order, last=self._is_last))
 
 
 def _through_outages(step: Callable[[], Result], layer: BaseChannelLayer) -> Result:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from channels_classic.lazy import lazy_names
 
 if TYPE_CHECKING:
     from channels_classic.test.cases import ChannelTestCase as ChannelTestCase
@@ -29,20 +30,17 @@ __all__ = [
 ]
 
 # Handed on when first used: most tests need no server.
-_HOMES = {
-    "ChannelLiveServerTestCase": "liveserver",
-    "ChannelTestCase": "cases",
-    "ChannelTestCaseMixin": "cases",
-    "Client": "client",
-    "HttpClient": "websocket",
-    "TransactionChannelTestCase": "cases",
-    "WSClient": "websocket",
-    "apply_routes": "routes",
-    "in_memory_layers": "layers",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"channels_classic.test.{_HOMES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "ChannelLiveServerTestCase": "channels_classic.test.liveserver",
+        "ChannelTestCase": "channels_classic.test.cases",
+        "ChannelTestCaseMixin": "channels_classic.test.cases",
+        "Client": "channels_classic.test.client",
+        "HttpClient": "channels_classic.test.websocket",
+        "TransactionChannelTestCase": "channels_classic.test.cases",
+        "WSClient": "channels_classic.test.websocket",
+        "apply_routes": "channels_classic.test.routes",
+        "in_memory_layers": "channels_classic.test.layers",
+    },
+)
