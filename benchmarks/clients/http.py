@@ -101,7 +101,7 @@ class HttpLoad:
         if self._waiting() and not self.recorder.failure:
             try:
                 await asyncio.wait_for(self._all_answered.wait(), FINISH_TIMEOUT)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self.recorder.fail(f"{self._waiting()} requests got no answer within {FINISH_TIMEOUT:g} s")
         for connection in self._connections:
             connection.waiting = False

@@ -33,7 +33,7 @@ class Recorder:
         """Let the clients work for that long, or until one fails."""
         try:
             await asyncio.wait_for(self._failed.wait(), seconds)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return
 
 

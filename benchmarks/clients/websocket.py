@@ -84,7 +84,7 @@ class SocketLoad:
 
         try:
             await asyncio.gather(*(connect() for _ in range(self.count)))
-        except (WSHandshakeError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, WSHandshakeError, OSError) as error:
             self.recorder.fail(f"socket {len(self.sockets) + 1} of {self.count} was refused: {error!r}")
 
     def begin(self) -> None:
@@ -100,7 +100,7 @@ class SocketLoad:
         if self.missing() and not self.recorder.failure:
             try:
                 await asyncio.wait_for(self.all_arrived.wait(), FINISH_TIMEOUT)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self.recorder.fail(f"{self.missing()} within {FINISH_TIMEOUT:g} s")
         for socket in self.sockets:
             socket.transport.disconnect()

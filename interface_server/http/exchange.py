@@ -116,7 +116,7 @@ class Exchange:
         except asyncio.CancelledError:
             if not self._gone:
                 raise
-        except asyncio.TimeoutError:
+        except TimeoutError:
             await self._answer_with(408, "The request did not arrive in time.")
         finally:
             self._context.reader.leave(self._reply_channel)
@@ -201,7 +201,7 @@ class Exchange:
 
         try:
             await asyncio.wait_for(close(), self._context.layer.expiry)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             pass  # nobody reads it: what is there has expired by now
 
     async def _send_body_part(self, part: dict[str, Any]) -> bool:

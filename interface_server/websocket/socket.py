@@ -199,7 +199,7 @@ class WebSocket:
             return await receive
         try:
             return await asyncio.wait_for(receive, CLOSE_SECONDS)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             return None
 
     def _pass_on(self, data: str | bytes) -> None:

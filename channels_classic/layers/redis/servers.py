@@ -337,7 +337,7 @@ class AsyncServer(_Common):
     async def _connect(self) -> Any:
         try:
             connection = await self._pool.get_connection(*_GET_ARGUMENTS)
-        except (RedisError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, RedisError, OSError) as error:
             raise self.unavailable(error, connecting=True) from error
         if not self.digests:
             try:
