@@ -16,13 +16,22 @@ from django.utils.functional import SimpleLazyObject
 
 from channels_classic.decorators import Consume, consumer_decorator
 from channels_classic.message import Message
-from channels_classic.sessions.decorators import with_both_sessions, with_http_session
+from channels_classic.sessions.decorators import (
+    channel_and_http_session,
+    channel_session,
+    http_session,
+    with_both_sessions,
+    with_http_session,
+)
 from channels_classic.sessions.store import ChannelSession, http_session_for, with_channel_session
 
 __all__ = [
+    "channel_and_http_session",
     "channel_and_http_session_user_from_http",
+    "channel_session",
     "channel_session_user",
     "channel_session_user_from_http",
+    "http_session",
     "http_session_user",
     "transfer_user",
 ]

@@ -12,6 +12,7 @@ __all__ = [
     "InvalidChannelLayerError",
     "RequestAborted",
     "RequestTimeout",
+    "ResponseLater",
     "WebsocketCloseException",
 ]
 
@@ -26,6 +27,10 @@ class RequestTimeout(Exception):
 
 class RequestAborted(Exception):
     """The client went away before its request was complete; nobody is left to answer."""
+
+
+class ResponseLater(Exception):
+    """Raised by a view that gives no response: someone else answers on ``request.reply_channel``."""
 
 
 class ChannelSocketException(Exception):

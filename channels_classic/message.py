@@ -38,6 +38,9 @@ class Message:
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
 
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.content[key] = value
+
     def __contains__(self, key: object) -> bool:
         return key in self.content
 

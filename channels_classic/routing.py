@@ -51,13 +51,13 @@ class _Filters:
     """Regular expressions for keys of a message, all of which have to match."""
 
     def __init__(self, patterns: Mapping[str, str | re.Pattern[str]]) -> None:
-        self.patterns = []
+        self.patterns: dict[str, re.Pattern[str]] = {}
         for key, pattern in patterns.items():
             try:
                 compiled: re.Pattern[Any] = re.compile(pattern)
                 if isinstance(compiled.pattern, bytes):
                     raise TypeError("it has to be a str, which matches bytes too")
-                self.patterns.append((key, compiled))
+                self.patterns[key] = compiled
             except (re.error, TypeError) as error:
                 raise ValueError(
                     f"The filter {key}={pattern!r} of a route must be a regular expression: {error}"
@@ -67,7 +67,7 @@ class _Filters:
         """The named groups, and for each key what follows the part that matched; or ``None``."""
         groups: dict[str, str] = {}
         rests: dict[str, str] = {}
-        for key, pattern in self.patterns:
+        for key, pattern in self.patterns.items():
             if key not in content:
                 return None
             value = content[key]
@@ -103,6 +103,8 @@ class Route:
         self.channels = _checked_channels(channels)
         self.consumer = _resolve_consumer(consumer)
         self._filters = _Filters(filters)
+        self.filters = self._filters.patterns
+        """The filters, compiled."""
 
     def match(self, message: Message) -> Match | None:
         """The consumer for ``message`` and its keyword arguments, or ``None``."""
@@ -150,6 +152,8 @@ class Include:
     def __init__(self, routing: Routing, **prefixes: str | re.Pattern[str]) -> None:
         self.routing = list(resolve_routing(routing))
         self._prefixes = _Filters(prefixes)
+        self.prefixes = self._prefixes.patterns
+        """The prefixes, compiled."""
 
     def match(self, message: Message) -> Match | None:
         """The consumer for ``message`` and its keyword arguments, or ``None``."""
@@ -185,6 +189,8 @@ class Router:
     """
 
     def __init__(self, routing: Routing) -> None:
+        self.root = Include([])
+        """All routes, in the order in which they are tried; add to them by ``add_route``."""
         self._by_channel: dict[str, list[RouteLike]] = {}
         self.defaults: list[RouteLike] = []
         """Those of the routes that are tried last, because the user did not write them: see ``check_default``."""
@@ -198,8 +204,10 @@ class Router:
 
     def add_route(self, route: RouteLike, first: bool = False) -> None:
         """Add a route, to be tried after those that are there, or with ``first`` before them."""
-        for channel in route.channel_names():
-            routes = self._by_channel.setdefault(channel, [])
+        for routes in (
+            self.root.routing,
+            *(self._by_channel.setdefault(channel, []) for channel in route.channel_names()),
+        ):
             routes.insert(0 if first else len(routes), route)
 
     def match(self, message: Message) -> Match | None:
@@ -220,8 +228,8 @@ class Router:
         self.add_defaults(
             [
                 Route("http.request", http_consumer),
-                Route("websocket.connect", accept_socket),
-                Route(["websocket.receive", "websocket.disconnect"], ignore_message),
+                Route("websocket.connect", connect_consumer),
+                Route(["websocket.receive", "websocket.disconnect"], null_consumer),
             ]
         )
 
@@ -232,13 +240,13 @@ class Router:
             self.defaults.append(route)
 
 
-def accept_socket(message: Message) -> None:
+def connect_consumer(message: Message) -> None:
     """Open the socket: what happens to a ``websocket.connect`` that nobody routed."""
     if message.reply_channel is not None:
         message.reply_channel.send({"accept": True})
 
 
-def ignore_message(message: Message) -> None:
+def null_consumer(message: Message) -> None:
     """Do nothing: what happens to frames and disconnects that nobody routed."""
 
 

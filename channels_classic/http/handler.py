@@ -14,7 +14,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
-from channels_classic.exceptions import RequestAborted, RequestTimeout
+from channels_classic.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels_classic.http.request import AsgiRequest
 from channels_classic.http.streaming import iterate
 from channels_classic.message import Message
@@ -82,7 +82,7 @@ class AsgiHandler(BaseHandler):
     def _get_response(self, request: AsgiRequest) -> HttpResponseBase:
         try:
             response: HttpResponseBase = super()._get_response(request)  # type: ignore[misc]
-        except AsgiRequest.ResponseLater:
+        except ResponseLater:
             # Further out, middleware is promised a response and gets no exception but as a 500. So it sees this
             # one, which is not sent; 202 is a status that no cache keeps.
             request.response_later = True
@@ -91,7 +91,7 @@ class AsgiHandler(BaseHandler):
 
     def process_exception_by_middleware(self, exception: Exception, request: HttpRequest) -> Any:
         """As Django's own, but ``ResponseLater`` is no failure for middleware to make a response of."""
-        if isinstance(exception, AsgiRequest.ResponseLater):
+        if isinstance(exception, ResponseLater):
             return None
         return super().process_exception_by_middleware(exception, request)
 

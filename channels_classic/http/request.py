@@ -13,7 +13,7 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, QueryDict, parse_cookie
 from django.utils.functional import cached_property
 
-from channels_classic.exceptions import RequestAborted, RequestTimeout
+from channels_classic.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.message import Message
 
@@ -54,8 +54,8 @@ class AsgiRequest(HttpRequest):
     response_later = False
     """Whether the view raised ``ResponseLater``."""
 
-    class ResponseLater(Exception):
-        """Raised by a view that gives no response: someone else answers on ``request.reply_channel``."""
+    ResponseLater = ResponseLater
+    """For a view that gives no response, because someone else answers: ``raise AsgiRequest.ResponseLater``."""
 
     def __init__(self, message: Message) -> None:
         content = message.content

@@ -42,6 +42,7 @@ class ChannelSession(SessionBase):
         # After an exchange of SECRET_KEY, sessions that were made with a former one are found under their old key.
         self._keys = [_derive_key(reply_channel, secret) for secret in _secrets()]
         self._stored: bool | None = None
+        self._deleted = False
         super().__init__(self._keys[0])
 
     def load(self) -> dict[str, Any]:
@@ -49,26 +50,49 @@ class ChannelSession(SessionBase):
         for key in self._keys:
             self._session_key = key
             data: dict[str, Any] = super().load()
-            self._stored = self._session_key == key and (bool(data) or self.exists(key))
+            self._stored = self._session_key == key and (bool(data) or super().exists(key))
             if self._stored:
                 return data
         self._session_key = self._keys[0]
         return {}
+
+    def exists(self, session_key: str) -> bool:
+        """Whether there is such a session; to a consumer its own exists, stored or not, until it is deleted."""
+        is_own = self.kept and not self._deleted and session_key == self.session_key
+        return is_own or super().exists(session_key)
+
+    def save(self, must_create: bool = False) -> None:
+        """Store the session now, for the first time too.
+
+        Raises:
+            CreateError: it is stored already, and ``must_create`` was given.
+            UpdateError: it was deleted since it was loaded.
+        """
+        if must_create or self._is_stored():
+            super().save(must_create)
+        else:
+            self._create(dict(self.items()))
+        self._stored = True
+        self._deleted = False
+        self.modified = False
 
     def save_changes(self) -> None:
         """Save what was changed, unless the session was deleted since it was loaded: then it stays deleted."""
         if not self.modified:
             return
         data = dict(self.items())
-        if self._stored is None:
-            self._stored = self.exists(self._keys[0])
-        if not data and not self._stored:
-            return
-        if self._stored:
+        if self._is_stored():
             save_existing(self)
-        else:
+        elif data:
             self._create(data)
+        else:
+            return
         self.modified = False
+
+    def _is_stored(self) -> bool:
+        if self._stored is None:
+            self._stored = super().exists(self._keys[0])
+        return self._stored
 
     def _create(self, data: dict[str, Any]) -> None:
         try:
@@ -77,7 +101,6 @@ class ChannelSession(SessionBase):
             # Another message of this client did the same meanwhile. What it stored is kept beside ours.
             self._session_cache = {**self.load(), **data}
             save_existing(self)
-        self._stored = True
 
     def create(self) -> None:
         """Nothing: the session is made when it is first saved."""
@@ -93,6 +116,7 @@ class ChannelSession(SessionBase):
         if session_key is None:
             self._session_key = self._keys[0]
             self._stored = False
+            self._deleted = True
             self.modified = False
 
     def flush(self) -> None:

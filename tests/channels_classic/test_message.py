@@ -67,3 +67,12 @@ def test_a_copy_is_of_the_same_class(layer):
 def test_a_bad_reply_channel_is_named(layer):
     with pytest.raises(TypeError, match="'not a name'"):
         Message({"reply_channel": "not a name"}, "queue", layer)
+
+
+def test_a_key_can_be_set(layer):
+    content = {"a": 1}
+    message = Message(content, "queue", layer)
+    message["a"] = 2
+    message["b"] = 3
+    assert message.content is content
+    assert content == {"a": 2, "b": 3}

@@ -12,7 +12,17 @@ from channels_classic.dotted import import_dotted
 from channels_classic.handler import ViewConsumer
 from channels_classic.layers import InMemoryChannelLayer
 from channels_classic.message import Message
-from channels_classic.routing import Include, Route, RouteClass, Router, include, route, route_class
+from channels_classic.routing import (
+    Include,
+    Route,
+    RouteClass,
+    Router,
+    connect_consumer,
+    include,
+    null_consumer,
+    route,
+    route_class,
+)
 
 LAYER = InMemoryChannelLayer()
 
@@ -432,3 +442,26 @@ def test_each_key_has_its_filter_and_its_keyword_argument(content):
         assert router.match(message(**changed)) is None
         without = {other: value for other, value in content.items() if other != key}
         assert router.match(message(**without)) is None
+
+
+# What can be looked at.
+
+
+def test_filters_and_prefixes_are_compiled():
+    assert route("queue", first, path=r"^/a", method="GET").filters == {
+        "path": re.compile(r"^/a"),
+        "method": re.compile("GET"),
+    }
+    assert include([], path=r"^/b").prefixes == {"path": re.compile(r"^/b")}
+    assert route("queue", first).filters == include([]).prefixes == {}
+
+
+def test_the_root_has_all_routes_in_their_order():
+    router = Router([route("a", first), include([route("b", second)])])
+    router.add_route(route("c", third))
+    router.add_route(route("d", third), first=True)
+    assert [sorted(each.channel_names()) for each in router.root.routing] == [["d"], ["a"], ["b"], ["c"]]
+    assert router.root.channel_names() == router.channels
+    router.check_default()
+    assert router.root.routing[-2].consumer is connect_consumer
+    assert router.root.routing[-1].consumer is null_consumer

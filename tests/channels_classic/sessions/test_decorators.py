@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import OperationalError
@@ -132,6 +132,47 @@ class TestChannelSession:
         assert not session.exists(session.session_key)
         put(message_of(), a=1)
         assert session.exists(session.session_key)
+
+    def test_it_can_be_saved_by_hand_from_the_first_message_on(self, engine: str) -> None:
+        @channel_session
+        def save(message: Message, value: int) -> None:
+            session = message.channel_session
+            assert session.exists(session.session_key)
+            session["value"] = value
+            session.save()
+            assert stored() == {"value": value}
+            assert not session.modified
+
+        save(message_of(), value=1)
+        save(message_of(), value=2)
+        session = session_for_reply_channel("another")
+        session["a"] = 1
+        session.save()
+        assert stored("another") == {"a": 1}
+        with pytest.raises(CreateError):
+            session.save(must_create=True)
+
+    def test_one_that_was_deleted_can_be_saved_by_hand_if_it_is_known(self, engine: str) -> None:
+        @channel_session
+        def delete(message: Message) -> None:
+            session = message.channel_session
+            session.delete()
+            assert not session.exists(session.session_key)
+            session["b"] = 2
+            session.save()
+            assert session.exists(session.session_key)
+
+        put(message_of(), a=1)
+        delete(message_of())
+        assert stored()["b"] == 2
+
+    def test_two_that_are_saved_by_hand_at_the_same_time(self, engine: str) -> None:
+        sessions = [session_for_reply_channel(CLIENT) for _ in range(2)]
+        for number, session in enumerate(sessions):
+            session[str(number)] = number
+        for session in sessions:
+            session.save()
+        assert stored() == {"0": 0, "1": 1}
 
     def test_it_is_saved_when_the_consumer_raises(self, engine: str) -> None:
         @channel_session
