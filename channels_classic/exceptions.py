@@ -13,6 +13,7 @@ __all__ = [
     "RequestAborted",
     "RequestTimeout",
     "ResponseLater",
+    "SendNotAvailableOnDemultiplexer",
     "WebsocketCloseException",
 ]
 
@@ -69,3 +70,7 @@ class DenyConnection(Exception):
 
     What was sent to it before goes out before: if that accepts it, it is opened and then closed.
     """
+
+
+class SendNotAvailableOnDemultiplexer(Exception):
+    """A frame for a socket that streams share was to be sent without naming its stream."""

@@ -1,0 +1,112 @@
+"""``BaseConsumer``: a class that maps channels to its methods (specification, section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
+from typing import Any, ClassVar
+
+from channels_classic.auth import channel_session_user
+from channels_classic.message import Message
+from channels_classic.routing import RouteClass
+from channels_classic.sessions import channel_session
+
+__all__ = ["BaseConsumer"]
+
+
+class BaseConsumer:
+    """A consumer with a method for each of its channels; each message is handled by an instance of its own.
+
+    Route it by ``route_class(TheClass, path=...)`` or ``TheClass.as_route(path=...)``.
+
+    Arguments:
+        message: the message to handle. The instance handles it at once, and keeps it as ``self.message``.
+        kwargs: the named groups of the route's filters, kept as ``self.kwargs``.
+
+    Raises:
+        TypeError: (when a class is defined) a method that handles messages is ``async def``.
+    """
+
+    method_mapping: Mapping[str, str] = {}
+    """The names of channels, each with the name of the method that handles its messages."""
+
+    channel_session = False
+    """Whether the methods get ``message.channel_session``."""
+
+    channel_session_user = False
+    """Whether the methods get ``message.user``, from the channel session, which they get as well."""
+
+    _hooks: ClassVar[tuple[str, ...]] = ()
+    """Methods that are called on the way, beside those of ``method_mapping``."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in (*cls.method_mapping.values(), *cls._hooks):
+            method = getattr(cls, name, None)
+            if iscoroutinefunction(method):
+                raise TypeError(_async_text(method))
+
+    def __init__(self, message: Message, **kwargs: Any) -> None:
+        self.message = message
+        self.kwargs = kwargs
+        refuse_awaitable(self.dispatch(message, **kwargs), type(self))
+
+    @classmethod
+    def channel_names(cls) -> set[str]:
+        """The channels whose messages the class handles."""
+        return set(cls.method_mapping)
+
+    @classmethod
+    def as_route(cls, attrs: Mapping[str, Any] | None = None, **filters: Any) -> RouteClass:
+        """A route to this class.
+
+        Arguments:
+            attrs: attributes that the class has for this route only.
+            filters: for keys of the message, regular expressions that have to match from the start.
+        """
+        if not attrs:
+            return RouteClass(cls, **filters)
+        named = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
+        return RouteClass(type(cls.__name__, (cls,), {**named, **attrs}), **filters)
+
+    def get_handler(self, message: Message, **kwargs: Any) -> Callable[..., Any]:
+        """The method for ``message``, in its decorators. Override it to decorate further.
+
+        Raises:
+            ValueError: the class has no method for the message's channel.
+        """
+        method = self.method_mapping.get(message.channel.name)
+        if method is None:
+            raise ValueError(
+                f"{type(self).__name__} handles {sorted(self.method_mapping)}, but this message came over "
+                f"{message.channel.name!r}: add that channel to method_mapping, or route it to another consumer."
+            )
+        handler: Callable[..., Any] = getattr(self, method)
+        if self.channel_session_user:
+            return channel_session_user(handler)
+        if self.channel_session:
+            return channel_session(handler)
+        return handler
+
+    def dispatch(self, message: Message, **kwargs: Any) -> Any:
+        """Handle ``message``, by the method that ``get_handler`` gives."""
+        return self.get_handler(message, **kwargs)(message, **kwargs)
+
+
+def refuse_awaitable(result: Any, consumer: Any) -> None:
+    """Make an error of what a consumer returned if somebody would have to await it: nobody does.
+
+    Raises:
+        TypeError: it is awaitable.
+    """
+    if isawaitable(result):
+        if iscoroutine(result):
+            result.close()
+        raise TypeError(_async_text(consumer))
+
+
+def _async_text(consumer: Any) -> str:
+    return (
+        f"{getattr(consumer, '__qualname__', consumer)} is asynchronous, but consumers are plain functions and "
+        "methods, which nothing awaits. Write 'def', and call asynchronous code by asgiref.sync.async_to_sync."
+    )

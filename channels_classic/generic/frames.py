@@ -1,0 +1,46 @@
+"""JSON in text frames, and what a client is told of a frame that cannot be used (specification, section 10)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from channels_classic.exceptions import ChannelSocketException
+from channels_classic.log import logger
+from channels_classic.message import Message
+
+__all__ = ["BadFrame", "decode", "encode"]
+
+
+class BadFrame(ChannelSocketException, ValueError):
+    """The client sent a frame that cannot be used.
+
+    The client gets ``{"error": "…"}`` with the text of this exception, the log a warning; the socket stays open.
+    """
+
+    def run(self, message: Message) -> None:
+        """Tell the client."""
+        logger.warning("A frame for %s was refused: %s", message.get("path"), self)
+        if message.reply_channel is not None:
+            message.reply_channel.send({"text": encode({"error": str(self)})})
+
+
+def encode(content: Any) -> str:
+    """``content`` as JSON. Dates, times, UUIDs, decimals and lazy texts become strings, as in Django's JSON."""
+    return json.dumps(content, cls=DjangoJSONEncoder)
+
+
+def decode(text: str) -> Any:
+    """What ``text`` says as JSON.
+
+    Raises:
+        ValueError: it is not JSON. ``NaN`` and ``Infinity`` are not.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON.")

@@ -1,0 +1,55 @@
+"""JSON in frames."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import json
+import uuid
+
+import pytest
+from django.utils.translation import gettext_lazy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channels_classic.generic import frames
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+contents = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(contents)
+def test_what_is_json_comes_back(content: object) -> None:
+    assert frames.decode(frames.encode(content)) == content
+
+
+def test_what_django_has_in_json_too() -> None:
+    content = {
+        "when": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
+        "id": uuid.UUID(int=1),
+        "price": decimal.Decimal("1.50"),
+        "text": gettext_lazy("yes"),
+    }
+    assert json.loads(frames.encode(content)) == {
+        "when": "2026-01-02T03:04:05Z",
+        "id": "00000000-0000-0000-0000-000000000001",
+        "price": "1.50",
+        "text": "yes",
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "{'a': 1}", "[1,]", "NaN", "[Infinity]", '{"a": -Infinity}', "9" * 5000]
+)
+def test_what_is_no_json(text: str) -> None:
+    with pytest.raises(ValueError):
+        frames.decode(text)
+
+
+def test_too_deep() -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        frames.decode("[" * 100_000)
