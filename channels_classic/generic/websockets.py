@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from channels_classic.auth import channel_and_http_session_user_from_http, channel_session_user_from_http
 from channels_classic.channel import Channel, Group
-from channels_classic.decorators import AROUND_ALL
+from channels_classic.decorators import TURN
 from channels_classic.exceptions import SendNotAvailableOnDemultiplexer
 from channels_classic.generic import frames
 from channels_classic.generic.base import BaseConsumer, refuse_awaitable
@@ -316,4 +316,4 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 def _wants(consumer: Callable[..., Any], ordering: str) -> bool:
     """Whether the consumer of a stream, a class, a function or a binding's method, asks for an order."""
     owner = getattr(consumer, "__self__", consumer)
-    return bool(getattr(owner, ordering, False)) or AROUND_ALL in getattr(consumer, "__dict__", ())
+    return bool(getattr(owner, ordering, False)) or getattr(consumer, TURN, None) is not None

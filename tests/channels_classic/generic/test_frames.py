@@ -29,7 +29,7 @@ def test_what_is_json_comes_back(content: object) -> None:
 
 def test_what_django_has_in_json_too() -> None:
     content = {
-        "when": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
+        "when": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
         "id": uuid.UUID(int=1),
         "price": decimal.Decimal("1.50"),
         "text": gettext_lazy("yes"),
