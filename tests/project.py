@@ -57,10 +57,14 @@ class Project:
     Arguments:
         folder: where; it must exist.
         files: texts by path, which may be indented as a whole.
+        executable: the Python that runs it.
     """
 
-    def __init__(self, folder: Path, files: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, files: Mapping[str, str] | None = None, executable: str = sys.executable
+    ) -> None:
         self.folder = folder
+        self.executable = executable
         kept = {name: value for name, value in os.environ.items() if name not in NOT_HANDED_ON}
         self.environment = {**kept, **FOR_PROGRAMS}
         self.write(files or {})
@@ -74,7 +78,7 @@ class Project:
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the folder, and wait for its end."""
         return subprocess.run(
-            [sys.executable, *arguments],
+            [self.executable, *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -97,7 +101,7 @@ class Project:
         file = self.folder / log
         with file.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-u", *program, *arguments],
+                [self.executable, "-u", *program, *arguments],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=output,
