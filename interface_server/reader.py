@@ -7,7 +7,7 @@ import random
 from typing import Any, Protocol
 
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
-from channels_classic.layers.base import INTERFACE_PREFIX
+from channels_classic.layers.capacity import INTERFACE_PREFIX
 from channels_classic.layers.gone import tell_gone
 from channels_classic.layers.names import random_part
 from channels_classic.log import logger

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from channels_classic.layers.base import BaseChannelLayer, Delivery, Received
+from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels_classic.layers.memory import InMemoryChannelLayer
+from channels_classic.layers.types import Delivery, Received
 from channels_classic.lazy import lazy_names
 
 if TYPE_CHECKING:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from channels_classic.layers.base import Received
+from channels_classic.layers.types import Received
 
 
 class ChannelFull(Exception):

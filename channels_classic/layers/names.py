@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 MAX_LENGTH = 99
@@ -42,6 +43,20 @@ def check_receivable(name: Any) -> None:
     raise TypeError(
         f"A process-specific channel is received on its name up to and including the '!', not {name!r}."
     )
+
+
+def check_all_receivable(channels: Sequence[str]) -> list[str]:
+    """The names as a list, after making sure that messages can be received from each of them.
+
+    Raises:
+        TypeError: one of them is not such a name, or they came as a single str.
+    """
+    if isinstance(channels, str):
+        raise TypeError(f"receive takes a list of channel names, not the str {channels!r}.")
+    channels = list(channels)
+    for channel in channels:
+        check_receivable(channel)
+    return channels
 
 
 def check_group(name: Any) -> None:

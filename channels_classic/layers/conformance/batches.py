@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from channels_classic.layers.base import BaseChannelLayer, Delivery
+from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.conformance.harness import Harness
+from channels_classic.layers.types import Delivery
 
 
 class BatchTests(Harness):

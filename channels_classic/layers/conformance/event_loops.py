@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from channels_classic.layers.base import BaseChannelLayer, Received
+from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.conformance.harness import PATIENCE, Harness
+from channels_classic.layers.types import Received
 
 
 class EventLoopTests(Harness):

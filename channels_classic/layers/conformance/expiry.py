@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from channels_classic.layers.base import BaseChannelLayer, Received
+from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.conformance.harness import Harness
+from channels_classic.layers.types import Received
 
 EXPIRY = 0.3
 """Seconds: long enough for a layer to count in, short enough to be waited for."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from channels_classic.layers.base import BaseChannelLayer, Received
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.types import Received
 
 if TYPE_CHECKING:
     from unittest import TestCase

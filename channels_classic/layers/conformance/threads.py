@@ -7,8 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from channels_classic.layers.base import Received
 from channels_classic.layers.conformance.harness import Harness
+from channels_classic.layers.types import Received
 
 
 class ThreadTests(Harness):

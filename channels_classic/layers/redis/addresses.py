@@ -1,7 +1,8 @@
-"""Where the Redis servers of a layer are, and how to connect to them."""
+"""Where the Redis servers of a layer are, and how redis-py connects to them."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import socket
 from collections.abc import Mapping
@@ -12,6 +13,11 @@ import redis.asyncio
 import redis.asyncio.retry
 import redis.retry
 from redis.backoff import NoBackoff
+
+# redis-py 5.2 and before asks for a command's name, later ones warn about it.
+_name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("command_name")
+GET_CONNECTION = ("_",) if _name is not None and _name.default is inspect.Parameter.empty else ()
+"""The arguments of a pool's ``get_connection``."""
 
 DEFAULTS: dict[str, Any] = {
     "socket_connect_timeout": 5,
@@ -42,11 +48,21 @@ WAIT_MARGIN = 0.25
 def longest_wait(timeout: float | None) -> float:
     """How long to wait for a message at a stretch, so that a server with so much time to answer keeps to it.
 
-    Who waits longer takes the server for one that hangs. Of ``THREAD_TIMEOUT`` it is 30 seconds.
+    A longer wait would take the server for one that hangs. Of ``THREAD_TIMEOUT`` it is 30 seconds.
     """
     if timeout is None:
         return math.inf
     return max(0.01, timeout - max(timeout / 3, WAIT_MARGIN))
+
+
+def check_hosts(hosts: Any) -> None:
+    """Make sure that ``hosts`` is a list.
+
+    Raises:
+        ValueError: it is a single host, or something else.
+    """
+    if isinstance(hosts, (str, bytes, Mapping)):
+        raise ValueError(f"hosts must be a list; put the single one into a list: [{hosts!r}].")
 
 
 class PoolSource(Protocol):
@@ -113,3 +129,9 @@ def pool_defaults(module: Any) -> dict[str, Any]:
     # Retrying is the layer's own business: redis-py would send messages twice.
     retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
     return {**DEFAULTS, "socket_timeout": THREAD_TIMEOUT if module is redis else None, **retry}
+
+
+def pools_of_sentinels(pool: Any) -> list[Any]:
+    """The pools of connections to the sentinels that a pool asks where its server is."""
+    manager = getattr(pool, "sentinel_manager", None)
+    return [sentinel.connection_pool for sentinel in manager.sentinels] if manager else []

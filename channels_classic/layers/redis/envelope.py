@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from channels_classic.layers.redis.encryption import Cipher
+
 MESSAGE = b"m"
 """A message; the name is the local part of its channel, empty for a channel of no process."""
 
@@ -33,29 +35,40 @@ class Envelope(NamedTuple):
     payload: bytes
 
 
-def seal(kind: bytes, name: str, payload: bytes) -> bytes:
-    """The bytes of an envelope."""
-    encoded = name.encode()
-    return kind + bytes((len(encoded),)) + encoded + payload
+class Envelopes:
+    """Seals and opens envelopes.
 
-
-def open_envelope(body: bytes) -> Envelope:
-    """The envelope that was sealed.
-
-    Raises:
-        ValueError: the bytes are none.
+    Arguments:
+        cipher: encrypts what is sealed, if there is one.
     """
-    kind = body[:1]
-    if kind not in _KINDS or len(body) < 2 or len(body) < 2 + body[1]:
-        raise ValueError(f"no envelope of a channel layer: {body[:40]!r}")
-    end = 2 + body[1]
-    try:
-        return Envelope(kind, body[2:end].decode("ascii"), body[end:])
-    except UnicodeDecodeError:
-        raise ValueError(f"no envelope of a channel layer: {body[:40]!r}") from None
+
+    def __init__(self, cipher: Cipher | None) -> None:
+        self._cipher = cipher
+
+    def seal(self, kind: bytes, name: str, payload: bytes) -> bytes:
+        """The bytes of an envelope."""
+        encoded = name.encode()
+        body = kind + bytes((len(encoded),)) + encoded + payload
+        return body if self._cipher is None else self._cipher.encrypt(body)
+
+    def open(self, sealed: bytes) -> Envelope:
+        """The envelope that was sealed.
+
+        Raises:
+            ValueError: the bytes are not those of an envelope.
+        """
+        body = sealed if self._cipher is None else self._cipher.decrypt(sealed)
+        kind = body[:1]
+        if kind not in _KINDS or len(body) < 2 or len(body) < 2 + body[1]:
+            raise ValueError(f"not an envelope of a channel layer: {body[:40]!r}")
+        end = 2 + body[1]
+        try:
+            return Envelope(kind, body[2:end].decode("ascii"), body[end:])
+        except UnicodeDecodeError:
+            raise ValueError(f"not an envelope of a channel layer: {body[:40]!r}") from None
 
 
 def time_of_expiry(value: bytes) -> int:
-    """When a value of a queue ends (microseconds, by its server's clock); 0 if no layer has put it there."""
+    """When an entry of a queue ends (microseconds, by its server's clock); 0 if no layer has put it there."""
     stamp = value[:STAMP_LENGTH]
     return int(stamp) if stamp.isdigit() else 0

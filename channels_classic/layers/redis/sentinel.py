@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
@@ -12,16 +12,22 @@ import redis.sentinel
 from redis.exceptions import RedisError
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis.addresses import pool_defaults
+from channels_classic.layers.redis.addresses import PoolSource, check_hosts, pool_defaults
 from channels_classic.layers.redis.layer import RedisChannelLayer
-from channels_classic.layers.redis.servers import Servers
 
 SENTINEL_TIMEOUT = 5
 """Seconds that a sentinel may take to answer."""
 
 
 class _Service:
-    """A master that the sentinels know by name, and follow when it moves."""
+    """A master that the sentinels know by name, and follow when it moves.
+
+    Arguments:
+        sentinels: host and port of each.
+        name: of the service.
+        connection_kwargs: keywords for redis-py's connections.
+        refresh: seconds after which the sentinels are asked again though nothing failed; 0 for never.
+    """
 
     def __init__(
         self, sentinels: Sequence[tuple[str, int]], name: str, connection_kwargs: Mapping[str, Any], refresh: float
@@ -36,31 +42,60 @@ class _Service:
         keywords = {**pool_defaults(module), **self._connection_kwargs, "decode_responses": False}
         keywords["sentinel_kwargs"] = _sentinel_keywords(module, self._connection_kwargs)
         manager = module.sentinel.Sentinel(self._sentinels, **keywords)
-        pool = manager.master_for(self._name).connection_pool
-        if self._refresh:
-            _Refresher(pool, self._refresh)
+        kind = _RefreshedPool if module is redis else _RefreshedAsyncPool
+        pool = manager.master_for(self._name, connection_pool_class=kind).connection_pool
+        pool.refresh = self._refresh
         return pool
 
     def __str__(self) -> str:
         return f"Sentinel service {self._name!r}"
 
 
-class _Refresher:
-    """Makes a pool ask the sentinels again after a while, though its connections still work."""
+class _Refresh:
+    """When the sentinels are to be asked again."""
 
-    def __init__(self, pool: Any, interval: float) -> None:
-        self._get_connection: Callable[..., Any] = pool.get_connection
-        self._pool = pool
-        self._interval = interval
+    def __init__(self) -> None:
         self._asked = time.monotonic()
-        pool.get_connection = self.get_connection
+
+    def is_due(self, interval: float) -> bool:
+        """Whether so many seconds have passed since they were asked; then they count as asked."""
+        now = time.monotonic()
+        if not interval or now - self._asked <= interval:
+            return False
+        self._asked = now
+        return True
+
+
+class _RefreshedPool(redis.sentinel.SentinelConnectionPool):
+    """Asks the sentinels again after a while, though its connections still work."""
+
+    refresh: float = 0
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]
+        self._last = _Refresh()
 
     def get_connection(self, *arguments: Any, **keywords: Any) -> Any:
-        """As the pool's own."""
-        if time.monotonic() - self._asked > self._interval:
-            self._asked = time.monotonic()
-            self._pool.reset()
-        return self._get_connection(*arguments, **keywords)
+        """As redis-py's."""
+        if self._last.is_due(self.refresh):
+            self.reset()  # type: ignore[no-untyped-call]
+        return super().get_connection(*arguments, **keywords)
+
+
+class _RefreshedAsyncPool(redis.asyncio.sentinel.SentinelConnectionPool):
+    """The same for event loops."""
+
+    refresh: float = 0
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]
+        self._last = _Refresh()
+
+    async def get_connection(self, *arguments: Any, **keywords: Any) -> Any:
+        """As redis-py's."""
+        if self._last.is_due(self.refresh):
+            self.reset()  # type: ignore[no-untyped-call]
+        return await super().get_connection(*arguments, **keywords)  # type: ignore[no-untyped-call]
 
 
 class RedisSentinelChannelLayer(RedisChannelLayer):
@@ -80,20 +115,20 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
         hosts: Sequence[Any] | None = None,
         services: Sequence[str] | None = None,
         sentinel_refresh_interval: float = 0,
+        connection_kwargs: Mapping[str, Any] | None = None,
         **config: Any,
     ) -> None:
+        check_hosts(hosts)
         if isinstance(services, str):
             raise ValueError(f"services must be a list; put the single one into a list: [{services!r}].")
-        self._services = list(services or ())
-        self._refresh = sentinel_refresh_interval
-        super().__init__(hosts, **config)
-
-    def _make_servers(self, hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any]) -> Servers:
-        if isinstance(hosts, (str, bytes, Mapping)):
-            raise ValueError(f"hosts must be a list; put the single one into a list: [{hosts!r}].")
         sentinels = [_host_and_port(host) for host in (hosts or [("localhost", 26379)])]
-        names = self._services or _known_services(sentinels, connection_kwargs)
-        return Servers([_Service(sentinels, name, connection_kwargs, self._refresh) for name in names])
+        keywords = dict(connection_kwargs or {})
+
+        def find() -> Sequence[PoolSource]:
+            names = services or _known_services(sentinels, keywords)
+            return [_Service(sentinels, name, keywords, sentinel_refresh_interval) for name in names]
+
+        super().__init__(find, **config)
 
 
 def _host_and_port(host: Any) -> tuple[str, int]:

@@ -1,73 +1,78 @@
-"""Turns over Redis: the extension "ordering" of ``RedisChannelLayer``. What happens is in ``turns.lua``."""
+"""Turns over Redis: the extension "ordering" of ``RedisChannelLayer``. What happens is in ``turns.lua``.
+
+The turns of a client are on the server of its reply channel. What waits for its turn comes back to the queue of
+its channel on that server, as good as any for a normal channel.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from channels_classic.layers import codec, names, turns
-from channels_classic.layers.base import Delivery
-from channels_classic.layers.redis.core import RedisCore, Steps, Trips
-from channels_classic.layers.redis.envelope import MESSAGE
-from channels_classic.layers.redis.servers import Command
+from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
+from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.placement import Placement
+from channels_classic.layers.redis.steps import Command, Steps, Trips
+from channels_classic.layers.types import Delivery
+
+MOST_AT_ONCE = 1000
+"""So many clients are released in one round trip."""
 
 
-class Turns(RedisCore):
-    """The part of ``RedisChannelLayer`` that lets the messages of a client run one after another.
+class Turns:
+    """Lets the messages of a client run one after another.
 
-    The turns of a client are on the server of its reply channel. What waits for its turn comes back to the queue
-    of its channel on that server, as good as any for a normal channel.
+    Arguments:
+        keys: of the layer.
+        placement: of the clients.
+        envelopes: of messages that wait.
+        expiry: seconds that a message lives in a queue.
+        kept: seconds after its last message that a client's turns are kept.
     """
 
-    def enter_turn(
-        self,
-        reply_channel: str,
-        order: int,
-        channel: str,
-        message: dict[str, Any],
-        slight: bool = False,
-        token: str = "",
-    ) -> bool:
-        """As the contract has it."""
-        self.check_turn(order, channel)
-        body = self._seal(MESSAGE, "", codec.pack(message))
+    def __init__(self, keys: Keys, placement: Placement, envelopes: Envelopes, expiry: float, kept: float) -> None:
+        self._keys = keys
+        self._placement = placement
+        self._envelopes = envelopes
+        self._times = (turns.LEASE_SECONDS, expiry + turns.EXTRA_PATIENCE, expiry, kept)
+
+    def enter(
+        self, client: str, order: int, channel: str, message: dict[str, Any], slight: bool, token: str
+    ) -> Steps[turns.Verdict]:
+        """Ask for a turn; what becomes of the message."""
+        body = self._envelopes.seal(MESSAGE, "", codec.pack(message))
         limits = (turns.MAX_WAITING, turns.MAX_WAITING_BYTES)
-        steps = self._step(reply_channel, "enter", order, int(slight), channel, body, token, *limits)
-        return turns.may_run(turns.Verdict(self._carry_out(steps)), reply_channel, order, channel)
+        verdict = yield from self._step(client, "enter", order, int(slight), channel, body, token, *limits)
+        return turns.Verdict(verdict)
 
-    def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
-        """As the contract has it."""
-        self._carry_out(self._step(reply_channel, "suspend", order, token))
+    def suspend(self, client: str, order: int, token: str) -> Steps[str]:
+        """A message that runs goes back to its channel."""
+        return self._step(client, "suspend", order, token)
 
-    def _step(self, client: str, step: str, *arguments: Any) -> Steps[Any]:
-        server = self._server_of(client)
-        answers = yield {server: [self._turn_command(client, step, *arguments)]}
-        return self._verdict(answers[server][0])
-
-    def _release_turns(self, clients: Sequence[str]) -> Steps[Any]:
-        for start in range(0, len(clients), 1000):
-            trips: Trips = defaultdict(list)
-            for client in clients[start : start + 1000]:
-                trips[self._server_of(client)].append(self._turn_command(client, "release"))
+    def release(self, clients: Sequence[str]) -> Steps[None]:
+        """Clients have left."""
+        for start in range(0, len(clients), MOST_AT_ONCE):
+            trips = Trips()
+            for client in clients[start : start + MOST_AT_ONCE]:
+                trips.add(self._server_of(client), self._command(client, "release"))
             answers = yield trips
             for of_server in answers.values():
                 for answer in of_server:
                     self._verdict(answer)
 
-    def _add_turn_ends(self, trips: Trips, deliveries: Iterable[Delivery]) -> None:
+    def add_ends(self, trips: Trips, deliveries: Iterable[Delivery]) -> None:
         """Put the ends of turns among ``deliveries`` into ``trips``, behind what is there."""
         for delivery in deliveries:
             if delivery.turn_end is not None:
                 order, last = delivery.turn_end
-                command = self._turn_command(delivery.name, "end", order, int(last))
-                trips.setdefault(self._server_of(delivery.name), []).append(command)
+                trips.add(self._server_of(delivery.name), self._command(delivery.name, "end", order, int(last)))
 
-    def _end_turns(self, deliveries: Iterable[Delivery]) -> Steps[Any]:
-        trips: Trips = {}
-        self._add_turn_ends(trips, deliveries)
-        if trips:
-            yield trips
+    def _step(self, client: str, step: str, *arguments: Any) -> Steps[str]:
+        server = self._server_of(client)
+        trips = Trips()
+        trips.add(server, self._command(client, step, *arguments))
+        return self._verdict((yield trips)[server][0])
 
     def _verdict(self, answer: Sequence[Any]) -> str:
         verdict, passed_over = answer
@@ -75,11 +80,9 @@ class Turns(RedisCore):
             turns.report_passed_over(client.decode(), int(first), int(last), reason.decode())
         return str(verdict.decode())
 
-    def _turn_command(self, client: str, step: str, *arguments: Any) -> Command:
-        patience = self.expiry + turns.EXTRA_PATIENCE
-        times = (turns.LEASE_SECONDS, patience, self.expiry, self.group_expiry)
-        keys = (f"{self.prefix}turns:{client}", f"{self.prefix}turns:")
-        return ("turns", 2, *keys, self.prefix, client, *times, step, *arguments)
+    def _command(self, client: str, step: str, *arguments: Any) -> Command:
+        keys = (self._keys.turns(client), self._keys.waiting_clients)
+        return ("turns", 2, *keys, self._keys.prefix, client, *self._times, step, *arguments)
 
     def _server_of(self, client: str) -> int:
-        return self._ring.server_for(names.queue_name(client))
+        return self._placement.of(names.queue_name(client))

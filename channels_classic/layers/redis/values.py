@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from channels_classic.layers.redis.core import RedisCore, Steps
-from channels_classic.layers.redis.servers import Command
+from channels_classic.layers.redis.encryption import Cipher
+from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.placement import Placement
+from channels_classic.layers.redis.steps import Command, Steps, Trips
 from channels_classic.log import logger
 
 
-class Values(RedisCore):
-    """The part of ``RedisChannelLayer`` that keeps values, each on the server that its name belongs to."""
+class Values:
+    """Keeps values, each on the server that its name belongs to.
 
-    def get_value(self, name: str) -> tuple[bytes, float] | None:
-        """As the contract has it."""
-        key = self._value_key(name)
-        value, milliseconds = self._ask(name, ("GET", key), ("PTTL", key))
+    Arguments:
+        keys: of the layer.
+        placement: of the values.
+        cipher: encrypts them, if there is one.
+    """
+
+    def __init__(self, keys: Keys, placement: Placement, cipher: Cipher | None) -> None:
+        self._keys = keys
+        self._placement = placement
+        self._cipher = cipher
+
+    def get(self, name: str) -> Steps[tuple[bytes, float] | None]:
+        """A value, and the seconds left to it."""
+        key = self._keys.value(name)
+        value, milliseconds = yield from self._ask(name, ("GET", key), ("PTTL", key))
         if value is None:
             return None
         try:
@@ -25,29 +38,24 @@ class Values(RedisCore):
             logger.error("The value %r was passed over: %s.", name, error)
             return None
 
-    def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
-        """As the contract has it."""
+    def set(self, name: str, value: bytes, seconds: float, replace: bool) -> Steps[bool]:
+        """Store a value in the place of another one, or where there is none; whether that was so."""
         body = value if self._cipher is None else self._cipher.encrypt(value)
         condition = "XX" if replace else "NX"
-        (answer,) = self._ask(name, ("SET", self._value_key(name), body, "PX", int(seconds * 1000), condition))
+        command = ("SET", self._keys.value(name), body, "PX", int(seconds * 1000), condition)
+        (answer,) = yield from self._ask(name, command)
         return answer is not None
 
-    def keep_value(self, name: str, seconds: float) -> None:
-        """As the contract has it."""
-        self._ask(name, ("PEXPIRE", self._value_key(name), int(seconds * 1000)))
+    def keep(self, name: str, seconds: float) -> Steps[None]:
+        """Let a value end in ``seconds``."""
+        yield from self._ask(name, ("PEXPIRE", self._keys.value(name), int(seconds * 1000)))
 
-    def delete_value(self, name: str) -> None:
-        """As the contract has it."""
-        self._ask(name, ("UNLINK", self._value_key(name)))
+    def delete(self, name: str) -> Steps[None]:
+        """Drop a value."""
+        yield from self._ask(name, ("UNLINK", self._keys.value(name)))
 
-    def _ask(self, name: str, *commands: Command) -> Sequence[Any]:
-        def steps() -> Steps[Sequence[Any]]:
-            server = self._ring.server_for(name)
-            answers = yield {server: list(commands)}
-            return answers[server]
-
-        answers: Sequence[Any] = self._carry_out(steps())
-        return answers
-
-    def _value_key(self, name: str) -> str:
-        return f"{self.prefix}value:{name}"
+    def _ask(self, name: str, *commands: Command) -> Steps[Sequence[Any]]:
+        server = self._placement.of(name)
+        trips = Trips()
+        trips.add(server, *commands)
+        return (yield trips)[server]

@@ -5,14 +5,37 @@ import time
 from collections import deque
 
 from channels_classic.layers import InMemoryChannelLayer, names
+from channels_classic.layers.memory.groups import Groups
+from channels_classic.layers.memory.queues import Queues
 
 
-class LastInFirstOut(InMemoryChannelLayer):
-    def _append(self, queue, entry):
-        taken = super()._append(queue, entry)
-        if taken:
-            self._queues[queue].rotate(1)
-        return taken
+class OtherQueues(InMemoryChannelLayer):
+    """Has a part that is broken."""
+
+    queues: type[Queues]
+
+    def __init__(self, **config):
+        super().__init__(**config)
+        self._queues = self.queues(self.expiry, self.capacity_of)
+
+
+class OtherGroups(InMemoryChannelLayer):
+    """Has a part that is broken."""
+
+    groups: type[Groups]
+
+    def __init__(self, **config):
+        super().__init__(**config)
+        self._groups = self.groups(self.group_expiry)
+
+
+class LastInFirstOut(OtherQueues):
+    class queues(Queues):
+        def append(self, queue, entry):
+            taken = super().append(queue, entry)
+            if taken:
+                self._queues[queue].rotate(1)
+            return taken
 
 
 class Bottomless(InMemoryChannelLayer):
@@ -28,21 +51,21 @@ class OneCapacityForAll(InMemoryChannelLayer):
 class LastMatchWins(InMemoryChannelLayer):
     def __init__(self, **config):
         super().__init__(**config)
-        self._capacity_patterns.reverse()
+        self._capacities._patterns.reverse()
 
 
-class RoomPerClient(InMemoryChannelLayer):
+class RoomPerClient(OtherQueues):
     """Counts the messages of each client of a process, instead of those of the process."""
 
-    crowd = 0
-
-    def _append(self, queue, entry):
-        pending = self._queues.get(queue, ())
-        self.crowd = sum(other.channels != entry.channels for other in pending)
-        return super()._append(queue, entry)
-
-    def capacity_of(self, channel):
-        return super().capacity_of(channel) + self.crowd
+    class queues(Queues):
+        def append(self, queue, entry):
+            capacity_of = self._capacity_of
+            crowd = sum(other.channels != entry.channels for other in self._queues.get(queue, ()))
+            self._capacity_of = lambda channel: capacity_of(channel) + crowd
+            try:
+                return super().append(queue, entry)
+            finally:
+                self._capacity_of = capacity_of
 
 
 class LooksThenTakes(InMemoryChannelLayer):
@@ -52,15 +75,16 @@ class LooksThenTakes(InMemoryChannelLayer):
         return 1_000_000
 
     def send_batch(self, deliveries):
-        room = [len(self._queues.get(delivery.name, ())) < self.capacity for delivery in deliveries]
+        room = [len(self._queues._queues.get(delivery.name, ())) < self.capacity for delivery in deliveries]
         time.sleep(0.001)
         super().send_batch([delivery for delivery, free in zip(deliveries, room, strict=True) if free])
         return [position for position, free in enumerate(room) if not free]
 
 
-class OldMessagesToo(InMemoryChannelLayer):
-    def _fresh(self, queue, now):
-        return super()._fresh(queue, 0)
+class OldMessagesToo(OtherQueues):
+    class queues(Queues):
+        def fresh(self, queue, now):
+            return super().fresh(queue, 0)
 
 
 class YoungAgain(InMemoryChannelLayer):
@@ -71,9 +95,10 @@ class YoungAgain(InMemoryChannelLayer):
         super().give_back([one._replace(receipt=one.receipt._replace(sent=now)) for one in batch])
 
 
-class MembersForEver(InMemoryChannelLayer):
-    def _members(self, group, now):
-        return super()._members(group, 0)
+class MembersForEver(OtherGroups):
+    class groups(Groups):
+        def members(self, group, now):
+            return super().members(group, 0)
 
 
 class MembersNotRenewed(InMemoryChannelLayer):
@@ -82,12 +107,13 @@ class MembersNotRenewed(InMemoryChannelLayer):
             super().group_add(group, channel)
 
 
-class FirstChannelFirst(InMemoryChannelLayer):
-    def _take(self, channels, limit):
-        taken = []
-        for channel in channels:
-            taken += super()._take([channel], limit - len(taken))
-        return taken
+class FirstChannelFirst(OtherQueues):
+    class queues(Queues):
+        def take(self, channels, limit):
+            taken = []
+            for channel in channels:
+                taken += super().take([channel], limit - len(taken))
+            return taken
 
 
 class FullMembersRaise(InMemoryChannelLayer):
@@ -102,14 +128,15 @@ class GroupsTwice(InMemoryChannelLayer):
         super().send_group(group, message)
 
 
-class OneMemberPerProcess(InMemoryChannelLayer):
-    def _members_by_queue(self, group, now):
-        return {queue: channels[:1] for queue, channels in super()._members_by_queue(group, now).items()}
+class OneMemberPerProcess(OtherGroups):
+    class groups(Groups):
+        def members_by_queue(self, group, now):
+            return {queue: channels[:1] for queue, channels in super().members_by_queue(group, now).items()}
 
 
 class AnyNameToReceive(InMemoryChannelLayer):
-    def check_channels(self, channels):
-        return list(channels)
+    def receive_batch(self, channels, limit, timeout=0):
+        return self._queues.take(list(channels), limit)
 
 
 class NamesOfQueues(InMemoryChannelLayer):
@@ -172,8 +199,9 @@ class WakesNoThread(InMemoryChannelLayer):
 
 
 class WakesNoEventLoop(InMemoryChannelLayer):
-    def _wake_all(self):
-        self._arrival.notify_all()
+    def __init__(self, **config):
+        super().__init__(**config)
+        self._arrivals.tell = self._arrivals._threads.notify_all
 
 
 class GoesOnWhenCancelled(InMemoryChannelLayer):
@@ -227,7 +255,7 @@ class WrongPositions(InMemoryChannelLayer):
 class BackToTheEnd(InMemoryChannelLayer):
     def give_back(self, batch):
         for one in batch:
-            self._queues.setdefault(names.queue_name(one.channel), deque()).append(one.receipt)
+            self._queues._queues.setdefault(names.queue_name(one.channel), deque()).append(one.receipt)
 
 
 class BackInReverse(InMemoryChannelLayer):
@@ -235,9 +263,10 @@ class BackInReverse(InMemoryChannelLayer):
         super().give_back(list(reversed(batch)))
 
 
-class OneTooMany(InMemoryChannelLayer):
-    def _take(self, channels, limit):
-        return super()._take(channels, limit + 1)
+class OneTooMany(OtherQueues):
+    class queues(Queues):
+        def take(self, channels, limit):
+            return super().take(channels, limit + 1)
 
 
 class EveryMemberCounts(InMemoryChannelLayer):
@@ -260,7 +289,7 @@ class NeverPauses(InMemoryChannelLayer):
 
 class PausesTheProcess(InMemoryChannelLayer):
     def send_batch(self, deliveries):
-        paused = {names.queue_name(channel) for channel in self._paused}
+        paused = {names.queue_name(channel) for channel in self._queues._paused}
         refused = [
             position for position, delivery in enumerate(deliveries) if names.queue_name(delivery.name) in paused
         ]
@@ -274,17 +303,17 @@ class NeverReleases(InMemoryChannelLayer):
 
 class FlushKeepsGroups(InMemoryChannelLayer):
     def flush(self):
-        kept = self._groups, self._memberships
-        self._groups, self._memberships = {}, {}
+        kept, self._groups = self._groups, Groups(self.group_expiry)
         super().flush()
-        self._groups, self._memberships = kept
+        self._groups = kept
 
 
-class RefusalsUncounted(InMemoryChannelLayer):
-    def _append(self, queue, entry):
-        taken = super()._append(queue, entry)
-        self._refused.clear()
-        return taken
+class RefusalsUncounted(OtherQueues):
+    class queues(Queues):
+        def append(self, queue, entry):
+            taken = super().append(queue, entry)
+            self._refused.clear()
+            return taken
 
 
 class AgeUnknown(InMemoryChannelLayer):

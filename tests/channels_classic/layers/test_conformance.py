@@ -8,7 +8,7 @@ import unittest
 
 import pytest
 
-from channels_classic.layers import InMemoryChannelLayer, base
+from channels_classic.layers import InMemoryChannelLayer, classic
 from channels_classic.layers.conformance import ConformanceTests, harness
 from tests.channels_classic.layers import broken
 
@@ -82,7 +82,7 @@ def test_a_broken_layer_fails(layer_class, test, monkeypatch):
     # A good layer has all the time it needs on a busy machine. A broken one is not waited for that long.
     assert run(InMemoryChannelLayer, test).wasSuccessful()
     monkeypatch.setattr(harness, "PATIENCE", 1.0)
-    monkeypatch.setattr(base, "BLOCK_SECONDS", 0.3)
+    monkeypatch.setattr(classic, "BLOCK_SECONDS", 0.3)
     assert not run(layer_class, test).wasSuccessful()
 
 

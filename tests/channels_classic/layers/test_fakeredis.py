@@ -5,7 +5,6 @@ Nothing in the layer knows of fakeredis: all it takes is another place for the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 from unittest import TestCase
 
@@ -15,7 +14,6 @@ import redis
 
 from channels_classic.layers import BaseChannelLayer, RedisChannelLayer
 from channels_classic.layers.conformance import ConformanceTests
-from channels_classic.layers.redis.servers import Servers
 
 CANCELLED = "fakeredis still takes a value for a connection that was closed while it waited for one."
 
@@ -34,21 +32,13 @@ class FakeSource:
         return "fakeredis"
 
 
-class FakeRedisChannelLayer(RedisChannelLayer):
-    """The layer on one fakeredis, given as the only host."""
-
-    def _make_servers(self, hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any]) -> Servers:
-        assert hosts
-        return Servers([FakeSource(host) for host in hosts])
-
-
 class TestFakeRedis(ConformanceTests, TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.server = fakeredis.FakeServer(version=(7,))
 
     def make_layer(self, **config: Any) -> BaseChannelLayer:
-        return FakeRedisChannelLayer([self.server], **config)
+        return RedisChannelLayer(lambda: [FakeSource(self.server)], **config)
 
     @pytest.mark.skip(CANCELLED)
     def test_a_cancelled_receive_takes_nothing(self) -> None:

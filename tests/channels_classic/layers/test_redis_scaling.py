@@ -163,7 +163,7 @@ def test_routes_are_not_remembered_without_end(layer: RedisChannelLayer, monkeyp
     monkeypatch.setattr("channels_classic.layers.redis.groups.MOST_REMEMBERED", 10)
     for number in range(100):
         layer.send_group(f"group.{number}", {})
-    assert len(layer._route_memory) <= 11
+    assert len(layer._groups._remembered) <= 11
 
 
 # Nothing is left behind.
@@ -212,8 +212,8 @@ def test_connections_that_came_and_went(goodbye: bool, client: redis.Redis, laye
     assert left_behind(client) == {"asgi:epoch"}
     statistics = set(client.scan_iter("asgi-meta:*"))
     assert len(statistics) < 5, statistics
-    assert layer._table.groups_of(PROCESS) == []
-    assert list(layer._table) == []
+    assert layer._groups.memberships_of([PROCESS]) == []
+    assert layer._groups.memberships() == []
 
 
 def test_every_key_ends_by_itself(client: redis.Redis, layer: RedisChannelLayer) -> None:

@@ -145,13 +145,13 @@ def test_a_service_that_nobody_knows(sentinel: Sentinel) -> None:
 def test_no_sentinel_answers() -> None:
     port = free_port()
     with pytest.raises(LayerUnavailable, match=rf"No sentinel told of a master \(127.0.0.1:{port}: ") as error:
-        RedisSentinelChannelLayer([("127.0.0.1", port)])
+        RedisSentinelChannelLayer([("127.0.0.1", port)]).send("test", {})
     assert error.value.nothing_done
 
 
 def test_a_sentinel_without_masters(tmp_path: Path) -> None:
     with Sentinel(tmp_path, {}) as sentinel, pytest.raises(LayerUnavailable, match="knows of no master"):
-        RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)])
+        RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)]).send("test", {})
 
 
 @pytest.mark.parametrize("hosts", ["redis://localhost:26379", {"host": "localhost"}])

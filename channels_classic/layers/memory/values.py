@@ -1,11 +1,11 @@
-"""Values: what a layer keeps that is no message, such as sessions. Here for a layer inside one process."""
+"""Values in memory: what a layer keeps that is no message, such as sessions."""
 
 from __future__ import annotations
 
 import time
 
 
-class ValueTable:
+class Values:
     """Values by name, each with the time at which it ends. It is used under the layer's lock."""
 
     def __init__(self) -> None:

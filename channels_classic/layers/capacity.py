@@ -1,0 +1,55 @@
+"""How many messages a queue holds."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Mapping
+
+from channels_classic.layers import names
+
+INTERFACE_PREFIX = "interface."
+INTERFACE_CAPACITY = 10_000
+"""The capacity of an interface server's own queue, whose name begins with ``INTERFACE_PREFIX``.
+
+All of its clients share that one queue, and batches from several workers meet in it, so the capacity that
+suits a single channel would refuse replies for no reason. What one client may pile up is bounded behind it.
+"""
+
+MOST_REMEMBERED = 1000
+
+
+class Capacities:
+    """The capacities of a layer's channels.
+
+    Arguments:
+        capacity: of a channel that no pattern matches.
+        patterns: globs or compiled regular expressions to capacities; the first that matches counts.
+    """
+
+    def __init__(self, capacity: int, patterns: Mapping[str | re.Pattern[str], int]) -> None:
+        self._capacity = capacity
+        self._patterns = [
+            (re.compile(fnmatch.translate(pattern)) if isinstance(pattern, str) else pattern, limit)
+            for pattern, limit in patterns.items()
+        ]
+        self._known: dict[str, int] = {}
+
+    def of(self, channel: str) -> int:
+        """The capacity of the queue of ``channel``."""
+        if not self._patterns:
+            return self._default(channel)
+        kind = names.kind_name(channel)
+        capacity = self._known.get(kind)
+        if capacity is None:
+            matching = (limit for pattern, limit in self._patterns if pattern.match(channel))
+            capacity = next(matching, self._default(channel))
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            self._known[kind] = capacity
+        return capacity
+
+    def _default(self, channel: str) -> int:
+        if channel.startswith(INTERFACE_PREFIX) and "!" in channel:
+            return max(self._capacity, INTERFACE_CAPACITY)
+        return self._capacity

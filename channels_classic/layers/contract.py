@@ -1,0 +1,235 @@
+"""The contract of a channel layer: what a layer implements.
+
+The batches make a layer fast; the classic calls are made of them in ``classic.py``. A layer is a subclass of
+``BaseChannelLayer`` (``base.py``), and ``channels_classic.layers.conformance`` checks it against all of this.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.types import Delivery, Received, TurnEnd
+
+
+class LayerContract(ABC):
+    """A transport of messages between processes."""
+
+    extensions: ClassVar[list[str]] = ["groups", "flush", "statistics"]
+
+    local_only: ClassVar[bool] = False
+    """Whether the layer works inside one process only, so that a separate worker would never see a message."""
+
+    # The batches.
+
+    @abstractmethod
+    def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        """Append messages to their channels, in the order given.
+
+        Once a channel has refused a message it refuses the later ones of the same batch too, so that a sender
+        who tries the refused ones again keeps their order. Full members of a group are skipped.
+
+        Returns:
+            The positions of the messages whose channel was full.
+
+        Raises:
+            LayerUnavailable: the server behind the layer does not answer.
+        """
+
+    @abstractmethod
+    def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
+        """Take messages from any of ``channels``, none of which starves another.
+
+        What was taken out of the layer always comes to the caller: if a part of the call fails when messages were
+        taken, these are returned. The next call meets the failure, if it lasts.
+
+        Arguments:
+            channels: names as in ``receive``.
+            limit: how many messages at most; one to a group counts once, and comes out once per member.
+            timeout: seconds to wait for the first message.
+
+        Raises:
+            LayerUnavailable: the server behind the layer does not answer, and nothing was taken.
+        """
+
+    @abstractmethod
+    def give_back(self, batch: Sequence[Received]) -> None:
+        """Put messages that were received but not used back where they came from, in front of all others."""
+
+    @abstractmethod
+    def group_add(self, group: str, channel: str) -> None:
+        """Make ``channel`` a member of ``group`` for ``group_expiry`` seconds; again, if it is one already."""
+
+    @abstractmethod
+    def group_discard(self, group: str, channel: str) -> None:
+        """End the membership of ``channel`` in ``group``, if there is one."""
+
+    @abstractmethod
+    def group_channels(self, group: str) -> list[str]:
+        """The members of ``group``."""
+
+    @abstractmethod
+    def release(self, channels: Iterable[str]) -> None:
+        """End all memberships of process-specific channels that this process received on and gives up."""
+
+    @abstractmethod
+    def pause(self, channels: Iterable[str]) -> None:
+        """Let process-specific channels that this process receives on refuse messages, as if they were full.
+
+        So a client that reads slowly holds up those who send to it, and nobody else.
+        """
+
+    @abstractmethod
+    def resume(self, channels: Iterable[str]) -> None:
+        """End ``pause``."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Empty the layer: messages, groups and statistics."""
+
+    @abstractmethod
+    def global_statistics(self) -> dict[str, int]:
+        """``messages_count`` and ``channel_full_count``, over all channels."""
+
+    @abstractmethod
+    def channel_statistics(self, channel: str) -> dict[str, float]:
+        """``messages_count``, ``channel_full_count``, ``messages_pending``, ``messages_max_age`` (seconds)."""
+
+    # The extension "ordering".
+
+    def enter_turn(
+        self,
+        reply_channel: str,
+        order: int,
+        channel: str,
+        message: dict[str, Any],
+        slight: bool = False,
+        token: str = "",
+    ) -> bool:
+        """Ask whether a message may be handled now, as it is the turn of its ``order`` among those of its client.
+
+        If it came too early the layer keeps it, and puts it in front of its channel when its turn has come. If it
+        came twice, or too late, it is dropped. A turn ends by ``send_batch`` with ``end_of_turn``, or else by
+        itself after a while.
+
+        Whoever has no answer, because the layer became unavailable, asks again with the same token and handles
+        the message if told so: it is handled once, whether or not the layer had seen the question before.
+
+        Arguments:
+            reply_channel: of the client.
+            order: from 0, without gaps.
+            channel: a normal channel, which the message came over.
+            message: its content.
+            slight: wait for the message of order 0 only; any other one is then no turn, and has no end.
+            token: a word that nobody else uses; without one, asking again is coming twice.
+
+        Returns:
+            Whether to handle it; if not, there is nothing more to do.
+
+        Raises:
+            ChannelFull: it was dropped, because too many of its client's messages wait already, or too large ones.
+            LayerUnavailable: the server behind the layer does not answer.
+            NotImplementedError: the layer lacks the extension.
+            TypeError, ValueError: an argument is not what it should be.
+        """
+        raise lacks(self, "ordering")
+
+    def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
+        """The message of this turn goes back to its channel: it will ask again, and others wait for it.
+
+        Arguments:
+            token: the one that the message entered with. To suspend twice is to suspend once, even if another
+                copy of the message has entered in between.
+        """
+        raise lacks(self, "ordering")
+
+    def end_of_turn(self, reply_channel: str, order: int, *, last: bool = False) -> Delivery:
+        """What to send when a message that entered its turn has been handled, behind what its consumer sent.
+
+        To send it twice is to send it once, however late.
+
+        Arguments:
+            last: nothing comes from that client any more.
+        """
+        return Delivery(reply_channel, b"", turn_end=TurnEnd(order, last))
+
+    # The extension "values": what is no message, by name, for a while.
+
+    def get_value(self, name: str) -> tuple[bytes, float] | None:
+        """The value of that name and the seconds left to it, or ``None``."""
+        raise lacks(self, "values")
+
+    def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
+        """Keep a value for ``seconds``.
+
+        Arguments:
+            replace: only in the place of another one; if false, only where there is none.
+
+        Returns:
+            Whether that was so.
+        """
+        raise lacks(self, "values")
+
+    def keep_value(self, name: str, seconds: float) -> None:
+        """Let a value, if there is one, end after ``seconds`` from now."""
+        raise lacks(self, "values")
+
+    def delete_value(self, name: str) -> None:
+        """Drop a value."""
+        raise lacks(self, "values")
+
+    def send_and_receive(
+        self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int
+    ) -> tuple[list[int], list[Received]]:
+        """``send_batch``, then ``receive_batch`` without waiting: one trip where the layer is a network away.
+
+        Raises:
+            LayerUnavailable: ``deliveries`` could not be sent, and its ``nothing_done`` is about them. Its
+                ``received`` has what was taken in the same trip. If they were sent and only receiving failed, that
+                is no error: the next call meets it. Without ``deliveries``, as ``receive_batch``.
+        """
+        full = self.send_batch(deliveries)
+        try:
+            return full, self.receive_batch(channels, limit)
+        except LayerUnavailable:
+            if not deliveries:
+                raise
+            return full, []
+
+    def close(self) -> None:
+        """Let go of connections; the layer opens new ones when it is used again."""
+
+    # The same for an event loop.
+
+    @abstractmethod
+    async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        """As ``send_batch``."""
+
+    @abstractmethod
+    async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
+        """As ``receive_batch``. Nothing is lost when it is cancelled: what it takes by then is given back."""
+
+    @abstractmethod
+    async def arelease(self, channels: Iterable[str]) -> None:
+        """As ``release``."""
+
+    @abstractmethod
+    async def apause(self, channels: Iterable[str]) -> None:
+        """As ``pause``."""
+
+    @abstractmethod
+    async def aresume(self, channels: Iterable[str]) -> None:
+        """As ``resume``."""
+
+    async def aclose(self) -> None:
+        """As ``close``, for what this event loop opened."""
+
+
+def lacks(layer: LayerContract, extension: str) -> NotImplementedError:
+    """What to raise for a call of an extension that a layer does not have."""
+    return NotImplementedError(
+        f"{type(layer).__name__} lacks the extension {extension!r}. InMemoryChannelLayer and RedisChannelLayer "
+        "have it."
+    )

@@ -1,0 +1,138 @@
+"""Queues in memory: what waits, for which channel, and how much of it there may be."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from channels_classic.layers import codec, names
+from channels_classic.layers.types import Received
+
+
+class Entry(NamedTuple):
+    """What a queue holds: one message, for one channel or for those of a group that share the queue."""
+
+    sent: float
+    channels: tuple[str, ...]
+    payload: bytes
+
+
+class Queues:
+    """The queues of all channels. They are used under the layer's lock.
+
+    Arguments:
+        expiry: seconds that an entry lives.
+        capacity_of: tells how many entries the queue of a channel holds.
+    """
+
+    def __init__(self, expiry: float, capacity_of: Callable[[str], int]) -> None:
+        self._expiry = expiry
+        self._capacity_of = capacity_of
+        self._queues: dict[str, deque[Entry]] = {}
+        self._paused: set[str] = set()
+        self._sent: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._rotation = 0
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def send(self, channel: str, entry: Entry) -> bool:
+        """Append an entry for one channel; whether there was room, and the channel is not paused."""
+        return channel not in self._paused and self.append(names.queue_name(channel), entry)
+
+    def append(self, queue: str, entry: Entry) -> bool:
+        """Append an entry to a queue; whether there was room."""
+        pending = self._queues.get(queue)
+        if pending is None:
+            pending = self._queues[queue] = deque()
+        kind = names.kind_name(queue)
+        if len(pending) >= self._capacity_of(entry.channels[0]):
+            pending = self._queues[queue] = self.fresh(queue, entry.sent)
+            if len(pending) >= self._capacity_of(entry.channels[0]):
+                self._refused[kind] += 1
+                return False
+        pending.append(entry)
+        self._sent[kind] += 1
+        return True
+
+    def send_to_members(self, members: Mapping[str, tuple[str, ...]], sent: float, payload: bytes) -> None:
+        """Append one entry to each queue for those members of a group that share it; full queues are skipped."""
+        for queue, channels in members.items():
+            self.append(queue, Entry(sent, channels, payload))
+
+    def put_in_front(self, entries: Sequence[Entry]) -> None:
+        """Put entries back in front of their queues, so that the first of them comes out first."""
+        for entry in reversed(entries):
+            self._queues.setdefault(names.queue_name(entry.channels[0]), deque()).appendleft(entry)
+
+    def take(self, channels: list[str], limit: int) -> list[Received]:
+        """Take up to so many entries out of queues, none of which starves another."""
+        now = time.monotonic()
+        taken: list[Received] = []
+        # One message of each channel in turn, and another channel first each time: so none starves.
+        self._rotation += 1
+        start = self._rotation % len(channels) if channels else 0
+        sources = [channel for channel in channels[start:] + channels[:start] if channel in self._queues]
+        while sources and limit > 0:
+            for channel in list(sources):
+                pending = self.fresh(channel, now)
+                if not pending:
+                    sources.remove(channel)
+                elif limit > 0:
+                    limit -= 1
+                    entry = pending.popleft()
+                    content = codec.unpack(entry.payload)
+                    taken.extend(
+                        Received(member, content, Entry(entry.sent, (member,), entry.payload))
+                        for member in entry.channels
+                    )
+                if not pending:
+                    self._queues.pop(channel, None)
+        return taken
+
+    def fresh(self, queue: str, now: float) -> deque[Entry]:
+        """What a queue holds, without those that have expired."""
+        pending = self._queues.get(queue, deque())
+        while pending and pending[0].sent + self._expiry < now:
+            pending.popleft()
+        return pending
+
+    def pause(self, channels: Iterable[str]) -> None:
+        """Let channels refuse entries."""
+        self._paused.update(channels)
+
+    def resume(self, channels: Iterable[str]) -> None:
+        """End ``pause``."""
+        self._paused.difference_update(channels)
+
+    def totals(self) -> dict[str, int]:
+        """The statistics over all channels."""
+        return {"messages_count": self._sent.total(), "channel_full_count": self._refused.total()}
+
+    def statistics(self, channel: str) -> dict[str, float]:
+        """The statistics of one channel."""
+        now = time.monotonic()
+        pending = self.fresh(names.queue_name(channel), now)
+        kind = names.kind_name(channel)
+        return {
+            "messages_count": self._sent[kind],
+            "channel_full_count": self._refused[kind],
+            "messages_pending": len(pending),
+            "messages_max_age": now - pending[0].sent if pending else 0,
+        }
+
+    def sweep(self, now: float) -> None:
+        """Drop what expired where nobody looks any more."""
+        for queue in list(self._queues):
+            if not self.fresh(queue, now):
+                self._queues.pop(queue, None)
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._paused.clear()
+        self._queues.clear()
+        self._sent.clear()
+        self._refused.clear()

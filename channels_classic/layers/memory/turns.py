@@ -1,0 +1,194 @@
+"""Turns in memory: the extension "ordering" of ``InMemoryChannelLayer``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from channels_classic.layers import turns
+from channels_classic.layers.turns import Verdict, report_passed_over
+from channels_classic.layers.types import TurnEnd
+
+
+class Due(NamedTuple):
+    """A message that need not wait any longer."""
+
+    channel: str
+    payload: bytes
+
+
+class _Waiting(NamedTuple):
+    due: Due
+    slight: bool
+    token: str
+
+
+class _Client:
+    """The turns of one client."""
+
+    def __init__(self, now: float) -> None:
+        self.next = 0
+        self.lease: float | None = None
+        self.token = ""
+        self.since: float | None = None
+        self.gone = False
+        self.freed: set[str] = set()
+        self.waiting: dict[int, _Waiting] = {}
+        self.bytes = 0
+        self.forgotten_at = now
+
+
+class Turns:
+    """The turns of all clients, for a layer that keeps them in this process. It is used under the layer's lock.
+
+    Arguments:
+        expiry: seconds that a message lives in a queue.
+        kept: seconds after its last message that a client's turns are kept.
+    """
+
+    def __init__(self, expiry: float, kept: float) -> None:
+        self._expiry = expiry
+        self._patience = expiry + turns.EXTRA_PATIENCE
+        self._kept = kept
+        self._clients: dict[str, _Client] = {}
+        self._due: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def enter(self, client: str, order: int, slight: bool, due: Due, token: str) -> tuple[Verdict, list[Due]]:
+        """Ask for a turn; what becomes of the message, and which others need not wait any longer."""
+        now = time.monotonic()
+        back = self._wake(client, now)
+        state = self._clients.setdefault(client, _Client(now))
+        back += self._go_on(client, state, now, order)
+        verdict = self._enter(state, order, slight, due, token, now)
+        self._keep(client, state, now)
+        return verdict, back
+
+    def end(self, client: str, turn_end: TurnEnd) -> list[Due]:
+        """A turn has ended; which messages need not wait any longer."""
+        now = time.monotonic()
+        back: list[Due] = []
+        state = self._clients.get(client)
+        if state is not None:
+            if state.lease is not None and turn_end.order == state.next:
+                back = self._give_turn(state, state.next + 1, now)
+            state.gone = state.gone or turn_end.last
+            self._keep(client, state, now)
+        return back
+
+    def suspend(self, client: str, order: int, token: str) -> None:
+        """A message that runs goes back to its channel, and has its turn when it comes again."""
+        now = time.monotonic()
+        state = self._clients.get(client)
+        if state is not None and state.lease is not None and (order, token) == (state.next, state.token):
+            state.lease = None
+            state.since = now if state.waiting else None
+            self._keep(client, state, now)
+
+    def release(self, clients: Iterable[str]) -> list[Due]:
+        """Clients have left; which messages need not wait any longer."""
+        now = time.monotonic()
+        back: list[Due] = []
+        for client in clients:
+            back += self._wake(client, now)
+            state = self._clients.get(client)
+            if state is not None:
+                state.gone = True
+                back += self._go_on(client, state, now)
+                self._keep(client, state, now)
+        return back
+
+    def forget(self) -> None:
+        """Drop the turns of clients that have not been heard of for long."""
+        now = time.monotonic()
+        for client in [client for client, state in self._clients.items() if state.forgotten_at < now]:
+            del self._clients[client]
+            self._due.pop(client, None)
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._clients.clear()
+        self._due.clear()
+
+    def _enter(self, state: _Client, order: int, slight: bool, due: Due, token: str, now: float) -> Verdict:
+        if slight and state.next > 0:
+            return Verdict.WAITS_ALREADY if token in state.freed else Verdict.RUN
+        again = token and token == state.token
+        if order < state.next or (order == state.next and state.lease is not None and not again):
+            return Verdict.PASSED
+        if order == state.next:
+            state.lease = now + turns.LEASE_SECONDS
+            state.token = token
+            state.since = None
+            return Verdict.RUN
+        if order in state.waiting:
+            return Verdict.WAITS_ALREADY
+        if len(state.waiting) >= turns.MAX_WAITING or state.bytes + len(due.payload) > turns.MAX_WAITING_BYTES:
+            return Verdict.FULL
+        state.waiting[order] = _Waiting(due, slight, token)
+        state.bytes += len(due.payload)
+        if state.lease is None and state.since is None:
+            state.since = now
+        return Verdict.WAIT
+
+    def _give_turn(self, state: _Client, order: int, now: float) -> list[Due]:
+        first = state.next == 0 and order > 0
+        state.next = order
+        state.lease = None
+        back = []
+        for waiting in sorted(state.waiting) if first else (order,):
+            if waiting == order or state.waiting[waiting].slight:
+                back += self._put_back(state, waiting)
+        state.since = now if state.waiting else None
+        return back
+
+    def _put_back(self, state: _Client, order: int) -> list[Due]:
+        waiting = state.waiting.pop(order, None)
+        if waiting is None:
+            return []
+        state.bytes -= len(waiting.due.payload)
+        if waiting.slight and waiting.token:
+            state.freed.add(waiting.token)
+        return [waiting.due]
+
+    def _go_on(self, client: str, state: _Client, now: float, arriving: int | None = None) -> list[Due]:
+        """Pass over a turn that is not taken, or does not end."""
+        first = state.next
+        if state.lease is not None and state.lease <= now:
+            back = self._give_turn(state, state.next + 1, now)
+            report_passed_over(client, first, state.next - 1, "lease")
+            return back
+        if state.lease is None and state.since is not None and state.since + self._patience <= now:
+            orders = list(state.waiting)
+            if arriving is not None and arriving >= state.next:
+                orders.append(arriving)
+            if (lowest := min(orders)) > state.next:
+                back = self._give_turn(state, lowest, now)
+                report_passed_over(client, first, lowest - 1, "gap")
+                return back
+        return []
+
+    def _wake(self, but: str, now: float) -> list[Due]:
+        """Let one other client go on for whom messages have waited long enough."""
+        for client, due in self._due.items():
+            if due <= now and client != but:
+                state = self._clients[client]
+                back = self._go_on(client, state, now)
+                self._keep(client, state, now)
+                return back
+        return []
+
+    def _keep(self, client: str, state: _Client, now: float) -> None:
+        busy = state.lease is not None or bool(state.waiting)
+        if state.gone:
+            state.forgotten_at = now + self._expiry + (turns.LEASE_SECONDS if busy else 0)
+        else:
+            state.forgotten_at = now + self._kept
+        if state.waiting:
+            since = state.since if state.since is not None else now
+            self._due[client] = state.lease if state.lease is not None else since + self._patience
+        else:
+            self._due.pop(client, None)

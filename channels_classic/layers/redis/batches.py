@@ -1,0 +1,197 @@
+"""A batch to send and a batch to receive: in one round trip, where that can be."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+from channels_classic.layers import names
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
+from channels_classic.layers.redis.groups import Groups
+from channels_classic.layers.redis.placement import Placement
+from channels_classic.layers.redis.queues import Queues
+from channels_classic.layers.redis.receiving import Receiving
+from channels_classic.layers.redis.sending import Sending, positions
+from channels_classic.layers.redis.steps import Steps, Trips, failure_in, one_trip
+from channels_classic.layers.redis.transport import Transport
+from channels_classic.layers.redis.turns import Turns
+from channels_classic.layers.types import Delivery, Received
+
+SHORTEST_WAIT = 0.005
+"""Seconds; a server may take a shorter wait for none, which to it means for ever."""
+
+
+class Batches:
+    """Puts the parts of the layer together into batches.
+
+    Arguments:
+        transport: carries out waiting, which takes more than one call's steps.
+        placement: of the queues.
+        queues: make the commands that put messages back.
+        envelopes: of these.
+        groups: know the routes.
+        turns: whose ends travel with batches.
+        sending, receiving: what their names say.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        placement: Placement,
+        queues: Queues,
+        envelopes: Envelopes,
+        groups: Groups,
+        turns: Turns,
+        sending: Sending,
+        receiving: Receiving,
+    ) -> None:
+        self._transport = transport
+        self._placement = placement
+        self._queues = queues
+        self._envelopes = envelopes
+        self._groups = groups
+        self._turns = turns
+        self._sending = sending
+        self._receiving = receiving
+
+    def send_and_receive(
+        self, deliveries: Sequence[Delivery], channels: list[str], limit: int
+    ) -> Steps[tuple[list[int], list[Received]]]:
+        """Send, then receive: the positions of the messages whose channel was full, and what was received."""
+        if self._placement.count > 1:
+            return (yield from self._with_several(deliveries, channels, limit))
+        groups = {delivery.name for delivery in deliveries if delivery.to_group}
+        remembered: dict[str, list[str]] = {}
+        # The end of a turn must not overtake what its consumer sent, if that had to be sent once more.
+        if not any(delivery.turn_end for delivery in deliveries):
+            remembered = self._groups.remembered(groups)
+        pushes = self._sending.pushes(deliveries, remembered or (yield from self._groups.routes(groups)))
+        trips = Trips(partial=True)
+        if pushes or remembered:
+            trips.add(0, self._queues.send(pushes, remembered=remembered))
+        self._turns.add_ends(trips, deliveries)
+        asked = self._receiving.add_command(trips, channels, limit) if channels else {}
+        if not trips:
+            return [], []
+        answers = yield trips
+        failure = failure_in(answers[0][:-1] if asked else answers[0])
+        if failure is not None and failure is not answers[0][0]:
+            failure.nothing_done = False
+        refused: Sequence[int] = []
+        if (pushes or remembered) and failure is None:
+            refused, routes = answers[0][0]
+            if routes:
+                pushes = self._sending.pushes(deliveries, self._groups.remember(remembered, routes))
+                again = Trips()
+                again.add(0, self._queues.send(pushes))
+                try:
+                    ((refused, _),) = (yield again)[0]
+                except LayerUnavailable as error:
+                    failure = error
+        receiving = self._receiving.from_one(answers, asked, channels, limit)
+        received = yield from self._receive_behind(deliveries, receiving, failure)
+        if failure is not None:
+            failure.received = received
+            raise failure
+        return positions(pushes, refused), received
+
+    def receive(self, channels: list[str], limit: int, timeout: float) -> list[Received]:
+        """Receive, and wait for it, by this thread.
+
+        Raises:
+            LayerUnavailable: as ``receive_batch``.
+        """
+        deadline = time.monotonic() + timeout
+        servers = self._placement.of_channels(channels) if channels else []
+        on_one = len(servers) == 1
+        received: list[Received] = []
+        # To wait on one server is to receive from it, but a single message comes without the server's epoch.
+        if not on_one or limit == 1 or timeout <= SHORTEST_WAIT or self._receiving.failed:
+            received = self._transport.run(self.send_and_receive([], channels, limit))[1]
+            self._receiving.failed = False
+        # What comes may be no more than changes of membership: then the wait goes on.
+        while not received and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
+            if on_one:
+                wait = self._receiving.wait_on_one(servers[0], channels, limit, left)
+            else:
+                wait = self._receiving.wait_on_all(channels, left)
+            try:
+                received = self._transport.run(wait)
+            except LayerUnavailable:
+                self._receiving.failed = True
+                raise
+        return received
+
+    async def areceive(self, channels: list[str], limit: int, timeout: float) -> list[Received]:
+        """As ``receive``, on an event loop; all channels are on one server."""
+        deadline = time.monotonic() + timeout
+        (server,) = self._placement.of_channels(channels)
+        if self._receiving.failed:
+            # A server that comes back empty has to be told of the members first, or no broadcast ends the wait.
+            received = (await self._transport.arun(self.send_and_receive([], channels, limit)))[1]
+            self._receiving.failed = False
+            if received:
+                return received
+        while (left := deadline - time.monotonic()) > SHORTEST_WAIT:
+            try:
+                received = await self._transport.arun(self._receiving.wait_on_one(server, channels, limit, left))
+            except LayerUnavailable:
+                self._receiving.failed = True
+                raise
+            if received:
+                return received
+        return (await self._transport.arun(self.send_and_receive([], channels, limit)))[1]
+
+    def give_back(self, batch: Sequence[Received]) -> Steps[None]:
+        """Put messages back in front of their queues."""
+        back: dict[int, dict[str, list[bytes]]] = defaultdict(lambda: defaultdict(list))
+        for received in reversed(batch):
+            server, stamp, payload = received.receipt
+            queue = names.queue_name(received.channel)
+            body = self._envelopes.seal(MESSAGE, received.channel[len(queue) :], payload)
+            back[server][queue].append(stamp + body)
+        trips = Trips()
+        for server, values in back.items():
+            trips.add(server, self._queues.give_back(values))
+        yield from one_trip(trips)
+
+    def _with_several(
+        self, deliveries: Sequence[Delivery], channels: list[str], limit: int
+    ) -> Steps[tuple[list[int], list[Received]]]:
+        groups = {delivery.name for delivery in deliveries if delivery.to_group}
+        pushes = self._sending.pushes(deliveries, (yield from self._groups.routes(groups)))
+        full = yield from self._sending.to_several(pushes)
+        ends = Trips()
+        self._turns.add_ends(ends, deliveries)
+        try:
+            if ends:
+                yield ends
+        except LayerUnavailable as error:
+            error.nothing_done = error.nothing_done and not pushes
+            raise
+        if not channels:
+            return full, []
+        receiving = self._receiving.from_several(channels, limit)
+        return full, (yield from self._receive_behind(deliveries, receiving))
+
+    def _receive_behind(
+        self,
+        deliveries: Sequence[Delivery],
+        receiving: Steps[list[Received]],
+        failure: LayerUnavailable | None = None,
+    ) -> Steps[list[Received]]:
+        """Receive; if there were messages to send, what became of them is to be told though receiving fails.
+
+        Arguments:
+            failure: that of sending.
+        """
+        try:
+            return (yield from receiving)
+        except LayerUnavailable as error:
+            if not deliveries:
+                raise
+            if error is not failure:
+                self._receiving.pass_over(error)
+            return []

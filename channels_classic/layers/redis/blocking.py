@@ -1,0 +1,77 @@
+"""Waiting on several Redis servers at once, by one thread."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis.exceptions import RedisError
+
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis import replies
+from channels_classic.layers.redis.server import Server
+from channels_classic.layers.redis.steps import Command, checked
+
+
+class _Wait(NamedTuple):
+    """A connection that waits for an entry; the identity is what its server calls it."""
+
+    server: Server
+    connection: Any
+    identity: int
+
+    @classmethod
+    def on(cls, server: Server, command: Command) -> _Wait:
+        connection = server.take()
+        try:
+            (identity,) = checked(server.call(connection, [("CLIENT", "ID")]))
+            connection.send_command(*command)
+        except BaseException as error:
+            server.drop(connection)
+            if isinstance(error, (RedisError, OSError)):
+                raise replies.broken(server.name, error) from error
+            raise
+        return cls(server, connection, identity)
+
+    def end(self, answered: bool) -> Any:
+        """The answer: the key of a list and the entry taken from it, or ``None``; or a ``LayerUnavailable``."""
+        try:
+            if not answered:
+                checked(self.server.round_trip([("CLIENT", "UNBLOCK", self.identity)]))
+            return self.server.read(self.connection)
+        except BaseException as error:
+            self.connection.disconnect()
+            if isinstance(error, (RedisError, OSError)):
+                return replies.broken(self.server.name, error)
+            raise
+        finally:
+            self.server.give(self.connection)
+
+
+def wait_for_any(servers: Sequence[Server], command: Command, timeout: float) -> list[Any]:
+    """Wait on several servers at once for the first entry of any of their lists.
+
+    Arguments:
+        command: the ``BLPOP`` that waits.
+        timeout: seconds; the same as in the command.
+
+    Returns:
+        For each server ``None``, or a list's key and the entry taken from it, or a ``LayerUnavailable``. There is
+        more than one entry where some came to several servers at the same time, and none if none came in time.
+    """
+    waits: list[_Wait] = []
+    failure = None
+    try:
+        for server in servers:
+            waits.append(_Wait.on(server, command))
+        answered, _, _ = select.select([wait.connection._sock for wait in waits], [], [], timeout + 1)
+    except LayerUnavailable as error:
+        # Those that wait already may have been given something by now.
+        failure, answered = error, []
+    except BaseException:
+        for wait in waits:
+            wait.server.drop(wait.connection)
+        raise
+    answers = [wait.end(wait.connection._sock in answered) for wait in waits]
+    return answers + [failure] * (len(servers) - len(waits))

@@ -1,0 +1,67 @@
+"""Epochs: how a process learns that a server has lost its data.
+
+A server is marked with an epoch when it is first read from. If the mark has changed, the server has lost its data
+(it was restarted empty): what this process knows of its members is then told to it again. After a ``flush`` the
+mark says so, and the process forgets instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels_classic.layers import names
+from channels_classic.layers.redis.envelope import JOIN
+from channels_classic.layers.redis.groups import Groups
+from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.server import Server
+from channels_classic.layers.redis.steps import Command, Steps, checked
+from channels_classic.log import logger
+
+FLUSHED = "flushed:"
+
+
+class Epochs:
+    """The epochs of the servers, as this process knows them.
+
+    Arguments:
+        groups: whose members are told to a server that has lost its data.
+    """
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+        self._known: dict[int, bytes] = {}
+
+    def is_new(self, server: int, epoch: bytes) -> bool:
+        """Whether that server had another epoch when it was last read from, or was never read from."""
+        return self._known.get(server) != epoch
+
+    def begin(self, server: int, epoch: bytes) -> Steps[None]:
+        """Take note of a new epoch, and do what it calls for."""
+        if server in self._known:
+            if epoch.startswith(FLUSHED.encode()):
+                self._groups.forget()
+            elif memberships := self._groups.memberships():
+                logger.warning("Redis has lost its data: telling it %d group memberships again.", len(memberships))
+                yield from self._groups.change(memberships, JOIN)
+        self._known[server] = epoch  # only now: it is tried again if the server went away in between
+
+
+def flush(server: Server, keys: Keys) -> None:
+    """Empty a server of all that the layer has there.
+
+    Raises:
+        LayerUnavailable: the server does not answer.
+    """
+
+    def ask(command: Command) -> Any:
+        return checked(server.round_trip([command]))[0]
+
+    for pattern in keys.patterns():
+        cursor = b"0"
+        while True:
+            cursor, found = ask(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))
+            if found:
+                ask(("UNLINK", *found))
+            if cursor == b"0":
+                break
+    ask(("SET", keys.epoch, FLUSHED + names.random_part()))

@@ -1,0 +1,83 @@
+"""The keys of the layer in Redis. The head of each Lua script tells what it does with which of them.
+
+key (``asgi:`` is the prefix)   type        what it is for, and when it ends
+``asgi:<queue>``                list        what is sent to a channel, or to all channels of a process: with its
+                                            last message
+``asgi:paused:<process>``       set         the channels of a process that refuse messages: an hour after the last
+                                            change
+``asgi:group:<group>``          sorted set  the routes of a group: with its last member
+``asgi:group:<group>:<route>``  sorted set  the members that one process holds: with the last of them
+``asgi:turns:<client>``         hash        whose turn it is of a client's messages, and those that wait: soon
+                                            after the client has left, or ``group_expiry`` after its last message
+``asgi:turns:``                 sorted set  the clients for whom messages wait: with the last of them
+``asgi:turns:freed:<client>``   set         tokens of messages that waited for the first turn only: with these
+``asgi:value:<name>``           string      a value: when it is said to
+``asgi:epoch``                  string      identifies the data in the server: never
+``asgi-meta:``                  hash        the statistics of all queues: never
+``asgi-meta:<kind>``            hash        the statistics of a queue: of a process a day after its last message
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from channels_classic.layers import names
+
+
+class Keys:
+    """Makes the keys.
+
+    Arguments:
+        prefix: of all keys but those of statistics.
+        stats_prefix: of these.
+    """
+
+    def __init__(self, prefix: str, stats_prefix: str) -> None:
+        self.prefix = prefix
+        self.totals = stats_prefix
+        self.epoch = f"{prefix}epoch"
+        self.waiting_clients = f"{prefix}turns:"
+
+    def queue(self, queue: str) -> str:
+        """Of a queue, by its name."""
+        return self.prefix + queue
+
+    def queues(self, queues: Iterable[str]) -> list[str]:
+        """Of several queues."""
+        prefix = self.prefix
+        return [prefix + queue for queue in queues]
+
+    def queue_of(self, key: bytes) -> str:
+        """The queue that has this key."""
+        return key.decode()[len(self.prefix) :]
+
+    def paused(self, queue: str) -> str:
+        """Of the channels of a process that refuse messages."""
+        return f"{self.prefix}paused:{queue}"
+
+    def statistics(self, queue: str) -> str:
+        """Of the statistics of a queue."""
+        return self.totals + names.kind_name(queue)
+
+    def routes(self, group: str) -> str:
+        """Of the routes of a group."""
+        return f"{self.prefix}group:{group}"
+
+    def members(self, group: str, process: str) -> str:
+        """Of the members of a group that a process holds."""
+        return f"{self.prefix}group:{group}:{process}"
+
+    def turns(self, client: str) -> str:
+        """Of the turns of a client."""
+        return f"{self.prefix}turns:{client}"
+
+    def value(self, name: str) -> str:
+        """Of a value."""
+        return f"{self.prefix}value:{name}"
+
+    def patterns(self) -> list[str]:
+        """What matches all keys of the layer."""
+        return [
+            "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix) + "*"
+            for prefix in (self.prefix, self.totals)
+        ]

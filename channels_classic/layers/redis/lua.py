@@ -1,0 +1,18 @@
+"""The Lua scripts of the layer: everything in Redis that has to be atomic and takes more than one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+NAMES = (
+    "send",
+    "receive",
+    "give_back",
+    "peek",
+    "pending",
+    "group_add",
+    "group_discard",
+    "group_routes",
+    "turns",
+)
+SCRIPTS = {name: (Path(__file__).parent / "scripts" / f"{name}.lua").read_bytes() for name in NAMES}

@@ -1,0 +1,166 @@
+"""The commands that put entries into queues and take them out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from channels_classic.layers import names
+from channels_classic.layers.redis.envelope import STAMP_LENGTH
+from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.placement import Placement, is_spread
+from channels_classic.layers.redis.steps import Command, Trips
+
+PAUSE_SECONDS = 3600
+"""After this time a pause that was never ended (its process was killed) is forgotten."""
+
+STATISTICS_SECONDS = 86400
+"""How long the statistics of a process's queue stay after the last message to it."""
+
+
+class Push(NamedTuple):
+    """One entry to append to a queue.
+
+    Arguments:
+        position: in the batch; of an entry that is in none, or goes to a group, ``None``.
+        channel: that it is for.
+        body: what the queue holds, without the time of expiry.
+        life: seconds until it expires.
+        limited: whether the capacity of the queue counts.
+    """
+
+    position: int | None
+    channel: str
+    body: bytes
+    life: float
+    limited: bool = True
+
+
+class Entry(NamedTuple):
+    """One entry taken from a queue, and the server that it was on."""
+
+    server: int
+    queue: str
+    value: bytes
+
+    @property
+    def stamp(self) -> bytes:
+        """When it ends: 16 digits, microseconds by the clock of its server."""
+        return self.value[:STAMP_LENGTH]
+
+
+class Queues:
+    """Makes the commands.
+
+    Arguments:
+        keys: of the layer.
+        placement: of the queues.
+        capacity_of: tells how many entries the queue of a channel holds.
+        expiry: seconds that a message lives.
+    """
+
+    def __init__(self, keys: Keys, placement: Placement, capacity_of: Callable[[str], int], expiry: float) -> None:
+        self._keys = keys
+        self._placement = placement
+        self._capacity_of = capacity_of
+        self._expiry = expiry
+        self._rotation = 0
+
+    def send(
+        self,
+        pushes: Sequence[Push],
+        server: int = 0,
+        last: bool = True,
+        remembered: Mapping[str, Sequence[str]] | None = None,
+    ) -> Command:
+        """The command for one server that appends entries.
+
+        Arguments:
+            last: whether no other server will be asked for what this one refuses.
+            remembered: groups and their routes; if these are not right any more, nothing is to be sent.
+        """
+        remembered = remembered or {}
+        of_queue: dict[str, int] = {}
+        arguments: list[Any] = [STATISTICS_SECONDS, len(remembered)]
+        for routes in remembered.values():
+            arguments += [len(routes), *routes]
+        run: tuple[str, float, bool] | None = None
+        count_at = 0
+        for push in pushes:
+            process, mark, local = push.channel.partition("!")
+            queue = process + mark
+            if run != (queue, push.life, push.limited):
+                run = (queue, push.life, push.limited)
+                number = of_queue.setdefault(queue, len(of_queue) + 1)
+                capacity = self._share_of_capacity(push.channel, server) if push.limited else -1
+                refusals_count = int(last or not is_spread(queue))
+                count_at = len(arguments) + 4
+                arguments += [number, capacity, int(push.life * 1_000_000), refusals_count, 0]
+            arguments[count_at] += 1
+            arguments.append(local)
+            arguments.append(push.body)
+        keys = [self._keys.routes(group) for group in remembered]
+        for queue in of_queue:
+            keys += [self._keys.queue(queue), self._keys.paused(queue), self._keys.statistics(queue)]
+        return ("send", len(keys) + 1, *keys, self._keys.totals, *arguments)
+
+    def receive(self, queues: Sequence[str], limit: int) -> Command:
+        """The command that takes up to so many entries out of queues, none of which starves another."""
+        return (
+            "receive",
+            len(queues) + 1,
+            self._keys.epoch,
+            *self._keys.queues(queues),
+            limit,
+            names.random_part(),
+        )
+
+    def receive_counted(self, queues: Sequence[str], counts: Sequence[int]) -> Command:
+        """The command that takes so many entries of each queue."""
+        return (*self.receive(queues, 0), *counts)
+
+    def wait(self, queues: Sequence[str], timeout: float) -> Command:
+        """The command that waits for an entry, up to so many seconds, and takes it."""
+        return ("BLPOP", *self._keys.queues(queues), timeout)
+
+    def popped(self, server: int, answer: Any) -> Entry:
+        """The entry in the answer of a server to ``wait``."""
+        return Entry(server, self._keys.queue_of(answer[0]), answer[1])
+
+    def peek(self, queues: Sequence[str], limit: int) -> Command:
+        """The command that tells how old the first entries of queues are."""
+        return ("peek", len(queues), *self._keys.queues(queues), limit)
+
+    def give_back(self, values: Mapping[str, Sequence[bytes]]) -> Command:
+        """The command for one server that puts entries in front of their queues.
+
+        Arguments:
+            values: of each queue, by its name, from the last to the first.
+        """
+        numbered = [(number, value) for number, queue in enumerate(values, 1) for value in values[queue]]
+        pairs = [part for pair in numbered for part in pair]
+        return ("give_back", len(values), *self._keys.queues(values), int(self._expiry * 1000), *pairs)
+
+    def pausing(self, command: str, channels: Iterable[str]) -> Trips:
+        """What lets channels of a process refuse messages (``SADD``), or not any more (``SREM``)."""
+        trips = Trips()
+        for channel in channels:
+            queue = names.queue_name(channel)
+            key = self._keys.paused(queue)
+            local = channel[len(queue) :]
+            trips.add(self._placement.of_channel(queue), (command, key, local), ("EXPIRE", key, PAUSE_SECONDS))
+        return trips
+
+    def rotated(self, channels: list[str]) -> list[str]:
+        """The channels, another one of them first each time."""
+        self._rotation += 1
+        start = self._rotation % len(channels)
+        return channels[start:] + channels[:start]
+
+    def _share_of_capacity(self, channel: str, server: int) -> int:
+        capacity = self._capacity_of(channel)
+        servers = self._placement.count
+        if servers == 1 or not is_spread(channel):
+            return capacity
+        share, rest = divmod(capacity, servers)
+        return share + (server < rest)

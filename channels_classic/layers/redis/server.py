@@ -1,0 +1,139 @@
+"""A Redis server, for threads: its connections, and the round trips over them.
+
+redis-py's connections are used without its clients: a round trip costs less, and it can be told whether a server
+that went away has seen anything of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis import replies
+from channels_classic.layers.redis.addresses import GET_CONNECTION, longest_wait, pools_of_sentinels
+from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
+from channels_classic.layers.redis.steps import Command
+
+
+class Server:
+    """One server.
+
+    Arguments:
+        pool: of redis-py's connections to it.
+        name: the server, for people.
+    """
+
+    def __init__(self, pool: redis.ConnectionPool, name: str) -> None:
+        self.name = name
+        self.longest_wait = longest_wait(pool.connection_kwargs.get("socket_timeout"))
+        """Seconds to wait for a message at a stretch."""
+        self._pool = pool
+        self._set_up = SetUp(name)
+        # A pool of our own in front of redis-py's: taking a connection from there costs more than the round trip.
+        self._idle: list[Any] = []
+        self._process = os.getpid()
+
+    def round_trip(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """Send commands, and return their answers: a ``LayerUnavailable`` in the place of each that failed."""
+        try:
+            connection = self.take()
+        except LayerUnavailable as error:
+            return [error] * len(commands)
+        try:
+            answers: Sequence[Any] = self.call(connection, self._set_up.with_digests(commands))
+            if missing := unknown_scripts(answers):
+                try:
+                    self._set_up.learn(self.call(connection, self._set_up.commands))
+                    left = self._set_up.with_digests([commands[number] for number in missing])
+                    again = self.call(connection, left)
+                except LayerUnavailable as error:
+                    again = [error] * len(missing)
+                answers = completed(answers, missing, again)
+        finally:
+            self.give(connection)
+        return answers
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            self._pool.release(connection)
+        self._pool.disconnect()
+        for pool in pools_of_sentinels(self._pool):
+            pool.disconnect()
+
+    def take(self) -> Any:
+        """A connection that nobody else uses until it is given back.
+
+        Raises:
+            LayerUnavailable: there is none to be had.
+        """
+        if self._process != os.getpid():
+            self._idle, self._process = [], os.getpid()  # a fork must not share its parent's connections
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if not _has_ended(connection):
+                return connection
+            self.drop(connection)
+        try:
+            connection = self._pool.get_connection(*GET_CONNECTION)
+        except (RedisError, OSError) as error:
+            raise replies.unreachable(self.name, error) from error
+        if not self._set_up.done:
+            try:
+                self._set_up.learn(self.call(connection, self._set_up.commands))
+            except BaseException:
+                self.drop(connection)
+                raise
+        return connection
+
+    def give(self, connection: Any) -> None:
+        """Give a connection back; one that was closed goes."""
+        if connection._sock is not None:  # what is_connected tells, which redis-py 5 lacks
+            self._idle.append(connection)
+        else:
+            self.drop(connection)
+
+    def drop(self, connection: Any) -> None:
+        """Let go of a connection."""
+        connection.disconnect()
+        self._pool.release(connection)
+
+    def call(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+        """The answers to commands over one connection, as ``round_trip`` has them; or a ``NoScriptError``."""
+        answers: list[Any] = []
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            for _ in commands:
+                answers.append(self.read(connection))
+        except BaseException as error:
+            connection.disconnect()  # answers may be on their way that nobody reads any more
+            if not isinstance(error, (RedisError, OSError)):
+                raise
+            answers += [replies.broken(self.name, error)] * (len(commands) - len(answers))
+        return answers
+
+    def read(self, connection: Any) -> Any:
+        """The next answer of a connection; if it is an error, what to make of it."""
+        try:
+            return connection.read_response()
+        except NoScriptError as error:
+            return error
+        except ResponseError as error:
+            return replies.refusal(self.name, error)
+
+
+def _has_ended(connection: Any) -> bool:
+    """Whether the other side has closed an idle connection: then it is readable, for an end that is."""
+    try:
+        return bool(connection.can_read(0))
+    except (RedisError, OSError):
+        return True

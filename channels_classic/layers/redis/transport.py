@@ -1,0 +1,104 @@
+"""The servers of a layer, and how the steps of a call are carried out on them: by a thread or by an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+
+import redis
+import redis.asyncio
+
+from channels_classic.layers.redis.addresses import PoolSource
+from channels_classic.layers.redis.async_server import AsyncServer
+from channels_classic.layers.redis.server import Server
+from channels_classic.layers.redis.steps import Result, Steps
+
+
+class Transport:
+    """Carries out steps on servers: those for threads are made at first use, those for an event loop when it asks.
+
+    Arguments:
+        find: tells where the connections come from, one source for each server. Asked at first use; again, if
+            that raises ``LayerUnavailable``.
+    """
+
+    def __init__(self, find: Callable[[], Sequence[PoolSource]]) -> None:
+        self._find = find
+        self._lock = threading.Lock()
+        self._sources: Sequence[PoolSource] = ()
+        self._servers: list[Server] = []
+        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncServer]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    @property
+    def servers(self) -> list[Server]:
+        """The servers for threads.
+
+        Raises:
+            LayerUnavailable: nobody can tell where they are.
+        """
+        if not self._servers:
+            with self._lock:
+                if not self._servers:
+                    self._sources = self._find()
+                    self._servers = [Server(source.pool(redis), str(source)) for source in self._sources]
+        return self._servers
+
+    def run(self, steps: Steps[Result]) -> Result:
+        """Carry out the steps of a call.
+
+        Raises:
+            LayerUnavailable: as the steps have it.
+        """
+        servers = self.servers
+        try:
+            trips = next(steps)
+            while True:
+                answers = {number: servers[number].round_trip(trips.commands[number]) for number in trips.commands}
+                failure = trips.failure(answers)
+                trips = steps.send(answers) if failure is None else steps.throw(failure)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+    async def arun(self, steps: Steps[Result]) -> Result:
+        """As ``run``, on the event loop that runs."""
+        servers = self._by_loop.get(asyncio.get_running_loop()) or await self._of_loop()
+        try:
+            trips = next(steps)
+            while True:
+                answers = {
+                    number: await servers[number].round_trip(trips.commands[number]) for number in trips.commands
+                }
+                failure = trips.failure(answers)
+                trips = steps.send(answers) if failure is None else steps.throw(failure)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+
+    def close(self) -> None:
+        """Let go of the connections of all threads."""
+        for server in self._servers:
+            server.close()
+
+    async def aclose(self) -> None:
+        """Let go of the connections of the event loop that runs."""
+        for server in self._by_loop.pop(asyncio.get_running_loop(), []):
+            await server.close()
+
+    async def ready(self) -> None:
+        """Make sure that the servers are found, without holding up the event loop.
+
+        Raises:
+            LayerUnavailable: nobody can tell where they are.
+        """
+        if not self._servers:
+            await asyncio.to_thread(lambda: self.servers)
+
+    async def _of_loop(self) -> list[AsyncServer]:
+        await self.ready()
+        servers = [AsyncServer(source.pool(redis.asyncio), str(source)) for source in self._sources]
+        return self._by_loop.setdefault(asyncio.get_running_loop(), servers)

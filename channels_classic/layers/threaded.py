@@ -1,0 +1,51 @@
+"""The calls for an event loop, made of the blocking ones by threads: for a layer that has nothing better."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+
+from channels_classic.layers.contract import LayerContract
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.types import Delivery, Received
+
+THREAD_SECONDS = 0.2
+"""How long a thread waits for an event loop at a stretch, because nobody can interrupt it."""
+
+
+class ThreadedCalls(LayerContract):
+    """The asynchronous half of the contract, by threads."""
+
+    async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        """As ``send_batch``."""
+        return await asyncio.to_thread(self.send_batch, deliveries)
+
+    async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
+        """As ``receive_batch``. Nothing is lost when it is cancelled: what it takes by then is given back."""
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            wait = max(0.0, min(left, THREAD_SECONDS))
+            receiving = asyncio.get_running_loop().run_in_executor(None, self.receive_batch, channels, limit, wait)
+            try:
+                batch = await asyncio.shield(receiving)
+            except asyncio.CancelledError:
+                with suppress(LayerUnavailable):
+                    await asyncio.to_thread(self.give_back, await receiving)
+                raise
+            if batch or left <= THREAD_SECONDS:
+                return batch
+
+    async def arelease(self, channels: Iterable[str]) -> None:
+        """As ``release``."""
+        await asyncio.to_thread(self.release, list(channels))
+
+    async def apause(self, channels: Iterable[str]) -> None:
+        """As ``pause``."""
+        await asyncio.to_thread(self.pause, list(channels))
+
+    async def aresume(self, channels: Iterable[str]) -> None:
+        """As ``resume``."""
+        await asyncio.to_thread(self.resume, list(channels))

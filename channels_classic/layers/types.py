@@ -1,0 +1,47 @@
+"""What goes into a channel layer and comes out of it: the types that all its parts share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class TurnEnd(NamedTuple):
+    """The end of a turn, which travels behind what its consumer sent.
+
+    Arguments:
+        order: of the message whose consumer is done.
+        last: no message of that client will follow.
+    """
+
+    order: int
+    last: bool = False
+
+
+class Delivery(NamedTuple):
+    """A message that has been checked and packed, ready for ``send_batch``.
+
+    Arguments:
+        name: a channel or, with ``to_group``, a group.
+        payload: the packed message.
+        to_group: whether it is for all members of a group.
+        turn_end: then it is no message, but the end of a turn of the reply channel ``name``.
+    """
+
+    name: str
+    payload: bytes
+    to_group: bool = False
+    turn_end: TurnEnd | None = None
+
+
+class Received(NamedTuple):
+    """A message out of ``receive_batch``.
+
+    Arguments:
+        channel: that it was sent to.
+        content: may be shared with other entries of the same batch (the members of a group): read it only.
+        receipt: what ``give_back`` needs; it means something to the layer alone.
+    """
+
+    channel: str
+    content: dict[str, Any]
+    receipt: Any = None
