@@ -35,7 +35,8 @@ class Turns:
         self._keys = keys
         self._placement = placement
         self._envelopes = envelopes
-        self._times = (turns.LEASE_SECONDS, expiry + turns.EXTRA_PATIENCE, expiry, kept)
+        self._expiry = expiry
+        self._kept = kept
 
     def enter(
         self, client: str, order: int, channel: str, message: dict[str, Any], slight: bool, token: str
@@ -82,7 +83,8 @@ class Turns:
 
     def _command(self, client: str, step: str, *arguments: Any) -> Command:
         keys = (self._keys.turns(client), self._keys.waiting_clients)
-        return ("turns", 2, *keys, self._keys.prefix, client, *self._times, step, *arguments)
+        times = (turns.LEASE_SECONDS, self._expiry + turns.EXTRA_PATIENCE, self._expiry, self._kept)
+        return ("turns", 2, *keys, self._keys.prefix, client, *times, step, *arguments)
 
     def _server_of(self, client: str) -> int:
         return self._placement.of(names.queue_name(client))
