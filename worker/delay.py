@@ -6,11 +6,10 @@ what a server is about to send when it is killed (``BATCH_LIMIT`` messages at th
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +24,7 @@ from channels_classic.layers import LayerUnavailable, MessageTooLarge, Received
 from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel
 from channels_classic.log import logger
+from worker.signals import stopping_at_signals
 
 BATCH_LIMIT = 100
 """How many messages are stored or sent at once: enough to make queries few, and a loss small."""
@@ -74,7 +74,7 @@ class Worker:
 
     def run(self) -> None:
         """Receive, store and send until told to end."""
-        with self._signals():
+        with stopping_at_signals(self._stopping.set) if self.signal_handlers else nullcontext():
             while not self.termed:
                 try:
                     self._store(self._receive())
@@ -179,22 +179,6 @@ class Worker:
                     return
                 close_connections()
                 time.sleep(self._backoff.fail())
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        if not self.signal_handlers or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(signo: int, frame: Any) -> None:
-            self._stopping.set()
-
-        former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
 
 
 def close_connections() -> None:

@@ -30,6 +30,7 @@ class WorkerGroup:
         n_threads: how many consumers may run at the same time.
         signal_handlers: let ``run`` stop at SIGTERM and SIGINT, and at a second one not wait for a layer that is
             away; only where it is called in the main thread.
+        stop_gracefully: has to be true: consumers that run are always waited for.
         options: for each ``Worker``.
     """
 
@@ -38,13 +39,16 @@ class WorkerGroup:
         channel_layer: ChannelLayerWrapper,
         n_threads: int = 4,
         signal_handlers: bool = True,
+        stop_gracefully: bool = True,
         **options: Any,
     ) -> None:
+        if not stop_gracefully:
+            raise ValueError("A worker group always lets the consumers finish that run: stop_gracefully=True.")
         if n_threads < 1:
             raise ValueError(f"A worker needs at least one thread, not {n_threads}.")
         self.signal_handlers = signal_handlers
         self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
-        self._threads = [
+        self.threads = [
             threading.Thread(target=self._run_worker, args=[worker], name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
         ]
@@ -74,7 +78,7 @@ class WorkerGroup:
         for worker in self.workers:
             worker.started_batch = self._watchdog.wake
         self._watchdog.start()
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
 
     def stop(self) -> None:
@@ -82,13 +86,17 @@ class WorkerGroup:
         self._ends.put(None)
         for worker in self.workers:
             worker.stop()
-        for worker, thread in zip(self.workers, self._threads, strict=True):
+        for worker, thread in zip(self.workers, self.threads, strict=True):
             # Once more where it did not help: what wakes a worker is a message, and messages can be lost.
             while thread.is_alive():
                 thread.join(WAKE_AGAIN_SECONDS)
                 if thread.is_alive():
                     worker.stop()
         self._watchdog.stop()
+
+    def sigterm_handler(self, signo: int | None = None, stack_frame: object = None) -> None:
+        """Let ``run`` come to its end, as SIGTERM does. A signal handler may call this."""
+        self._ends.put(None)
 
     def _run_worker(self, worker: Worker) -> None:
         try:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from channels_classic.asgi import ChannelLayerWrapper
@@ -20,6 +21,7 @@ from channels_classic.signals import worker_ready
 from worker.connections import after_consumer, before_consumer
 from worker.consume import consume
 from worker.outbox import OUTAGE_SECONDS, RETRY_PAUSE, Outbox
+from worker.signals import stopping_at_signals
 
 BATCH_SECONDS = 0.002
 """How much work a worker takes at once: what it can start this soon, by what consumers took of late.
@@ -30,7 +32,7 @@ More would hoard what another worker could run; less would pay a trip to the lay
 BATCH_LIMIT = 64
 """How many messages a worker takes at once at the most."""
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 5.0
 """How long an idle worker waits in one call; messages end the wait at once, and so does ``stop``."""
 
 BACKOFF_SECONDS = (0.1, 5.0)
@@ -49,6 +51,7 @@ class Worker:
         message_retries: how often ``ConsumeLater`` may put a message back.
         only_channels: globs; channels that match none of them are left to other workers.
         exclude_channels: globs; channels that match one of them are left to other workers.
+        signal_handlers: let ``run`` stop at SIGTERM and SIGINT; only where it is called in the main thread.
     """
 
     def __init__(
@@ -58,15 +61,18 @@ class Worker:
         message_retries: int = 10,
         only_channels: Iterable[str] | None = None,
         exclude_channels: Iterable[str] | None = None,
+        signal_handlers: bool = True,
     ) -> None:
         self.channel_layer = channel_layer
+        self.signal_handlers = signal_handlers
         self.callback = callback
         self.message_retries = message_retries
         self.only_channels = list(only_channels or ())
         self.exclude_channels = list(exclude_channels or ())
         self.started_batch: Callable[[], None] = lambda: None
         """Called when messages wait behind the one that runs: somebody should ``relieve`` in a while."""
-        self._layer: BaseChannelLayer = channel_layer.channel_layer
+        # Without a layer it cannot run, but its filters can be looked at.
+        self._layer: BaseChannelLayer = getattr(channel_layer, "channel_layer", None)  # type: ignore[assignment]
         self._outbox = Outbox(self._layer)
         self._other_outboxes: dict[BaseChannelLayer, Outbox] = {}
         self._unreachable: set[Outbox] = set()
@@ -82,33 +88,53 @@ class Worker:
 
     def channels(self) -> list[str]:
         """The channels of the routing that this worker takes messages from, sorted."""
-        return self.apply_channel_filters(self.channel_layer.router.channels)
+        return self.apply_channel_filters(sorted(self.channel_layer.router.channels))
+
+    @property
+    def termed(self) -> bool:
+        """Whether ``run`` has to end. To set it is to call ``stop``."""
+        return self._stopping.is_set()
+
+    @termed.setter
+    def termed(self, value: bool) -> None:
+        if value:
+            self.stop()
+
+    @property
+    def in_job(self) -> bool:
+        """Whether a consumer is running."""
+        return self._running_since is not None
 
     def apply_channel_filters(self, channels: Iterable[str]) -> list[str]:
-        """Those of ``channels`` that ``only_channels`` and ``exclude_channels`` leave, sorted."""
+        """Those of ``channels`` that ``only_channels`` and ``exclude_channels`` leave."""
 
         def any_matches(patterns: list[str], channel: str) -> bool:
             return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
 
-        return sorted(
+        return [
             channel
             for channel in channels
             if (not self.only_channels or any_matches(self.only_channels, channel))
             and not any_matches(self.exclude_channels, channel)
-        )
+        ]
 
     def run(self) -> None:
         """Work until ``stop`` is called; what runs then is finished, what was not started is given back.
 
         Raises:
-            KeyboardInterrupt: it came to this thread. The consumer that ran has failed; all else ends as ever.
+            KeyboardInterrupt: it came to this thread, without ``signal_handlers``. The consumer that ran has
+                failed; all else ends as ever.
         """
+        with stopping_at_signals(self.stop) if self.signal_handlers else nullcontext():
+            self._run()
+
+    def _run(self) -> None:
         worker_ready.send(sender=self)
         router = None
         channels: list[str] = []
         failures = 0
         try:
-            while not self._stopping.is_set():
+            while not self.termed:
                 if router is not self.channel_layer.router:
                     router, channels = self.channel_layer.router, self.channels()
                     # Not sent over, but woken by: see wake.

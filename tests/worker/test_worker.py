@@ -244,8 +244,10 @@ def test_ctrl_c_in_the_thread_of_a_worker_ends_it_in_order() -> None:
 
     layer = layer_with({"test": consumer})
     contents = [{"order": order, "text": str(order), "interrupt": order == 1} for order in range(4)]
+    worker = in_one_batch(layer, *contents)
+    worker.signal_handlers = False
     with pytest.raises(KeyboardInterrupt):
-        in_one_batch(layer, *contents).run()
+        worker.run()
     # What was sent is there, what was not started is back, and the turn of the one that was hit has ended.
     assert [receive(layer)["text"] for _ in range(2)] == ["0", "1"]
     assert [receive(layer, "test")["order"] for _ in range(2)] == [2, 3]
