@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,17 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("tests")
+
+
+def pytest_configure() -> None:
+    """Hand on no signals that are ignored.
+
+    A shell that starts the tests in the background makes them ignore SIGINT, and ``nohup`` makes them ignore
+    SIGHUP. The programs that they start would inherit that. They do not inherit a handler.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers() -> int:

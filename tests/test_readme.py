@@ -76,9 +76,15 @@ def test_the_echo_server(tmp_path: Path) -> None:
         server.wait(START_SECONDS)
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README))))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (REPOSITORY / link).exists()
+def test_it_reads_the_same_wherever_it_is_shown() -> None:
+    # The package index shows this file too, without the files beside it.
+    links = re.findall(r"\]\(([^)]+)\)", README)
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w/-]+\.md|LICENSE)`", README))))
+def test_the_files_that_it_names_are_there(path: str) -> None:
+    assert (REPOSITORY / path).exists()
 
 
 def test_the_commands_are_targets_of_make() -> None:
