@@ -19,9 +19,14 @@ from channels_classic.layer_settings import (
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.routing import RouteLike, Router
 
+WRAPPER_ATTRIBUTES = frozenset({"channel_layer", "alias", "routing", "router"})
+"""What a ``ChannelLayerWrapper`` has of its own."""
+
 
 class ChannelLayerWrapper:
     """A channel layer with what the settings say around it; everything else is the layer's own.
+
+    So what a test puts in the place of ``channel_layers["default"].send`` is called by whoever has the bare layer.
 
     Arguments:
         channel_layer: the bare layer.
@@ -42,6 +47,15 @@ class ChannelLayerWrapper:
         if name == "channel_layer":  # not set yet: copying or unpickling
             raise AttributeError(name)
         return getattr(self.channel_layer, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in WRAPPER_ATTRIBUTES:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.channel_layer, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.channel_layer, name)
 
     def __repr__(self) -> str:
         return f"<channel layer {self.alias!r}: {type(self.channel_layer).__name__}>"

@@ -10,6 +10,7 @@ from channels_classic.layer_settings import bare_layers
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel, check_group
+from channels_classic.own_sends import has_own
 
 
 class _Named:
@@ -83,7 +84,10 @@ class Channel(_Named):
     def send_checked(self, content: dict[str, Any], immediately: bool = False) -> None:
         """As ``send``, for content that surely is what a channel layer carries."""
         layer = self.channel_layer
-        pending.send(layer, layer.prepare(self.name, content, checked=True), immediately)
+        if has_own(layer, "send"):
+            pending.call(layer.send, self.name, content, immediately)
+        else:
+            pending.send(layer, layer.prepare(self.name, content, checked=True), immediately)
 
 
 class Group(_Named):
@@ -122,7 +126,10 @@ class Group(_Named):
         if not isinstance(content, dict):
             raise ValueError(f"A group takes a dict to send, not {content!r}.")
         layer = self.channel_layer
-        pending.send(layer, layer.prepare_group(self.name, content), immediately)
+        if has_own(layer, "send_group"):
+            pending.call(layer.send_group, self.name, content, immediately)
+        else:
+            pending.send(layer, layer.prepare_group(self.name, content), immediately)
 
 
 def _name_of(channel: Channel | str) -> str:

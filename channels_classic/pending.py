@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextvars import ContextVar, Token
+from typing import Any
 
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
+from channels_classic.own_sends import Call
 
 WaitOut = Callable[[LayerUnavailable, int], bool]
 """Waits after so many failures before something is tried again; whether to try again."""
@@ -31,6 +34,7 @@ class PendingSends:
         self.turn_ends: list[tuple[BaseChannelLayer, Delivery]] = []
         self.deliveries: list[tuple[BaseChannelLayer, Delivery]] = []
         self.names: set[str] = set()
+        self.calls: list[Call] = []
         self._token: Token[PendingSends | None] | None = None
 
     def __enter__(self) -> PendingSends:
@@ -41,6 +45,8 @@ class PendingSends:
         self.deliveries += self.turn_ends
         if self._token is not None:
             _current.reset(self._token)
+        for each in self.calls:
+            each.make()
 
 
 def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
@@ -56,6 +62,19 @@ def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None
             pending.deliveries.append((layer, delivery))
             return
     layer.send_now(delivery)
+
+
+def call(
+    send: Callable[[str, dict[str, Any]], Any], name: str, content: dict[str, Any], immediately: bool
+) -> None:
+    """As ``send``, by a ``send`` or ``send_group`` that the layer has of its own."""
+    pending = _current.get()
+    if pending is not None:
+        pending.names.add(name)
+        if not immediately:
+            pending.calls.append(Call(send, name, copy.deepcopy(content)))
+            return
+    send(name, content)
 
 
 def settle_turn(reply_channel: str) -> None:

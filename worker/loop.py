@@ -164,8 +164,8 @@ class Worker:
     def wake(self) -> None:
         """Make ``run`` look at once whether it has to stop, or has another router. Any thread may call this."""
         try:
-            self._layer.send(f"{self._own_channel}wake", {})
-        except (LayerUnavailable, self._layer.ChannelFull):
+            self._layer.send_batch([self._layer.prepare(f"{self._own_channel}wake", {})])
+        except LayerUnavailable:
             pass  # then the worker is not waiting for messages, and looks by itself
 
     def hurry(self) -> None:

@@ -2,6 +2,7 @@
 
 import contextvars
 import threading
+from unittest import mock
 
 import pytest
 from django.test import override_settings
@@ -10,6 +11,7 @@ from channels_classic.asgi import channel_layers
 from channels_classic.channel import Channel, Group
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.layers import InMemoryChannelLayer
+from channels_classic.own_sends import has_own
 from channels_classic.pending import PendingSends
 
 
@@ -214,3 +216,78 @@ class TestPendingSends:
             thread.start()
             thread.join()
         assert len(pending.deliveries) == 1
+
+
+class Counting(InMemoryChannelLayer):
+    """A layer of a project's own."""
+
+    def __init__(self, **config):
+        super().__init__(**config)
+        self.seen = []
+
+    def send(self, channel, message):
+        self.seen.append((channel, message))
+        super().send(channel, message)
+
+    def send_group(self, group, message):
+        self.seen.append((group, message))
+        super().send_group(group, message)
+
+
+class TestLayersWithSendsOfTheirOwn:
+    def test_a_class_that_overrides_them(self):
+        layer = Counting()
+        Group("group", channel_layer=layer).add("queue")
+        Channel("queue", channel_layer=layer).send({"number": 1})
+        Group("group", channel_layer=layer).send({"number": 2})
+        assert layer.seen == [("queue", {"number": 1}), ("group", {"number": 2})]
+        assert received(layer, "queue") == [("queue", {"number": 1}), ("queue", {"number": 2})]
+
+    def test_when_the_consumer_is_done(self):
+        layer = Counting()
+        content = {"list": [1]}
+        with PendingSends() as pending:
+            Channel("queue", channel_layer=layer).send(content)
+            Channel("queue", channel_layer=layer).send({"now": True}, immediately=True)
+            content["list"].append(2)
+            assert layer.seen == [("queue", {"now": True})]
+        assert pending.names == {"queue"}
+        assert layer.seen[1:] == [("queue", {"list": [1]})]
+
+    def test_a_layer_that_is_a_mock(self):
+        layer = mock.Mock()
+        Channel("queue", channel_layer=layer).send({"a": 1})
+        Group("group", channel_layer=layer).send({"b": 2})
+        Group("group", channel_layer=layer).add("queue")
+        assert layer.mock_calls == [
+            mock.call.send("queue", {"a": 1}),
+            mock.call.send_group("group", {"b": 2}),
+            mock.call.group_add("group", "queue"),
+        ]
+
+    @pytest.mark.parametrize("bare", [True, False])
+    def test_a_mock_in_the_place_of_a_send(self, bare):
+        wrapper = channel_layers["default"]
+        target = wrapper.channel_layer if bare else wrapper
+        with mock.patch.object(target, "send", side_effect=target.send) as send:
+            Channel("queue").send({"a": 1})
+            Channel("queue", channel_layer=wrapper).send({"a": 2})
+        assert [call.args for call in send.mock_calls] == [("queue", {"a": 1}), ("queue", {"a": 2})]
+        Channel("queue").send({"a": 3})
+        assert send.call_count == 2
+        assert received(wrapper, "queue") == [("queue", {"a": number}) for number in (1, 2, 3)]
+
+    def test_a_full_channel(self, caplog):
+        layer = Counting(capacity=1)
+        channel = Channel("queue", channel_layer=layer)
+        channel.send({})
+        with pytest.raises(layer.ChannelFull):
+            channel.send({})
+        with mock.patch("channels_classic.own_sends.RETRY_SECONDS", 0.05), PendingSends():
+            channel.send({})
+            Channel("other", channel_layer=layer).send({})
+        assert "A message to 'queue' was dropped. Channel 'queue' is full" in caplog.text
+        assert received(layer, "other") == [("other", {})]
+
+    def test_ours_have_none(self):
+        assert not any(has_own(channel_layers["default"], method) for method in ("send", "send_group"))
