@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,8 @@ import pytest
 from interface_server.asgi_types import Application
 from interface_server.transport.lifespan import StartupFailed
 from interface_server.transport.server import Server, ServerFailed, ServerSettings
-from tests.interface_server.hosted import DEADLINE, eventually
+from tests.interface_server.hosted import eventually
+from tests.interface_server.transport.served import Served
 
 
 class Echo(asyncio.Protocol):
@@ -69,35 +69,15 @@ class Life:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-class Running:
-    """A server in a thread."""
+def run(application: Application, **settings: Any) -> Served:
+    return Served(application, Echo, **settings)
 
-    def __init__(self, application: Application, **settings: Any) -> None:
-        self.server = Server(application, ServerSettings(**settings), Echo)
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.address = self.sock.getsockname()
-        self.error: BaseException | None = None
-        self.is_started = threading.Event()
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
 
-    def _run(self) -> None:
-        try:
-            with self.sock:
-                self.server.run([self.sock], self.is_started.set)
-        except Exception as error:
-            self.error = error
-
-    def connect(self) -> socket.socket:
-        client = socket.create_connection(self.address, DEADLINE)
-        client.sendall(b"hello\n")
-        assert client.recv(100) == b"hello\n"
-        return client
-
-    def join(self) -> BaseException | None:
-        self.thread.join(DEADLINE)
-        assert not self.thread.is_alive()
-        return self.error
+def greeted(running: Served) -> socket.socket:
+    client = running.connect()
+    client.sendall(b"hello\n")
+    assert client.recv(100) == b"hello\n"
+    return client
 
 
 def refuses(address: tuple[str, int]) -> bool:
@@ -107,8 +87,8 @@ def refuses(address: tuple[str, int]) -> bool:
 
 def test_it_serves_and_stops_in_order() -> None:
     life = Life()
-    running = Running(life)
-    with running.connect() as idle, running.connect() as busy:
+    running = run(life)
+    with greeted(running) as idle, greeted(running) as busy:
         busy.sendall(b"hold\n")
         assert busy.recv(100) == b"hold\n"
         running.server.stop()
@@ -126,8 +106,8 @@ def test_it_serves_and_stops_in_order() -> None:
 
 def test_what_does_not_finish_is_cut_off_and_named() -> None:
     life = Life()
-    running = Running(life, shutdown_timeout=0.1)
-    with running.connect() as busy:
+    running = run(life, shutdown_timeout=0.1)
+    with greeted(running) as busy:
         busy.sendall(b"hold\n")
         assert busy.recv(100) == b"hold\n"
         running.server.stop()
@@ -141,8 +121,8 @@ def test_what_does_not_finish_is_cut_off_and_named() -> None:
 
 def test_it_stops_when_the_application_dies() -> None:
     life = Life()
-    running = Running(life)
-    with running.connect() as client:
+    running = run(life)
+    with greeted(running) as client:
         life.death()
         assert client.recv(100) == b""
     error = running.join()
@@ -167,8 +147,8 @@ async def no_answer(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.mark.parametrize("application", [no_lifespan, no_answer])
 def test_an_application_without_lifespan(application: Application) -> None:
-    running = Running(application)
-    running.connect().close()
+    running = run(application)
+    greeted(running).close()
     running.server.stop()
     assert running.join() is None
 
@@ -185,7 +165,7 @@ async def raises(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.mark.parametrize("application", [says_no, raises])
 def test_an_application_that_cannot_start(application: Application) -> None:
-    running = Running(application)
+    running = run(application)
     error = running.join()
     assert isinstance(error, StartupFailed)
     assert "no database" in str(error)

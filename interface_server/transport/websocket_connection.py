@@ -1,0 +1,406 @@
+"""``WebSocketConnection``: the server's side of a WebSocket, from the head of its handshake on (RFC 6455).
+
+The protocol itself is the ``websockets`` package's. Here are the bytes of the connection, the clients that do not
+behave, and the two ways to the application: ASGI events, and the fast path of ``Direct``.
+
+    asked ──websocket.accept──▶ open ──close from either side──▶ closing ──▶ lost
+      └─────────────── refused ────────────────────────────────────────────────▲
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import secrets
+from collections.abc import Callable
+from typing import cast
+
+from websockets.exceptions import InvalidState, ProtocolError
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import SEND_EOF
+from websockets.server import ServerProtocol
+
+from channels_classic.log import logger
+from interface_server.asgi_types import Event, Scope
+from interface_server.transport.addresses import local_address, remote_address
+from interface_server.transport.keepalive import Keepalive
+from interface_server.transport.proxy import forwarded
+from interface_server.transport.server import Server
+from interface_server.transport.websocket_handshake import add_to_acceptance, bad_request, make_scope, refusal
+from interface_server.transport.websocket_incoming import Incoming
+from interface_server.websocket.direct import DIRECT
+
+CLOSE_SECONDS = 10.0
+"""How long a client may take to read what was sent to it and to answer a close, before its connection is cut."""
+
+SHUTDOWN_SECONDS = 2.0
+"""The same when the server stops."""
+
+MAX_HELD_BACK = 64 * 1024
+"""Bytes that are kept while the application does not want them; from here on nothing more is read."""
+
+MAX_REFUSAL = 2**20
+"""Bytes of the content with which an application refuses a handshake."""
+
+PING_PAYLOAD = secrets.token_bytes(4)
+PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)
+"""The ping of this process, whose answer no client can give unasked."""
+
+PONG_BYTE = Frame(Opcode.PONG, b"").serialize(mask=False)[:1]
+"""What every pong begins with."""
+
+DEFLATE = ServerPerMessageDeflateFactory(
+    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
+)
+"""Compression in windows of 4 KiB: larger ones save little on small messages and cost memory for each socket."""
+
+
+class State(enum.Enum):
+    """How far a connection has got."""
+
+    HEAD = enum.auto()
+    """The head of the handshake is to come."""
+    ASKED = enum.auto()
+    """The application has been asked."""
+    REFUSING = enum.auto()
+    """The application has begun a response that refuses the handshake."""
+    OPEN = enum.auto()
+    CLOSING = enum.auto()
+    """One side has sent a close frame, or the handshake was refused; the connection ends soon."""
+    LOST = enum.auto()
+
+
+class ClientGone(OSError):
+    """The client is gone: nothing can be sent to it."""
+
+
+class WebSocketConnection(asyncio.Protocol):
+    """One client's connection. ``HttpConnection`` hands it over with the head of the handshake.
+
+    It is also the ``Direct`` of its scope.
+
+    Arguments:
+        server: whose application and settings count.
+    """
+
+    listener: Callable[[str | bytes], None] | None = None
+    """As ``Direct`` has it."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._protocol = ServerProtocol(
+            extensions=[DEFLATE] if server.settings.per_message_deflate else None,
+            max_size=server.settings.max_message_size,
+        )
+        self._state = State.HEAD
+        self._target = ""
+        self._acceptance: Response | None = None
+        self._refusal: tuple[Event, bytearray] | None = None
+        self._end_timer: asyncio.TimerHandle | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._incoming = Incoming(self._protocol, self._take_message, self._take_control, self._write_out)
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        # Keepalive.
+        self._heard = False
+        self._silent_since = 0.0
+        self._next_ping = 0.0
+        self._ping_sent_at = 0.0
+
+    def __str__(self) -> str:
+        return f"WebSocket {self._target}"
+
+    # The transport's calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over a connection."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
+        self._server.connections.discard(self)
+        self._keepalive.discard(self)
+        self._disconnect(CloseCode.ABNORMAL_CLOSURE)
+        self._state = State.LOST
+        if self._end_timer is not None:
+            self._end_timer.cancel()
+        self._writable.set()
+
+    def pause_writing(self) -> None:
+        """The client reads slowly."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        self._writable.set()
+
+    def eof_received(self) -> None:
+        """Nothing more will come from the client, but it may still read what was sent."""
+        self._end_within(CLOSE_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        self._heard = True
+        if self._state is State.HEAD:
+            head, end, rest = data.partition(b"\r\n\r\n")
+            self._take_head(head + end)
+            data = rest
+        if self._state is State.LOST or self._transport.is_closing():
+            return
+        self._incoming.feed(data)
+        if self._incoming.size > MAX_HELD_BACK:
+            self._transport.pause_reading()
+
+    # The server's calls.
+
+    def shutdown(self) -> None:
+        """Close with 1012: the server stops."""
+        if self._state is State.OPEN:
+            self._close(CloseCode.SERVICE_RESTART)
+        elif self._state in (State.ASKED, State.REFUSING):
+            self._refuse(bad_request("The server is restarting.", 503))
+        self._end_within(SHUTDOWN_SECONDS)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._transport.abort()
+
+    def keep_alive(self, now: float) -> None:
+        """As ``keepalive.Connection`` has it."""
+        settings = self._server.settings
+        if self._heard or not self._transport.is_reading():
+            # The client lives, or it cannot be heard: while nothing is read from it, its answer to a ping waits
+            # behind all that it sent before.
+            self._heard = False
+            self._silent_since = now
+        if self._state is not State.OPEN:
+            self._keepalive.discard(self)
+        elif self._ping_sent_at:
+            if now - max(self._silent_since, self._ping_sent_at) >= settings.ping_timeout:
+                self._protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+                self._disconnect(CloseCode.ABNORMAL_CLOSURE)
+                self._write_out()
+        elif now >= self._next_ping:
+            self._ping_sent_at = now
+            self._transport.write(PING)
+
+    # Direct, the application's fast path.
+
+    def write(self, frame: bytes) -> bool:
+        """As ``Direct`` has it."""
+        if self._state is not State.OPEN or not self._writable.is_set() or self._protocol.extensions:
+            return False
+        self._transport.write(frame)
+        return True
+
+    def pause(self) -> None:
+        """As ``Direct`` has it."""
+        self._incoming.hold()
+        if not (self._state is State.LOST or self._transport.is_closing()):
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """As ``Direct`` has it."""
+        if self._state is State.LOST or self._transport.is_closing():
+            return
+        self._incoming.release()
+        if not (self._incoming.is_held or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+    # The handshake.
+
+    def _take_head(self, head: bytes) -> None:
+        self._protocol.receive_data(head)
+        events = self._protocol.events_received()
+        if not events:
+            self._refuse(
+                b"".join(self._protocol.data_to_send()) or bad_request("This is no handshake of a WebSocket.\n")
+            )
+            return
+        request = cast(Request, events[0])
+        self._target = request.path
+        self._acceptance = self._protocol.accept(request)
+        if self._acceptance.status_code != 101:
+            self._refuse(self._acceptance.serialize())
+            return
+        self._state = State.ASKED
+        settings = self._server.settings
+        scope = make_scope(
+            request,
+            settings.root_path,
+            "wss" if settings.is_tls else "ws",
+            client=remote_address(self._transport),
+            server=local_address(self._transport),
+        )
+        scope["extensions"][DIRECT] = self
+        forwarded(scope, settings.trusted_proxies)
+        self._events.put_nowait({"type": "websocket.connect"})
+        task = self._loop.create_task(self._run_application(scope), name=str(self))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
+
+    async def _run_application(self, scope: Scope) -> None:
+        try:
+            await self._server.application(scope, self._receive, self._send)
+        except ClientGone:
+            self._end_application(CloseCode.NORMAL_CLOSURE)
+        except Exception:
+            logger.exception("The WebSocket %s ends by an error of the application:", self._target)
+            self._end_application(CloseCode.INTERNAL_ERROR)
+        else:
+            self._end_application(CloseCode.NORMAL_CLOSURE)
+
+    def _end_application(self, code: int) -> None:
+        """End what the application left open."""
+        if self._state is State.OPEN:
+            self._close(code)
+        elif self._state in (State.ASKED, State.REFUSING):
+            self._refuse(bad_request("Internal Server Error\n", 500))
+
+    def _accept(self, event: Event) -> None:
+        assert self._acceptance is not None
+        add_to_acceptance(self._acceptance, event.get("subprotocol"), event.get("headers") or ())
+        self._protocol.send_response(self._acceptance)
+        self._state = State.OPEN
+        self._write_out()
+        if self._server.settings.ping_interval:
+            self._next_ping = self._loop.time() + self._server.settings.ping_interval
+            self._keepalive.add(self)
+        self.resume()
+
+    def _refuse(self, response: bytes) -> None:
+        """Answer the handshake with something else than a WebSocket."""
+        self._state = State.CLOSING
+        self._incoming.drop()
+        self._events.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
+        self._transport.write(response)
+        self._transport.close()
+        self._end_within(CLOSE_SECONDS)
+
+    # From the client.
+
+    def _take_control(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            received = self._protocol.close_rcvd
+            if received is not None:
+                self._disconnect(received.code, received.reason)
+        elif frame.opcode is Opcode.PONG:
+            if self._ping_sent_at and frame.data == PING_PAYLOAD:
+                self._next_ping = self._ping_sent_at + self._server.settings.ping_interval
+                self._ping_sent_at = 0.0
+
+    def _take_message(self, message: str | bytes) -> None:
+        if self._state is not State.OPEN:
+            return
+        if self.listener is not None:
+            self.listener(message)
+            return
+        self._events.put_nowait(
+            {"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message}
+        )
+        self.pause()
+
+    async def _receive(self) -> Event:
+        if self._events.empty() and self._incoming.is_held and self._state is State.OPEN:
+            self.resume()
+        return await self._events.get()
+
+    # To the client.
+
+    async def _send(self, event: Event) -> None:
+        if not self._writable.is_set():
+            await self._writable.wait()
+        if self._state is State.LOST:
+            raise ClientGone
+        kind = event["type"]
+        if self._state is State.OPEN and kind == "websocket.send":
+            self._send_message(event)
+        elif self._state is State.OPEN and kind == "websocket.close":
+            self._close(event.get("code") or CloseCode.NORMAL_CLOSURE, event.get("reason") or "")
+        elif self._state is State.CLOSING:
+            raise ClientGone
+        elif self._state is State.ASKED and kind == "websocket.accept":
+            self._accept(event)
+        elif self._state is State.ASKED and kind == "websocket.close":
+            self._refuse(refusal(403))
+        elif self._state is State.ASKED and kind == "websocket.http.response.start":
+            self._state = State.REFUSING
+            self._refusal = (event, bytearray())
+        elif self._refusal is not None and kind == "websocket.http.response.body":
+            self._go_on_refusing(event)
+        else:
+            raise RuntimeError(f"The application sent {kind!r} to a WebSocket whose state is {self._state.name}.")
+
+    def _send_message(self, event: Event) -> None:
+        data = event.get("bytes")
+        try:
+            if data is not None:
+                self._protocol.send_binary(data)
+            else:
+                self._protocol.send_text(event["text"].encode())
+        except InvalidState:
+            raise ClientGone from None  # it says so in what is held back
+        self._write_out()
+
+    def _go_on_refusing(self, event: Event) -> None:
+        assert self._refusal is not None
+        start, body = self._refusal
+        body += event.get("body") or b""
+        if len(body) > MAX_REFUSAL:
+            raise RuntimeError(f"The content that refuses a WebSocket is larger than {MAX_REFUSAL} bytes.")
+        if not event.get("more_body"):
+            self._refuse(refusal(start["status"], start.get("headers") or (), bytes(body)))
+
+    def _close(self, code: int, reason: str = "") -> None:
+        try:
+            self._protocol.send_close(code, reason)
+        except ProtocolError as error:
+            raise ValueError(f"A WebSocket cannot be closed with {code} {reason!r}: {error}") from error
+        except InvalidState:
+            pass  # the client closes as well, in what is held back
+        self._disconnect(code, reason)
+        self._write_out()
+        # What was held back is of no use any more, but behind it is the client's answer.
+        self.resume()
+
+    def _disconnect(self, code: int, reason: str | None = None) -> None:
+        """Tell the application that it is over, once."""
+        if self._state in (State.OPEN, State.ASKED, State.REFUSING):
+            self._state = State.CLOSING
+            self._events.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": reason or ""})
+            self._end_within(CLOSE_SECONDS)
+
+    def _write_out(self) -> None:
+        """Send what the protocol has to say, and close when it has said all."""
+        parts = self._protocol.data_to_send()
+        if not parts:
+            return
+        if self._protocol.close_sent is not None and self._state is State.OPEN:
+            # The protocol was broken: too large a message, text that is no UTF-8, and the like.
+            self._disconnect(self._protocol.close_sent.code, self._protocol.close_sent.reason)
+        if not self._writable.is_set():
+            # The pongs of a flood would pile up, as its client reads none of them.
+            parts = [part for part in parts if part[:1] != PONG_BYTE]
+        self._transport.write(b"".join(parts))
+        if parts and parts[-1] == SEND_EOF:
+            if self._protocol.close_rcvd is None and self._transport.can_write_eof():
+                # To close with bytes unread could cost the client what was sent to it, the reason above all.
+                self._transport.write_eof()
+            else:
+                self._transport.close()
+
+    def _end_within(self, seconds: float) -> None:
+        """Cut the connection if it is still there then: a transport closes only when the client has read all."""
+        if self._end_timer is not None:
+            if self._end_timer.when() <= self._loop.time() + seconds:
+                return
+            self._end_timer.cancel()
+        self._end_timer = self._loop.call_later(seconds, self._transport.abort)
+
+    @property
+    def _keepalive(self) -> Keepalive:
+        return Keepalive.of_loop(self._loop)

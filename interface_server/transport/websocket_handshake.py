@@ -1,0 +1,107 @@
+"""The handshake of a WebSocket: its request as an ASGI scope, and the responses to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from websockets.http11 import Request, Response
+
+from interface_server.asgi_types import Scope
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+OF_THE_CONNECTION = frozenset(
+    {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Headers that say how a response is sent, which is the server's business and not the application's."""
+
+
+def make_scope(request: Request, root_path: str, scheme: str, **ends: Any) -> Scope:
+    """The ASGI scope of a handshake.
+
+    Arguments:
+        root_path: the path that a proxy cuts off.
+        scheme: ``ws`` or ``wss``.
+        ends: ``client`` and ``server``.
+    """
+    path, _, query = request.path.partition("?")
+    offers = request.headers.get_all("Sec-WebSocket-Protocol")
+    return {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": scheme,
+        "root_path": root_path,
+        "path": root_path + unquote(path),
+        "raw_path": (root_path + path).encode(),
+        "query_string": query.encode(),
+        "headers": [
+            (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.raw_items()
+        ],
+        "subprotocols": [name.strip() for offer in offers for name in offer.split(",")],
+        "extensions": {"websocket.http.response": {}},
+        **ends,
+    }
+
+
+def add_to_acceptance(response: Response, subprotocol: str | None, headers: Headers) -> None:
+    """Put what the application chose into the response that accepts a handshake."""
+    for name, value in _decoded(headers):
+        if name.startswith("sec-websocket-"):
+            continue
+        if name == "date":
+            del response.headers["Date"]
+        response.headers[name] = value
+    if subprotocol:
+        response.headers["Sec-WebSocket-Protocol"] = subprotocol
+
+
+def refusal(status: int, headers: Headers = (), body: bytes = b"") -> bytes:
+    """The response that refuses a handshake; the connection ends with it.
+
+    Raises:
+        ValueError: ``status`` is no final status of HTTP.
+    """
+    if not 200 <= status < 600:
+        raise ValueError(f"A handshake is refused with a status from 200 to 599, not {status!r}.")
+    fields = list(_decoded(headers))
+    names = {name for name, _ in fields}
+    if "date" not in names:
+        fields.append(("date", formatdate(usegmt=True)))
+    if status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+        if "content-type" not in names:
+            fields.append(("content-type", "text/plain; charset=utf-8"))
+        fields.append(("content-length", str(len(body))))
+    fields.append(("connection", "close"))
+    head = [f"HTTP/1.1 {status} {_phrase(status)}", *(f"{name}: {value}" for name, value in fields), "", ""]
+    return "\r\n".join(head).encode("latin-1") + body
+
+
+def bad_request(text: str, status: int = HTTPStatus.BAD_REQUEST) -> bytes:
+    """The response to a handshake that is none."""
+    return refusal(status, (), text.encode())
+
+
+def _decoded(headers: Headers) -> Sequence[tuple[str, str]]:
+    decoded = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers)
+    return [(name, value) for name, value in decoded if name not in OF_THE_CONNECTION]
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

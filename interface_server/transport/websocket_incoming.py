@@ -1,0 +1,119 @@
+"""What a client sends by its WebSocket: frames put together to messages, and held back while nobody wants them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.server import ServerProtocol
+
+PIECE = 16 * 1024
+"""Bytes that are parsed at once. A read may bring many more, and every other byte of it may be a frame."""
+
+
+class Incoming:
+    """Takes bytes, gives messages, in order. It holds back from its start until ``release``.
+
+    Arguments:
+        protocol: parses the bytes.
+        take_message: called with each message: text as ``str``, or ``bytes``. It may call ``hold``.
+        take_control: called with each control frame in its turn.
+        parsed: called when all that came is taken; the protocol may have something to send then.
+    """
+
+    def __init__(
+        self,
+        protocol: ServerProtocol,
+        take_message: Callable[[str | bytes], None],
+        take_control: Callable[[Frame], None],
+        parsed: Callable[[], None],
+    ) -> None:
+        self._protocol = protocol
+        self._take_message = take_message
+        self._take_control = take_control
+        self._parsed = parsed
+        self.is_held = True
+        """Whether what comes is held back."""
+        self._frames: deque[Frame] = deque()
+        self._unparsed = bytearray()
+        self._fragments = bytearray()
+        self._is_text = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that are held back, without those of at most one piece."""
+        return len(self._unparsed)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes from the client."""
+        if self.is_held:
+            self._unparsed += data
+        elif len(data) <= PIECE:
+            self._parse(data)
+        else:
+            self._unparsed += data
+            self._take_unparsed()
+
+    def hold(self) -> None:
+        """Give nothing more."""
+        self.is_held = True
+
+    def release(self) -> None:
+        """Give what was held back, and what comes from now on."""
+        self.is_held = False
+        self._deliver()
+        self._take_unparsed()
+
+    def drop(self) -> None:
+        """Forget what was held back."""
+        self._frames.clear()
+        self._unparsed.clear()
+
+    def _take_unparsed(self) -> None:
+        while self._unparsed and not self.is_held:
+            piece = bytes(self._unparsed[:PIECE])
+            del self._unparsed[:PIECE]
+            self._parse(piece)
+
+    def _parse(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        self._frames += cast("list[Frame]", self._protocol.events_received())
+        self._deliver()
+
+    def _deliver(self) -> None:
+        while self._frames:
+            if self.is_held:
+                return
+            self._take(self._frames.popleft())
+        self._parsed()
+
+    def _take(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.CONT:
+            # In one piece: many small fragments would take much more than their size.
+            self._fragments += frame.data
+            if frame.fin:
+                data, self._fragments = bytes(self._fragments), bytearray()
+                self._give(data)
+        elif opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+            self._is_text = opcode is Opcode.TEXT
+            if frame.fin:
+                self._give(bytes(frame.data))
+            else:
+                self._fragments += frame.data
+        else:
+            self._take_control(frame)
+
+    def _give(self, data: bytes) -> None:
+        if not self._is_text:
+            self._take_message(data)
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            self.drop()
+            self._protocol.fail(CloseCode.INVALID_DATA, f"text that is no UTF-8 at byte {error.start}")
+        else:
+            self._take_message(text)

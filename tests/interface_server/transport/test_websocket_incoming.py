@@ -1,0 +1,148 @@
+"""What a client sends, as messages: whatever the reads and fragments are, and whenever the application holds."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from interface_server.transport.websocket_incoming import PIECE, Incoming
+
+
+class Client:
+    """Both ends: bytes go in, what the application gets is in ``got``."""
+
+    def __init__(self, max_size: int = 2**20, hold_after: set[int] | None = None) -> None:
+        self.protocol = ServerProtocol(state=State.OPEN, max_size=max_size)
+        self.got: list[Any] = []
+        self.sent: list[bytes] = []
+        self.hold_after = hold_after or set()
+        self.incoming = Incoming(self.protocol, self.take, self.take_control, self.write)
+        self.incoming.release()
+
+    def take(self, message: str | bytes) -> None:
+        self.got.append(message)
+        if len(self.got) in self.hold_after:
+            self.incoming.hold()
+
+    def take_control(self, frame: Frame) -> None:
+        self.take(f"{frame.opcode.name} {bytes(frame.data)!r}")
+
+    def write(self) -> None:
+        self.sent += self.protocol.data_to_send()
+
+    @property
+    def close_code(self) -> int | None:
+        return self.protocol.close_sent and self.protocol.close_sent.code
+
+
+def encoded(opcode: Opcode, data: bytes, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin).serialize(mask=True)
+
+
+def fragmented(message: str | bytes, cuts: list[int]) -> list[bytes]:
+    data = message.encode() if isinstance(message, str) else message
+    bounds = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+    first = Opcode.TEXT if isinstance(message, str) else Opcode.BINARY
+    pieces = [data[start:end] for start, end in itertools.pairwise(bounds)]
+    return [
+        encoded(first if number == 0 else Opcode.CONT, piece, number == len(pieces) - 1)
+        for number, piece in enumerate(pieces)
+    ]
+
+
+messages = st.lists(
+    st.tuples(st.text() | st.binary(), st.lists(st.integers(0, 100), max_size=4), st.booleans()), max_size=12
+)
+
+
+@given(messages, st.lists(st.integers(1, 40), min_size=1), st.sets(st.integers(1, 20)))
+def test_any_reads_fragments_and_holds_give_the_same_messages(
+    sent: list[tuple[Any, list[int], bool]], reads: list[int], holds: set[int]
+) -> None:
+    client = Client(hold_after=holds)
+    stream, expected = b"", []
+    for message, cuts, ping in sent:
+        frames = fragmented(message, cuts)
+        if ping:
+            frames.insert(1, encoded(Opcode.PING, b"there?"))
+            in_the_middle = len(frames) > 2
+            expected += ["PING b'there?'", message] if in_the_middle else [message, "PING b'there?'"]
+        else:
+            expected.append(message)
+        stream += b"".join(frames)
+    number = 0
+    while stream:
+        size = reads[number % len(reads)]
+        client.incoming.feed(stream[:size])
+        stream = stream[size:]
+        number += 1
+    while client.incoming.is_held:
+        assert len(client.got) in holds
+        client.incoming.release()
+    assert client.got == expected
+    assert client.close_code is None
+
+
+def test_a_large_read_stops_at_the_frame_that_holds() -> None:
+    client = Client(hold_after={3})
+    client.incoming.feed(encoded(Opcode.BINARY, b"x") * 100_000)
+    assert len(client.got) == 3
+    assert client.incoming.size > 100_000 * 7 - 2 * PIECE
+    client.incoming.release()
+    assert len(client.got) == 100_000
+    assert client.incoming.size == 0
+
+
+@pytest.mark.parametrize("piece", [b"", b"x"], ids=["empty", "short"])
+def test_a_message_in_many_fragments_takes_no_more_than_its_size(piece: bytes) -> None:
+    client = Client()
+    client.incoming.feed(encoded(Opcode.BINARY, b"begin", False))
+    client.incoming.feed(encoded(Opcode.CONT, piece, False) * 100_000)
+    assert isinstance(client.incoming._fragments, bytearray)
+    assert len(client.incoming._fragments) == 5 + 100_000 * len(piece)
+    client.incoming.feed(encoded(Opcode.CONT, b"end"))
+    assert client.got == [b"begin" + piece * 100_000 + b"end"]
+    assert len(client.incoming._fragments) == 0
+
+
+@given(st.integers(1, 200), st.lists(st.integers(0, 200), max_size=5))
+def test_a_message_that_is_too_large_in_however_many_fragments(size: int, cuts: list[int]) -> None:
+    client = Client(max_size=100)
+    client.incoming.feed(b"".join(fragmented(b"x" * size, cuts)))
+    assert (client.got, client.close_code) == (([], 1009) if size > 100 else ([b"x" * size], None))
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [3]])
+def test_text_that_is_no_utf_8(cuts: list[int]) -> None:
+    client = Client()
+    frames = fragmented(b"ab\xff\xfe", cuts)
+    frames[0] = bytes([frames[0][0] - 1]) + frames[0][1:]  # binary to text
+    client.incoming.feed(b"".join(frames) + encoded(Opcode.TEXT, b"more"))
+    assert client.got == []
+    assert client.close_code == CloseCode.INVALID_DATA
+    assert client.sent[-1] == b""
+
+
+def test_a_close_is_answered_in_its_turn() -> None:
+    client = Client(hold_after={1})
+    closing = encoded(Opcode.CLOSE, Close(1001, "bye").serialize())
+    client.incoming.feed(encoded(Opcode.TEXT, b"last words") * 2 + closing)
+    assert client.got == ["last words"]
+    assert client.sent == []
+    client.incoming.release()
+    assert client.got[1] == "last words"
+    assert client.got[2].startswith("CLOSE")
+    assert client.sent[-1] == b""
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_raise(data: bytes) -> None:
+    client = Client()
+    client.incoming.feed(data)
