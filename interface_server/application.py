@@ -10,7 +10,7 @@ from interface_server.asgi_types import Receive, Scope, Send
 from interface_server.context import AccessLog, Context, Options
 from interface_server.http.brief_exchange import BriefExchange, BriefExchanges, Connection
 from interface_server.http.exchange import Exchange
-from interface_server.websocket.frames import FrameEncoder
+from interface_server.websocket.shared import Shared
 from interface_server.websocket.socket import WebSocket
 
 
@@ -40,7 +40,7 @@ class InterfaceServer:
         if kind == "http":
             await Exchange(self.context, scope, receive, send).run()
         elif kind == "websocket":
-            await WebSocket(self.context, self._frames, scope, receive, send).run()
+            await WebSocket(self.context, self._shared, scope, receive, send).run()
         else:
             raise ValueError(f"An interface server serves http, websocket and lifespan, not {kind!r}.")
 
@@ -53,12 +53,14 @@ class InterfaceServer:
     def start(self) -> None:
         """Begin to talk to the layer, on the event loop that runs."""
         self.context.start()
-        self._frames = FrameEncoder()
+        self._shared = Shared(self.context)
         self.brief_exchanges = BriefExchanges(self.context.options.http_timeout)
 
     async def stop(self) -> None:
         """Let the layer take what clients still had to say, then let go of it."""
-        await self.context.stop()
+        if self.context.is_started:
+            await self.context.stop()
+            self._shared.goodbyes.report()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -14,13 +14,18 @@ from interface_server import messages
 from interface_server.asgi_types import Scope
 from interface_server.departures import Departures
 from interface_server.flow import Flow
-from interface_server.outbox import Outbox, Outcome
+from interface_server.memberships import Memberships
+from interface_server.outbox import Outbox
+from interface_server.outcome import Outcome
 from interface_server.reader import Reader
 
 AccessLog = Callable[[str, Scope, dict[str, Any]], None]
 
 FULL_SECONDS = 0.05
 """For how long no ``http.disconnect`` is sent when its channel was full: mostly, nobody reads it at all."""
+
+MAX_KINDS = 100
+"""Of so many kinds of warnings the first one is logged."""
 
 DRAIN_SECONDS = 5.0
 """How long the end of the server waits for the layer to take what is still to be sent."""
@@ -49,7 +54,9 @@ class Options:
 class Context:
     """The layer, the ways to and from it, the options and the access log: one for all clients of a process.
 
-    ``outbox``, ``reader``, ``departures`` and ``flow`` are there from ``start`` on.
+    ``outbox``, ``reader``, ``departures`` and ``flow`` are there from ``start`` on, and so is ``failed``: an event
+    that is set when one of them met an error that nobody foresaw. Nothing is served from then on: clients get 503
+    at once, and whoever runs the process should end and replace it.
 
     Arguments:
         channel_layer: the layer that workers receive from.
@@ -61,6 +68,7 @@ class Context:
     reader: Reader
     departures: Departures
     flow: Flow
+    failed: asyncio.Event
 
     def __init__(
         self, channel_layer: BaseChannelLayer, options: Options, access_log: AccessLog | None = None
@@ -70,6 +78,7 @@ class Context:
         self._access_log = access_log
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._warned: set[object] = set()
         self._disconnects_from = 0.0
 
     @property
@@ -80,29 +89,66 @@ class Context:
     def start(self) -> None:
         """Begin to talk to the layer, on the event loop that runs."""
         self._loop = asyncio.get_running_loop()
-        self.outbox = Outbox(self.layer)
+        self.failed = asyncio.Event()
+        self.outbox = Outbox(self.layer, self._restore)
         self.reader = Reader(self.layer)
         self.departures = Departures(self.layer)
         self.flow = Flow(self.layer)
-        parts = (self.outbox, self.reader, self.departures, self.flow)
-        self._tasks = [self._loop.create_task(part.run()) for part in parts]
+        parts = (self.outbox, self.reader, self.departures, self.flow, Memberships(self.layer, self.reader))
+        self._tasks = [self._loop.create_task(part.run(), name=type(part).__name__) for part in parts]
         for task in self._tasks:
-            task.add_done_callback(_report_death)
+            task.add_done_callback(self._part_ended)
 
     async def stop(self) -> None:
         """Let the layer take what clients still had to say, then let go of it."""
         if self._loop is None:
             return
         try:
-            await asyncio.wait_for(self.outbox.drain(), DRAIN_SECONDS)
-            await asyncio.wait_for(self.departures.finish(), DRAIN_SECONDS)
+            if not self.failed.is_set():
+                await asyncio.wait_for(self.outbox.drain(), DRAIN_SECONDS)
+                await asyncio.wait_for(self.departures.finish(), DRAIN_SECONDS)
         except TimeoutError:
             logger.error("The channel layer did not take the last messages within %s s.", DRAIN_SECONDS)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.outbox.close()
         await self.layer.aclose()
         self._loop = None
+
+    async def _restore(self) -> None:
+        """Tell a layer that is back what its server may have lost, before anything is sent to groups."""
+        await self.layer.arepair()
+        self.flow.repeat()
+
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and not self.failed.is_set():
+            self._fail(task.get_name(), task.exception())
+
+    def _fail(self, part: str, error: BaseException | None) -> None:
+        logger.critical(
+            "The %s of the interface server failed: this process serves nothing any more and should be replaced.",
+            part.lower(),
+            exc_info=error,
+        )
+        self.failed.set()
+        for task in self._tasks:
+            task.cancel()
+        self.outbox.close()
+        self.reader.abort_all()
+
+    # The log.
+
+    def warn_once(self, kind: object, text: str, *args: object) -> None:
+        """Log a warning, unless there was one of that kind before.
+
+        Arguments:
+            kind: anything that can be in a set.
+            text, args: of the log.
+        """
+        if kind not in self._warned and len(self._warned) < MAX_KINDS:
+            self._warned.add(kind)
+            logger.warning(text + " Others like this are not logged.", *args)
 
     def log_access(self, event: str, scope: Scope, details: dict[str, Any]) -> None:
         """Write a line of the access log."""
@@ -156,8 +202,3 @@ class Context:
         if self._access_log is not None:
             seconds = time.monotonic() - started
             self._access_log("http", scope, {"status": status or 499, "size": size, "seconds": seconds})
-
-
-def _report_death(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()):
-        logger.critical("A part of the interface server died, nothing will be served:", exc_info=error)

@@ -1,9 +1,10 @@
-"""Flow control: senders to a client that reads slowly are made to wait, by way of the layer."""
+"""``Flow``: senders to a client that reads slowly are made to wait, by way of the layer."""
 
 from __future__ import annotations
 
 import asyncio
 
+from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 
@@ -17,25 +18,31 @@ class Flow:
 
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
-        self._loop = asyncio.get_running_loop()
         self._wanted: dict[str, bool] = {}
-        self._arrival: asyncio.Future[None] | None = None
+        self._paused: set[str] = set()
+        self._arrived = asyncio.Event()
 
     def pause(self, reply_channel: str) -> None:
         """Let the channel refuse messages."""
+        self._paused.add(reply_channel)
         self._want(reply_channel, True)
 
     def resume(self, reply_channel: str) -> None:
         """Let the channel take messages again."""
+        self._paused.discard(reply_channel)
         self._want(reply_channel, False)
+
+    def repeat(self) -> None:
+        """Tell the layer once more which channels are paused: its server may have lost that."""
+        for reply_channel in self._paused:
+            self._want(reply_channel, True)
 
     async def run(self) -> None:
         """Tell the layer, until cancelled."""
+        backoff = Backoff()
         while True:
-            if not self._wanted:
-                self._arrival = self._loop.create_future()
-                await self._arrival
-                self._arrival = None
+            await self._arrived.wait()
+            self._arrived.clear()
             wanted, self._wanted = self._wanted, {}
             try:
                 await self._layer.apause([channel for channel, paused in wanted.items() if paused])
@@ -43,9 +50,11 @@ class Flow:
             except LayerUnavailable as error:
                 logger.debug("Flow control has to wait: %s", error)
                 self._wanted = {**wanted, **self._wanted}
-                await asyncio.sleep(1)
+                self._arrived.set()
+                await asyncio.sleep(backoff.fail())
+            else:
+                backoff.succeed()
 
     def _want(self, reply_channel: str, paused: bool) -> None:
         self._wanted[reply_channel] = paused
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+        self._arrived.set()

@@ -1,224 +1,329 @@
-"""The one way from the clients of this process to the channel layer: batches, in order."""
+"""``Outbox``: the one way from the clients of this process to the channel layer, in batches.
+
+A message that cannot wait (an HTTP request, a handshake) goes with the next batch, or is refused at once. Messages
+that can wait stand in a queue of their client, one ``FairQueue`` for each channel.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import enum
-import random
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
 
+from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
 from channels_classic.log import logger
+from interface_server.fair_queue import ClientQueue
+from interface_server.lanes import Lanes, Load, call
+from interface_server.outcome import Outcome
 
-RETRY_PAUSE = 0.01
-"""Seconds before messages that found their channel full are tried again."""
+BATCH_MESSAGES, BATCH_BYTES = 1000, 4 * 2**20
+"""The most of each kind, urgent and waiting, in one round trip, unless a single message is larger."""
 
-CONGESTED_AT = 1000
-"""So many messages that wait for the next batch are enough."""
+MAX_URGENT, MAX_URGENT_BYTES = 5000, 32 * 2**20
+"""How much that cannot wait may be on its way into a batch. Beyond that it is refused."""
 
-UNAVAILABLE_PAUSE = (0.1, 5.0)
-"""The shortest and the longest pause before an unreachable layer is tried again."""
+OVERDUE_SECONDS = 5.0
+"""After so long without an answer the layer counts as unreachable."""
 
+DEADLINE_CHECK_SECONDS = 0.5
+"""How often a full channel is searched for messages that have waited too long."""
 
-class Outcome(enum.Enum):
-    """What became of a delivery."""
+LOG_EVERY = 60
+"""After so many failures in a row, about a minute, the log says once more that the layer is unreachable."""
 
-    TAKEN = enum.auto()
-    """The layer has it."""
-
-    REFUSED = enum.auto()
-    """The layer surely does not have it: it may be sent again."""
-
-    UNKNOWN = enum.auto()
-    """The layer went away before it answered: sent again it could arrive twice, left out it could be missing."""
+Done = Callable[[Outcome], None]
 
 
-class _Item(NamedTuple):
-    delivery: Delivery
-    patience: float
-    deadline: float
-    done: Callable[[Outcome], None] | None
-    sender: object
+class Urgent:
+    """A message that cannot wait.
+
+    Arguments:
+        done: called with what became of it; ``None`` when nobody cares, or cares any more.
+    """
+
+    __slots__ = ("delivery", "done")
+
+    def __init__(self, delivery: Delivery, done: Done | None) -> None:
+        self.delivery = delivery
+        self.done = done
+
+    def settle(self, outcome: Outcome) -> None:
+        """Say once what became of it."""
+        done, self.done = self.done, None
+        if done is not None:
+            call(done, outcome)
+
+
+class _Batch:
+    """What goes to the layer in one round trip: what is urgent, then what was taken from the lanes."""
+
+    def __init__(self, urgent: list[Urgent], loads: list[Load]) -> None:
+        self.urgent = urgent
+        self.loads = loads
+        self.deliveries = [message.delivery for message in urgent]
+        for _, taken in loads:
+            self.deliveries += [entry.delivery for _, entry in taken]
 
 
 class Outbox:
-    """Sends what the clients put in, as one batch per turn of the event loop or per answer of the layer.
+    """Sends what clients have to say, as one batch per iteration of the event loop or per answer of the layer.
 
     Arguments:
         layer: where the messages go.
+        restore: awaited when the layer may be back after an outage, before anything else is sent. It raises
+            ``LayerUnavailable`` if the layer is not back.
     """
 
-    def __init__(self, layer: BaseChannelLayer) -> None:
+    def __init__(self, layer: BaseChannelLayer, restore: Callable[[], Awaitable[None]] | None = None) -> None:
         self._layer = layer
+        self._restore = restore
         self._loop = asyncio.get_running_loop()
-        self._new: list[_Item] = []
-        self._backlog: list[_Item] = []
-        self._arrival: asyncio.Future[None] | None = None
-        self._call_when_room: list[Callable[[], None]] = []
-        self._emptied: asyncio.Future[None] | None = None
+        self._urgent: dict[Urgent, None] = {}  # in order, and quick to withdraw from
+        self._urgent_bytes = 0
+        self._lanes = Lanes()
+        self._arrived = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._in_flight: _Batch | None = None
+        self._in_flight_since = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._backoff = Backoff()
+        self._is_open = True
+        self._is_unreachable = False
+        self._unreachable_seconds = 0.0
+        self._next_deadline_check = 0.0
 
-    def put(
-        self,
-        delivery: Delivery,
-        done: Callable[[Outcome], None] | None = None,
-        patience: float = 0,
-        sender: object = None,
-    ) -> None:
-        """Send ``delivery`` with the next batch.
+    # What cannot wait.
+
+    def put(self, delivery: Delivery, done: Done | None = None) -> Urgent:
+        """Send a message with the next batch. If its channel is full, or the layer unreachable, it is refused.
 
         Arguments:
-            done: called with what became of it.
-            patience: seconds for which a full channel that takes nothing is tried again; 0 for not at all.
-            sender: when one delivery is given up, so are the later ones of the same sender.
-        """
-        deadline = self._loop.time() + patience if patience else 0
-        self._new.append(_Item(delivery, patience, deadline, done, sender))
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
+            done: called with what became of it, but not before this call has returned.
 
-    async def send(self, delivery: Delivery) -> Outcome:
-        """Send ``delivery`` with the next batch; what became of it."""
+        Returns:
+            What ``withdraw`` takes.
+        """
+        message = Urgent(delivery, done)
+        size = len(delivery.payload)
+        if (
+            self._is_unreachable
+            or not self._is_open
+            or len(self._urgent) >= MAX_URGENT
+            or self._urgent_bytes + size > MAX_URGENT_BYTES
+        ):
+            self._loop.call_soon(message.settle, Outcome.REFUSED)
+        else:
+            self._urgent[message] = None
+            self._urgent_bytes += size
+            self._arrived.set()
+        return message
+
+    def withdraw(self, message: Urgent) -> bool:
+        """Do not send a message that nobody waits for any more.
+
+        Returns:
+            Whether it surely never will be sent: it was not on its way to the layer yet.
+        """
+        message.done = None
+        if message not in self._urgent:
+            return False
+        del self._urgent[message]
+        self._urgent_bytes -= len(message.delivery.payload)
+        return True
+
+    async def send(self, delivery: Delivery, patience: float = 0) -> Outcome:
+        """Send a message; what became of it.
+
+        Arguments:
+            patience: seconds for which it waits for room in its channel.
+        """
         settled: asyncio.Future[Outcome] = self._loop.create_future()
 
         def done(outcome: Outcome) -> None:
             if not settled.done():
                 settled.set_result(outcome)
 
-        self.put(delivery, done)
+        if patience:
+            self.enqueue(ClientQueue(None, done), delivery, patience)
+        else:
+            self.put(delivery, done)
         return await settled
 
+    # What waits for room.
+
+    def enqueue(self, queue: ClientQueue, delivery: Delivery, patience: float) -> bool:
+        """Send a message when there is room in its channel, in rotation with the other clients.
+
+        Arguments:
+            queue: of its client, for this one channel.
+            patience: seconds after which it is refused; those of an outage do not count.
+
+        Returns:
+            Whether it is within the client's bounds. If not, nothing is done.
+        """
+        if not self._lanes.put(queue, delivery, self._patience_time() + patience):
+            return False
+        if self._is_open:
+            self._arrived.set()
+        else:
+            self._loop.call_soon(self._lanes.drop, queue)
+        return True
+
+    def leave(self, queue: ClientQueue) -> None:
+        """The client is gone. What it said last has one try left, if its channel is not known to be full."""
+        self._lanes.leave(queue, try_once=not self._is_unreachable)
+
+    def drop(self, queue: ClientQueue) -> None:
+        """Refuse all that a client has waiting."""
+        self._lanes.drop(queue)
+
     @property
-    def congested(self) -> bool:
-        """Whether messages wait for room, or many for their turn: who can wait should send no more for now."""
-        return bool(self._backlog) or len(self._new) > CONGESTED_AT
+    def is_crowded(self) -> bool:
+        """Whether all clients together have so much waiting that each should send as little as possible."""
+        return self._lanes.is_crowded
 
-    def when_room(self, call: Callable[[], None]) -> None:
-        """Call ``call`` once when it is congested no more."""
-        self._call_when_room.append(call)
+    def _patience_time(self) -> float:
+        return self._loop.time() - self._unreachable_seconds
 
-    async def room(self) -> None:
-        """Wait until it is congested no more."""
-        if self.congested:
-            room: asyncio.Future[None] = self._loop.create_future()
-
-            def tell() -> None:
-                if not room.done():
-                    room.set_result(None)
-
-            self.when_room(tell)
-            await room
-
-    async def drain(self) -> None:
-        """Wait until all that was put in has been taken or given up."""
-        while self._new or self._backlog or self._arrival is None:
-            if self._emptied is None:
-                self._emptied = self._loop.create_future()
-            await asyncio.shield(self._emptied)
+    # Sending.
 
     async def run(self) -> None:
         """Send, until cancelled."""
-        failures = 0
         while True:
-            if not self._new and not self._backlog:
-                self._tell("_emptied")
-                self._tell_of_room()
-                self._arrival = self._loop.create_future()
-                await self._arrival
-                self._arrival = None
-            elif not self._new:
-                await asyncio.sleep(RETRY_PAUSE)
-            items = self._backlog + self._new
-            self._new = []
-            try:
-                full = await self._layer.asend_batch([item.delivery for item in items])
-            except LayerUnavailable as error:
-                failures += 1
-                await self._outage(items, error, failures)
+            await self._wait_for_work()
+            batch = self._next_batch()
+            if not batch.deliveries:
                 continue
-            if failures:
-                logger.warning("The channel layer is back.")
-                failures = 0
-            self._settle(items, full)
+            self._in_flight = batch
+            self._watch_round_trip()
+            try:
+                refused = await self._layer.asend_batch(batch.deliveries)
+            except LayerUnavailable as error:
+                self._in_flight = None
+                self._settle_failed(batch, error.nothing_done)
+                await self._outage(error)
+            else:
+                self._in_flight = None
+                self._settle(batch, refused)
+                was_unreachable = self._backoff.succeed() or self._is_unreachable
+                if was_unreachable:
+                    self._is_unreachable = False
+                    logger.warning("The channel layer is back.")
 
-    def _settle(self, items: list[_Item], full: list[int]) -> None:
-        self._backlog = []
-        if full:
-            self._settle_refused(items, set(full))
-        else:
-            for item in items:
-                if item.done is not None:
-                    item.done(Outcome.TAKEN)
-        if not self.congested:
-            self._tell_of_room()
+    async def drain(self) -> None:
+        """Wait until all that was put in has been taken or given up."""
+        while self._urgent or self._lanes or self._in_flight is not None:
+            self._emptied.clear()
+            await self._emptied.wait()
 
-    def _settle_refused(self, items: list[_Item], refused: set[int]) -> None:
+    def close(self) -> None:
+        """Refuse all there is, and all that will come: nothing can be sent any more."""
+        self._is_open = False
+        if self._in_flight is not None:
+            for message in self._in_flight.urgent:
+                message.settle(Outcome.UNKNOWN)
+        self._refuse_urgent()
+        self._lanes.refuse_all()
+
+    async def _wait_for_work(self) -> None:
+        """Wait until there is something to send, to a channel that is not known to be full."""
+        while not self._urgent:
+            opens_at = self._lanes.opens_at
+            if opens_at <= self._loop.time():
+                return
+            self._arrived.clear()
+            if not self._lanes:
+                self._emptied.set()
+                await self._arrived.wait()
+            else:
+                timer = self._loop.call_at(opens_at, self._arrived.set)
+                await self._arrived.wait()
+                timer.cancel()
+
+    def _next_batch(self) -> _Batch:
+        urgent: list[Urgent] = []
+        size = 0
+        while self._urgent and len(urgent) < BATCH_MESSAGES and size < BATCH_BYTES:
+            message = next(iter(self._urgent))
+            del self._urgent[message]
+            size += len(message.delivery.payload)
+            urgent.append(message)
+        self._urgent_bytes -= size
         now = self._loop.time()
-        moving = {item.delivery.name for position, item in enumerate(items) if position not in refused}
-        given_up: set[object] = set()
-        for position, item in enumerate(items):
-            if position not in refused:
-                if item.done is not None:
-                    item.done(Outcome.TAKEN)
-            elif item.patience and item.delivery.name in moving and item.sender not in given_up:
-                # Others found room, so there will be some for this one too: it is only a matter of time.
-                self._backlog.append(item._replace(deadline=now + item.patience))
-            elif now < item.deadline and item.sender not in given_up:
-                self._backlog.append(item)
+        if now >= self._next_deadline_check:
+            self._next_deadline_check = now + DEADLINE_CHECK_SECONDS
+            self._lanes.refuse_overdue(self._patience_time())
+        return _Batch(urgent, self._lanes.take(BATCH_MESSAGES, BATCH_BYTES, now))
+
+    def _settle(self, batch: _Batch, refused: Sequence[int]) -> None:
+        now = self._loop.time()
+        position = len(batch.urgent)
+        refused_positions = frozenset(refused)
+        for load in batch.loads:
+            # A channel that has refused one message of a batch has refused those behind it as well.
+            end = position + len(load.taken)
+            first = min((at for at in refused if position <= at < end), default=end)
+            self._lanes.settle(load, first - position, now)
+            position = end
+        for position, message in enumerate(batch.urgent):
+            message.settle(Outcome.REFUSED if position in refused_positions else Outcome.TAKEN)
+
+    def _settle_failed(self, batch: _Batch, nothing_done: bool) -> None:
+        """Settle a batch whose round trip failed. What may have arrived is not sent again: it would come twice."""
+        for load in batch.loads:
+            if nothing_done:
+                self._lanes.put_back(load)
             else:
-                self._give_up(item, given_up, Outcome.REFUSED)
-        self._give_up_new_of(given_up)
+                self._lanes.lose(load)
+        for message in batch.urgent:
+            message.settle(Outcome.REFUSED if nothing_done else Outcome.UNKNOWN)
 
-    def _tell_of_room(self) -> None:
-        calls, self._call_when_room = self._call_when_room, []
-        for call in calls:
-            call()
+    def _refuse_urgent(self) -> None:
+        urgent, self._urgent = self._urgent, {}
+        self._urgent_bytes = 0
+        for message in urgent:
+            message.settle(Outcome.REFUSED)
 
-    async def _outage(self, items: list[_Item], error: LayerUnavailable, failures: int) -> None:
-        if failures == 1 or failures % 10 == 0:
-            logger.error("The channel layer cannot be reached; trying again. %s", error)
-        # What may have arrived is not sent again: nothing is delivered twice.
-        outcome = Outcome.REFUSED if error.nothing_done else Outcome.UNKNOWN
-        self._backlog = []
-        given_up: set[object] = set()
-        for item in items:
-            if error.nothing_done and item.deadline:
-                self._backlog.append(item._replace(deadline=max(item.deadline, self._loop.time() + 1)))
-            else:
-                self._give_up(item, given_up, outcome)
-        self._give_up_new_of(given_up)
-        shortest, longest = UNAVAILABLE_PAUSE
-        pause = min(longest, shortest * 2**failures) * random.uniform(0.5, 1)
-        until = self._loop.time() + pause
-        while (left := until - self._loop.time()) > 0:
-            await asyncio.sleep(min(left, RETRY_PAUSE))
-            # New exchanges are told at once that nobody can serve them now; what can wait, waits.
-            new, self._new = self._new, []
-            for item in new:
-                if item.deadline:
-                    self._backlog.append(item)
-                elif item.done is not None:
-                    item.done(Outcome.REFUSED)
+    # Outages.
 
-    @staticmethod
-    def _give_up(item: _Item, given_up: set[object], outcome: Outcome) -> None:
-        if item.sender is not None:
-            given_up.add(item.sender)
-        if item.done is not None:
-            item.done(outcome)
+    async def _outage(self, error: LayerUnavailable) -> None:
+        """Wait until the layer may be back. What is urgent is refused meanwhile, what can wait waits."""
+        began = self._loop.time()
+        self._is_unreachable = True
+        self._refuse_urgent()
+        while True:
+            pause = self._backoff.fail()
+            if self._backoff.failures % LOG_EVERY == 1:
+                logger.error("The channel layer cannot be reached; trying again. %s", error)
+            await asyncio.sleep(pause)
+            try:
+                if self._restore is not None:
+                    await self._restore()
+                break
+            except LayerUnavailable as again:
+                error = again
+        self._unreachable_seconds += self._loop.time() - began
+        self._is_unreachable = False
 
-    def _give_up_new_of(self, senders: set[object]) -> None:
-        if senders:
-            new, self._new = self._new, []
-            for item in new:
-                if item.sender in senders:
-                    self._give_up(item, senders, Outcome.REFUSED)
-                else:
-                    self._new.append(item)
+    def _watch_round_trip(self) -> None:
+        self._in_flight_since = self._loop.time()
+        if self._watch is None:
+            self._watch = self._loop.call_later(OVERDUE_SECONDS, self._look_at_round_trip)
 
-    def _tell(self, name: str) -> None:
-        future = getattr(self, name)
-        if future is not None:
-            setattr(self, name, None)
-            if not future.done():
-                future.set_result(None)
+    def _look_at_round_trip(self) -> None:
+        """See to it that nobody waits for a layer that hangs."""
+        self._watch = None
+        if self._in_flight is None:
+            return
+        left = self._in_flight_since + OVERDUE_SECONDS - self._loop.time()
+        if left > 0:
+            self._watch = self._loop.call_later(left, self._look_at_round_trip)
+            return
+        logger.error(
+            "The channel layer has not answered for %s s: requests get 503 until it does. Does its server hang?",
+            OVERDUE_SECONDS,
+        )
+        self._is_unreachable = True
+        for message in self._in_flight.urgent:
+            message.settle(Outcome.UNKNOWN)
+        self._refuse_urgent()

@@ -1,11 +1,11 @@
-"""The one way from the channel layer to the clients of this process."""
+"""``Reader``: the one way from the channel layer to the clients of this process."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import Any, Protocol
 
+from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.layers.capacity import INTERFACE_PREFIX
 from channels_classic.layers.gone import tell_gone
@@ -15,14 +15,11 @@ from channels_classic.log import logger
 BATCH_LIMIT = 1000
 """How many messages are taken at once at the most."""
 
-DELIVERIES_PER_TURN = 500
-"""After so many deliveries the event loop gets its turn, so that a large group does not stop everything else."""
+DELIVERIES_AT_ONCE = 500
+"""After so many deliveries the event loop does something else, so that a large group does not stop everything."""
 
 WAIT_SECONDS = 30.0
 """How long one call to the layer waits for a message; it ends at once when there is one."""
-
-UNAVAILABLE_PAUSE = (0.1, 5.0)
-"""The shortest and the longest pause before an unreachable layer is tried again."""
 
 
 class Client(Protocol):
@@ -30,6 +27,9 @@ class Client(Protocol):
 
     def deliver(self, content: dict[str, Any]) -> None:
         """Take a message; its content may be shared with others and must not be changed."""
+
+    def abort(self) -> None:
+        """End as well as possible: the process cannot go on, and no message will come any more."""
 
 
 class Reader:
@@ -42,12 +42,18 @@ class Reader:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
         self.process_channel = f"{INTERFACE_PREFIX}{random_part()}!"
+        self.left = asyncio.Event()
+        """Set when a client has left."""
         self._clients: dict[str, Client] = {}
 
     @property
     def clients(self) -> int:
         """How many clients there are."""
         return len(self._clients)
+
+    def has(self, reply_channel: str) -> bool:
+        """Whether there is a client with that reply channel."""
+        return reply_channel in self._clients
 
     def join(self, client: Client) -> str:
         """A reply channel for a new client."""
@@ -62,21 +68,27 @@ class Reader:
     def leave(self, reply_channel: str) -> None:
         """The client is gone; nothing is delivered to it any more."""
         self._clients.pop(reply_channel, None)
+        self.left.set()
+
+    def abort_all(self) -> None:
+        """End all clients: nothing can be received any more."""
+        for reply_channel, client in list(self._clients.items()):
+            try:
+                client.abort()
+            except Exception:
+                logger.exception("The client of %s could not be ended:", reply_channel)
 
     async def run(self) -> None:
         """Receive, until cancelled."""
-        failures = 0
+        backoff = Backoff()
         while True:
             try:
                 batch = await self._layer.areceive_batch([self.process_channel], BATCH_LIMIT, WAIT_SECONDS)
-                failures = 0
             except LayerUnavailable as error:
-                failures += 1
-                shortest, longest = UNAVAILABLE_PAUSE
                 logger.debug("No replies for now: %s", error)
-                pause = min(longest, shortest * 2**failures)
-                await asyncio.sleep(pause * random.uniform(0.5, 1))
+                await asyncio.sleep(backoff.fail())
                 continue
+            backoff.succeed()
             strangers = set()
             streams = set()
             for position, received in enumerate(batch, 1):
@@ -90,7 +102,7 @@ class Reader:
                     client.deliver(received.content)
                 except Exception:
                     logger.exception("A message for %s could not be delivered:", received.channel)
-                if position % DELIVERIES_PER_TURN == 0:
+                if position % DELIVERIES_AT_ONCE == 0:
                     await asyncio.sleep(0)
             if strangers:
                 await self._release(strangers)

@@ -85,6 +85,27 @@ class LayerContract(ABC):
     def resume(self, channels: Iterable[str]) -> None:
         """End ``pause``."""
 
+    # What an interface server does for the memberships of its clients.
+
+    def joined(self) -> list[str]:
+        """The process-specific channels of this process that are in groups, as far as it knows without asking."""
+        return []
+
+    def renew(self, channels: Iterable[str]) -> None:
+        """Let the memberships that channels of this process have last for ``group_expiry`` from now on.
+
+        One that has ended in the meantime is not made again.
+        """
+
+    def repair(self) -> None:
+        """Tell the server behind the layer again what it has lost of this process, memberships above all.
+
+        An interface server calls it after an outage, before it sends anything else.
+
+        Raises:
+            LayerUnavailable: the server behind the layer does not answer.
+        """
+
     @abstractmethod
     def flush(self) -> None:
         """Empty the layer: messages, groups and statistics."""
@@ -214,6 +235,14 @@ class LayerContract(ABC):
     @abstractmethod
     async def arelease(self, channels: Iterable[str]) -> None:
         """As ``release``."""
+
+    @abstractmethod
+    async def arenew(self, channels: Iterable[str]) -> None:
+        """As ``renew``."""
+
+    @abstractmethod
+    async def arepair(self) -> None:
+        """As ``repair``."""
 
     @abstractmethod
     async def apause(self, channels: Iterable[str]) -> None:

@@ -42,6 +42,14 @@ class ThreadedCalls(LayerContract):
         """As ``release``."""
         await asyncio.to_thread(self.release, list(channels))
 
+    async def arenew(self, channels: Iterable[str]) -> None:
+        """As ``renew``."""
+        await asyncio.to_thread(self.renew, list(channels))
+
+    async def arepair(self) -> None:
+        """As ``repair``."""
+        await asyncio.to_thread(self.repair)
+
     async def apause(self, channels: Iterable[str]) -> None:
         """As ``pause``."""
         await asyncio.to_thread(self.pause, list(channels))

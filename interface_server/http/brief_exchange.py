@@ -14,7 +14,7 @@ from interface_server.asgi_types import Event, Receive, Scope, Send
 from interface_server.context import Context
 from interface_server.http.answer import Answer, BadAnswer, State
 from interface_server.http.exchange import BUSY, TOO_LARGE, Exchange
-from interface_server.outbox import Outcome
+from interface_server.outcome import Outcome
 
 PATIENCE = 1.0
 """Seconds after which an exchange without an answer takes the long way, where timeouts are looked after."""
@@ -62,6 +62,10 @@ class BriefExchange:
         """The answer, or the first part of one (called by the reader)."""
         if not self._answer(content):
             self.go_on().deliver(content)
+
+    def abort(self) -> None:
+        """End it: no message will come any more (called by the reader)."""
+        self._refuse(BUSY, request_sent=True)
 
     def go_on(self) -> Exchange:
         """Take the long way from here on."""

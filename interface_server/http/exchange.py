@@ -13,7 +13,7 @@ from interface_server import messages
 from interface_server.asgi_types import Receive, Scope, Send
 from interface_server.context import Context
 from interface_server.http.answer import Answer, BadAnswer, State, plain
-from interface_server.outbox import Outcome
+from interface_server.outcome import Outcome
 
 INLINE_BODY = 128 * 1024
 """Bytes of a body that travel inside ``http.request``; only a longer body gets a body channel.
@@ -91,6 +91,13 @@ class Exchange:
         if self._waiting_bytes > MAX_WAITING:
             self._cut("the client reads too slowly")
         self._wake()
+
+    def abort(self) -> None:
+        """End it as well as possible: no message will come any more (called by the reader)."""
+        if self._answer.state is State.WAITING:
+            self.deliver(BUSY)
+        else:
+            self._cut("the interface server failed")
 
     def take_over(self, reply_channel: str, started: float) -> None:
         """Go on with an exchange whose request, without a body, has been sent.

@@ -3,13 +3,14 @@
     connecting ──accept: True, or data──▶ open ──close──▶ closed
         └────────accept: False, or close──────────────────▲
 
-During the handshake data accepts, and data with ``close`` accepts, is sent, and closes.
+During the handshake data accepts, and data with ``close`` accepts, is sent, and closes. A ``close`` that is no
+close code rejects.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from interface_server.asgi_types import Event
@@ -18,12 +19,34 @@ from interface_server.headers import BadHeader, checked_headers
 NORMAL_CLOSURE = 1000
 
 
+KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol", "headers"})
+"""What a message to a socket may say."""
+
+
 class BadMessage(Exception):
-    """A consumer sent what a socket cannot take; the text says what was expected and what came."""
+    """A consumer sent what a socket cannot take; the text says what was expected and what came.
+
+    Attributes:
+        events: what has to be done nevertheless.
+    """
+
+    events: Sequence[Event] = ()
 
 
-class State(enum.Enum):
-    """How far a conversation has got."""
+class UnknownKeys(BadMessage):
+    """A consumer sent a message that says nothing a socket knows.
+
+    Arguments:
+        keys: of the message.
+    """
+
+    def __init__(self, keys: Collection[object]) -> None:
+        self.keys = tuple(sorted(map(str, keys)))
+        super().__init__(f"it should have one of {', '.join(sorted(KEYS))}, but has {', '.join(self.keys)}")
+
+
+class SocketState(enum.Enum):
+    """How far a socket has got."""
 
     CONNECTING = enum.auto()
     OPEN = enum.auto()
@@ -39,7 +62,7 @@ class Conversation:
     """
 
     def __init__(self, offered: Sequence[str] = (), agreeable: Sequence[str] = ()) -> None:
-        self.state = State.CONNECTING
+        self.state = SocketState.CONNECTING
         self.accepted = False
         self._offered = offered
         self._agreeable = agreeable
@@ -48,14 +71,16 @@ class Conversation:
         """A message from a consumer, as ASGI events.
 
         Raises:
-            BadMessage: nothing of the message is done; the conversation goes on.
+            BadMessage: nothing of the message is done but for the ``events`` of the error.
         """
-        if self.state is State.CLOSED:
+        if self.state is SocketState.CLOSED:
             return []
+        if content and KEYS.isdisjoint(content):
+            raise UnknownKeys(content)
+        close = self._close_code(content)
         data = data_of(content)
-        close = _close_code(content)
         events: list[Event] = []
-        if self.state is State.CONNECTING:
+        if self.state is SocketState.CONNECTING:
             accept = content.get("accept")
             if accept is False or (data is None and close is not None):
                 return self.reject()
@@ -70,14 +95,14 @@ class Conversation:
 
     def reject(self) -> list[Event]:
         """Refuse the handshake: the client sees status 403."""
-        self.state = State.CLOSED
+        self.state = SocketState.CLOSED
         return [{"type": "websocket.close", "code": NORMAL_CLOSURE}]
 
     def close(self, code: int) -> list[Event]:
         """Close for a reason of the server's own."""
-        if self.state is State.CONNECTING:
+        if self.state is SocketState.CONNECTING:
             return self.reject()
-        return [self._close(code)] if self.state is State.OPEN else []
+        return [self._close(code)] if self.state is SocketState.OPEN else []
 
     def _accept(self, content: Mapping[str, Any]) -> Event:
         subprotocol = content.get("subprotocol")
@@ -89,12 +114,21 @@ class Conversation:
             headers = list(checked_headers(content.get("headers")))
         except BadHeader as error:
             raise BadMessage(str(error)) from None
-        self.state = State.OPEN
+        self.state = SocketState.OPEN
         self.accepted = True
         return {"type": "websocket.accept", "subprotocol": subprotocol, "headers": headers}
 
+    def _close_code(self, content: Mapping[str, Any]) -> int | None:
+        try:
+            return _close_code(content)
+        except BadMessage as error:
+            # That it should not be open is plain enough: the client need not wait for the timeout.
+            if self.state is SocketState.CONNECTING:
+                error.events = self.reject()
+            raise
+
     def _close(self, code: int) -> Event:
-        self.state = State.CLOSED
+        self.state = SocketState.CLOSED
         return {"type": "websocket.close", "code": code}
 
 
@@ -105,9 +139,9 @@ def data_of(content: Mapping[str, Any]) -> str | bytes | None:
         BadMessage: it brings text and bytes, or something that is neither.
     """
     text, data = content.get("text"), content.get("bytes")
-    if text is not None and data is not None:
+    if text and data:
         raise BadMessage("a message may bring text or bytes, not both")
-    if text is not None:
+    if text is not None and not data:
         if not isinstance(text, str):
             raise BadMessage(f"text must be a str, not {text!r:.100}")
         return _encodable(text)

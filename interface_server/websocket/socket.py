@@ -1,10 +1,8 @@
-"""One WebSocket: its connect, frames and disconnect as messages, and what consumers send back to it."""
+"""``WebSocket``: one client's socket, from its handshake to its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from functools import partial
 from typing import Any
 
 from channels_classic.layers import MessageTooLarge
@@ -12,33 +10,29 @@ from channels_classic.log import logger
 from interface_server import messages
 from interface_server.asgi_types import Event, Receive, Scope, Send
 from interface_server.context import Context
-from interface_server.outbox import Outcome
-from interface_server.websocket.conversation import BadMessage, Conversation, State
+from interface_server.outcome import Outcome
+from interface_server.websocket.conversation import BadMessage, Conversation, SocketState, UnknownKeys
 from interface_server.websocket.direct import DIRECT, Direct
-from interface_server.websocket.frames import FrameEncoder
-
-FRAME_PATIENCE = 2.0
-"""Seconds for which a frame that finds ``websocket.receive`` full is tried again before the socket closes."""
-
-GOODBYE_PATIENCE = 0.001
-"""Seconds; as good as none: a full channel drops the message. But with any it outlives an outage of the layer."""
-
-PAUSE_AT, RESUME_AT, MAX_WAITING = 100, 25, 1000
-"""How many events may wait for a client that reads slowly.
-
-At the first its channel refuses more; at the second it takes them again. Groups do not wait for one member:
-what they send it is kept up to the third, and skipped from there on.
-"""
-
-PAUSE_AT_BYTES, RESUME_AT_BYTES, MAX_WAITING_BYTES = 2**20, 2**18, 2**23
-"""The same in bytes; whichever limit is reached first counts."""
+from interface_server.websocket.incoming import TRY_AGAIN_LATER, Incoming
+from interface_server.websocket.outgoing import Outgoing
+from interface_server.websocket.shared import Shared
 
 CLOSE_SECONDS = 10.0
 """How long a client may take to answer a close before the socket is given up."""
 
+NO_STATUS_RECEIVED = 1005
 ABNORMAL_CLOSURE = 1006
-MESSAGE_TOO_BIG = 1009
-TRY_AGAIN_LATER = 1013
+INTERNAL_ERROR = 1011
+
+UNAVAILABLE: list[Event] = [
+    {
+        "type": "websocket.http.response.start",
+        "status": 503,
+        "headers": [(b"content-type", b"text/plain; charset=utf-8")],
+    },
+    {"type": "websocket.http.response.body", "body": b"The server is busy."},
+]
+"""What refuses a handshake with 503, where the host can do that."""
 
 
 class WebSocket:
@@ -46,76 +40,88 @@ class WebSocket:
 
     Arguments:
         context: whose layer, limits and timeouts count.
-        frames: the encoder that all sockets of the process share.
+        shared: what all sockets of the process have in common.
         scope, receive, send: of ASGI.
     """
 
-    def __init__(self, context: Context, frames: FrameEncoder, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, context: Context, shared: Shared, scope: Scope, receive: Receive, send: Send) -> None:
         self._context = context
-        self._frames = frames
+        self._shared = shared
         self._scope = scope
-        self._path = scope["path"]
+        self._path: str = scope["path"]
         self._receive = receive
-        self._send = send
-        self._loop = asyncio.get_running_loop()
         self._conversation = Conversation(scope.get("subprotocols") or (), context.options.ws_protocols)
-        self._decided: asyncio.Future[None] = self._loop.create_future()
-        self._waiting: deque[Event] = deque()
-        self._waiting_bytes = 0
-        self._writer: asyncio.Task[None] | None = None
-        self._paused = False
-        self._reply_channel = ""
+        self._decided = asyncio.Event()
         self._connect_taken = False
-        self._sent_code: int | None = None
-        self._order = 0
-        self._unsettled = 0
-        self._goodbye: int | None = None
         self._direct: Direct | None = None
-        self._holding = False
+        self._has_room = asyncio.Event()
+        self._reply_channel = context.reader.join(self)
+        self._outgoing = Outgoing(self._path, send, context.flow, self._reply_channel)
+        self._incoming = Incoming(
+            context, shared.goodbyes, self._path, self._reply_channel, self._close, self._read_on
+        )
 
     def deliver(self, content: dict[str, Any]) -> None:
         """A message from a consumer (called by the reader)."""
-        if self._direct is not None and self._writer is None and self._conversation.state is State.OPEN:
-            frame = self._frames.encode(content)
-            if frame is not None and self._direct.write(frame):
-                return
-        if self._has_no_room() and not content.get("close"):
+        if (
+            self._direct is not None
+            and self._outgoing.is_idle
+            and self._conversation.state is SocketState.OPEN
+            and (frame := self._shared.frames.encode(content)) is not None
+            and self._direct.write(frame)
+        ):
+            return
+        if self._outgoing.is_full and not content.get("close"):
             return
         try:
             events = self._conversation.feed(content)
         except BadMessage as error:
-            logger.warning("A message to the WebSocket %s was ignored: %s.", self._path, error)
-            return
-        if events and self._has_no_room():
-            self._waiting.clear()
-            self._waiting_bytes = 0
+            self._warn_of(error)
+            events = list(error.events)
+        if events and self._outgoing.is_full:
+            self._outgoing.clear()
         self._put(events)
+
+    def _warn_of(self, error: BadMessage) -> None:
+        text = "A message to the WebSocket %s was ignored: %s."
+        if isinstance(error, UnknownKeys):
+            # Most likely all messages of one consumer are like that.
+            self._context.warn_once(error.keys, text, self._path, error)
+        else:
+            logger.warning(text, self._path, error)
+
+    def abort(self) -> None:
+        """Nothing more can be done for this socket: the process is about to end (called by the context)."""
+        if self._conversation.state is SocketState.CONNECTING:
+            self._refuse()
+        else:
+            self._close(INTERNAL_ERROR)
 
     async def run(self) -> None:
         """Serve the socket until it is closed."""
-        await self._receive()  # websocket.connect
-        self._context.log_access("websocket.connecting", self._scope, {})
-        self._reply_channel = self._context.reader.join(self)
+        context, scope = self._context, self._scope
         lifetime = None
         code = ABNORMAL_CLOSURE
         try:
+            await self._receive()  # websocket.connect
+            context.log_access("websocket.connecting", scope, {})
             self._send_connect()
             await self._handshake()
             if self._conversation.accepted:
-                self._context.log_access("websocket.connected", self._scope, {})
-                if self._context.options.websocket_timeout is not None:
-                    lifetime = self._loop.call_later(self._context.options.websocket_timeout, self._close, 1000)
+                context.log_access("websocket.connected", scope, {})
+                if context.options.websocket_timeout is not None:
+                    loop = asyncio.get_running_loop()
+                    lifetime = loop.call_later(context.options.websocket_timeout, self._close, 1000)
                 code = await self._listen()
             else:
-                self._context.log_access("websocket.rejected", self._scope, {})
+                context.log_access("websocket.rejected", scope, {})
         finally:
             if lifetime is not None:
                 lifetime.cancel()
             self._leave(code)
-        if self._writer is not None:
-            await self._writer
+        await self._outgoing.finish()
 
-    # From the client.
+    # The handshake.
 
     def _send_connect(self) -> None:
         content = messages.websocket_connect(self._scope, self._reply_channel)
@@ -128,34 +134,29 @@ class WebSocket:
         self._context.outbox.put(delivery, self._connect_done)
 
     def _connect_done(self, outcome: Outcome) -> None:
-        if outcome is Outcome.TAKEN:
-            return
-        # Where a consumer may have it, what that did has to be undone when the socket is gone.
-        self._connect_taken = outcome is Outcome.UNKNOWN
-        self._conversation.state = State.CLOSED
+        if outcome is not Outcome.TAKEN:
+            # Where a consumer may have it, what that did has to be undone when the socket is gone.
+            self._connect_taken = outcome is Outcome.UNKNOWN
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Refuse the handshake because the server cannot serve now."""
+        self._conversation.state = SocketState.CLOSED
         if "websocket.http.response" in (self._scope.get("extensions") or {}):
-            self._put(
-                [
-                    {
-                        "type": "websocket.http.response.start",
-                        "status": 503,
-                        "headers": [(b"content-type", b"text/plain; charset=utf-8")],
-                    },
-                    {"type": "websocket.http.response.body", "body": b"The server is busy."},
-                ]
-            )
+            self._put(UNAVAILABLE)
         else:
             self._put([{"type": "websocket.close", "code": TRY_AGAIN_LATER}])
 
     async def _handshake(self) -> None:
-        timer = self._loop.call_later(self._context.options.websocket_handshake_timeout, self._handshake_timed_out)
+        seconds = self._context.options.websocket_handshake_timeout
+        timer = asyncio.get_running_loop().call_later(seconds, self._handshake_timed_out)
         try:
-            await self._decided
+            await self._decided.wait()
         finally:
             timer.cancel()
 
     def _handshake_timed_out(self) -> None:
-        if self._conversation.state is State.CONNECTING:
+        if self._conversation.state is SocketState.CONNECTING:
             logger.warning(
                 "Nobody accepted the WebSocket %s within %s s: is a worker running that receives on "
                 "websocket.connect, and does its consumer accept?",
@@ -164,149 +165,64 @@ class WebSocket:
             )
             self._put(self._conversation.reject())
 
+    # From the client.
+
     async def _listen(self) -> int:
-        """Pass frames on until the socket is closed; its close code."""
-        outbox = self._context.outbox
+        """Pass messages on until the socket is closed; its close code."""
         self._direct = (self._scope.get("extensions") or {}).get(DIRECT)
         if self._direct is not None:
             self._direct.listener = self._on_direct_message
         while True:
             event = await self._next_event()
             if event is None or event["type"] == "websocket.disconnect":
-                client_code = ABNORMAL_CLOSURE if event is None else event.get("code") or 1005
-                return self._sent_code or client_code
+                client_code = ABNORMAL_CLOSURE if event is None else event.get("code") or NO_STATUS_RECEIVED
+                return self._outgoing.close_code or client_code
             text = event.get("text")
             self._pass_on(text if text is not None else event.get("bytes") or b"")
-            if outbox.congested:
-                await outbox.room()
+            while self._incoming.is_full:
+                self._has_room.clear()
+                await self._has_room.wait()
 
     def _on_direct_message(self, data: str | bytes) -> None:
         self._pass_on(data)
-        if self._context.outbox.congested and not self._holding and self._direct is not None:
-            self._holding = True
+        if self._incoming.is_full and self._direct is not None:
             self._direct.pause()
-            self._context.outbox.when_room(self._read_on)
+
+    def _pass_on(self, data: str | bytes) -> None:
+        if self._conversation.state is SocketState.OPEN:
+            self._incoming.pass_on(data)
 
     def _read_on(self) -> None:
-        self._holding = False
+        self._has_room.set()
         if self._direct is not None:
             self._direct.resume()
 
     async def _next_event(self) -> Event | None:
         """What the client does next; ``None`` if it does not even answer a close."""
         receive = self._receive()
-        if self._conversation.state is State.OPEN:
+        if self._conversation.state is SocketState.OPEN:
             return await receive
         try:
             return await asyncio.wait_for(receive, CLOSE_SECONDS)
         except TimeoutError:
             return None
 
-    def _pass_on(self, data: str | bytes) -> None:
-        if self._conversation.state is not State.OPEN:
-            return
-        self._order += 1
-        content: dict[str, Any] = {
-            "reply_channel": self._reply_channel,
-            "path": self._path,
-            "order": self._order,
-            "text" if isinstance(data, str) else "bytes": data,
-        }
-        try:
-            if len(data) > self._context.options.max_message_size:
-                raise MessageTooLarge
-            delivery = self._context.layer.prepare("websocket.receive", content, checked=True)
-        except MessageTooLarge:
-            self._order -= 1
-            self._close(MESSAGE_TOO_BIG)
-            return
-        self._unsettled += 1
-        self._context.outbox.put(delivery, partial(self._frame_done, self._order), FRAME_PATIENCE, sender=self)
-
-    def _frame_done(self, order: int, outcome: Outcome) -> None:
-        self._unsettled -= 1
-        if outcome is not Outcome.TAKEN:
-            # A refused frame does not count: who handles a socket in order must not wait for it. But where nobody
-            # knows, an order that comes twice would be worse than one that is missing.
-            if outcome is Outcome.REFUSED:
-                self._order = min(self._order, order - 1)
-            self._close(TRY_AGAIN_LATER)
-        self._say_goodbye()
-
-    def _leave(self, code: int) -> None:
-        self._conversation.state = State.CLOSED
-        self._context.reader.leave(self._reply_channel)
-        if self._paused:
-            self._context.flow.resume(self._reply_channel)
-        if self._connect_taken:
-            self._goodbye = code
-            self._say_goodbye()
-            self._context.departures.add(self._reply_channel)
-        if self._conversation.accepted:
-            self._context.log_access("websocket.disconnected", self._scope, {"code": code})
-
-    def _say_goodbye(self) -> None:
-        """Send ``websocket.disconnect`` when the socket has ended and it is known which frame was the last one."""
-        if self._goodbye is None or self._unsettled:
-            return
-        content = {
-            "reply_channel": self._reply_channel,
-            "path": self._path,
-            "code": self._goodbye,
-            "order": self._order + 1,
-        }
-        self._goodbye = None
-        layer = self._context.layer
-        delivery = layer.prepare("websocket.disconnect", content, checked=True)
-        self._context.outbox.put(delivery, patience=GOODBYE_PATIENCE)
-
-    # To the client.
+    # The end.
 
     def _close(self, code: int) -> None:
         self._put(self._conversation.close(code))
 
-    def _has_no_room(self) -> bool:
-        return len(self._waiting) >= MAX_WAITING or self._waiting_bytes >= MAX_WAITING_BYTES
+    def _leave(self, code: int) -> None:
+        self._conversation.state = SocketState.CLOSED
+        self._context.reader.leave(self._reply_channel)
+        self._outgoing.release()
+        if self._connect_taken:
+            self._incoming.end(code)
+            self._context.departures.add(self._reply_channel)
+        if self._conversation.accepted:
+            self._context.log_access("websocket.disconnected", self._scope, {"code": code})
 
     def _put(self, events: list[Event]) -> None:
-        for event in events:
-            if event["type"] == "websocket.close":
-                self._sent_code = event["code"]
-            self._waiting_bytes += _size(event)
-        self._waiting.extend(events)
-        if not self._paused and (len(self._waiting) >= PAUSE_AT or self._waiting_bytes >= PAUSE_AT_BYTES):
-            self._paused = True
-            self._context.flow.pause(self._reply_channel)
-        if events and self._writer is None:
-            self._writer = self._loop.create_task(self._write())
-        if self._conversation.state is not State.CONNECTING and not self._decided.done():
-            self._decided.set_result(None)
-
-    async def _write(self) -> None:
-        try:
-            while self._waiting:
-                event = self._waiting.popleft()
-                self._waiting_bytes -= _size(event)
-                await self._hand_over(event)
-                if self._paused and len(self._waiting) <= RESUME_AT and self._waiting_bytes <= RESUME_AT_BYTES:
-                    self._paused = False
-                    self._context.flow.resume(self._reply_channel)
-        except Exception as error:
-            # The client is gone: receive says so as well, and that is where the socket ends.
-            logger.debug("The WebSocket %s took no more: %r", self._path, error)
-            self._waiting.clear()
-        finally:
-            self._writer = None
-
-    async def _hand_over(self, event: Event) -> None:
-        try:
-            await self._send(event)
-        except Exception:
-            if event["type"] != "websocket.close" or not 1001 <= event["code"] < 3000:
-                raise
-            # Not every host (daphne does not) lets an application send a code of the protocol's own.
-            await self._send({**event, "code": 1000})
-
-
-def _size(event: Event) -> int:
-    return len(event.get("text") or event.get("bytes") or b"")
+        self._outgoing.put(events)
+        if self._conversation.state is not SocketState.CONNECTING:
+            self._decided.set()

@@ -40,6 +40,18 @@ class Groups:
         if not joined:
             del self._joined[channel]
 
+    def joined(self) -> list[str]:
+        """The process-specific channels that are members of any group."""
+        return [channel for channel in self._joined if "!" in channel]
+
+    def renew(self, channels: Iterable[str]) -> None:
+        """Let all memberships of channels last as if they had just begun."""
+        now = time.monotonic()
+        for channel in channels:
+            for group in list(self._joined.get(channel, ())):
+                if self._ends[group][channel] >= now:
+                    self.add(group, channel)
+
     def release(self, channels: Iterable[str]) -> None:
         """End all memberships of channels."""
         for channel in channels:

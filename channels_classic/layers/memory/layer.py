@@ -128,6 +128,24 @@ class InMemoryChannelLayer(BaseChannelLayer):
         """As the contract has it; never waits."""
         self.release(channels)
 
+    def joined(self) -> list[str]:
+        """As the contract has it."""
+        with self._lock:
+            return self._groups.joined()
+
+    def renew(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        channels = list(channels)
+        with self._lock:
+            self._groups.renew(channels)
+
+    async def arenew(self, channels: Iterable[str]) -> None:
+        """As the contract has it; never waits."""
+        self.renew(channels)
+
+    async def arepair(self) -> None:
+        """As the contract has it: there is nothing to lose."""
+
     # Turns.
 
     def enter_turn(

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from interface_server.http import exchange
-from interface_server.websocket.socket import MAX_WAITING_BYTES
+from interface_server.websocket.outgoing import BOUNDS
 from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, eventually, read_response
 
 
@@ -141,7 +141,7 @@ def test_a_close_that_does_not_fit_changes_nothing_for_a_slow_client(
     eventually(lambda: len(warnings(caplog)) == 2)
     received = catch_up(hosted, slow)
     assert received == list(range(len(received)))
-    assert len(received) * SIZE > MAX_WAITING_BYTES
+    assert len(received) * SIZE > BOUNDS.most.size
 
 
 def test_a_close_reaches_a_slow_client_before_what_waits(hosted: Hosted) -> None:
@@ -159,7 +159,7 @@ def test_a_close_reaches_a_slow_client_before_what_waits(hosted: Hosted) -> None
     assert closed.value.rcvd is not None
     assert closed.value.rcvd.code == 4000
     assert received == list(range(len(received)))
-    assert len(received) * SIZE < MAX_WAITING_BYTES
+    assert len(received) * SIZE < BOUNDS.most.size
 
 
 def test_a_slow_client_that_goes_away(hosted: Hosted) -> None:

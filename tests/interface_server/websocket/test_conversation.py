@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from interface_server.websocket.conversation import BadMessage, Conversation, State
+from interface_server.websocket.conversation import BadMessage, Conversation, SocketState, UnknownKeys
 from tests.interface_server.strategies import bad_headers, good_headers, oddities
 
 ACCEPT: dict[str, Any] = {"type": "websocket.accept", "subprotocol": None, "headers": []}
@@ -53,7 +53,7 @@ def test_during_the_handshake(message: dict[str, Any], events: list[Any]) -> Non
     conversation = Conversation()
     assert conversation.feed(message) == events
     assert conversation.accepted == (events[0] == ACCEPT)
-    assert (conversation.state is State.CLOSED) == (events[-1]["type"] == "websocket.close")
+    assert (conversation.state is SocketState.CLOSED) == (events[-1]["type"] == "websocket.close")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,11 @@ def test_during_the_handshake(message: dict[str, Any], events: list[Any]) -> Non
         ({"accept": True}, []),
         ({"accept": False}, []),
         ({"accept": True, "text": "hello"}, [HELLO]),
-        ({"something": "else"}, []),
+        ({}, []),
+        ({"something": "else", "accept": None}, []),
+        ({"text": "hello", "bytes": b""}, [HELLO]),
+        ({"text": "", "bytes": b"\xff"}, [{"type": "websocket.send", "bytes": b"\xff"}]),
+        ({"text": "", "bytes": b""}, [{"type": "websocket.send", "text": ""}]),
     ],
     ids=str,
 )
@@ -89,18 +93,13 @@ def test_when_closed_nothing_is_said(message: dict[str, Any]) -> None:
     ("message", "reason"),
     [
         ({"text": "a", "bytes": b"b"}, "text or bytes, not both"),
-        ({"text": "", "bytes": b""}, "text or bytes, not both"),
         ({"text": b"a"}, "text must be a str, not b'a'"),
         ({"bytes": "a"}, "bytes must be bytes, not 'a'"),
-        ({"close": "now"}, "a close code that can be sent, not 'now'"),
-        ({"close": 0}, "not 0"),
-        ({"close": 999}, "not 999"),
-        ({"close": 1005}, "not 1005"),
-        ({"close": 1006}, "not 1006"),
-        ({"close": 1015}, "not 1015"),
-        ({"close": 2999}, "not 2999"),
-        ({"close": 5000}, "not 5000"),
-        ({"text": "a", "close": 10**30}, "not 1000"),
+        (
+            {"something": "else", "more": 1},
+            "accept, bytes, close, headers, subprotocol, text, but has more, something",
+        ),
+        ({1: 2}, "but has 1"),
     ],
     ids=str,
 )
@@ -119,7 +118,7 @@ def test_a_message_that_does_not_fit_is_ignored_as_a_whole(message: dict[str, An
     ("message", "reason"),
     [
         ({}, "accepts it, rejects it or brings data"),
-        ({"status": 200, "content": b"page"}, "accepts it, rejects it or brings data"),
+        ({"status": 200, "content": b"page"}, "but has content, status"),
         ({"accept": True, "subprotocol": "soap"}, "did not offer the subprotocol 'soap'"),
         ({"accept": True, "headers": 5}, "headers must be a list"),
         ({"accept": True, "headers": [[10**12, b""]]}, "a header must be a pair"),
@@ -132,8 +131,45 @@ def test_a_handshake_goes_on_after_what_does_not_fit(message: dict[str, Any], re
     conversation = Conversation()
     with pytest.raises(BadMessage, match=reason):
         conversation.feed(message)
-    assert conversation.state is State.CONNECTING
+    assert conversation.state is SocketState.CONNECTING
     assert conversation.feed({"accept": True}) == [ACCEPT]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"close": "now"}, "a close code that can be sent, not 'now'"),
+        ({"close": 0}, "not 0"),
+        ({"close": 999}, "not 999"),
+        ({"close": 1005}, "not 1005"),
+        ({"close": 1006}, "not 1006"),
+        ({"close": 1015}, "not 1015"),
+        ({"close": 2999}, "not 2999"),
+        ({"close": 5000}, "not 5000"),
+        ({"text": "a", "close": 10**30}, "not 1000"),
+        ({"accept": True, "close": "later"}, "not 'later'"),
+        ({"text": 5, "close": 99}, "not 99"),
+    ],
+    ids=str,
+)
+def test_a_close_with_a_code_that_is_none(message: dict[str, Any], reason: str) -> None:
+    """It ends the handshake. An open socket ignores it."""
+    conversation = opened()
+    with pytest.raises(BadMessage, match=reason) as ignored:
+        conversation.feed(message)
+    assert ignored.value.events == ()
+    assert conversation.feed({"text": "hello"}) == [HELLO]
+    conversation = Conversation()
+    with pytest.raises(BadMessage, match=reason) as rejected:
+        conversation.feed(message)
+    assert rejected.value.events == REJECT
+    assert conversation.feed({"accept": True}) == []
+
+
+def test_which_keys_are_unknown() -> None:
+    with pytest.raises(UnknownKeys) as error:
+        opened().feed({"txet": "hello", 5: None})
+    assert error.value.keys == ("5", "txet")
 
 
 def test_headers_of_the_handshake() -> None:
@@ -199,14 +235,14 @@ class Socket(RuleBasedStateMachine):
     def connect(self, offered: list[str]) -> None:
         self.offered = offered
         self.conversation = Conversation(offered, ["chat"])
-        self.state = State.CONNECTING
+        self.state = SocketState.CONNECTING
 
     @rule(message=plausible | wild | st.builds(lambda first, second: {**first, **second}, plausible, wild))
     def feed(self, message: dict[str, Any]) -> None:
         try:
             events = self.conversation.feed(message)
-        except BadMessage:
-            pass  # nothing of it is done: the invariant holds
+        except BadMessage as error:
+            self.take(error.events)
         else:
             self.take(events)
 
@@ -216,17 +252,17 @@ class Socket(RuleBasedStateMachine):
 
     def take(self, events: Any) -> None:
         for event in events:
-            assert self.state is not State.CLOSED, "an event after the close"
+            assert self.state is not SocketState.CLOSED, "an event after the close"
             if event["type"] == "websocket.accept":
-                assert self.state is State.CONNECTING
-                self.state = State.OPEN
+                assert self.state is SocketState.CONNECTING
+                self.state = SocketState.OPEN
                 assert event["subprotocol"] in [None, *self.offered]
                 for name, value in event["headers"]:
                     assert isinstance(name, bytes)
                     assert isinstance(value, bytes)
                     assert b"\n" not in name + value
             elif event["type"] == "websocket.send":
-                assert self.state is State.OPEN
+                assert self.state is SocketState.OPEN
                 if "text" in event:
                     event["text"].encode()
                 else:
@@ -234,7 +270,7 @@ class Socket(RuleBasedStateMachine):
             else:
                 assert event["type"] == "websocket.close"
                 assert event["code"] in {*range(1000, 1015), *range(3000, 5000)} - {1004, 1005, 1006}
-                self.state = State.CLOSED
+                self.state = SocketState.CLOSED
 
     @invariant()
     def both_sides_agree_on_the_state(self) -> None:

@@ -1,4 +1,4 @@
-"""The order of ``websocket.disconnect``: one past the last frame that the layer took."""
+"""``websocket.disconnect``: its order is one past the last message that the layer took, and it is not lost."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable
-from interface_server.outbox import Outbox, Outcome
-from interface_server.websocket import socket as websocket
+from interface_server.outbox import Outbox
+from interface_server.websocket import goodbyes as goodbyes_module
+from interface_server.websocket.goodbyes import Goodbyes
 from tests.interface_server.flaky import FlakyLayer
 from tests.interface_server.hosted import Hosted, eventually
 from tests.interface_server.loops import running, until
@@ -17,38 +18,28 @@ from tests.interface_server.loops import running, until
 Start = Callable[..., Hosted]
 
 
-def narrow_layer() -> InMemoryChannelLayer:
-    return InMemoryChannelLayer(channel_capacity={"websocket.receive": 2})
-
-
-def test_a_client_that_leaves_while_its_frames_wait_for_room(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(websocket, "FRAME_PATIENCE", 60)
-    hosted = start(narrow_layer())
+def test_a_client_that_leaves_while_its_messages_wait_for_room(start: Start) -> None:
+    """What still waits is dropped: nobody is there to care, and others wait behind it."""
+    hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.receive": 2}))
     socket, _ = hosted.open()
     for number in range(5):
         socket.send(str(number))
     eventually(lambda: hosted.layer.channel_statistics("websocket.receive")["channel_full_count"])
     socket.close(3456)
-    # What it said can still be heard, and only then it says goodbye.
-    assert hosted.is_empty("websocket.disconnect")
-    assert [hosted.receive("websocket.receive")["order"] for _ in range(5)] == [1, 2, 3, 4, 5]
     goodbye = hosted.receive("websocket.disconnect")
-    assert (goodbye["order"], goodbye["code"]) == (6, 3456)
-
-
-def test_a_client_that_leaves_and_whose_frames_find_no_room(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "FRAME_PATIENCE", 0.3)
-    hosted = start(narrow_layer())
-    socket, _ = hosted.open()
-    for number in range(5):
-        socket.send(str(number))
-    eventually(lambda: hosted.layer.channel_statistics("websocket.receive")["channel_full_count"])
-    socket.close()
-    assert hosted.receive("websocket.disconnect")["order"] == 3
+    assert (goodbye["order"], goodbye["code"]) == (3, 3456)
     assert [hosted.receive("websocket.receive")["order"] for _ in range(2)] == [1, 2]
     assert hosted.is_empty("websocket.receive")
+
+
+def test_what_a_client_says_right_before_it_leaves(start: Start) -> None:
+    hosted = start()
+    for number in range(20):
+        socket, _ = hosted.open()
+        socket.send("last words")
+        socket.close()
+        assert hosted.receive("websocket.receive")["text"] == "last words", number
+        assert hosted.receive("websocket.disconnect")["order"] == 2
 
 
 class UncertainLayer(InMemoryChannelLayer):
@@ -74,29 +65,54 @@ def test_a_frame_of_which_nobody_knows_whether_it_was_taken_counts(start: Start)
     assert (goodbye["order"], goodbye["code"]) == (2, 1013)
 
 
-def test_when_one_is_given_up_so_are_the_later_ones_of_its_sender() -> None:
-    """Though they would have had more time: what comes after a gap is of no use."""
+def test_many_leave_while_no_worker_has_time(start: Start) -> None:
+    hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.disconnect": 3}))
+    sockets = [hosted.open(f"/{number}")[0] for number in range(20)]
+    for socket in sockets:
+        socket.close()
+    eventually(lambda: hosted.layer.channel_statistics("websocket.disconnect")["channel_full_count"])
+    paths = {hosted.receive("websocket.disconnect")["path"] for _ in sockets}
+    assert paths == {f"/{number}" for number in range(20)}
+    assert hosted.is_empty("websocket.disconnect")
+
+
+def test_those_that_find_no_room_are_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(goodbyes_module, "REPORT_SECONDS", 0.3)
 
     async def scenario() -> None:
-        layer = FlakyLayer(capacity=1)
-        outbox = Outbox(layer)
-        settled: dict[str, Outcome] = {}
-
-        def put(name: str, patience: float, sender: object) -> None:
-            delivery = layer.prepare("narrow", {"name": name})
-            outbox.put(delivery, lambda outcome: settled.__setitem__(name, outcome), patience, sender)
-
+        outbox = Outbox(FlakyLayer(capacity=2))
+        goodbyes = Goodbyes(FlakyLayer(capacity=2, expiry=0.2), outbox)
         async with running(outbox):
-            put("first", 0.2, "a")
-            put("second", 0.2, "a")
-            put("third", 60, "a")
-            put("of another", 60, "b")
-            await until(lambda: "second" in settled)
-            assert settled == {"first": Outcome.TAKEN, "second": Outcome.REFUSED, "third": Outcome.REFUSED}
-            assert [one.content["name"] for one in layer.receive_batch(["narrow"], 10)] == ["first"]
-            await until(lambda: settled.get("of another") is Outcome.TAKEN)
-            put("fourth", 60, "a")
-            assert [one.content["name"] for one in layer.receive_batch(["narrow"], 10)] == ["of another"]
-            await until(lambda: settled.get("fourth") is Outcome.TAKEN)
+            for number in range(10):
+                goodbyes.say({"code": 1000, "order": number})
+            await until(lambda: caplog.records)
+            for number in range(3):
+                goodbyes.say({"code": 1000, "order": number})
+            await asyncio.wait_for(outbox.drain(), 10)
+            goodbyes.report()
+            goodbyes.report()
 
     asyncio.run(scenario())
+    first, second = [record.getMessage() for record in caplog.records]
+    assert first.startswith("8 websocket.disconnect messages were given up: there was no room for them for 0.2 s.")
+    assert "channel_capacity" in first
+    assert second.startswith("3 websocket.disconnect messages were given up")
+
+
+def test_those_that_may_be_lost_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        layer = FlakyLayer()
+        outbox = Outbox(layer)
+        goodbyes = Goodbyes(layer, outbox)
+        layer.outage = LayerUnavailable("It went away.")
+        async with running(outbox):
+            for number in range(2):
+                goodbyes.say({"code": 1000, "order": number})
+            await until(lambda: layer.failures)
+            await asyncio.sleep(0)
+            goodbyes.report()
+
+    asyncio.run(scenario())
+    assert caplog.records[-1].getMessage().startswith("2 websocket.disconnect messages may be lost")

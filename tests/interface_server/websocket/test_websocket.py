@@ -213,6 +213,17 @@ def test_a_rejected_handshake(hosted: Hosted, message: dict[str, Any]) -> None:
     assert refusal(dialled) == 403
 
 
+@pytest.mark.parametrize("close", [99, 1006, 5000, "now"])
+def test_a_close_with_no_valid_code_refuses_at_once(
+    hosted: Hosted, caplog: pytest.LogCaptureFixture, close: Any
+) -> None:
+    dialled = hosted.dial("/odd")
+    hosted.send(connecting(hosted), close=close)
+    assert refusal(dialled) == 403
+    [warning] = warnings(caplog)
+    assert "a close code that can be sent" in warning
+
+
 @pytest.mark.parametrize(("close", "code"), [(True, 1000), (4001, 4001)])
 def test_data_with_close_is_sent_before_the_socket_closes(hosted: Hosted, close: Any, code: int) -> None:
     dialled = hosted.dial()
@@ -241,7 +252,7 @@ def test_nobody_accepts(start: Start, caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        ({"status": 200, "content": b"for HTTP"}, "accepts it, rejects it or brings data"),
+        ({"status": 200, "content": b"for HTTP"}, "but has content, status"),
         ({"text": "a", "bytes": b"b"}, "text or bytes, not both"),
         ({"accept": True, "headers": [[b"a", b"b\r\nc: d"]]}, "no line break"),
         ({"accept": True, "subprotocol": "soap"}, "did not offer the subprotocol 'soap'"),
@@ -317,6 +328,7 @@ def test_data_is_sent_and_close_closes(hosted: Hosted) -> None:
         ({"text": "a", "bytes": b"b", "close": True}, "text or bytes, not both"),
         ({"close": 1006}, "a close code that can be sent, not 1006"),
         ({"text": 5}, "text must be a str"),
+        ({"txet": "misspelt"}, "but has txet"),
     ],
     ids=str,
 )
@@ -330,6 +342,25 @@ def test_what_does_not_fit_is_ignored_with_a_warning(
     [warning] = warnings(caplog)
     assert "/odd was ignored" in warning
     assert reason in warning
+
+
+def test_messages_that_say_nothing_are_warned_of_once_for_each_kind(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    hosted = start()
+    connections = [hosted.open(f"/{number}") for number in range(3)]
+    for _ in range(3):
+        for _, reply_channel in connections:
+            hosted.send(reply_channel, txet="hello", to="you")
+            hosted.send(reply_channel, type="websocket.send")
+    for connection, reply_channel in connections:
+        hosted.send(reply_channel, text="fits", bytes=b"", extra=5)
+        assert connection.recv(timeout=DEADLINE) == "fits"
+    first, second = warnings(caplog)
+    assert "The WebSocket /0 was" not in first
+    assert "/0 was ignored: it should have one of accept, bytes, close" in first
+    assert "but has to, txet" in first
+    assert "but has type" in second
 
 
 def test_frames_after_a_close_are_not_passed_on(hosted: Hosted) -> None:
@@ -361,36 +392,6 @@ def test_a_full_channel_is_tried_again(start: Start) -> None:
     received = [hosted.receive("websocket.receive") for _ in range(20)]
     assert [message["text"] for message in received] == [str(number) for number in range(20)]
     assert [message["order"] for message in received] == list(range(1, 21))
-
-
-def test_a_channel_that_stays_full_closes_the_socket(start: Start) -> None:
-    hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.receive": 2}))
-    connection, reply_channel = hosted.open("/busy")
-    for number in range(5):
-        connection.send(str(number))
-    assert code_of(connection) == 1013
-    # The frames that got lost do not count: who handles a socket in order waits for none of them.
-    assert hosted.receive("websocket.disconnect") == {
-        "reply_channel": reply_channel,
-        "path": "/busy",
-        "code": 1013,
-        "order": 3,
-    }
-    assert [hosted.receive("websocket.receive")["order"] for _ in range(2)] == [1, 2]
-    assert hosted.is_empty("websocket.receive")
-    connection, _ = hosted.open()
-    connection.send("next")
-    assert hosted.receive("websocket.receive")["text"] == "next"
-
-
-def test_a_disconnect_that_finds_its_channel_full_is_dropped(start: Start) -> None:
-    hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.disconnect": 1}))
-    for path in ("/first", "/second"):
-        hosted.open(path)[0].close()
-        eventually(lambda: hosted.access[-1][0] == "websocket.disconnected")
-    eventually(lambda: hosted.layer.channel_statistics("websocket.disconnect")["channel_full_count"])
-    assert hosted.receive("websocket.disconnect")["path"] == "/first"
-    assert hosted.is_empty("websocket.disconnect")
 
 
 @pytest.mark.parametrize(

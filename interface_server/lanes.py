@@ -1,0 +1,174 @@
+"""``Lanes``: what waits for room in its channel, one lane for each channel.
+
+In a lane clients take turns, and no more leaves it than its channel is believed to have room for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from channels_classic.layers import Delivery
+from channels_classic.log import logger
+from interface_server.fair_queue import ClientQueue, Entry, FairQueue, Taken
+from interface_server.outcome import Outcome
+from interface_server.window import Window
+
+CROWDED_AT, CROWDED_AT_BYTES = 20_000, 64 * 2**20
+"""From here on the clients together have so much in a lane that each should send as little as possible."""
+
+KEPT_LANES = 16
+"""How many channels are remembered although nothing waits for room in them."""
+
+
+class Lane:
+    """One channel, and what waits for room in it."""
+
+    def __init__(self) -> None:
+        self.queue = FairQueue()
+        self.window = Window()
+
+
+class Load(NamedTuple):
+    """What one lane gives to a round trip."""
+
+    lane: Lane
+    taken: list[Taken]
+
+
+class Lanes:
+    """The lanes of a process. The caller brings the clock, and carries the messages."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, Lane] = {}
+
+    def __bool__(self) -> bool:
+        return any(lane.queue for lane in self._lanes.values())
+
+    @property
+    def opens_at(self) -> float:
+        """When the next lane with messages may be tried; infinity if there is none."""
+        return min((lane.window.opens_at for lane in self._lanes.values() if lane.queue), default=math.inf)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether all clients together have too much in a lane."""
+        for lane in self._lanes.values():
+            if lane.queue.messages > CROWDED_AT or lane.queue.size > CROWDED_AT_BYTES:
+                return True
+        return False
+
+    def put(self, queue: ClientQueue, delivery: Delivery, deadline: float) -> bool:
+        """Let a message wait; ``False`` if its client has too much waiting already.
+
+        Arguments:
+            queue: of its client, for this one channel.
+            deadline: when it is refused.
+        """
+        lane = self._lanes.get(delivery.name)
+        if lane is None:
+            lane = self._lanes[delivery.name] = Lane()
+        return lane.queue.put(queue, Entry.of(delivery, deadline))
+
+    def leave(self, queue: ClientQueue, *, try_once: bool = True) -> None:
+        """The client is gone: what has no room is dropped.
+
+        Arguments:
+            try_once: whether what it said last is tried if its channel is not known to be full.
+        """
+        queue.has_left = True
+        if queue.waiting and (not try_once or self._lane_of(queue).window.is_full):
+            self.drop(queue)
+
+    def drop(self, queue: ClientQueue) -> None:
+        """Refuse all that a client has waiting."""
+        if queue.waiting:
+            for entry in self._lane_of(queue).queue.drop(queue):
+                _settle(queue, entry, Outcome.REFUSED)
+
+    def take(self, messages: int, size: int, now: float) -> list[Load]:
+        """Take out what is to be tried now, within the bounds, but at least one message.
+
+        Arguments:
+            messages: how many at most.
+            size: how many bytes at most.
+        """
+        loads = []
+        for name, lane in list(self._lanes.items()):
+            if not lane.queue:
+                if len(self._lanes) > KEPT_LANES and not lane.window.is_full:
+                    del self._lanes[name]
+            elif lane.window.opens_at <= now:
+                taken = lane.queue.take(min(lane.window.size, messages), size)
+                loads.append(Load(lane, taken))
+                messages -= len(taken)
+                size -= sum(entry.size for _, entry in taken)
+                if messages <= 0 or size <= 0:
+                    self._lanes[name] = self._lanes.pop(name)  # the other lanes come first the next time
+                    break
+        return loads
+
+    def settle(self, load: Load, count: int, now: float) -> None:
+        """The channel took the first ``count`` messages and had no room for the others."""
+        lane, taken = load
+        lane.window.learn(len(taken), count, now)
+        self._put_back(lane, taken[count:])
+        for queue, entry in taken[:count]:
+            _settle(queue, entry, Outcome.TAKEN)
+        self._drop_left(taken[count:])
+
+    def lose(self, load: Load) -> None:
+        """Nobody knows what became of these messages."""
+        for queue, entry in load.taken:
+            _settle(queue, entry, Outcome.UNKNOWN)
+
+    def put_back(self, load: Load) -> None:
+        """These messages were not sent: they are the next to be tried, but those of clients that have left."""
+        self._put_back(load.lane, load.taken)
+        self._drop_left(load.taken)
+
+    def refuse_overdue(self, now: float) -> None:
+        """Refuse what has waited too long for room in a full channel.
+
+        Arguments:
+            now: by the clock of the deadlines.
+        """
+        for lane in list(self._lanes.values()):
+            if lane.window.is_full:
+                _refuse(lane.queue.take_overdue(now))
+
+    def refuse_all(self) -> None:
+        """Refuse all there is."""
+        for lane in list(self._lanes.values()):
+            _refuse(lane.queue.take_overdue(math.inf))
+
+    def _put_back(self, lane: Lane, taken: Sequence[Taken]) -> None:
+        lane.queue.put_back(one for one in taken if not one[0].has_left)
+
+    def _drop_left(self, taken: Sequence[Taken]) -> None:
+        for queue, entry in taken:
+            if queue.has_left:
+                _settle(queue, entry, Outcome.REFUSED)
+                self.drop(queue)
+
+    def _lane_of(self, queue: ClientQueue) -> Lane:
+        return self._lanes[queue.waiting[0].delivery.name]
+
+
+def call(done: Callable[[Outcome], None], outcome: Outcome) -> None:
+    """Tell a client what became of its message. A client that fails must not stop the others."""
+    try:
+        done(outcome)
+    except Exception:
+        logger.exception("A client failed to learn what became of its message:")
+
+
+def _settle(queue: ClientQueue, entry: Entry, outcome: Outcome) -> None:
+    queue.remove(entry)
+    call(queue.settled, outcome)
+
+
+def _refuse(taken: Sequence[Taken]) -> None:
+    for queue, entry in taken:
+        _settle(queue, entry, Outcome.REFUSED)

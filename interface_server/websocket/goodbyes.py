@@ -1,0 +1,73 @@
+"""``Goodbyes``: every ``websocket.disconnect`` of the process, and how many of them found no room."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from channels_classic.layers import BaseChannelLayer
+from channels_classic.log import logger
+from interface_server.fair_queue import ClientQueue
+from interface_server.outbox import Outbox
+from interface_server.outcome import Outcome
+
+CHANNEL = "websocket.disconnect"
+
+REPORT_SECONDS = 10.0
+"""For how long goodbyes that are lost are counted before the log says how many."""
+
+
+class Goodbyes:
+    """Sends ``websocket.disconnect`` for sockets that have ended.
+
+    Applications clean up when they get it: presence, counters, memberships. So it waits for room as long as a
+    message lives, and the log says how many are lost nevertheless.
+
+    Arguments:
+        layer: what makes messages of them, and how long they live.
+        outbox: the way there.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, outbox: Outbox) -> None:
+        self._layer = layer
+        self._outbox = outbox
+        self._loop = asyncio.get_running_loop()
+        self._queue = ClientQueue(None, self._settled)
+        self._refused = 0
+        self._unknown = 0
+        self._report_timer: asyncio.TimerHandle | None = None
+
+    def say(self, content: dict[str, Any]) -> None:
+        """Send a ``websocket.disconnect``."""
+        delivery = self._layer.prepare(CHANNEL, content, checked=True)
+        self._outbox.enqueue(self._queue, delivery, self._layer.expiry)
+
+    def report(self) -> None:
+        """Tell the log now what was lost since the last time."""
+        if self._report_timer is not None:
+            self._report_timer.cancel()
+            self._report_timer = None
+        refused, self._refused = self._refused, 0
+        unknown, self._unknown = self._unknown, 0
+        if refused:
+            logger.warning(
+                "%d websocket.disconnect messages were given up: there was no room for them for %s s. %s",
+                refused,
+                self._layer.expiry,
+                self._layer.full_text(CHANNEL),
+            )
+        if unknown:
+            logger.warning(
+                "%d websocket.disconnect messages may be lost: the channel layer went away while it took them.",
+                unknown,
+            )
+
+    def _settled(self, outcome: Outcome) -> None:
+        if outcome is Outcome.TAKEN:
+            return
+        if outcome is Outcome.REFUSED:
+            self._refused += 1
+        else:
+            self._unknown += 1
+        if self._report_timer is None:
+            self._report_timer = self._loop.call_later(REPORT_SECONDS, self.report)

@@ -1,0 +1,124 @@
+"""``Incoming``: what the client of one WebSocket says, on its way to ``websocket.receive``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from channels_classic.layers import MessageTooLarge
+from interface_server.backpressure import Amount, Bounds
+from interface_server.context import Context
+from interface_server.fair_queue import ClientQueue
+from interface_server.outcome import Outcome
+from interface_server.websocket.goodbyes import Goodbyes
+
+BOUNDS = Bounds(high=Amount(100, 2**18), low=Amount(25, 2**16), most=Amount(1000, 2**22))
+"""How many messages of one client may be on their way, and how many bytes with all that they take.
+
+From the first mark on nothing more is read from the client, down to the second. What has been read by then still
+comes. Only a flood of tiny messages can exceed the third mark with that, and then the socket is closed.
+"""
+
+MESSAGE_TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+
+
+class Incoming:
+    """Numbers the messages of one client and sends them on, in order and within its bounds.
+
+    Arguments:
+        context: whose layer and outbox count.
+        goodbyes: where ``websocket.disconnect`` goes.
+        path: of the socket.
+        reply_channel: of the socket.
+        close: called with a code when the socket cannot go on.
+        resume: called when it is not full any more.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        goodbyes: Goodbyes,
+        path: str,
+        reply_channel: str,
+        close: Callable[[int], None],
+        resume: Callable[[], None],
+    ) -> None:
+        self.is_full = False
+        """Whether nothing more should be read from the client for now."""
+        self._context = context
+        self._goodbyes = goodbyes
+        self._path = path
+        self._reply_channel = reply_channel
+        self._close = close
+        self._resume = resume
+        self._queue = ClientQueue(BOUNDS.most, self._settled)
+        self._order = 0
+        self._taken = 0
+        self._goodbye: int | None = None
+
+    def pass_on(self, data: str | bytes) -> None:
+        """Send a message of the client on."""
+        context = self._context
+        content: dict[str, Any] = {
+            "reply_channel": self._reply_channel,
+            "path": self._path,
+            "order": self._order + 1,
+            "text" if isinstance(data, str) else "bytes": data,
+        }
+        try:
+            if len(data) > context.options.max_message_size:
+                raise MessageTooLarge
+            delivery = context.layer.prepare("websocket.receive", content, checked=True)
+        except MessageTooLarge:
+            self._close(MESSAGE_TOO_BIG)
+            return
+        if not context.outbox.enqueue(self._queue, delivery, context.layer.expiry):
+            self._give_up()
+            return
+        self._order += 1
+        queue, high = self._queue, BOUNDS.high
+        if queue.messages > 1 and (
+            queue.messages >= high.messages or queue.size >= high.size or context.outbox.is_crowded
+        ):
+            self.is_full = True
+
+    def end(self, code: int) -> None:
+        """The socket has ended: say so when it is known which message was the last that arrived."""
+        self._context.outbox.leave(self._queue)
+        self._goodbye = code
+        self._say_goodbye()
+
+    def _give_up(self) -> None:
+        """End a socket of whose messages one is missing, or may be. Those behind it are of no use."""
+        self._close(TRY_AGAIN_LATER)
+        self._context.outbox.drop(self._queue)
+
+    def _settled(self, outcome: Outcome) -> None:
+        if outcome is not Outcome.REFUSED:
+            # What may have arrived counts: a number that comes twice would be worse than one that is missing.
+            self._taken += 1
+        if outcome is not Outcome.TAKEN:
+            self._give_up()
+        if self.is_full:
+            self._look_for_room()
+        self._say_goodbye()
+
+    def _look_for_room(self) -> None:
+        queue, low = self._queue, BOUNDS.low
+        if queue.messages <= low.messages and queue.size <= low.size:
+            if not queue.messages or not self._context.outbox.is_crowded:
+                self.is_full = False
+                self._resume()
+
+    def _say_goodbye(self) -> None:
+        if self._goodbye is None or self._queue.messages:
+            return
+        content = {
+            "reply_channel": self._reply_channel,
+            "path": self._path,
+            "code": self._goodbye,
+            "order": self._taken + 1,
+        }
+        self._goodbye = None
+        self._goodbyes.say(content)

@@ -1,0 +1,95 @@
+"""``Outgoing``: what consumers say to one WebSocket, at the pace of its client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from channels_classic.log import logger
+from interface_server.asgi_types import Event, Send
+from interface_server.backpressure import Amount, Backpressure, Bounds
+from interface_server.flow import Flow
+
+BOUNDS = Bounds(high=Amount(100, 2**20), low=Amount(25, 2**18), most=Amount(1000, 2**23))
+"""How many events, and bytes of them, may wait for a client that reads slowly."""
+
+
+class Outgoing:
+    """The events for one socket. A task sends them, and there is one only while there are events.
+
+    Arguments:
+        path: of the socket.
+        send: of ASGI.
+        flow: pauses the socket's channel while too much waits.
+        reply_channel: of the socket.
+    """
+
+    def __init__(self, path: str, send: Send, flow: Flow, reply_channel: str) -> None:
+        self.close_code: int | None = None
+        """What the socket was closed with from this side."""
+        self._path = path
+        self._send = send
+        self._waiting: deque[Event] = deque()
+        self._backpressure = Backpressure(flow, reply_channel, BOUNDS)
+        self._writer: asyncio.Task[None] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way to the client."""
+        return self._writer is None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what is sent without regard for the client (by groups) has to be left out."""
+        return self._backpressure.is_full
+
+    def put(self, events: Iterable[Event]) -> None:
+        """Send events in their order."""
+        for event in events:
+            if event["type"] == "websocket.close":
+                self.close_code = event["code"]
+            self._waiting.append(event)
+            self._backpressure.add(_size(event))
+        if self._waiting and self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._write())
+
+    def release(self) -> None:
+        """Make no sender wait any more: the socket has ended, and nothing more comes."""
+        self._backpressure.clear()
+
+    def clear(self) -> None:
+        """Leave out what waits."""
+        self._waiting.clear()
+        self._backpressure.clear()
+
+    async def finish(self) -> None:
+        """Wait until all is sent."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                event = self._waiting.popleft()
+                self._backpressure.remove(_size(event))
+                await self._hand_over(event)
+        except Exception as error:
+            # The client is gone: receive says so as well, and that is where the socket ends.
+            logger.debug("The WebSocket %s took no more: %r", self._path, error)
+            self.clear()
+        finally:
+            self._writer = None
+
+    async def _hand_over(self, event: Event) -> None:
+        try:
+            await self._send(event)
+        except Exception:
+            if event["type"] != "websocket.close" or not 1001 <= event["code"] < 3000:
+                raise
+            # Not every host (daphne does not) lets an application send a code of the protocol's own.
+            await self._send({**event, "code": 1000})
+
+
+def _size(event: Event) -> int:
+    return len(event.get("text") or event.get("bytes") or b"")
