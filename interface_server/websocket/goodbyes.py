@@ -51,7 +51,8 @@ class Goodbyes:
         unknown, self._unknown = self._unknown, 0
         if refused:
             logger.warning(
-                "%d websocket.disconnect messages were given up: there was no room for them for %s s. %s",
+                "%d websocket.disconnect messages were given up: their channel was full for %s s, or the server "
+                "stopped before. %s",
                 refused,
                 self._layer.expiry,
                 self._layer.full_text(CHANNEL),

@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import interface_server
-from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, LayerUnavailable, Received
+from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, LayerUnavailable
 from interface_server import InterfaceServer
 from tests.interface_server.flaky import FlakyLayer
 from tests.interface_server.hosted import DEADLINE, Hosted
-from tests.interface_server.loops import until
 
 Start = Callable[..., Hosted]
 
@@ -117,21 +118,60 @@ def test_an_outage_of_the_layer(start: Start) -> None:
     assert response.result(DEADLINE).text == "back"
 
 
-def test_a_part_that_dies_is_no_secret(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(InMemoryChannelLayer):
-        async def areceive_batch(self, *args: Any) -> list[Received]:
-            raise RuntimeError("a bug in the layer")
+class BrokenLayer(InMemoryChannelLayer):
+    """Has a bug that shows when the test says so."""
 
-    async def scenario() -> None:
-        server = InterfaceServer(Broken())
-        server.start()
-        await until(lambda: caplog.records)
-        await server.stop()
+    def __init__(self, broken: str) -> None:
+        super().__init__()
+        self.is_broken = False
+        setattr(self, broken, partial(self._meet_the_bug, getattr(self, broken)))
 
-    asyncio.run(scenario())
-    [record] = caplog.records
-    assert (record.levelname, record.name) == ("CRITICAL", "django.channels")
-    assert "nothing will be served" in record.getMessage()
+    async def _meet_the_bug(self, call: Callable[..., Any], *args: Any) -> Any:
+        while not self.is_broken:
+            if (answer := await call(*args[:2], *(min(timeout, 0.01) for timeout in args[2:]))) or len(args) < 3:
+                return answer
+        raise RuntimeError("a bug in the layer")
+
+
+@pytest.mark.parametrize("broken", ["areceive_batch", "asend_batch", "arelease"])
+def test_when_a_part_fails_nobody_waits(start: Start, caplog: pytest.LogCaptureFixture, broken: str) -> None:
+    layer = BrokenLayer(broken)
+    hosted = start(layer)
+    sockets = [hosted.open("/open"), hosted.open("/leaves")]
+    waiting = [hosted.get("/waits"), hosted.get("/waits long")]
+    for _ in waiting:
+        hosted.receive("http.request")
+    streaming = hosted.get("/streams")
+    reply_channel = hosted.receive("http.request")["reply_channel"]
+    hosted.send(reply_channel, status=200, content=b"begin", more_content=True)
+    handshake = hosted.dial("/undecided")
+    hosted.receive("websocket.connect")
+    time.sleep(1.2)  # from now on exchanges are on the slow path
+    layer.is_broken = True
+    if broken == "asend_batch":
+        sockets[1][0].send("hello")
+    elif broken == "arelease":
+        sockets[1][0].close()
+    with pytest.raises(ConnectionClosed) as closed:
+        sockets[0][0].recv(timeout=DEADLINE)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1011
+    assert [one.result(DEADLINE).status_code for one in waiting] == [503, 503]
+    with pytest.raises(httpx.RemoteProtocolError):
+        streaming.result(DEADLINE)
+    for dialled in (handshake, hosted.dial("/new")):
+        with pytest.raises(InvalidStatus) as refused:
+            dialled.result(DEADLINE)
+        assert refused.value.response.status_code == 503
+    assert hosted.get("/new").result(DEADLINE).status_code == 503
+    assert hosted.request("POST", "/new", content=b"body").result(DEADLINE).status_code == 503
+    assert hosted.server.context.failed.is_set()
+    [record] = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert record.name == "django.channels"
+    assert "this process serves nothing any more" in record.getMessage()
+    assert record.exc_info is not None
+    assert "a bug in the layer" in str(record.exc_info[1])
+    hosted.stop()
 
 
 PACKAGE = Path(interface_server.__file__).parent

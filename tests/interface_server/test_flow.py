@@ -60,3 +60,22 @@ def test_an_outage_only_delays_it() -> None:
             assert not is_full(layer, QUICK)
 
     asyncio.run(scenario())
+
+
+def test_it_can_be_repeated_for_a_layer_that_has_lost_it() -> None:
+    async def scenario() -> None:
+        layer = FlakyLayer()
+        flow = Flow(layer)
+        async with running(flow):
+            flow.pause(SLOW)
+            flow.pause(QUICK)
+            await until(lambda: is_full(layer, SLOW))
+            flow.resume(QUICK)
+            await until(lambda: not is_full(layer, QUICK))
+            layer.resume([SLOW])
+            assert not is_full(layer, SLOW)
+            flow.repeat()
+            await until(lambda: is_full(layer, SLOW))
+            assert not is_full(layer, QUICK)
+
+    asyncio.run(scenario())

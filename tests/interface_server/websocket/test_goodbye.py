@@ -96,7 +96,7 @@ def test_those_that_find_no_room_are_counted(
 
     asyncio.run(scenario())
     first, second = [record.getMessage() for record in caplog.records]
-    assert first.startswith("8 websocket.disconnect messages were given up: there was no room for them for 0.2 s.")
+    assert first.startswith("8 websocket.disconnect messages were given up: their channel was full for 0.2 s")
     assert "channel_capacity" in first
     assert second.startswith("3 websocket.disconnect messages were given up")
 
