@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis import replies
 from channels_classic.layers.redis.addresses import GET_CONNECTION, pools_of_sentinels
+from channels_classic.layers.redis.private import has_ended
 from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.steps import Command
 
@@ -65,8 +65,7 @@ class AsyncServer:
     async def _take(self) -> Any:
         while self._idle:
             connection = self._idle.pop()
-            reader = connection._reader
-            if not (isinstance(reader, asyncio.StreamReader) and reader.at_eof()):
+            if not has_ended(connection):
                 return connection
             # The other side has closed it: known before anything is sent, nothing has to be given up for it.
             await connection.disconnect(nowait=True)

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis import replies
+from channels_classic.layers.redis.private import socket_of
 from channels_classic.layers.redis.server import Server
 from channels_classic.layers.redis.steps import Command, checked
 
@@ -65,7 +66,7 @@ def wait_for_any(servers: Sequence[Server], command: Command, timeout: float) ->
     try:
         for server in servers:
             waits.append(_Wait.on(server, command))
-        answered, _, _ = select.select([wait.connection._sock for wait in waits], [], [], timeout + 1)
+        answered, _, _ = select.select([socket_of(wait.connection) for wait in waits], [], [], timeout + 1)
     except LayerUnavailable as error:
         # Those that wait already may have been given something by now.
         failure, answered = error, []
@@ -73,5 +74,5 @@ def wait_for_any(servers: Sequence[Server], command: Command, timeout: float) ->
         for wait in waits:
             wait.server.drop(wait.connection)
         raise
-    answers = [wait.end(wait.connection._sock in answered) for wait in waits]
+    answers = [wait.end(socket_of(wait.connection) in answered) for wait in waits]
     return answers + [failure] * (len(servers) - len(waits))

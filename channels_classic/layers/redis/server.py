@@ -16,6 +16,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis import replies
 from channels_classic.layers.redis.addresses import GET_CONNECTION, longest_wait, pools_of_sentinels
+from channels_classic.layers.redis.private import socket_of
 from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.steps import Command
 
@@ -97,7 +98,7 @@ class Server:
 
     def give(self, connection: Any) -> None:
         """Give a connection back; one that was closed goes."""
-        if connection._sock is not None:  # what is_connected tells, which redis-py 5 lacks
+        if socket_of(connection) is not None:  # what is_connected tells, which redis-py 5 lacks
             self._idle.append(connection)
         else:
             self.drop(connection)

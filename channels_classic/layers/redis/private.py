@@ -1,0 +1,43 @@
+"""The private names of redis-py that this layer uses, all of them.
+
+redis-py has no public way to ask a connection for its socket, or whether the other side has closed it. So its
+versions are bounded. A version without these names is refused when the layer is imported, and not when the first
+message is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import redis
+import redis.asyncio
+
+
+def socket_of(connection: Any) -> Any:
+    """The socket of a connection for threads, to wait on; ``None`` while it is closed."""
+    return connection._sock
+
+
+def has_ended(connection: Any) -> bool:
+    """Whether the other side has closed a connection of an event loop, as far as the event loop knows by now."""
+    reader = connection._reader
+    return isinstance(reader, asyncio.StreamReader) and reader.at_eof()
+
+
+def check(*connections: Any) -> None:
+    """Look whether connections that were just made have the names.
+
+    Raises:
+        ImportError: this version of redis-py lacks one.
+    """
+    for connection, name in zip(connections, ("_sock", "_reader"), strict=True):
+        if not hasattr(connection, name):
+            raise ImportError(
+                f"The Redis layer cannot work with version {redis.__version__} of the package redis: "
+                f"{type(connection).__module__}.{type(connection).__name__} has no {name!r}. "
+                "Install a version that channels-classic allows: pip install 'redis >=5.0, <9'."
+            )
+
+
+check(redis.Connection(), redis.asyncio.Connection())  # type: ignore[no-untyped-call]
