@@ -10,6 +10,7 @@ from channels_classic.layer_settings import bare_layers
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel, check_group
+from channels_classic.old_forms import name_of
 from channels_classic.own_sends import has_own
 
 
@@ -28,6 +29,7 @@ class _Named:
     def __init__(
         self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: BaseChannelLayer | None = None
     ) -> None:
+        name = name_of(name)
         self._check(name)
         self.name = name
         self.channel_layer: Any = bare_layers[alias] if channel_layer is None else channel_layer

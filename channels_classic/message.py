@@ -8,6 +8,7 @@ from typing import Any
 
 from channels_classic.channel import Channel
 from channels_classic.layers import BaseChannelLayer
+from channels_classic.old_forms import content_of
 
 
 class Message:
@@ -29,7 +30,7 @@ class Message:
     """Whether a decorator is at work that will end the turn of this message."""
 
     def __init__(self, content: dict[str, Any], channel_name: str, channel_layer: BaseChannelLayer) -> None:
-        self.content = content
+        self.content = content = content_of(content)
         self.channel = Channel.of_message(channel_name, channel_layer)
         self.channel_layer = channel_layer
         reply_channel = content.get("reply_channel")

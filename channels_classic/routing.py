@@ -10,6 +10,7 @@ from channels_classic.dotted import import_dotted
 from channels_classic.http.consumer import ViewConsumer
 from channels_classic.layers.names import check_receivable
 from channels_classic.message import Message
+from channels_classic.old_forms import name_of, pattern_of
 
 Consumer = Callable[..., Any]
 Match = tuple[Consumer, dict[str, Any]]
@@ -36,9 +37,10 @@ def _resolve_consumer(consumer: Consumer | str) -> Consumer:
 
 def _checked_channels(channels: str | Sequence[str]) -> set[str]:
     """The names as a set; each is one that a worker can receive on."""
+    channels = name_of(channels)
     if not isinstance(channels, (str, list, tuple, set, frozenset)):
         raise ValueError(f"The channels of a route must be a name or a list of names, not {channels!r}.")
-    names = [channels] if isinstance(channels, str) else list(channels)
+    names = [channels] if isinstance(channels, str) else [name_of(name) for name in channels]
     for name in names:
         try:
             check_receivable(name)
@@ -54,7 +56,7 @@ class _Filters:
         self.patterns: dict[str, re.Pattern[str]] = {}
         for key, pattern in patterns.items():
             try:
-                compiled: re.Pattern[Any] = re.compile(pattern)
+                compiled: re.Pattern[Any] = re.compile(pattern_of(pattern))
                 if isinstance(compiled.pattern, bytes):
                     raise TypeError("it has to be a str, which matches bytes too")
                 self.patterns[key] = compiled

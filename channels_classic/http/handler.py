@@ -14,6 +14,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from channels_classic import old_forms
 from channels_classic.exceptions import RequestAborted, RequestTimeout, ResponseLater
 from channels_classic.http.request import AsgiRequest
 from channels_classic.http.streaming import iterate
@@ -103,7 +104,8 @@ class AsgiHandler(BaseHandler):
             response: any response of Django's. A streaming one is read as its messages are taken, so that each
                 part can be on its way before the next one is made. Closing it is up to the caller.
         """
-        message: Reply = {"status": response.status_code, "headers": encode_headers(response)}
+        headers = encode_headers(response, as_written=old_forms.accepted)
+        message: Reply = {"status": response.status_code, "headers": headers}
         chunks = cls._stream(response) if response.streaming else cls.chunk_bytes(response.content)  # type: ignore[attr-defined]
         for chunk, is_last in chunks:
             message["content"] = chunk
@@ -131,8 +133,15 @@ class AsgiHandler(BaseHandler):
             yield content[start : start + size], start + size >= end
 
 
-def encode_headers(response: HttpResponseBase) -> list[list[bytes]]:
-    """The header list of a response: names in lower case, and a header of its own for each cookie."""
+def encode_headers(response: HttpResponseBase, as_written: bool = False) -> list[Any]:
+    """The header list of a response: names in lower case, and a header of its own for each cookie.
+
+    Arguments:
+        as_written: give tuples, with the names as the response has them, as Channels 1 did.
+    """
+    if as_written:
+        cookies = [("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()]
+        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in [*response.items(), *cookies]]
     headers = [[name.lower().encode("ascii"), value.encode("latin-1")] for name, value in response.items()]
     for cookie in response.cookies.values():
         headers.append([b"set-cookie", cookie.OutputString().encode()])

@@ -20,7 +20,12 @@ MAX_DEPTH = 200
 # as \u0000), so what is packed shorter than this needs no closer look.
 _SURELY_SMALL = MAX_JSON_SIZE // 6
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
+_LARGEST_UNSIGNED = 2**64 - 1
 _SCALARS = frozenset({str, bytes, bool, float, type(None)})
+
+old_values = False
+"""Whether messages may hold what the layers of Channels 1 took as well: keys that are ``int``, ``bytearray`` and
+``memoryview`` (which arrive as ``bytes``), unsigned numbers of 64 bits."""
 
 
 def check_message(message: Any) -> None:
@@ -39,7 +44,7 @@ def _check(value: Any, where: str, depth: int) -> None:
         raise TypeError(f"A message may be nested {MAX_DEPTH} deep at most; this one goes on below {where[:200]}.")
     if isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str):
+            if not isinstance(key, str) and not (old_values and _is_old_key(key)):
                 raise TypeError(f"The keys of a message must be str, but {where} has the key {key!r}.")
             if type(item) not in _SCALARS:
                 _check(item, f"{where}[{key!r}]", depth + 1)
@@ -48,13 +53,21 @@ def _check(value: Any, where: str, depth: int) -> None:
             if type(item) not in _SCALARS:
                 _check(item, f"{where}[{position}]", depth + 1)
     elif isinstance(value, int):
-        if not _SMALLEST_INT <= value <= _LARGEST_INT:
+        if not _SMALLEST_INT <= value <= (_LARGEST_UNSIGNED if old_values else _LARGEST_INT):
             raise TypeError(f"An int in a message must fit into 64 bits, signed, but {where} is {value!r}.")
-    elif not isinstance(value, (str, bytes, float)):
+    elif not isinstance(value, (str, bytes, float)) and not (old_values and _is_old_bytes(value)):
         raise TypeError(
             "A message may hold bytes, str, int, float, list, dict, bool and None, "
             f"but {where} is {value!r} ({type(value).__name__})."
         )
+
+
+def _is_old_key(key: Any) -> bool:
+    return isinstance(key, int) and not isinstance(key, bool) and _SMALLEST_INT <= key <= _LARGEST_UNSIGNED
+
+
+def _is_old_bytes(value: Any) -> bool:
+    return isinstance(value, bytearray) or (isinstance(value, memoryview) and value.c_contiguous)
 
 
 def pack(message: dict[str, Any]) -> bytes:
@@ -79,7 +92,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
         ValueError: the bytes are not those of a message.
     """
     try:
-        message = msgpack.unpackb(packed, unicode_errors="surrogatepass")
+        message = msgpack.unpackb(packed, unicode_errors="surrogatepass", strict_map_key=not old_values)
     except Exception as error:
         raise ValueError(f"These bytes are no packed message: {packed[:40]!r} ({error})") from error
     if not isinstance(message, dict):

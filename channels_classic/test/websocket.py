@@ -14,10 +14,10 @@ from django.http import HttpRequest
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.exceptions import ConsumeLater, DenyConnection
 from channels_classic.message import Message
+from channels_classic.old_forms import in_standard_form
 from channels_classic.routing import Consumer
 from channels_classic.sessions import session_for_reply_channel
 from channels_classic.test.client import Client
-from channels_classic.test.handmade import in_standard_form
 from channels_classic.test.session import new_session
 from interface_server.websocket.conversation import BadMessage, Conversation
 
