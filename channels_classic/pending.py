@@ -49,6 +49,11 @@ class PendingSends:
             each.make()
 
 
+def current() -> PendingSends | None:
+    """What collects the sends of the consumer that runs in this context, if one does."""
+    return _current.get()
+
+
 def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
     """Send now, or when the consumer that runs in this context is done.
 

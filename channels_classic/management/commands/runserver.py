@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.core.servers.basehttp import WSGIServer
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
@@ -27,94 +28,6 @@ else:
 logger = logging.getLogger("django.server")
 
 WORKER_THREADS = 4
-
-
-class Command(DjangoCommand):
-    """Django's ``runserver``, with WebSockets, channels and consumers."""
-
-    help = "Starts an interface server and workers for development, in one process."
-    options: dict[str, Any] | None = None
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Django's own, and ours."""
-        super().add_arguments(parser)
-        parser.add_argument(
-            "--noworker",
-            action="store_false",
-            dest="run_worker",
-            help="Run no worker threads: consumers run in 'manage.py runworker' processes instead.",
-        )
-        parser.add_argument(
-            "--noasgi",
-            action="store_false",
-            dest="use_asgi",
-            help="Run Django's own WSGI server: no channels, no WebSockets.",
-        )
-        parser.add_argument(
-            "--http_timeout",
-            "--http-timeout",
-            type=float,
-            default=60,
-            metavar="SECONDS",
-            help="How long a request waits for its answer before it gets 503 (default: 60).",
-        )
-        parser.add_argument(
-            "--websocket_handshake_timeout",
-            "--websocket-handshake-timeout",
-            type=float,
-            default=5,
-            metavar="SECONDS",
-            help="How long a WebSocket waits to be accepted before it is rejected (default: 5).",
-        )
-
-    def get_handler(self, *args: Any, **options: Any) -> Any:
-        """The consumer of ``http.request``, or with ``--noasgi`` Django's WSGI application."""
-        if not options["use_asgi"]:
-            return super().get_handler(*args, **options)
-        check_layer(options)
-        insecure, static = options.get("insecure_serving", False), options.get("use_static_handler", True)
-        return default_http_consumer(insecure, static)
-
-    def inner_run(self, *args: Any, **options: Any) -> None:
-        """Let Django do as ever, with our server in the place of its own."""
-        if options["use_asgi"]:
-            self.options = options
-            self.server_cls = type("Server", (DevelopmentServer,), {"options": options})
-        super().inner_run(*args, **options)
-
-    def on_bind(self, server_port: int) -> None:
-        """Say what runs, in addition to what Django says."""
-        super().on_bind(server_port)
-        if self.options is not None:
-            layer = channel_layers[DEFAULT_CHANNEL_LAYER]
-            threads = worker_threads(self.options) if self.options["run_worker"] else "no"
-            self.stdout.write(
-                f"Channel layer {layer.alias!r}: {type(layer.channel_layer).__name__}, "
-                f"{threads} worker thread(s) here."
-            )
-
-
-def check_layer(options: dict[str, Any]) -> None:
-    """Make sure that the layer can be had, and that somebody can answer.
-
-    Raises:
-        CommandError: it cannot, or nobody could.
-    """
-    try:
-        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
-    except InvalidChannelLayerError as error:
-        raise CommandError(str(error)) from None
-    if not options["run_worker"] and layer.local_only:
-        raise CommandError(
-            "--noworker needs a channel layer that other processes can reach, but "
-            f"CHANNEL_LAYERS['default'] is {type(layer.channel_layer).__name__}: without workers here, "
-            "nobody would answer. Set its BACKEND to channels_classic.layers.RedisChannelLayer."
-        )
-
-
-def worker_threads(options: dict[str, Any]) -> int:
-    """How many consumers may run at the same time."""
-    return WORKER_THREADS if options["use_threading"] else 1
 
 
 class DevelopmentServer:
@@ -164,6 +77,97 @@ class DevelopmentServer:
         finally:
             if workers is not None:
                 workers.stop()
+
+
+class Command(DjangoCommand):
+    """Django's ``runserver``, with WebSockets, channels and consumers."""
+
+    help = "Starts an interface server and workers for development, in one process."
+    options: dict[str, Any] | None = None
+    server_cls: Any = DevelopmentServer
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Django's own, and ours."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--noworker",
+            action="store_false",
+            dest="run_worker",
+            help="Run no worker threads: consumers run in 'manage.py runworker' processes instead.",
+        )
+        parser.add_argument(
+            "--noasgi",
+            action="store_false",
+            dest="use_asgi",
+            help="Run Django's own WSGI server: no channels, no WebSockets.",
+        )
+        parser.add_argument(
+            "--http_timeout",
+            "--http-timeout",
+            type=float,
+            default=60,
+            metavar="SECONDS",
+            help="How long a request waits for its answer before it gets 503 (default: 60).",
+        )
+        parser.add_argument(
+            "--websocket_handshake_timeout",
+            "--websocket-handshake-timeout",
+            type=float,
+            default=5,
+            metavar="SECONDS",
+            help="How long a WebSocket waits to be accepted before it is rejected (default: 5).",
+        )
+
+    def get_handler(self, *args: Any, **options: Any) -> Any:
+        """The consumer of ``http.request``, or with ``--noasgi`` Django's WSGI application."""
+        if not options["use_asgi"]:
+            return super().get_handler(*args, **options)
+        check_layer(options)
+        insecure, static = options.get("insecure_serving", False), options.get("use_static_handler", True)
+        return default_http_consumer(insecure, static)
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        """Let Django do as ever, with our server in the place of its own."""
+        if options["use_asgi"]:
+            self.options = options
+            self.server_cls = type("Server", (self.server_cls,), {"options": options})
+        else:
+            self.server_cls = WSGIServer
+        super().inner_run(*args, **options)
+
+    def on_bind(self, server_port: int) -> None:
+        """Say what runs, in addition to what Django says."""
+        super().on_bind(server_port)
+        if self.options is not None:
+            layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+            threads = worker_threads(self.options) if self.options["run_worker"] else "no"
+            self.stdout.write(
+                f"Channel layer {layer.alias!r}: {type(layer.channel_layer).__name__}, "
+                f"{threads} worker thread(s) here."
+            )
+
+
+def check_layer(options: dict[str, Any]) -> None:
+    """Make sure that the layer can be had, and that somebody can answer.
+
+    Raises:
+        CommandError: it cannot, or nobody could.
+    """
+    try:
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+    except InvalidChannelLayerError as error:
+        raise CommandError(str(error)) from None
+    if not options["run_worker"] and layer.local_only:
+        raise CommandError(
+            "--noworker needs a channel layer that other processes can reach, but "
+            f"CHANNEL_LAYERS['default'] is {type(layer.channel_layer).__name__}: without workers here, "
+            "nobody would answer. Set its BACKEND to channels_classic.layers.RedisChannelLayer."
+        )
+
+
+def worker_threads(options: dict[str, Any]) -> int:
+    """How many consumers may run at the same time."""
+    return WORKER_THREADS if options["use_threading"] else 1
 
 
 STATUS_FOR_COLOUR = {

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 import channels_classic.legacy  # noqa: F401
+from channels_classic import old_forms
 from channels_classic.asgi import channel_layers
+from channels_classic.layers import codec
 from channels_classic.legacy import dialect
+
+# The other tests in this process are of projects that are not old.
+old_forms.accepted = codec.old_values = False
 
 
 @pytest.fixture

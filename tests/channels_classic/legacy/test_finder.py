@@ -43,10 +43,12 @@ SAME_MODULES = [
     ("channels.test.websocket", "channels_classic.test.websocket"),
     ("channels.tests", "channels_classic.test"),
     ("channels.tests.base", "channels_classic.test"),
+    ("channels.utils", "channels_classic.legacy.names"),
     ("channels.worker", "worker"),
     ("channels_classic.tests", "channels_classic.test"),
     ("asgi_redis", "channels_classic.layers"),
     ("asgi_redis.core", "channels_classic.layers"),
+    ("asgi_redis.local", "channels_classic.legacy.asgi_redis"),
     ("asgi_redis.sentinel", "channels_classic.layers.redis.sentinel"),
 ]
 
@@ -55,21 +57,30 @@ OLD_IMPORTS = """\
     django.setup()
     from channels import DEFAULT_CHANNEL_LAYER, Channel, Group, channel_layers, include, route, route_class
     from channels.asgi import get_channel_layer
+    from channels.auth import channel_and_http_session, channel_session, http_session
     from channels.auth import channel_session_user, channel_session_user_from_http, transfer_user
+    from channels.exceptions import ResponseLater
     from channels.exceptions import ConsumeLater, DenyConnection, WebsocketCloseException
     from channels.handler import AsgiHandler, AsgiRequest, ViewConsumer
     from channels.log import setup_logger
-    from channels.management.commands.runserver import Command
-    from channels.message import Message
+    from channels.management.commands.runserver import Command, WorkerThread
+    from channels.message import Message, pending_message_store
+    from channels.routing import connect_consumer, null_consumer
     from channels.routing import Include, Route, RouteClass, Router, include, route, route_class
     from channels.security.websockets import allowed_hosts_only
     from channels.sessions import channel_and_http_session, channel_session, enforce_ordering, http_session
+    from channels.sessions import session_for_reply_channel, wait_channel_name
     from channels.signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
     from channels.staticfiles import StaticFilesConsumer, StaticFilesHandler
     from channels.test import ChannelLiveServerTestCase, TransactionChannelTestCase, WSClient
+    from channels.test.base import ChannelTestCaseMixin
+    from channels.tests.base import ChannelTestCaseMixin
     from channels.tests import ChannelTestCase, Client, HttpClient, apply_routes
-    from channels.worker import Worker, WorkerGroup
-    from asgi_redis import RedisChannelLayer, RedisSentinelChannelLayer
+    from channels.utils import name_that_thing
+    from channels.worker import StopWorkerGroupLoop, Worker, WorkerGroup
+    from asgi_redis import RedisChannelLayer, RedisLocalChannelLayer, RedisSentinelChannelLayer
+    from asgi_redis.local import RedisLocalChannelLayer
+    from asgiref.base_layer import BaseChannelLayer
     from asgi_redis.core import RedisChannelLayer
     from asgiref.inmemory import ChannelLayer
 """

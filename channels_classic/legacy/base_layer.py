@@ -1,0 +1,141 @@
+"""What was ``asgiref.base_layer``: the base of channel layers that projects wrote themselves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from channels_classic import layers
+from channels_classic.layers import ChannelFull, Delivery, Received, codec, names
+from channels_classic.layers.contract import lacks
+
+PAUSE_SECONDS = 0.02
+"""Between two tries to receive from a layer whose ``receive`` does not wait, although it was asked to."""
+
+
+class BaseChannelLayer(layers.BaseChannelLayer):
+    """A channel layer that has the classic calls only: ``send``, ``receive``, ``group_add`` and so on.
+
+    A subclass defines those, as it did for Channels 1. The batches, which our servers and workers use, are made of
+    them, one message after the other.
+    """
+
+    extensions: ClassVar[list[str]] = []
+
+    # What a subclass defines.
+
+    def send(self, channel: str, message: dict[str, Any]) -> None:
+        """Append ``message`` to ``channel``, or raise ``ChannelFull``."""
+        raise NotImplementedError(f"{type(self).__name__} has to define send(channel, message).")
+
+    def receive(
+        self, channels: Sequence[str], block: bool = False
+    ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
+        """The next message of any of ``channels``, with its channel, or ``(None, None)``."""
+        raise NotImplementedError(f"{type(self).__name__} has to define receive(channels, block).")
+
+    def send_group(self, group: str, message: dict[str, Any]) -> None:
+        """Send ``message`` to every member of ``group``."""
+        raise lacks(self, "groups")
+
+    def group_add(self, group: str, channel: str) -> None:
+        """Make ``channel`` a member of ``group``."""
+        raise lacks(self, "groups")
+
+    def group_discard(self, group: str, channel: str) -> None:
+        """End the membership of ``channel`` in ``group``."""
+        raise lacks(self, "groups")
+
+    def group_channels(self, group: str) -> list[str]:
+        """The members of ``group``."""
+        raise lacks(self, "groups")
+
+    def flush(self) -> None:
+        """Empty the layer."""
+        raise lacks(self, "flush")
+
+    def global_statistics(self) -> dict[str, int]:
+        """Counts over all channels."""
+        raise lacks(self, "statistics")
+
+    def channel_statistics(self, channel: str) -> dict[str, float]:
+        """Counts of one channel."""
+        raise lacks(self, "statistics")
+
+    # The batches.
+
+    def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        """Send one message after the other."""
+        full: list[int] = []
+        full_channels: set[str] = set()
+        for position, delivery in enumerate(deliveries):
+            if delivery.turn_end is not None:
+                raise lacks(self, "ordering")
+            if delivery.to_group:
+                self.send_group(delivery.name, codec.unpack(delivery.payload))
+                continue
+            try:
+                if delivery.name in full_channels:
+                    raise ChannelFull
+                self.send(delivery.name, codec.unpack(delivery.payload))
+            except (ChannelFull, self.ChannelFull):
+                full_channels.add(delivery.name)
+                full.append(position)
+        return full
+
+    def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
+        """Receive one message after the other, until there is none or the limit is reached."""
+        deadline = time.monotonic() + timeout
+        while True:
+            channel, content = self.receive(list(channels), block=timeout > 0)
+            if channel is not None and content is not None:
+                break
+            if time.monotonic() + PAUSE_SECONDS > deadline:
+                return []
+            time.sleep(PAUSE_SECONDS)
+        batch = [Received(channel, content)]
+        while len(batch) < limit:
+            channel, content = self.receive(list(channels))
+            if channel is None or content is None:
+                break
+            batch.append(Received(channel, content))
+        return batch
+
+    def give_back(self, batch: Sequence[Received]) -> None:
+        """Send the messages once more: there is no other way to put them back, so they come behind later ones."""
+        for received in batch:
+            self.send(received.channel, received.content)
+
+    def release(self, channels: Iterable[str]) -> None:
+        """Nothing: what the layer knows of these channels expires."""
+
+    def pause(self, channels: Iterable[str]) -> None:
+        """Nothing: the capacity of the channels holds senders up."""
+
+    def resume(self, channels: Iterable[str]) -> None:
+        """Nothing, as ``pause``."""
+
+    # Helpers that subclasses call.
+
+    def get_capacity(self, channel: str) -> int:
+        """How many messages ``channel`` holds."""
+        return self.capacity_of(channel)
+
+    def valid_channel_name(self, name: Any, receive: bool = False) -> bool:
+        """``True`` for a name that can be sent to, or with ``receive`` received on; else ``TypeError``."""
+        (names.check_receivable if receive else names.check_channel)(name)
+        return True
+
+    def valid_channel_names(self, channels: Iterable[Any], receive: bool = False) -> bool:
+        """``True`` if all are valid; ``TypeError`` otherwise."""
+        return all(self.valid_channel_name(name, receive) for name in channels)
+
+    def valid_group_name(self, name: Any) -> bool:
+        """``True`` for the name of a group; ``TypeError`` for any other."""
+        names.check_group(name)
+        return True
+
+    def non_local_name(self, name: str) -> str:
+        """The queue that holds what is sent to ``name``: up to and including the ``!``, if there is one."""
+        return names.queue_name(name)

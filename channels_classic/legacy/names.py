@@ -1,0 +1,78 @@
+"""Names that only old code knows. The finder adds them to the modules they were in."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from channels_classic import pending
+
+
+def name_that_thing(thing: Any) -> str:
+    """The dotted name of a function, a method, a class, or the class of anything else."""
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def wait_channel_name(reply_channel: str) -> str:
+    """Where the messages of a client waited for their turn. They wait in the layer now: nothing comes here."""
+    return f"__wait__.{reply_channel.replace('!', '?')}"
+
+
+class PendingMessageStore:
+    """What the consumer that runs has sent so far, and what goes out when it is done."""
+
+    @property
+    def active(self) -> bool:
+        """Whether a consumer runs here, so that sends wait for its end."""
+        return pending.current() is not None
+
+    def append(self, sender: Any, message: dict[str, Any]) -> None:
+        """Send ``message`` to a ``Channel`` or a ``Group`` when the consumer is done."""
+        sender.send(message)
+
+    def send_and_flush(self, **kwargs: Any) -> None:
+        """Send what waits now, and not at the end of the consumer.
+
+        Raises:
+            ChannelFull: a channel is full; what was sent to it before and behind that waits still.
+        """
+        sends = pending.current()
+        if sends is None:
+            return
+        while sends.deliveries:
+            layer, delivery = sends.deliveries[0]
+            layer.send_now(delivery)
+            del sends.deliveries[0]
+        while sends.calls:
+            sends.calls.pop(0).make()
+
+
+pending_message_store = PendingMessageStore()
+
+
+class StopWorkerGroupLoop(Exception):
+    """What ended the loop of a worker group, whose ``run`` returns without it now."""
+
+
+class WorkerThread(threading.Thread):
+    """A worker in a thread of the process, until the process ends.
+
+    Arguments:
+        channel_layer: of ``channel_layers``, with its router.
+        logger: is told that it runs.
+    """
+
+    def __init__(self, channel_layer: Any, logger: logging.Logger) -> None:
+        super().__init__(daemon=True)
+        self.channel_layer = channel_layer
+        self.logger = logger
+
+    def run(self) -> None:
+        """Work."""
+        from worker import Worker
+
+        self.logger.info("Worker thread running")
+        Worker(self.channel_layer, signal_handlers=False).run()
+        self.logger.info("Worker thread exited")
