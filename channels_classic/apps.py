@@ -32,6 +32,8 @@ class ChannelsClassicConfig(AppConfig):
         """Take the command over from Django's own apps (one of the project's own stays), register checks."""
         check_packages()
         import_module("channels_classic.checks")
+        import_module("channels_classic.binding.checks")
+        import_module("channels_classic.binding.base").BindingMetaclass.register_all()
         commands = management.get_commands()
         if commands.get("runserver") in ("django.core", "django.contrib.staticfiles"):
             commands["runserver"] = self.name

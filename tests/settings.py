@@ -12,6 +12,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "channels_classic",
+    "tests.channels_classic.binding.library",
     "channels_classic.delay",
 ]
 MIDDLEWARE: list[str] = []

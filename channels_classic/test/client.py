@@ -19,6 +19,7 @@ from channels_classic.layers import BaseChannelLayer
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
+from channels_classic.test.commits import tell_changes
 from channels_classic.test.layers import next_received
 from worker.consume import consume
 
@@ -92,6 +93,7 @@ class Client:
 
     def join_group(self, group_name: str) -> None:
         """Make the client a member of a group."""
+        tell_changes()  # it is told of what happens from now on
         Group(group_name, channel_layer=self.channel_layer).add(self.reply_channel)
 
     def get_next_message(self, channel: Channel | str) -> Message | None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from channels_classic.asgi import channel_layers
 from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, Received
 from channels_classic.layers.names import queue_name
+from channels_classic.test.commits import tell_changes
 
 KEPT = ("expiry", "group_expiry", "capacity", "channel_capacity")
 """What a layer in memory takes over from the ``CONFIG`` of the one that it stands for."""
@@ -34,6 +35,7 @@ def in_memory_layers(aliases: Iterable[str] | None = None) -> Iterator[None]:
 
 def next_received(layer: BaseChannelLayer, channel: str) -> Received | None:
     """Take the next message off ``channel``; of a process-specific one too, by its full name."""
+    tell_changes()
     queue = queue_name(channel)
     batch = layer.receive_batch([queue], limit=1 if queue == channel else layer.capacity_of(channel))
     position = next((number for number, received in enumerate(batch) if received.channel == channel), None)

@@ -1,0 +1,6 @@
+"""Models whose changes clients see, and make: the module ``channels.binding`` (specification, section 10)."""
+
+from channels_classic.binding.base import Binding
+from channels_classic.binding.changes import announce_changes
+
+__all__ = ["Binding", "announce_changes"]

@@ -1,0 +1,399 @@
+"""``Binding``: a model that clients see the changes of, and change (specification, section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import lru_cache
+from inspect import Parameter, signature
+from typing import Any, ClassVar
+
+from django.apps import apps
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.db import DataError, IntegrityError, router, transaction
+from django.db.models import Field, Model
+
+from channels_classic.apps import legacy_is_active
+from channels_classic.auth import channel_session_user
+from channels_classic.binding import changes, fields
+from channels_classic.binding.commits import Known
+from channels_classic.channel import Group
+from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
+from channels_classic.log import logger
+from channels_classic.message import Message
+from channels_classic.sessions import channel_session
+
+__all__ = ["CREATE", "DELETE", "UPDATE", "Binding", "BindingMetaclass", "Refused"]
+
+
+CREATE, UPDATE, DELETE = "create", "update", "delete"
+
+LONGEST_ECHO = 100
+"""How long an action or a key may be, in characters, to be repeated to the client that sent it."""
+
+
+class Refused(ValueError):
+    """A client's request that is not carried out. The client is told the text and the errors.
+
+    Arguments:
+        text: why.
+        errors: what is wrong with which field, by name.
+    """
+
+    def __init__(self, text: str, errors: Mapping[str, list[str]] | None = None) -> None:
+        super().__init__(text)
+        self.errors = dict(errors or {})
+
+
+class BindingMetaclass(type):
+    """Registers each binding, when all models are there."""
+
+    _waiting: ClassVar[list[type[Binding]]] = []
+
+    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> None:
+        super().__init__(name, bases, body)
+        if not bases:
+            return
+        if apps.models_ready:
+            cls.register()  # type: ignore[attr-defined]
+        else:
+            BindingMetaclass._waiting.append(cls)  # type: ignore[arg-type]
+
+    @classmethod
+    def register_all(cls) -> None:
+        """Register those that were defined while models were still being loaded."""
+        while cls._waiting:
+            cls._waiting.pop(0).register()
+
+
+class Binding(metaclass=BindingMetaclass):
+    """Tells clients of the changes of a model, and lets them make changes; for any protocol.
+
+    A subclass says which model, which fields and which groups. One that others inherit from, and that is no
+    binding itself, has ``model = None`` in its body.
+
+    Raises:
+        ValueError: (when it is registered) it has no model, or neither ``fields`` nor ``exclude``.
+    """
+
+    model: ClassVar[Any] = None
+    """The model's class, or ``"app.Model"``."""
+
+    stream: str | None = None
+    """The stream of a demultiplexer that clients know the binding by."""
+
+    fields: Collection[str] | None = None
+    """The names of the fields that clients see and may write; ``["__all__"]`` for all."""
+
+    exclude: Collection[str] | None = None
+    """Without ``fields``: the names of those that clients neither see nor write."""
+
+    channel_session_user = True
+    """Whether ``self.user`` is the one of the channel session; with the channel session."""
+
+    channel_session = False
+    """Whether ``self.message`` has the channel session."""
+
+    model_label: ClassVar[str]
+    """The model's name as clients see it: ``app.model``."""
+
+    # What an instance has while it works.
+    message: Message
+    kwargs: Mapping[str, Any]
+    user: Any
+    action: str | None = None
+    pk: Any = None
+    data: Any = None
+    instance: Model | None = None
+    """The instance of whose change the clients are told."""
+    signal_kwargs: Mapping[str, Any] = {}
+    """What else the signal said of the change, such as ``update_fields``."""
+    _known: Known | None = None
+
+    @classmethod
+    def register(cls) -> None:
+        """Begin to tell clients of changes. It happens by itself, for each class once all models are loaded."""
+        if cls.model is None:
+            if "model" in vars(cls):
+                return
+            raise ValueError(
+                f"{cls.__name__} has no model. Set model to a model class or to 'app.Model'; or to None, if "
+                "bindings are to inherit from it."
+            )
+        if cls.fields is None and cls.exclude is None:
+            raise ValueError(
+                f"{cls.__name__} has neither fields nor exclude. Set fields to the names of the fields that "
+                "clients may see, or to ['__all__']."
+            )
+        if isinstance(cls.model, str):
+            cls.model = apps.get_model(cls.model)
+        cls.model_label = cls.model._meta.label_lower
+        changes.listen(cls)
+
+    @classmethod
+    def selected_fields(cls) -> list[Field[Any, Any]]:
+        """The fields that ``fields`` and ``exclude`` mean."""
+        return fields.selected(cls.model, cls.fields, cls.exclude)
+
+    # Outbound.
+
+    @classmethod
+    def group_names(cls, instance: Any) -> Iterable[str]:
+        """The groups whose members may see ``instance`` as it is. Each binding has to say.
+
+        It is called with the instance as it was before a change and as it is after it: who is in a group of both
+        is told of an update, who is in a new one of a creation, who is in a former one of a deletion.
+        """
+        raise NotImplementedError(f"{cls.__name__} has to define group_names(instance).")
+
+    def serialize(self, instance: Any, action: str) -> Any:
+        """What clients are told of ``instance``; nothing if it is empty. Each protocol has to say."""
+        raise NotImplementedError(f"{type(self).__name__} has to define serialize(instance, action).")
+
+    @classmethod
+    def encode(cls, stream: str, payload: Any) -> dict[str, Any]:
+        """The message for a group with what ``serialize`` gave. Each protocol has to say."""
+        raise NotImplementedError(f"{cls.__name__} has to define encode(stream, payload).")
+
+    def serialize_data(self, instance: Any) -> dict[str, Any]:
+        """The values of the fields that clients see, as they are in JSON."""
+        return fields.to_json(instance, self.selected_fields())
+
+    def send_messages(self, instance: Any, group_names: Iterable[str], action: str, **kwargs: Any) -> None:
+        """Tell the members of some groups.
+
+        Arguments:
+            instance: what is to be told of: as it is, or for a deletion as it last was for them.
+            action: what it is for these members: ``create``, ``update`` or ``delete``.
+            kwargs: what the signal said.
+        """
+        self.instance, self.signal_kwargs = instance, kwargs
+        if action == DELETE and self._known is not None:
+            payload = self._known.payload
+        else:
+            payload = self.serialize(instance, action)
+        if payload:
+            message = self.encode(self._stream_name(), payload)
+            for name in sorted(group_names):
+                Group(name).send(message)
+
+    @classmethod
+    def known(cls, instance: Model, signal_kwargs: Mapping[str, Any]) -> Known:
+        """What clients know of an instance that is about to change."""
+        self = cls()
+        self.instance, self.signal_kwargs = instance, signal_kwargs
+        groups = self._groups(instance, UPDATE)
+        return Known(groups, instance, self.serialize(instance, DELETE) if groups else None)
+
+    @classmethod
+    def tell(cls, known: Known, instance: Model | None, signal_kwargs: Mapping[str, Any]) -> None:
+        """Tell clients what an instance is now, after a change; ``None`` if it does not exist."""
+        self = cls()
+        self._known = known
+        groups = frozenset() if instance is None else self._groups(instance, UPDATE if known.groups else CREATE)
+        # Somebody who is in two of the groups is told last that it is there.
+        for told, names, action in (
+            (known.instance, known.groups - groups, DELETE),
+            (instance, known.groups & groups, UPDATE),
+            (instance, groups - known.groups, CREATE),
+        ):
+            if names:
+                self.send_messages(told, names, action, **signal_kwargs)
+
+    def _groups(self, instance: Model, action: str) -> frozenset[str]:
+        method: Callable[..., Iterable[str]] = self.group_names
+        names = method(instance, action) if _takes_action(method) else method(instance)
+        if isinstance(names, str):
+            raise TypeError(f"{type(self).__name__}.group_names must give a list of names, not the str {names!r}.")
+        return frozenset(names)
+
+    def _stream_name(self) -> str:
+        if self.stream is None:
+            raise ValueError(f"{type(self).__name__} has no stream. Set it to the name that clients know it by.")
+        return self.stream
+
+    # Inbound.
+
+    @classmethod
+    def consumer(cls, message: Message, **kwargs: Any) -> Any:
+        """The consumer of clients' requests: for ``consumers`` of a demultiplexer."""
+        return cls.get_handler()(message, **kwargs)
+
+    @classmethod
+    def get_handler(cls) -> Callable[..., Any]:
+        """``trigger_inbound``, with its session and user. Override it to decorate further."""
+        handler: Callable[..., Any] = cls.trigger_inbound
+        if cls.channel_session_user:
+            return channel_session_user(handler)
+        if cls.channel_session:
+            return channel_session(handler)
+        return handler
+
+    @classmethod
+    def trigger_inbound(cls, message: Message, **kwargs: Any) -> None:
+        """Carry out a client's request, or tell the client why not."""
+        self = cls()
+        self.message, self.kwargs = message, kwargs
+        if hasattr(message, "user"):
+            self.user = message.user
+        else:
+            from django.contrib.auth.models import AnonymousUser  # only where the app is installed
+
+            self.user = AnonymousUser()
+        try:
+            self.action, self.pk, self.data = self.deserialize(message)
+            self._check_form()
+            self.run_action(self.action, self.pk, self.data)
+        except Refused as error:
+            self._refuse(error)
+        except (ChannelSocketException, ConsumeLater, DenyConnection):
+            raise
+        except Exception:
+            self._refuse(Refused("The server failed to do this."))
+            raise
+
+    def deserialize(self, message: Message) -> tuple[Any, Any, Any]:
+        """The action, the primary key and the data of a client's request. Each protocol has to say."""
+        raise NotImplementedError(f"{type(self).__name__} has to define deserialize(message).")
+
+    def has_permission(self, user: Any, action: str, pk: Any) -> bool:
+        """Whether ``user`` may do this. Nobody may, unless a binding says so.
+
+        Arguments:
+            action: ``create``, ``update`` or ``delete``.
+            pk: the primary key as the client sent it; ``None`` for ``create``.
+        """
+        return False
+
+    def run_action(self, action: str, pk: Any, data: Any) -> None:
+        """Do what the client asks for, if it may, in a transaction.
+
+        Raises:
+            Refused: it may not, or it cannot be done.
+        """
+        try:
+            if not self.has_permission(self.user, action, pk):
+                raise PermissionDenied
+            with transaction.atomic(using=router.db_for_write(self.model)):
+                if action == CREATE:
+                    self.create(data)
+                elif action == UPDATE:
+                    self.update(pk, data)
+                else:
+                    self.delete(pk)
+        except self.model.DoesNotExist:
+            raise Refused("This does not exist.") from None
+        except PermissionDenied:
+            raise Refused("You may not do this.") from None
+        except ValidationError as error:
+            by_field = hasattr(error, "error_dict")
+            raise Refused(
+                "This is not valid.", error.message_dict if by_field else {str(NON_FIELD_ERRORS): error.messages}
+            ) from None
+        except (DataError, IntegrityError) as error:
+            logger.warning("%s: %s of %r failed in the database: %s", type(self).__name__, action, pk, error)
+            raise Refused("This does not go with what there is.") from None
+
+    def create(self, data: dict[str, Any]) -> None:
+        """Create an instance with ``data``, as the client sent it. What it may not write is left out."""
+        self._write(self.model(), data, is_new=True)
+
+    def update(self, pk: Any, data: dict[str, Any]) -> None:
+        """Write ``data``, as the client sent it, to an instance. What it may not write is left out."""
+        self._write(self._get(pk), data, is_new=False)
+
+    def delete(self, pk: Any) -> None:
+        """Delete an instance."""
+        self._get(pk).delete()
+
+    def validate(self, instance: Any, exclude: set[str]) -> None:
+        """Refuse an instance that a client has written, before it is saved.
+
+        By the model's ``full_clean``; but not in a project of old (``channels_classic.legacy``), which never did.
+
+        Arguments:
+            exclude: the names of the fields that the client has nothing to do with.
+
+        Raises:
+            ValidationError: the client is told what is wrong.
+        """
+        if not legacy_is_active():
+            instance.full_clean(exclude=exclude)
+
+    def _check_form(self) -> None:
+        """See that the request has the form of one.
+
+        Raises:
+            Refused: it has not.
+        """
+        if self.action not in (CREATE, UPDATE, DELETE):
+            raise Refused('"action" must be "create", "update" or "delete".')
+        if self.action == CREATE:
+            self.pk = None
+        elif isinstance(self.pk, bool) or not isinstance(self.pk, (int, str)):
+            raise Refused(f'To {self.action}, "pk" must be a primary key.')
+        if self.action != DELETE and not isinstance(self.data, dict):
+            raise Refused(f'To {self.action}, "data" must be an object of fields and their values.')
+        try:
+            self.model._meta.pk.to_python(self.pk)
+        except ValidationError:
+            raise Refused("This does not exist.") from None
+
+    def _get(self, pk: Any) -> Any:
+        rows = self.model._default_manager.using(router.db_for_write(self.model)).select_related(None)
+        try:
+            return rows.select_for_update().get(pk=pk)
+        except (TypeError, ValueError, OverflowError, ValidationError):  # a key that none can be
+            raise self.model.DoesNotExist from None
+
+    def _write(self, instance: Any, data: dict[str, Any], is_new: bool) -> None:
+        writable = fields.writable(self.selected_fields())
+        key = self.model._meta.pk
+        if is_new and self.fields is not None and key.name in self.fields and not key.auto_created:
+            writable.append(key)
+        written = [field for field in writable if field.name in data]
+        if not written and not is_new:
+            return
+        many = fields.assign(instance, written, data)
+        validated = {field.name for field in (writable if is_new else written)}
+        self.validate(instance, {field.name for field in instance._meta.fields} - validated)
+        if key in written:
+            instance.save(force_insert=True)  # not to overwrite the one that has the key
+        else:
+            instance.save()
+        for name, keys in many.items():
+            getattr(instance, name).set(keys)
+
+    def _refuse(self, error: Refused) -> None:
+        action, pk = _short(self.action), _short(self.pk)
+        logger.warning("%s refused %s of %r: %s %s", type(self).__name__, action, pk, error, error.errors or "")
+        if self.message.reply_channel is None:
+            return
+        payload = {
+            "action": "error",
+            "request": {"action": action, "pk": pk},
+            "error": str(error),
+            "errors": error.errors,
+            "model": self.model_label,
+        }
+        self.message.reply_channel.send(self.encode(self._stream_name(), payload))
+
+
+def _short(value: Any) -> Any:
+    """What a client sent, to be told back and logged: ``None`` in the place of what is no key or action."""
+    return value if isinstance(value, (int, str)) and len(str(value)) <= LONGEST_ECHO else None
+
+
+def _takes_action(group_names: Callable[..., Any]) -> bool:
+    """Whether it is as it was before Channels 1.0: ``group_names(instance, action)``."""
+    return _requires_two(getattr(group_names, "__func__", group_names), hasattr(group_names, "__func__"))
+
+
+@lru_cache
+def _requires_two(function: Callable[..., Any], is_bound: bool) -> bool:
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    required = [
+        parameter
+        for parameter in signature(function).parameters.values()
+        if parameter.kind in positional and parameter.default is Parameter.empty
+    ]
+    return len(required) - is_bound >= 2

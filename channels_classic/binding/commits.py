@@ -1,0 +1,195 @@
+"""What is told of a change when its transaction is committed (specification, section 10).
+
+The row is read anew then, so what clients get is what the database has: no state that was overwritten or rolled
+back, nothing that was set on an instance and not saved. One instance is told of once, however often the
+transaction wrote it: the difference from what clients knew before its first write.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
+
+from channels_classic.log import logger
+
+READ_AT_ONCE = 500
+"""How many rows one query reads after a transaction that changed many."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the clients of a binding know of an instance: nothing, if it is not there for them."""
+
+    groups: frozenset[str] = frozenset()
+    """The groups they are in."""
+    instance: Model | None = None
+    payload: Any = None
+    """What they are told when it is gone, and so no more than they knew."""
+
+
+class Listener(Protocol):
+    """A binding's class, as far as it is needed here."""
+
+    model: Any
+
+    def known(self, instance: Model, signal_kwargs: Mapping[str, Any]) -> Known:
+        """What the clients know of an instance that is about to change."""
+
+    def tell(self, known: Known, instance: Model | None, signal_kwargs: Mapping[str, Any]) -> None:
+        """Tell them what it is now; ``None`` if it does not exist."""
+
+
+Before = dict[Listener, Known]
+"""What the clients of each binding of a model know of an instance."""
+
+
+def read(model: type[Model], keys: Iterable[Any], using: str) -> dict[Any, Model]:
+    """The rows of these keys."""
+    rows: dict[Any, Model] = {}
+    remaining = iter(keys)
+    while some := list(islice(remaining, READ_AT_ONCE)):
+        rows.update(model._base_manager.using(using).in_bulk(some))
+    return rows
+
+
+class Transaction:
+    """The rows that a transaction changed, to be read once it is committed."""
+
+    def __init__(self, using: str, block: Any = None) -> None:
+        self.using = using
+        self.block = block
+        """The outermost of the blocks that it consists of."""
+        self.is_over = False
+        self._told: set[tuple[type[Model], Any]] = set()
+        self._unread: dict[type[Model], dict[Any, None]] = {}
+        self._rows: dict[tuple[type[Model], Any], Model | None] = {}
+
+    def add(self, model: type[Model], key: Any) -> None:
+        """Note that a row was changed."""
+        self._unread.setdefault(model, {})[key] = None
+
+    def is_first(self, model: type[Model], key: Any) -> bool:
+        """Whether nobody has been told of the row yet; from now on somebody has."""
+        is_first = (model, key) not in self._told
+        self._told.add((model, key))
+        return is_first
+
+    def take_row(self, model: type[Model], key: Any) -> Model | None:
+        """The row as it is now, or ``None``."""
+        if (model, key) not in self._rows:
+            unread = self._unread[model]
+            unread.pop(key)
+            keys = [key, *islice(unread, READ_AT_ONCE - 1)]
+            rows = read(model, keys, self.using)
+            for one in keys:
+                unread.pop(one, None)
+                self._rows[model, one] = rows.get(one)
+        return self._rows.pop((model, key))
+
+
+_latest = threading.local()
+"""The latest transaction of this thread for each database, as an attribute by its alias."""
+
+
+def announce(
+    model: type[Model], key: Any, before: Before, using: str, signal_kwargs: Mapping[str, Any] | None = None
+) -> None:
+    """Tell of a change when the transaction that runs is committed; now if none runs.
+
+    Arguments:
+        model: the bindings' model.
+        key: the instance's primary key.
+        before: the bindings, with what their clients know of it.
+        using: the alias of the database.
+        signal_kwargs: what else is to be said of the change.
+    """
+    connection = transaction.get_connection(using)
+    if connection.in_atomic_block and is_test_cases(connection):
+        tell_finished(connection)
+        Change(Transaction(using), model, key, before, signal_kwargs or {}).tell()
+        return
+    change = Change(_current(connection), model, key, before, signal_kwargs or {})
+    if connection.in_atomic_block or connection.get_autocommit():
+        transaction.on_commit(change.tell_or_log, using=using)
+    else:
+        change.tell_or_log()  # a transaction by hand, of whose end nobody is told
+
+
+def _current(connection: BaseDatabaseWrapper) -> Transaction:
+    """The transaction that runs. What runs after a commit, and before all is told of, may be in one of its own."""
+    using = connection.alias
+    block = next((block for block in connection.atomic_blocks if not _is_test_cases(block)), None)
+    latest: Transaction | None = getattr(_latest, using, None)
+    if block is None or latest is None or latest.is_over or latest.block is not block:
+        latest = Transaction(using, block)
+        setattr(_latest, using, latest)
+    return latest
+
+
+class Change:
+    """A change of an instance, to be told when its transaction is committed."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        model: type[Model],
+        key: Any,
+        before: Before,
+        signal_kwargs: Mapping[str, Any],
+    ) -> None:
+        self._transaction = transaction
+        self._model = model
+        self._key = key
+        self._before = before
+        self._signal_kwargs = signal_kwargs
+        transaction.add(model, key)
+
+    def tell(self) -> None:
+        """Tell the bindings, unless an earlier change of the same instance has done so."""
+        self._transaction.is_over = True
+        if self._transaction.is_first(self._model, self._key):
+            row = self._transaction.take_row(self._model, self._key)
+            for listener, known in self._before.items():
+                listener.tell(known, row, self._signal_kwargs)
+
+    def tell_or_log(self) -> None:
+        """As ``tell``. The data is saved, so what fails now must not fail whoever saved it."""
+        try:
+            self.tell()
+        except Exception:
+            logger.exception("Clients were not told that %s %r has changed:", self._model._meta.label, self._key)
+
+
+# A test case has a transaction around each test, which is never committed. What changes in no other is told at
+# once, what changed in one that ended inside it as soon as something else happens.
+
+
+def is_test_cases(connection: BaseDatabaseWrapper) -> bool:
+    """Whether no transaction is open but that of a test case."""
+    return all(_is_test_cases(block) for block in connection.atomic_blocks)
+
+
+def _is_test_cases(block: Any) -> bool:
+    return bool(block._from_testcase)
+
+
+def tell_finished(connection: BaseDatabaseWrapper) -> None:
+    """Tell of the changes in transactions that have ended inside that of a test case."""
+    changes = [_change_of(hook) for hook in connection.run_on_commit]
+    if any(changes):
+        connection.run_on_commit = [hook for hook in connection.run_on_commit if _change_of(hook) is None]
+    for change in changes:
+        if change is not None:
+            change.tell()
+
+
+def _change_of(hook: tuple[Any, ...]) -> Change | None:
+    owner = getattr(hook[1], "__self__", None)
+    return owner if isinstance(owner, Change) else None

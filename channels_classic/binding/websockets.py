@@ -1,0 +1,98 @@
+"""Bindings of WebSockets: one stream of a demultiplexer each (specification, section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from channels_classic.binding.base import Binding, Refused
+from channels_classic.generic import frames
+from channels_classic.generic.websockets import WebsocketDemultiplexer, WebsocketMultiplexer
+from channels_classic.message import Message
+from channels_classic.sessions import enforce_ordering
+
+__all__ = ["WebsocketBinding", "WebsocketBindingWithMembers", "WebsocketDemultiplexer"]
+
+
+class WebsocketBinding(Binding):
+    """A binding for clients of WebSockets.
+
+    Route it by ``consumers = {"stream": TheBinding.consumer}`` in a ``WebsocketDemultiplexer``. Clients get
+    ``{"action", "pk", "data", "model"}``, and send ``{"action", "pk", "data"}``.
+    """
+
+    model = None
+
+    strict_ordering = False
+    """Whether the messages of a socket are handled one after another, in order."""
+
+    slight_ordering = False
+    """Whether the first message of a socket is done with before any other begins."""
+
+    @classmethod
+    def encode(cls, stream: str, payload: Any) -> dict[str, Any]:
+        """The message for a group with a frame of the stream."""
+        return WebsocketMultiplexer.encode(stream, payload)
+
+    def serialize(self, instance: Any, action: str) -> dict[str, Any]:
+        """What clients are told of ``instance``: the action, its key, its fields and its model."""
+        return {
+            "action": action,
+            "pk": instance.pk,
+            "data": self.serialize_data(instance),
+            "model": self.model_label,
+        }
+
+    @classmethod
+    def get_handler(cls) -> Callable[..., Any]:
+        """``trigger_inbound``, with its session, user and order. Override it to decorate further."""
+        handler = super().get_handler()
+        if cls.strict_ordering:
+            return enforce_ordering(handler)
+        if cls.slight_ordering:
+            return enforce_ordering(handler, slight=True)
+        return handler
+
+    @classmethod
+    def trigger_inbound(cls, message: Message, **kwargs: Any) -> None:
+        """Carry out a client's request; sockets that connect and leave are not this one's affair."""
+        if message.channel.name not in ("websocket.connect", "websocket.disconnect"):
+            super().trigger_inbound(message, **kwargs)
+
+    def deserialize(self, message: Message) -> tuple[Any, Any, Any]:
+        """The action, the primary key and the data of a frame's payload.
+
+        Raises:
+            Refused: the payload is no object.
+        """
+        try:
+            body = frames.decode(message["text"])
+        except (KeyError, TypeError, ValueError, RecursionError):
+            raise Refused("A request must be JSON.") from None
+        if not isinstance(body, dict):
+            raise Refused("A request must be an object.")
+        return body.get("action"), body.get("pk"), body.get("data")
+
+
+class WebsocketBindingWithMembers(WebsocketBinding):
+    """A ``WebsocketBinding`` that also tells of attributes, properties and methods that are no fields."""
+
+    model = None
+
+    send_members: Iterable[str] = ()
+    """Their names. A method is called without arguments; ``"author.name"`` is told as ``author__name``."""
+
+    encoder = DjangoJSONEncoder()
+
+    def serialize_data(self, instance: Any) -> dict[str, Any]:
+        """The values of the fields and the members, as they are in JSON."""
+        members = {}
+        for path in self.send_members:
+            value = instance
+            for name in path.split("."):
+                value = getattr(value, name)
+            members[path.replace(".", "__")] = value() if callable(value) else value
+        encoded: dict[str, Any] = frames.decode(self.encoder.encode(members))
+        return {**super().serialize_data(instance), **encoded}

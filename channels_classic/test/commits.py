@@ -1,0 +1,17 @@
+"""What is told after a commit, in a test whose transaction is never committed."""
+
+from __future__ import annotations
+
+from django.db import connections
+
+from channels_classic.binding.commits import is_test_cases, tell_finished
+
+
+def tell_changes() -> None:
+    """Let bindings tell of what a commit would make true, if no transaction but that of the test case is open.
+
+    Other functions that wait for a commit stay where they are: Django's ``captureOnCommitCallbacks`` is for those.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block and is_test_cases(connection):
+            tell_finished(connection)
