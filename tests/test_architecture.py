@@ -2,9 +2,7 @@
 
 import graphlib
 
-import pytest
-
-grimp = pytest.importorskip("grimp")
+import grimp
 
 PACKAGES = ("channels_classic", "interface_server", "worker")
 KNOWN = {("channels_classic.layers.exceptions", "channels_classic.layers.base")}

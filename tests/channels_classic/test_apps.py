@@ -73,6 +73,10 @@ def test_without_the_app_it_is_djangos(tmp_path):
 
 def test_the_command_is_found_by_django():
     """In this very process, whose settings have staticfiles in front of our app."""
-    assert isinstance(apps.get_app_config("channels_classic"), ChannelsClassicConfig)
+    config = apps.get_app_config("channels_classic")
+    assert isinstance(config, ChannelsClassicConfig)
+    # A test that changes INSTALLED_APPS makes Django look for commands again, and nobody says that apps are ready.
+    get_commands.cache_clear()
+    config.ready()
     command = load_command_class(get_commands()["runserver"], "runserver")
     assert type(command).__module__ == "channels_classic.management.commands.runserver"

@@ -59,7 +59,7 @@ VIEWS = """\
 
     def together(request):
         try:
-            barrier.wait(2)
+            barrier.wait(float(request.GET["seconds"]))
         except threading.BrokenBarrierError:
             return HttpResponse("alone")
         return HttpResponse("together")

@@ -154,20 +154,20 @@ def test_lines_are_coloured_on_a_terminal(project: Project) -> None:
 # Options.
 
 
-def together(site: Site) -> list[str]:
-    """Two requests at a time to a view that says whether it had company."""
+def together(site: Site, seconds: float) -> list[str]:
+    """Two requests at a time to a view that says whether it had company within so many seconds."""
     with ThreadPoolExecutor(2) as clients:
-        return [answer.text for answer in clients.map(site.http.get, ["/together/"] * 2)]
+        return [answer.text for answer in clients.map(site.http.get, [f"/together/?seconds={seconds}"] * 2)]
 
 
 def test_requests_run_side_by_side(site: Site) -> None:
-    assert together(site) == ["together", "together"]
+    assert together(site, DEADLINE / 2) == ["together", "together"]
 
 
 def test_nothreading(project: Project) -> None:
     with served(project, "--noreload", "--nothreading", log="nothreading.txt") as site:
         site.server.wait("1 worker thread(s) here")
-        assert "alone" in together(site)
+        assert "alone" in together(site, 0.5)
 
 
 def test_timeouts(project: Project) -> None:

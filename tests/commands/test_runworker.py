@@ -22,7 +22,7 @@ from tests.programs import children_of, is_alive, running
 from tests.project import DEADLINE, MANAGE, Project, Running, Site
 from tests.redis_server import RedisServer, free_port
 
-WAIT = 30.0  # seconds in one call to the layer
+WAIT = 60.0  # seconds in one call to the layer
 
 STARTED = re.compile(r"Worker (\d+), (\d+) thread\(s\), layer '(\w+)', channels: (.*)")
 

@@ -15,7 +15,7 @@ from websockets.typing import Origin
 
 from tests.examples.conftest import Site
 
-DEADLINE = 30  # seconds
+DEADLINE = 60  # seconds
 
 
 @contextmanager

@@ -16,7 +16,7 @@ Content = dict[str, Any]
 
 CHANNELS = ["http.request", "http.disconnect", "websocket.connect", "websocket.receive", "websocket.disconnect"]
 STOP = "backend.stop"
-WAIT = 30.0  # seconds in one call to the layer
+WAIT = 60.0  # seconds in one call to the layer
 
 
 class Backend:

@@ -18,7 +18,7 @@ from channels_classic.layers import BaseChannelLayer, ChannelFull, InMemoryChann
 from interface_server import InterfaceServer
 from interface_server.program.hosting import Host, make_config
 
-DEADLINE = 30  # seconds after which what should happen has not happened
+DEADLINE = 60  # seconds after which what should happen has not happened
 
 Content = dict[str, Any]
 

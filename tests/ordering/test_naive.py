@@ -18,7 +18,7 @@ from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, Redi
 from channels_classic.sessions import session_for_reply_channel
 
 CLIENT = "interface.abc!one"
-SECONDS = 30
+SECONDS = 60
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from tests.redis_server import RedisServer
 from worker import WorkerGroup
 
 CLIENT = "interface.abc!one"
-SECONDS = 30
+SECONDS = 60
 SOCKETS, FRAMES = 20, 50
 
 Frames = Callable[[Message], Any]

@@ -13,7 +13,7 @@ from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer
 from worker import WorkerGroup
 
-DEADLINE = 30  # seconds after which what should happen has not happened
+DEADLINE = 60  # seconds after which what should happen has not happened
 
 CLIENTS = "interface.test!"
 REPLY = f"{CLIENTS}client"

@@ -15,7 +15,7 @@ from tests.programs import completed, running
 from tests.project import DEADLINE, Running
 from worker.cli import main
 
-WAIT = 30.0  # seconds for an answer
+WAIT = 60.0  # seconds for an answer
 
 MODULE = [sys.executable, "-m", "worker"]
 SCRIPT = [Path(sys.executable).with_name("channels-worker")]

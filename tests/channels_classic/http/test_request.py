@@ -15,8 +15,8 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels_classic import request as request_module
 from channels_classic.exceptions import RequestAborted, RequestTimeout
+from channels_classic.http import request as request_module
 from channels_classic.http.request import AsgiRequest
 from channels_classic.layers import InMemoryChannelLayer
 from channels_classic.message import Message

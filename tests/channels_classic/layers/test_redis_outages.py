@@ -16,7 +16,7 @@ import pytest
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from tests.redis_server import RedisServer, free_port
 
-PATIENCE = 30
+PATIENCE = 60
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

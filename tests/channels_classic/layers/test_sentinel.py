@@ -16,7 +16,7 @@ import redis
 from channels_classic.layers import LayerUnavailable, RedisSentinelChannelLayer
 from tests.redis_server import NO_RETRY, RedisServer, free_port, redis_server_or_skip
 
-PATIENCE = 30
+PATIENCE = 60
 
 
 def wait_until(condition: Callable[[], Any], what: str) -> None:

@@ -28,7 +28,7 @@ from channels_classic.sessions.ordering import enforce_ordering
 from worker import WorkerGroup
 
 CLIENT = "interface.abc!one"
-DEADLINE = 30
+DEADLINE = 60
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

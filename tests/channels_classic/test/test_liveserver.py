@@ -24,7 +24,7 @@ from channels_classic.test import ChannelLiveServerTestCase, Client, apply_route
 from channels_classic.test.liveserver import LiveServerThread
 from tests.interface_server.hosted import eventually
 
-DEADLINE = 30
+DEADLINE = 60
 
 
 def ws_connect(message: Message) -> None:

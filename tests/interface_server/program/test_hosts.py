@@ -18,8 +18,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
-from tests.programs import REPOSITORY, completed, running
-from tests.project import DEADLINE, Running
+from tests.programs import completed, running
+from tests.project import DEADLINE, REPOSITORY, Running
 from tests.redis_server import free_port
 
 APPLICATION = "interface_server:application"
