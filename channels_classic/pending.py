@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any
 
+from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
 from channels_classic.own_sends import Call
 
-WaitOut = Callable[[LayerUnavailable, int], bool]
-"""Waits after so many failures before something is tried again; whether to try again."""
+WaitOut = Callable[[LayerUnavailable, Backoff], bool]
+"""Waits as long as the back-off says before something is tried again; whether to try again."""
+
+Work = Callable[[threading.Event], None]
+"""What lasts; it should end soon after the event is set, if it would never end by itself."""
+
+HandOver = Callable[[str, Work], bool]
+"""Runs what lasts in another thread, under a name for people; whether there is a thread for it."""
 
 _current: ContextVar[PendingSends | None] = ContextVar("pending_sends", default=None)
 
@@ -26,11 +34,18 @@ class PendingSends:
         settle_turn: called with a reply channel before its next turn is asked for, so that the end of the one
             before does not wait here.
         wait_out: called while the layer does not answer; without it nobody waits for the layer.
+        hand_over: takes what lasts off the worker's thread; without it that runs in the thread of the consumer.
     """
 
-    def __init__(self, settle_turn: Callable[[str], None] | None = None, wait_out: WaitOut | None = None) -> None:
+    def __init__(
+        self,
+        settle_turn: Callable[[str], None] | None = None,
+        wait_out: WaitOut | None = None,
+        hand_over: HandOver | None = None,
+    ) -> None:
         self.settle_turn = settle_turn
         self.wait_out = wait_out
+        self.hand_over = hand_over
         self.turn_ends: list[tuple[BaseChannelLayer, Delivery]] = []
         self.deliveries: list[tuple[BaseChannelLayer, Delivery]] = []
         self.names: set[str] = set()
@@ -89,10 +104,31 @@ def settle_turn(reply_channel: str) -> None:
         pending.settle_turn(reply_channel)
 
 
-def wait_out(error: LayerUnavailable, failures: int) -> bool:
-    """Wait before something is tried again that has failed so many times; whether to try again."""
+def wait_out(error: LayerUnavailable, backoff: Backoff) -> bool:
+    """Wait before something that failed is tried again; whether to try again."""
     pending = _current.get()
-    return pending is not None and pending.wait_out is not None and pending.wait_out(error, failures)
+    return pending is not None and pending.wait_out is not None and pending.wait_out(error, backoff)
+
+
+def hand_over(name: str, work: Work) -> bool:
+    """Let what lasts run where it keeps no worker from its work; where there is no worker, it runs at once.
+
+    Arguments:
+        name: what it is, for people.
+
+    Returns:
+        Whether there was a thread for it; if not, ``work`` has not been called.
+    """
+    pending = _current.get()
+    if pending is None or pending.hand_over is None:
+        work(threading.Event())
+        return True
+    return pending.hand_over(name, work)
+
+
+def leave() -> None:
+    """Let every send from here on be immediate: this goes on in another thread than the consumer's."""
+    _current.set(None)
 
 
 def end_turn(layer: BaseChannelLayer, end: Delivery) -> None:

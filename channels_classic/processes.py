@@ -16,6 +16,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from channels_classic.backoff import Backoff
 from channels_classic.log import logger
 
 # A new interpreter for each process, so that a renewed one runs the code that is on the disk by then.
@@ -26,11 +27,17 @@ RENEW = {signal.SIGHUP}
 PASSED_ON = {signal.SIGINT, signal.SIGHUP}
 """What a terminal sends to all processes at once, but only the supervisor is meant to act on."""
 
+HURRY = signal.SIGUSR1
+"""How the supervisor tells its processes not to wait any longer; one that does not handle it ends by it."""
+
 SHORTEST_LIFE = 1.0
 """Seconds; a process that ended sooner is replaced only after so long."""
 
 LONGEST_PAUSE = 30.0
-"""Seconds; the pause before a process that does not even get ready is tried again grows up to this."""
+"""Seconds; the longest back-off before a process that does not even get ready is tried again."""
+
+GRACE = 5.0
+"""Seconds that a process has to end by itself after its time is over, and to say what it did not wait for."""
 
 Target = Callable[..., None]
 
@@ -43,6 +50,9 @@ class _Child:
         self._process = _spawn.Process(target=_run, args=(target, theirs, arguments))
         self.started = time.monotonic()
         self.is_ready = False
+        self.end_by: float | None = None
+        """When it has to have ended, by ``time.monotonic``; ``None`` while it may run, and after it was killed."""
+        self._is_hurried = False
         with _held_back(PASSED_ON):
             self._process.start()
         theirs.close()
@@ -69,11 +79,32 @@ class _Child:
                 pass  # it ended without having been ready
             self._pipe.close()
 
-    def stop(self) -> None:
+    def stop(self, timeout: float | None) -> None:
+        """Tell it to end within ``timeout`` seconds; it knows that time itself, and has a little more."""
+        self.end_by = None if timeout is None else time.monotonic() + timeout + GRACE
         self._process.terminate()
 
-    def kill(self) -> None:
-        self._process.kill()
+    def hurry(self) -> None:
+        """Tell it not to wait any longer for what it does."""
+        if not self._is_hurried:
+            self._is_hurried = True
+            self.end_by = time.monotonic() + GRACE
+            self._send(HURRY)
+
+    def end_in_time(self, name: str) -> None:
+        """See to it that it ends when its time is over: it is told to hurry first, and killed then."""
+        if self.end_by is None or time.monotonic() < self.end_by:
+            return
+        if self._is_hurried:
+            logger.error("A %s process (%s) does not end: it is killed.", name, self._process.pid)
+            self.end_by = None
+            self._process.kill()
+        else:
+            self.hurry()
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process.pid is not None and self.is_alive:
+            os.kill(self._process.pid, number)
 
     def forget(self) -> None:
         """Give back what the system keeps of a process that has ended."""
@@ -83,7 +114,7 @@ class _Child:
 
 
 class Supervisor:
-    """Keeps processes running until SIGTERM or SIGINT comes; a second one does not wait for what they do.
+    """Keeps processes running until SIGTERM or SIGINT comes; after a second one it does not wait for what they do.
 
     SIGHUP renews them: new ones start, and when all of them are ready the old ones are told to stop. If a new one
     cannot start (an error in the new code), the old ones stay. A process whose supervisor is gone stops as well.
@@ -94,22 +125,37 @@ class Supervisor:
         arguments: anything that can be pickled.
         count: how many processes.
         name: what they are, for the log: "worker".
+        stop_timeout: seconds that they have to end when they are told to, for as long as they need by default.
+            One that needs more is told to hurry, and killed soon after.
     """
 
-    def __init__(self, target: Target, arguments: tuple[Any, ...], count: int, name: str) -> None:
+    def __init__(
+        self,
+        target: Target,
+        arguments: tuple[Any, ...],
+        count: int,
+        name: str,
+        stop_timeout: float | None = None,
+    ) -> None:
         self._target = target
         self._arguments = arguments
         self._count = count
         self._name = name
+        self._stop_timeout = stop_timeout
         self._serving: list[_Child] = []
         self._coming: list[_Child] = []
         self._leaving: list[_Child] = []
-        self._failures = 0
+        self._backoff = Backoff(SHORTEST_LIFE, LONGEST_PAUSE)
         self._start_at = 0.0
         self._renewal_wanted = False
+        self._ended_in_order = True
 
-    def run(self) -> None:
-        """Start the processes, look after them, and return when all have ended."""
+    def run(self) -> int:
+        """Start the processes, look after them, and return when all have ended.
+
+        Returns:
+            The status to end with: 0, or 1 if one of them did not end in order when it was told to.
+        """
         # First, because it would undo what _held_back does.
         resource_tracker.ensure_running()
         with _received_signals(STOP | RENEW) as signals:
@@ -121,10 +167,19 @@ class Supervisor:
                 told = self._wait(signals)
                 self._reap()
                 self._take_over()
-            self._end(signals)
+            return self._end(signals)
 
     def _start(self, number: int) -> list[_Child]:
-        return [_Child(self._target, self._arguments) for _ in range(number)]
+        """Start processes; fewer, if the system has no room for them now."""
+        started: list[_Child] = []
+        try:
+            while len(started) < number:
+                started.append(_Child(self._target, self._arguments))
+        except OSError as error:
+            pause = self._backoff.fail()
+            self._start_at = time.monotonic() + pause
+            logger.error("A %s process cannot be started; trying again in %.0f s. %s", self._name, pause, error)
+        return started
 
     def _fill(self) -> None:
         missing = self._count - len(self._serving)
@@ -137,18 +192,23 @@ class Supervisor:
             self._renewal_wanted = False
             logger.info("Renewing %d %s processes.", self._count, self._name)
             self._coming = self._start(self._count)
+            if len(self._coming) < self._count:
+                logger.error("The %s processes are not renewed: the old ones stay.", self._name)
+                self._dismiss(self._coming)
+                self._coming = []
 
     def _wait(self, signals: int) -> set[int]:
         """Wait until something happens; the signals that came, if that is what happened."""
         children = self._serving + self._coming + self._leaving
-        timeout = None
+        times = [child.end_by for child in self._leaving if child.end_by is not None]
         if len(self._serving) < self._count:
-            timeout = max(0.0, self._start_at - time.monotonic())
+            times.append(self._start_at)
+        timeout = max(0.0, min(times) - time.monotonic()) if times else None
         happened = wait([signals, *(event for child in children for event in child.events)], timeout)
         for child in children:
             child.look()
         if any(child.is_ready for child in self._serving):
-            self._failures = 0
+            self._backoff.succeed()
         return set(os.read(signals, 1024)) if signals in happened else set()
 
     def _reap(self) -> None:
@@ -156,18 +216,20 @@ class Supervisor:
             self._serving.remove(child)
             pause = self._pause_after(child)
             self._start_at = max(self._start_at, time.monotonic() + pause)
-            when = f"in {pause:.0f} s" if pause >= 1 else "now"
+            when = f"in {pause:.0f} s" if pause >= 0.5 else "now"
             logger.error("A %s process ended with status %s; another starts %s.", self._name, child.exitcode, when)
             child.forget()
         for child in [child for child in self._leaving if not child.is_alive]:
             self._leaving.remove(child)
+            self._ended_in_order &= child.exitcode == 0
             child.forget()
+        for child in self._leaving:
+            child.end_in_time(self._name)
 
     def _pause_after(self, child: _Child) -> float:
         if child.is_ready:
             return max(0.0, child.started + SHORTEST_LIFE - time.monotonic())
-        self._failures += 1
-        return min(LONGEST_PAUSE, SHORTEST_LIFE * 2.0 ** (self._failures - 1))
+        return self._backoff.fail()
 
     def _take_over(self) -> None:
         """When the new processes are ready the old ones may go; when one of them died, the new ones go."""
@@ -183,18 +245,20 @@ class Supervisor:
 
     def _dismiss(self, children: list[_Child]) -> None:
         for child in children:
-            child.stop()
+            child.stop(self._stop_timeout)
         self._leaving += children
 
-    def _end(self, signals: int) -> None:
+    def _end(self, signals: int) -> int:
+        self._ended_in_order = True
         self._dismiss(self._serving + self._coming)
         self._serving, self._coming, self._count = [], [], 0
         while self._leaving:
             if self._wait(signals) & STOP:
                 logger.warning("Told to stop once more: not waiting for what the %s processes do.", self._name)
                 for child in self._leaving:
-                    child.kill()
+                    child.hurry()
             self._reap()
+        return 0 if self._ended_in_order else 1
 
 
 def _run(target: Target, pipe: Connection, arguments: tuple[Any, ...]) -> None:

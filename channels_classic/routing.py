@@ -11,6 +11,7 @@ from channels_classic.http.consumer import ViewConsumer
 from channels_classic.layers.names import check_receivable
 from channels_classic.message import Message
 from channels_classic.old_forms import name_of, pattern_of
+from channels_classic.synchronous import check_synchronous
 
 Consumer = Callable[..., Any]
 Match = tuple[Consumer, dict[str, Any]]
@@ -32,6 +33,7 @@ def _resolve_consumer(consumer: Consumer | str) -> Consumer:
         consumer = import_dotted(consumer, "the consumer")
     if not callable(consumer):
         raise ValueError(f"A consumer must be a callable or the dotted path of one, not {consumer!r}.")
+    check_synchronous(consumer)
     return consumer
 
 

@@ -8,7 +8,8 @@ from importlib import import_module
 
 import click
 
-from worker.running import CannotRun, Options, run
+from worker.options import DEFAULTS, Options
+from worker.running import CannotRun, run
 
 
 @click.command(context_settings={"auto_envvar_prefix": "CHANNELS_WORKER", "show_default": True})
@@ -20,11 +21,30 @@ from worker.running import CannotRun, Options, run
     help="The project's settings, as myproject.settings.",
 )
 @click.option("--pythonpath", default=".", help="The folder that the project is imported from.")
-@click.option("--layer", default="default", help="Which of CHANNEL_LAYERS to receive from.")
-@click.option("--threads", type=click.IntRange(1), default=1, help="Consumers at the same time, in each process.")
-@click.option("--processes", type=click.IntRange(1), default=1, help="Processes; SIGHUP renews them.")
+@click.option("--layer", default=DEFAULTS.layer, help="Which of CHANNEL_LAYERS to receive from.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=DEFAULTS.threads,
+    help="Consumers at the same time, in each process.",
+)
+@click.option(
+    "--processes", type=click.IntRange(1), default=DEFAULTS.processes, help="Processes; SIGHUP renews them."
+)
 @click.option("--only-channels", multiple=True, metavar="GLOB", help="Receive on no other channels.")
 @click.option("--exclude-channels", multiple=True, metavar="GLOB", help="Do not receive on these channels.")
+@click.option(
+    "--stream-threads",
+    type=click.IntRange(1),
+    default=DEFAULTS.stream_threads,
+    help="Streaming answers at the same time, in each process, besides the consumers.",
+)
+@click.option(
+    "--stop-timeout",
+    type=click.FloatRange(0),
+    default=DEFAULTS.stop_timeout,
+    help="Seconds that consumers may take to finish when the workers are stopped.",
+)
 @click.option("-v", "--verbose", count=True, default=0, show_default=False, help="Log each message.")
 def main(
     settings: str,
@@ -34,12 +54,14 @@ def main(
     processes: int,
     only_channels: tuple[str, ...],
     exclude_channels: tuple[str, ...],
+    stream_threads: int,
+    stop_timeout: float,
     verbose: int,
 ) -> None:
     """Run workers: they take messages from a channel layer and run the project's consumers.
 
     Every option can also be given as an environment variable: CHANNELS_WORKER_THREADS=4 for --threads 4.
-    Ends at SIGTERM or Ctrl-C when the consumers that run have finished.
+    Ends at SIGTERM or Ctrl-C when the consumers that run have finished. A second signal does not wait for them.
     """
     sys.path.insert(0, os.path.abspath(pythonpath))
     os.environ["DJANGO_SETTINGS_MODULE"] = settings
@@ -62,6 +84,8 @@ def main(
                 processes=processes,
                 only_channels=only_channels,
                 exclude_channels=exclude_channels,
+                stream_threads=stream_threads,
+                stop_timeout=stop_timeout,
                 verbosity=1 + verbose,
             )
         )

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, reset_queries
+from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.signals import connection_created
 
 from channels_classic.log import logger
@@ -27,15 +27,35 @@ def before_consumer() -> None:
     if getattr(_thread, "has_connections", False):
         reset_queries()
         close_old_connections()
+        _thread.in_transaction = _in_transaction()  # a test's own, if it runs the worker in it
 
 
-def after_consumer() -> None:
-    """Close the connections of this thread that are past their age; what the consumer did stands in any case."""
+def after_consumer(channel: str) -> None:
+    """Close the connections of this thread that are past their age; what the consumer did stands in any case.
+
+    A transaction that the consumer left open is rolled back: the next client's consumer must not be part of it.
+
+    Arguments:
+        channel: where the message came from, for the log.
+    """
     if getattr(_thread, "has_connections", False):
         try:
+            for alias in _in_transaction() - getattr(_thread, "in_transaction", set()):
+                logger.error("A consumer on %r left a database transaction open. It is rolled back.", channel)
+                connections[alias].close()
+                del connections[alias]
             close_old_connections()
         except Exception:
             logger.exception("A database connection could not be closed:")
+
+
+def _in_transaction() -> set[str]:
+    """The aliases of this thread's connections that are in a transaction, those apart that threads share."""
+    return {
+        connection.alias
+        for connection in connections.all(initialized_only=True)
+        if connection.in_atomic_block and not connection.allow_thread_sharing
+    }
 
 
 def not_around_requests() -> None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 from django.conf import settings
 
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
+from channels_classic.http.replies import SERVER_ERROR
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
 from channels_classic.signals import consumer_finished, consumer_started
-
-SERVER_ERROR = {
-    "status": 500,
-    "headers": [(b"content-type", b"text/plain; charset=utf-8")],
-    "content": b"Server Error (500)",
-}
-
+from channels_classic.synchronous import check_finished
 
 OnError = Callable[..., None]
 
@@ -37,7 +33,7 @@ def consume(
     on_error: OnError = log_error,
     pending: PendingSends | None = None,
 ) -> PendingSends:
-    """Run the consumer of ``message``.
+    """Run the consumer of ``message``, in a context of its own.
 
     Whatever the consumer raises is its own failure and nobody else's, ``SystemExit`` and ``CancelledError``
     included.
@@ -55,7 +51,17 @@ def consume(
     Raises:
         KeyboardInterrupt: it came while the consumer ran, which has failed by it.
     """
-    with pending or PendingSends() as pending:
+    if pending is None:
+        pending = PendingSends()
+    # What this client's consumer sets in its context, such as the language, the next one's must not find.
+    copy_context().run(_consume, message, router, retries, sender, on_error, pending)
+    return pending
+
+
+def _consume(
+    message: Message, router: Router, retries: int, sender: Any, on_error: OnError, pending: PendingSends
+) -> None:
+    with pending:
         match = router.match(message)
         if match is None:
             logger.error(
@@ -64,14 +70,13 @@ def consume(
                 message.get("path"),
             )
             _fail(message, pending)
-            return pending
+            return
         consumer, kwargs = match
         try:
             _run(consumer, kwargs, message, pending, retries, sender, on_error)
         finally:
             # Django logs what receivers raise; the consumer has done its work, and so has the worker.
             consumer_finished.send_robust(sender=sender)
-    return pending
 
 
 def _run(
@@ -86,7 +91,9 @@ def _run(
     message.__doomed__ = message.get("__retries__", 0) >= retries  # type: ignore[attr-defined]
     try:
         consumer_started.send(sender=sender, environ={})
-        consumer(message, **kwargs)
+        result = consumer(message, **kwargs)
+        if result is not None:
+            check_finished(result, name_of(consumer))
         if message.channel.name == "websocket.connect" and not _answered(message, pending):
             if not getattr(settings, "CHANNELS_EXPLICIT_ACCEPT", False):
                 _reply(message, {"accept": True})

@@ -6,6 +6,7 @@ import multiprocessing
 import queue
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,12 +15,23 @@ from django.db import connections
 
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.log import logger
+from channels_classic.processes import HURRY
 from channels_classic.signals import worker_process_ready
+from worker.caches import keep_caches
 from worker.loop import Worker
+from worker.options import STOP_TIMEOUT, STREAM_THREADS
+from worker.streams import StreamThreads
 from worker.watchdog import Watchdog
 
+HURRY_SECONDS = 1.0
+"""How long it may still take after they were told once more."""
+
 WAKE_AGAIN_SECONDS = 2.0
-"""How long a worker may take to stop before it is told once more."""
+"""How long a worker may take to stop before it is woken once more: wake-ups are messages, and can be lost."""
+
+
+class StillRunning(Exception):
+    """The workers ended without waiting any longer for what still runs; the log says for what."""
 
 
 class WorkerGroup:
@@ -28,9 +40,11 @@ class WorkerGroup:
     Arguments:
         channel_layer: of ``channel_layers``, with its router.
         n_threads: how many consumers may run at the same time.
-        signal_handlers: let ``run`` stop at SIGTERM and SIGINT, and at a second one not wait for a layer that is
-            away; only where it is called in the main thread.
+        signal_handlers: let ``run`` stop at SIGTERM and SIGINT, and not wait any longer at a second one; only
+            where it is called in the main thread.
         stop_gracefully: has to be true: consumers that run are always waited for.
+        stream_threads: how many answers may last at the same time, besides the consumers.
+        stop_timeout: seconds that ``stop`` waits for what runs.
         options: for each ``Worker``.
     """
 
@@ -40,6 +54,8 @@ class WorkerGroup:
         n_threads: int = 4,
         signal_handlers: bool = True,
         stop_gracefully: bool = True,
+        stream_threads: int = STREAM_THREADS,
+        stop_timeout: float = STOP_TIMEOUT,
         **options: Any,
     ) -> None:
         if not stop_gracefully:
@@ -47,14 +63,21 @@ class WorkerGroup:
         if n_threads < 1:
             raise ValueError(f"A worker needs at least one thread, not {n_threads}.")
         self.signal_handlers = signal_handlers
-        self.workers = [Worker(channel_layer, **options) for _ in range(n_threads)]
+        self.stop_timeout = stop_timeout
+        self._streams = StreamThreads(stream_threads, ended=self._note)
+        self._watchdog = Watchdog()
+        self.workers = [
+            Worker(channel_layer, watchdog=self._watchdog, streams=self._streams, **options)
+            for _ in range(n_threads)
+        ]
         self.threads = [
             threading.Thread(target=self._run_worker, args=[worker], name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
         ]
-        self._watchdog = Watchdog(self.workers)
-        # No event: the handler of a signal may interrupt the wait for one, and would wait for its lock.
-        self._ends: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Something has ended, or a signal has come. No event: the handler of a signal may interrupt the wait for
+        # one, and would wait for its lock.
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._hurried_at: float | None = None
         self._failure: BaseException | None = None
 
     def run(self) -> None:
@@ -62,51 +85,106 @@ class WorkerGroup:
 
         Raises:
             BaseException: what a worker died of, if one did; the others are stopped then.
+            StillRunning: something did not end within the stop timeout, or before a second signal.
         """
+        left: list[str] = []
         with self._stopping_at_signals():
             try:
                 self.start()
-                self._ends.get()
+                self._news.get()
             finally:
-                self.stop()
+                left = self.stop()
         if self._failure is not None:
             raise self._failure
+        if left:
+            raise StillRunning("; ".join(left))
 
     def start(self) -> None:
         """Start the workers and return."""
         worker_process_ready.send(sender=type(self))
-        for worker in self.workers:
-            worker.started_batch = self._watchdog.wake
-        self._watchdog.start()
+        self._watchdog.start(self.workers)
         for thread in self.threads:
             thread.start()
 
-    def stop(self) -> None:
-        """Take nothing new, wait for the consumers that run, end the threads."""
-        self._ends.put(None)
+    def stop(self) -> list[str]:
+        """Take nothing new, wait for what runs, end the threads.
+
+        Returns:
+            What still runs after the stop timeout, for people; it is in the log as well.
+        """
+        self._news.put(None)
+        told_at = time.monotonic()
         for worker in self.workers:
-            worker.stop()
-        for worker, thread in zip(self.workers, self.threads, strict=True):
-            # Once more where it did not help: what wakes a worker is a message, and messages can be lost.
-            while thread.is_alive():
-                thread.join(WAKE_AGAIN_SECONDS)
-                if thread.is_alive():
-                    worker.stop()
-        self._watchdog.stop()
+            worker.stop_without_waking()
+        self._streams.stop()
+        ended = threading.Event()
+        threading.Thread(target=self._wake_until, args=[ended], name="worker-waker", daemon=True).start()
+        while self._is_at_work() and (left := self._deadline(told_at) - time.monotonic()) > 0:
+            try:
+                self._news.get(timeout=left)
+            except queue.Empty:
+                pass
+        ended.set()
+        running = self.still_running()
+        self._watchdog.stop(0 if running else self._deadline(told_at) - time.monotonic())
+        if running:
+            logger.error(
+                "Ended %.0f s after being told to stop, without waiting any longer for: %s.",
+                time.monotonic() - told_at,
+                "; ".join(running),
+            )
+        return running
+
+    def hurry(self) -> None:
+        """Let ``stop`` wait hardly any longer, whatever runs. A signal handler may call this."""
+        for worker in self.workers:
+            worker.hurry()
+        if self._hurried_at is None:
+            self._hurried_at = time.monotonic()
+        self._note()
 
     def sigterm_handler(self, signo: int | None = None, stack_frame: object = None) -> None:
         """Let ``run`` come to its end, as SIGTERM does. A signal handler may call this."""
-        self._ends.put(None)
+        self._note()
+
+    def _note(self) -> None:
+        self._news.put(None)
+
+    def _deadline(self, told_at: float) -> float:
+        deadline = told_at + self.stop_timeout
+        return deadline if self._hurried_at is None else min(deadline, self._hurried_at + HURRY_SECONDS)
+
+    def _is_at_work(self) -> bool:
+        return any(thread.is_alive() for thread in self.threads) or bool(self._streams.running())
+
+    def still_running(self) -> list[str]:
+        """What runs now, for people."""
+        workers = [
+            worker.running() or f"{thread.name}, which waits for the channel layer"
+            for worker, thread in zip(self.workers, self.threads, strict=True)
+            if thread.is_alive()
+        ]
+        return workers + self._streams.running()
+
+    def _wake_until(self, ended: threading.Event) -> None:
+        """Wake the workers; in a thread, because the layer may not answer."""
+        while True:
+            for worker, thread in zip(self.workers, self.threads, strict=True):
+                if thread.is_alive():
+                    worker.wake()
+            if ended.wait(WAKE_AGAIN_SECONDS):
+                return
 
     def _run_worker(self, worker: Worker) -> None:
         try:
+            keep_caches()
             worker.run()
         except BaseException as error:
             logger.exception("A worker died:")
             self._failure = error
         finally:
             connections.close_all()
-            self._ends.put(None)
+            self._note()
 
     @contextmanager
     def _stopping_at_signals(self) -> Iterator[None]:
@@ -114,22 +192,23 @@ class WorkerGroup:
             yield
             return
         told = False
-        # Where there is a supervisor, a second signal is for that one: a system that stops a service may signal
-        # all of its processes, so that this one hears of one end twice.
+        # Where there is a supervisor, it passes a second signal on by HURRY: a system that stops a service may
+        # signal all of its processes, so that this one hears of one end twice.
         alone = multiprocessing.parent_process() is None
 
         def stop_or_hurry(*_: object) -> None:
             nonlocal told
             if told and alone:
-                for worker in self.workers:
-                    worker.hurry()
+                self.hurry()
             told = True
-            self._ends.put(None)
+            self._note()
 
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        former = [signal.signal(number, stop_or_hurry) for number in numbers]
+        handlers = {signal.SIGTERM: stop_or_hurry, signal.SIGINT: stop_or_hurry}
+        if not alone:
+            handlers[HURRY] = lambda *_: self.hurry()
+        former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
-            for number, handler in zip(numbers, former, strict=True):
+            for number, handler in former.items():
                 signal.signal(number, handler)

@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from channels_classic.log import logger
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the commands let people choose.
-
-    Arguments:
-        layer: an alias in ``settings.CHANNEL_LAYERS``.
-        threads: consumers that may run at the same time, in each process.
-        processes: how many processes.
-        only_channels, exclude_channels: globs, as for ``Worker``.
-        verbosity: 2 logs each message.
-    """
-
-    layer: str = "default"
-    threads: int = 1
-    processes: int = 1
-    only_channels: Sequence[str] = ()
-    exclude_channels: Sequence[str] = ()
-    verbosity: int = 1
+from channels_classic.redaction import one_line
+from worker.options import Options
 
 
 class CannotRun(Exception):
@@ -39,6 +21,7 @@ def run(options: Options) -> None:
 
     Raises:
         CannotRun: nothing could ever be done.
+        SystemExit: workers died, or did not end in order.
     """
     check(options)
     if options.processes == 1:
@@ -46,7 +29,9 @@ def run(options: Options) -> None:
         return
     from channels_classic.processes import Supervisor
 
-    Supervisor(run_child, (options,), options.processes, "worker").run()
+    supervisor = Supervisor(run_child, (options,), options.processes, "worker", options.stop_timeout)
+    if status := supervisor.run():
+        sys.exit(status)
 
 
 def check(options: Options) -> None:
@@ -58,12 +43,15 @@ def check(options: Options) -> None:
     from channels_classic.asgi import channel_layers
     from channels_classic.exceptions import InvalidChannelLayerError
     from channels_classic.http.staticfiles import default_http_consumer
+    from channels_classic.layers import LayerUnavailable
     from worker.loop import Worker
 
     try:
         layer = channel_layers[options.layer]
     except InvalidChannelLayerError as error:
-        raise CannotRun(str(error)) from error
+        raise CannotRun(str(error)) from None
+    except LayerUnavailable as error:
+        raise CannotRun(f"CHANNEL_LAYERS[{options.layer!r}] cannot be used now. {error}") from None
     if layer.local_only:
         raise CannotRun(
             f"CHANNEL_LAYERS[{options.layer!r}] is {type(layer.channel_layer).__name__}, which works inside one "
@@ -84,11 +72,14 @@ def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
 
     Arguments:
         ready: called when they are about to receive.
+
+    Raises:
+        SystemExit: a worker died. Where something still runs that cannot be waited for, the process ends at once.
     """
     from channels_classic.asgi import channel_layers
     from channels_classic.signals import worker_process_ready
     from worker.connections import not_around_requests
-    from worker.group import WorkerGroup
+    from worker.group import StillRunning, WorkerGroup
     from worker.loop import Worker
 
     layer = channel_layers[options.layer]
@@ -102,6 +93,8 @@ def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
         callback=log_message if options.verbosity > 1 else None,
         only_channels=options.only_channels,
         exclude_channels=options.exclude_channels,
+        stream_threads=options.stream_threads,
+        stop_timeout=options.stop_timeout,
     )
     worker: Worker = group.workers[0]
     logger.info(
@@ -118,8 +111,25 @@ def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
 
     worker_process_ready.connect(say_ready, weak=False, dispatch_uid="worker.running")
     not_around_requests()
-    group.run()
+    try:
+        group.run()
+    except StillRunning:
+        end_now()
+    except Exception as error:
+        logger.error("Worker %d ends, because one of its threads died: %s", os.getpid(), one_line(error))
+        if group.still_running():
+            end_now()
+        sys.exit(1)
     logger.info("Worker %d has stopped.", os.getpid())
+
+
+def end_now() -> None:
+    """End this process with status 1, although threads run that nobody can end."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # sys.exit would wait for thread pools that consumers began, and so for what runs in them.
+    os._exit(1)
 
 
 def run_child(ready: Callable[[], None], options: Options) -> None:

@@ -18,28 +18,25 @@ class Relievable(Protocol):
 
 
 class Watchdog:
-    """Looks after the workers of a process while they work off batches, and sleeps while they do not.
+    """Looks after the workers of a process while messages wait behind others, and sleeps while none do."""
 
-    Arguments:
-        workers: whom to look after.
-    """
-
-    def __init__(self, workers: Sequence[Relievable]) -> None:
-        self._workers = workers
+    def __init__(self) -> None:
+        self._workers: Sequence[Relievable] = ()
         self._needed = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker-watchdog", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, workers: Sequence[Relievable]) -> None:
+        """Begin to look after these workers."""
+        self._workers = workers
         self._thread.start()
 
-    def stop(self) -> None:
-        """End, and wait for it."""
+    def stop(self, timeout: float | None = None) -> None:
+        """End, and wait for it up to ``timeout`` seconds: it may be talking to a layer that does not answer."""
         self._stopping.set()
         self._needed.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout)
 
     def wake(self) -> None:
         """A worker has taken several messages at once."""

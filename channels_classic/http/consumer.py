@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import threading
-import time
-from contextlib import suppress
+from contextlib import closing
 from typing import Any
 
-from channels_classic.channel import Channel
-from channels_classic.http.handler import AsgiHandler, Reply
-from channels_classic.layers.gone import is_gone
+from channels_classic import pending
+from channels_classic.http.handler import AsgiHandler
+from channels_classic.http.replies import NO_THREAD
+from channels_classic.http.sending import AnswerSender
 from channels_classic.message import Message
-
-SHORTEST_PAUSE = 0.005
-LONGEST_PAUSE = 0.2
-"""Seconds between two tries to send to a full channel; each pause is twice the one before."""
-
-LOOK_SECONDS = 1.0
-"""After so long, and again and again, an answer in parts looks whether its client is still there."""
 
 
 class ViewConsumer:
     """The consumer that answers ``http.request`` with Django's views.
 
     Its handler is made for the first message, when settings and apps are sure to be there, and kept.
+
+    A view runs in the worker's thread, but that never waits for a client. A streaming response is made and sent in
+    a thread of its own, and so is the rest of a large response once its client does not take any more for now.
     """
 
     handler_class: type[AsgiHandler] = AsgiHandler
@@ -45,7 +41,7 @@ class ViewConsumer:
         return self._handler
 
     def __call__(self, message: Message, **kwargs: Any) -> None:
-        """Answer ``message``, to its end or until the client is gone.
+        """Run the view for ``message``, and answer.
 
         Arguments:
             kwargs: named groups of the route's filters, which views have no use for.
@@ -54,45 +50,18 @@ class ViewConsumer:
             ChannelFull: the reply channel has been full for ``send_timeout`` seconds.
             ValueError: the message has no reply channel.
         """
-        reply_channel = message.reply_channel
-        if reply_channel is None:
+        if message.reply_channel is None:
             raise ValueError(f"An http.request is answered on its reply_channel, but here is none: {message!r}")
-        replies = self.handler(message)
-        in_parts = False
-        next_look = time.monotonic() + LOOK_SECONDS
-        try:
-            for reply in replies:
-                # An answer of one message can leave together with what else the worker sends. One of several
-                # must not: it would pile up in memory, and a stream would come all at once.
-                in_parts = in_parts or reply["more_content"]
-                if in_parts and time.monotonic() >= next_look:
-                    if is_gone(reply_channel.channel_layer, reply_channel.name):
-                        return
-                    next_look = time.monotonic() + LOOK_SECONDS
-                self.send(reply_channel, reply, immediately=in_parts)
-        except BaseException:
-            if in_parts:
-                # Too late for an error page. A second status ends the connection, and so the client sees that
-                # something is missing, as it would under WSGI.
-                with suppress(reply_channel.channel_layer.ChannelFull):
-                    reply_channel.send({"status": 500}, immediately=True)
-            raise
-        finally:
-            replies.close()
-
-    def send(self, reply_channel: Channel, reply: Reply, immediately: bool) -> None:
-        """Send to the reply channel, and again as long as it is full.
-
-        Raises:
-            ChannelFull: it has been full for ``send_timeout`` seconds.
-        """
-        deadline = time.monotonic() + self.send_timeout
-        pause = SHORTEST_PAUSE
-        while True:
-            try:
-                return reply_channel.send_checked(reply, immediately=immediately)
-            except reply_channel.channel_layer.ChannelFull:
-                if time.monotonic() + pause > deadline:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+        answer = self.handler.answer(message)
+        if answer is None:
+            return
+        sender = AnswerSender(message.reply_channel, answer, self.send_timeout)
+        if not answer.streams and sender.send_what_fits():
+            return
+        if pending.hand_over(f"{message.get('method')} {message.get('path')}", sender.send_all):
+            return
+        with closing(answer):
+            if sender.has_begun:
+                sender.cut()
+            else:
+                message.reply_channel.send_checked(NO_THREAD)

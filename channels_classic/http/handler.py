@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 from django.conf import settings
@@ -16,13 +17,40 @@ from django.urls import set_script_prefix
 
 from channels_classic import old_forms
 from channels_classic.exceptions import RequestAborted, RequestTimeout, ResponseLater
+from channels_classic.http.replies import Reply
 from channels_classic.http.request import AsgiRequest
 from channels_classic.http.streaming import iterate
 from channels_classic.message import Message
 
 logger = logging.getLogger("django.request")
 
-Reply = dict[str, Any]
+
+class Answer:
+    """What a view answers.
+
+    Arguments:
+        replies: its messages.
+        response: what they are made of.
+        close: called when all of them are sent, or none is wanted any more.
+    """
+
+    def __init__(
+        self, replies: Iterator[Reply], response: HttpResponseBase, close: Callable[[], None] = lambda: None
+    ) -> None:
+        self.replies = replies
+        self.streams = response.streaming
+        """Whether a message may be long in coming: the next part has still to be made."""
+        self.is_event_stream = response.headers.get("Content-Type", "").partition(";")[0] == "text/event-stream"
+        """Whether it may end after any part; its client will then come back for more."""
+        self._close = close
+
+    def close(self) -> None:
+        """Have done with it, whether or not it was sent to its end."""
+        try:
+            if isinstance(self.replies, Generator):
+                self.replies.close()
+        finally:
+            self._close()
 
 
 class AsgiHandler(BaseHandler):
@@ -46,16 +74,25 @@ class AsgiHandler(BaseHandler):
         The messages come as the response is made. There are none if the client went away, or if the view left
         the answer to someone else by ``ResponseLater``.
         """
+        answer = self.answer(message)
+        if answer is not None:
+            with closing(answer):
+                yield from answer.replies
+
+    def answer(self, message: Message) -> Answer | None:
+        """Run the view for ``message``, an ``http.request``.
+
+        Returns:
+            Its answer, which the caller has to close; ``None`` where there is nothing to send, as above.
+        """
         try:
             request = self.request_class(message)
         except RequestAborted:
-            return
+            return None
         except RequestTimeout as error:
-            yield from self.refuse(message, 408, error)
-            return
+            return self.refuse(message, 408, error)
         except (BadRequest, SuspiciousOperation) as error:
-            yield from self.refuse(message, 400, error)
-            return
+            return self.refuse(message, 400, error)
         set_script_prefix(request.script_name)
         request_started.send(sender=self.__class__, message=message, environ=request.META)
         try:
@@ -64,21 +101,20 @@ class AsgiHandler(BaseHandler):
             request.close()
             raise
         response._handler_class = self.__class__
+        if request.response_later:
+            response.close()
+            return None
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
-        try:
-            if not request.response_later:
-                yield from self.encode_response(response)
-        finally:
-            response.close()
+        return Answer(self.encode_response(response), response, response.close)
 
-    def refuse(self, message: Message, status: int, error: Exception) -> Iterator[Reply]:
+    def refuse(self, message: Message, status: int, error: Exception) -> Answer:
         """The answer to a message that no request could be made of."""
         response = HttpResponse(status=status, content_type="text/plain; charset=utf-8")
         text = f"{response.reason_phrase} ({status})"
         response.content = f"{text}\n{error}" if settings.DEBUG else text
         logger.warning("%s: %s: %s", text, message.get("path"), error, extra={"status_code": status})
-        return self.encode_response(response)
+        return Answer(self.encode_response(response), response)
 
     def _get_response(self, request: AsgiRequest) -> HttpResponseBase:
         try:

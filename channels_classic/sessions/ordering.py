@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from channels_classic import pending
+from channels_classic.backoff import Backoff
 from channels_classic.channel import Channel
 from channels_classic.decorators import TURN, Consume, decorated
 from channels_classic.exceptions import ConsumeLater
@@ -177,16 +178,15 @@ def _through_outages(step: Callable[[], Result], layer: BaseChannelLayer) -> Res
         ConsumeLater: the layer does not answer, and the worker stops: it cannot wait.
         LayerUnavailable: it has not answered for as long as a message lives.
     """
-    failures = 0
-    deadline = 0.0
+    backoff = Backoff()
+    deadline: float | None = None
     while True:
         try:
             return step()
         except LayerUnavailable as error:
-            failures += 1
-            if failures == 1:  # mostly a connection that broke: a new one will do
+            if deadline is None:  # mostly a connection that broke: a new one will do
                 deadline = time.monotonic() + layer.expiry
             elif time.monotonic() > deadline:
                 raise
-            elif not pending.wait_out(error, failures - 1):
+            elif not pending.wait_out(error, backoff):
                 raise ConsumeLater from error

@@ -19,6 +19,7 @@ from channels_classic.layers import BaseChannelLayer
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
+from channels_classic.synchronous import check_finished
 from channels_classic.test.commits import tell_changes
 from channels_classic.test.layers import next_received
 from worker.consume import consume
@@ -116,6 +117,7 @@ class Client:
             nonlocal result
             try:
                 result = consumer(message, **kwargs)
+                check_finished(result, repr(consumer))
             except (DenyConnection, ConsumeLater) as error:
                 self._ended_by = error
                 raise

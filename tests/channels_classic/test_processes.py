@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+from channels_classic.processes import LONGEST_PAUSE, Supervisor
 from tests.programs import running
 from tests.project import DEADLINE
 
@@ -27,9 +33,67 @@ if __name__ == "__main__":
 def test_what_never_gets_ready_is_tried_less_and_less_often(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     with running([sys.executable, "program.py"], tmp_path) as program:
-        program.wait("A test process ended with status 3; another starts in 1 s.")
-        program.wait("A test process ended with status 3; another starts in 4 s.")
+        program.wait(lambda: len(pauses(program.log)) >= 4)
+        assert sorted(pauses(program.log)[:4]) == pauses(program.log)[:4]
+        assert pauses(program.log)[3] >= 2
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(DEADLINE) == 0
         assert program.log.endswith("ended\n")
         assert "Traceback" not in program.log
+
+
+def pauses(log: str) -> list[int]:
+    return [int(seconds) for seconds in re.findall("ended with status 3; another starts in ([0-9]+) s", log)]
+
+
+def test_an_outage_of_hours_does_not_end_the_supervisor() -> None:
+    """Its back-off is bounded, however often a process failed."""
+    supervisor = Supervisor(print, (), 1, "test")
+    child: Any = SimpleNamespace(is_ready=False)
+    assert max(supervisor._pause_after(child) for _ in range(3000)) <= LONGEST_PAUSE
+
+
+STUBBORN = """\
+import logging
+import signal
+import sys
+import time
+from channels_classic import processes
+
+processes.GRACE = 0.5
+HOW = sys.argv[1]
+
+def stay(ready):
+    signal.signal(signal.SIGTERM, lambda *_: print("told to stop", flush=True))
+    if HOW == "listens":
+        signal.signal(processes.HURRY, lambda *_: sys.exit(7))
+    elif HOW == "deaf":
+        signal.signal(processes.HURRY, signal.SIG_IGN)
+    ready()
+    print("ready", flush=True)
+    while True:
+        time.sleep(60)
+
+if __name__ == "__main__":
+    logging.basicConfig(level="INFO", format="%(message)s")
+    status = processes.Supervisor(stay, (), 2, "test", stop_timeout=float(sys.argv[2])).run()
+    print("ended", flush=True)
+    sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("how", ["listens", "does not care", "deaf"])
+@pytest.mark.parametrize("signals", [1, 2, 5])
+def test_stopping_always_works(tmp_path: Path, how: str, signals: int) -> None:
+    """With one signal when the time is over, with more of them soon; the status says that it was not in order."""
+    (tmp_path / "program.py").write_text(STUBBORN)
+    timeout = "0.3" if signals == 1 else "3600"
+    with running([sys.executable, "program.py", how, timeout], tmp_path) as program:
+        program.wait(lambda: program.log.count("ready") == 2)
+        for number in range(signals):
+            program.process.send_signal(signal.SIGTERM)
+            if number == 0:
+                program.wait(lambda: program.log.count("told to stop") == 2)
+        assert program.process.wait(DEADLINE) == 1
+        assert program.log.count("does not end: it is killed.") == (2 if how == "deaf" else 0)
+        assert program.log.endswith("ended\n")

@@ -31,8 +31,8 @@ def patients() -> list[Patient]:
 
 @pytest.fixture
 def watchdog(patients: list[Patient]) -> Iterator[Watchdog]:
-    watchdog = Watchdog(patients)
-    watchdog.start()
+    watchdog = Watchdog()
+    watchdog.start(patients)
     yield watchdog
     watchdog.stop()
 

@@ -180,7 +180,7 @@ def test_the_worker_goes_on_after_any_mistake(
 def in_one_batch(layer: Any, *contents: dict[str, Any]) -> Worker:
     """A worker that will take these messages on "test" at once."""
     worker = Worker(layer)
-    worker._seconds_per_message = 1e-6
+    worker._pace.seconds_per_message = 1e-6
     layer.send_batch([layer.prepare("test", {"reply_channel": REPLY, **content}) for content in contents])
     return worker
 
@@ -439,7 +439,7 @@ class Slow:
 @pytest.fixture(autouse=True)
 def large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the machine is, a worker takes many at a time once it knows how quick its consumer is."""
-    monkeypatch.setattr(loop, "BATCH_SECONDS", 1.0)
+    monkeypatch.setattr("worker.pace.BATCH_SECONDS", 1.0)
 
 
 def warm_up(layer: Any, worker: Worker) -> None:
@@ -449,7 +449,7 @@ def warm_up(layer: Any, worker: Worker) -> None:
     def is_quick() -> bool:
         layer.send_batch(message)
         receive(layer)
-        return worker._limit() > 10
+        return worker._pace.limit() > 10
 
     eventually(is_quick)
 
@@ -629,7 +629,7 @@ def test_a_stop_waits_for_room_for_what_was_sent() -> None:
     worker = Worker(layer)
     with working(worker):
         layer.send("test", {})
-        eventually(lambda: worker._outbox.retrying)
+        eventually(lambda: worker._senders.own.retrying)
         worker.stop()
         assert [receive(layer, "narrow")["text"] for _ in range(2)] == ["one", "two"]
 
@@ -689,7 +689,7 @@ def test_a_full_redis_holds_up_replies_and_no_consumer(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr("worker.outbox.RETRY_SECONDS", 60)
+    monkeypatch.setattr("worker.sender.RETRY_SECONDS", 60)
     runs, go_on, next_runs = threading.Event(), threading.Event(), threading.Event()
 
     def consumer(message: Message) -> None:
@@ -806,7 +806,7 @@ def test_the_end_does_not_wait_forever_for_room(
     worker = Worker(layer)
     with working(worker) as thread:
         layer.send("test", {"reply_channel": REPLY, "order": 0})
-        eventually(lambda: worker._outbox.retrying)
+        eventually(lambda: worker._senders.own.retrying)
         worker.stop()
         thread.join(DEADLINE)
     assert errors(caplog) == [

@@ -9,7 +9,8 @@ from django.utils import autoreload
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.log import setup_logger
-from worker.running import CannotRun, Options, run
+from worker.options import DEFAULTS, Options
+from worker.running import CannotRun, run
 
 
 class Command(BaseCommand):
@@ -25,8 +26,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS to receive from."
         )
-        parser.add_argument("--threads", type=int, default=1, help="Consumers at the same time (default: 1).")
-        parser.add_argument("--processes", type=int, default=1, help="How many processes (default: 1).")
+        parser.add_argument(
+            "--threads",
+            type=int,
+            default=DEFAULTS.threads,
+            help="Consumers at the same time (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--processes", type=int, default=DEFAULTS.processes, help="How many processes (default: %(default)s)."
+        )
         parser.add_argument(
             "--only-channels",
             action="append",
@@ -41,13 +49,28 @@ class Command(BaseCommand):
             metavar="GLOB",
             help="Do not receive on the channels that match. Can be given several times.",
         )
+        parser.add_argument(
+            "--stream-threads",
+            type=int,
+            default=DEFAULTS.stream_threads,
+            help="Streaming answers at the same time, besides the consumers (default: %(default)s).",
+        )
+        parser.add_argument(
+            "--stop-timeout",
+            type=float,
+            default=DEFAULTS.stop_timeout,
+            metavar="SECONDS",
+            help="How long consumers may take to finish at a stop (default: %(default)s).",
+        )
         parser.add_argument("--reload", action="store_true", help="Start anew when code changes, for development.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
-        for name in ("threads", "processes"):
+        for name in ("threads", "processes", "stream_threads"):
             if options[name] < 1:
-                raise CommandError(f"--{name} must be 1 or more, not {options[name]}.")
+                raise CommandError(f"--{name.replace('_', '-')} must be 1 or more, not {options[name]}.")
+        if not options["stop_timeout"] >= 0:
+            raise CommandError(f"--stop-timeout must be 0 or more, not {options['stop_timeout']}.")
         if options["reload"] and options["processes"] > 1:
             raise CommandError("--reload is for a single process; several are renewed by SIGHUP.")
         if options["reload"]:
@@ -68,6 +91,8 @@ class Command(BaseCommand):
                     processes=options["processes"],
                     only_channels=options["only_channels"],
                     exclude_channels=options["exclude_channels"],
+                    stream_threads=options["stream_threads"],
+                    stop_timeout=options["stop_timeout"],
                     verbosity=options["verbosity"],
                 )
             )

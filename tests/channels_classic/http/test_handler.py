@@ -25,7 +25,7 @@ from django.urls import get_script_prefix, path, reverse
 
 from channels_classic.exceptions import RequestAborted
 from channels_classic.handler import AsgiHandler, AsgiRequest, ViewConsumer
-from channels_classic.layers import ChannelFull, InMemoryChannelLayer
+from channels_classic.layers import ChannelFull, Delivery, InMemoryChannelLayer
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from tests.http_messages import REPLY_CHANNEL, form, http_request, replies
@@ -700,14 +700,18 @@ def test_a_stream_that_breaks_off_ends_the_connection() -> None:
 
 
 def test_a_stream_that_ends_the_program_ends_the_connection() -> None:
-    class Leaving(ViewConsumer):
-        def send(self, *args: Any, **kwargs: Any) -> None:
-            super().send(*args, **kwargs)
-            raise SystemExit
+    class Leaving(InMemoryChannelLayer):
+        sent = 0
 
-    layer = InMemoryChannelLayer()
+        def send_now(self, delivery: Delivery) -> None:
+            super().send_now(delivery)
+            self.sent += delivery.name == REPLY_CHANNEL
+            if self.sent == 1:
+                raise SystemExit
+
+    layer = Leaving()
     with pytest.raises(SystemExit):
-        Leaving()(http_request("/stream/", layer=layer))
+        ViewConsumer()(http_request("/stream/", layer=layer))
     assert replies(layer)[-1] == {"status": 500}
 
 

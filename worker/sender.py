@@ -28,7 +28,7 @@ class _OpenTurn(NamedTuple):
     sends: Sequence[Delivery]
 
 
-class Outbox:
+class Sender:
     """Sends in batches, in order, and tries again what found its channel full.
 
     The end of a turn goes out when all that its consumer sent has been taken or given up: so the replies to a

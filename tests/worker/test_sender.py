@@ -12,8 +12,8 @@ import redis
 
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, RedisChannelLayer
 from tests.worker.conftest import eventually
-from worker import outbox as outbox_module
-from worker.outbox import Outbox
+from worker import sender as sender_module
+from worker.sender import Sender
 
 
 class FlakyLayer(InMemoryChannelLayer):
@@ -36,11 +36,11 @@ GONE = LayerUnavailable("It is gone.", nothing_done=True)
 class Given:
     def __init__(self, **config: Any) -> None:
         self.layer = FlakyLayer(**config)
-        self.outbox = Outbox(self.layer)
+        self.sender = Sender(self.layer)
 
     def add(self, channel: str, *names: object) -> None:
         for name in names:
-            self.outbox.add(self.layer.prepare(channel, {"name": name}))
+            self.sender.add(self.layer.prepare(channel, {"name": name}))
 
     def received(self, channel: str) -> list[Any]:
         return [received.content["name"] for received in self.layer.receive_batch([channel], 10_000)]
@@ -51,9 +51,9 @@ def test_all_goes_out_in_order() -> None:
     given.add("one", 1, 2)
     given.add("two", 3)
     given.add("one", 4)
-    given.outbox.flush()
+    given.sender.flush()
     assert (given.received("one"), given.received("two")) == ([1, 2, 4], [3])
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("one") == []
 
 
@@ -61,7 +61,7 @@ def test_sending_and_receiving_take_one_trip() -> None:
     given = Given()
     given.layer.send("in", {"name": "question"})
     given.add("out", "answer")
-    [received] = given.outbox.flush_and_receive(["in"], 10)
+    [received] = given.sender.flush_and_receive(["in"], 10)
     assert received.content == {"name": "question"}
     assert given.received("out") == ["answer"]
 
@@ -70,27 +70,27 @@ def test_a_full_channel_is_tried_again_in_order_while_others_go_out() -> None:
     given = Given(capacity=2)
     given.add("narrow", 1, 2, 3, 4)
     given.add("wide", "a")
-    given.outbox.flush()
-    assert given.outbox.retrying
+    given.sender.flush()
+    assert given.sender.retrying
     assert given.received("wide") == ["a"]
     given.add("narrow", 5)
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("narrow") == [1, 2]
-    given.outbox.flush_and_receive(["nothing"], 1)
+    given.sender.flush_and_receive(["nothing"], 1)
     assert given.received("narrow") == [3, 4]
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("narrow") == [5]
-    assert not given.outbox.retrying
+    assert not given.sender.retrying
 
 
 def test_a_channel_that_stays_full(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sender_module, "RETRY_SECONDS", 0.05)
     given = Given(capacity=1)
     given.add("narrow", 1, 2)
 
     def gave_up() -> bool:
-        given.outbox.flush()
-        return not given.outbox.retrying
+        given.sender.flush()
+        return not given.sender.retrying
 
     eventually(gave_up)
     [record] = caplog.records
@@ -107,56 +107,56 @@ def test_an_outage_that_did_nothing_loses_nothing() -> None:
     for number in range(3):
         given.add("one", number)
         with pytest.raises(LayerUnavailable):
-            given.outbox.flush()
+            given.sender.flush()
     with pytest.raises(LayerUnavailable):
-        given.outbox.flush_and_receive(["two"], 1)
+        given.sender.flush_and_receive(["two"], 1)
     given.layer.outage = None
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("one") == [0, 1, 2]
 
 
 def test_a_full_redis_delays_what_was_sent_and_nothing_else(redis_url: str) -> None:
     layer = RedisChannelLayer([redis_url])
-    outbox = Outbox(layer)
+    sender = Sender(layer)
     layer.send("in", {"name": "question"})
-    outbox.add(layer.prepare("out", {"name": "answer"}))
+    sender.add(layer.prepare("out", {"name": "answer"}))
     with redis.Redis.from_url(redis_url) as client:
         client.config_set("maxmemory", 1)
         try:
             with pytest.raises(LayerUnavailable, match="maxmemory") as error:
-                outbox.flush_and_receive(["in"], 10)
+                sender.flush_and_receive(["in"], 10)
         finally:
             client.config_set("maxmemory", 0)
     assert [received.content for received in error.value.received] == [{"name": "question"}]
-    assert outbox.retrying
-    [received] = outbox.flush_and_receive(["out"], 10)
+    assert sender.retrying
+    [received] = sender.flush_and_receive(["out"], 10)
     assert received.content == {"name": "answer"}
     layer.close()
 
 
 def test_what_an_outage_keeps_is_not_lost_as_soon_as_what_finds_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(sender_module, "RETRY_SECONDS", 0)
     given = Given()
     given.layer.outage = GONE
     given.add("one", 1)
     for _ in range(3):
         with pytest.raises(LayerUnavailable):
-            given.outbox.flush()
-    assert given.outbox.unsent == 1
+            given.sender.flush()
+    assert given.sender.unsent == 1
     given.layer.outage = None
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("one") == [1]
-    assert given.outbox.unsent == 0
+    assert given.sender.unsent == 0
 
 
 def test_an_outage_without_end(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(outbox_module, "OUTAGE_SECONDS", 0)
+    monkeypatch.setattr(sender_module, "OUTAGE_SECONDS", 0)
     given = Given()
     given.layer.outage = GONE
     given.add("one", 1, 2)
     with pytest.raises(LayerUnavailable):
-        given.outbox.flush()
-    assert given.outbox.unsent == 0
+        given.sender.flush()
+    assert given.sender.unsent == 0
     assert "2 messages were lost" in caplog.records[0].getMessage()
 
 
@@ -165,9 +165,9 @@ def test_what_may_have_arrived_is_not_sent_twice(caplog: pytest.LogCaptureFixtur
     given.layer.outage = LayerUnavailable("It went away.")
     given.add("one", 1, 2)
     with pytest.raises(LayerUnavailable):
-        given.outbox.flush()
+        given.sender.flush()
     given.layer.outage = None
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("one") == []
     [record] = caplog.records
     assert "2 messages were lost" in record.getMessage()
@@ -188,18 +188,18 @@ def test_a_second_thread_may_send_what_the_first_one_adds() -> None:
 
     def flush() -> None:
         while not done.is_set():
-            given.outbox.flush()
+            given.sender.flush()
 
     watchdogs = [threading.Thread(target=flush) for _ in range(2)]
     for thread in watchdogs:
         thread.start()
     deliveries = [given.layer.prepare("one", {"name": number}) for number in range(20_000)]
     for delivery in deliveries:
-        given.outbox.add(delivery)
+        given.sender.add(delivery)
     done.set()
     for thread in watchdogs:
         thread.join()
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("one") + given.received("one") == list(range(20_000))
 
 
@@ -220,23 +220,23 @@ class GivenTurns(Given):
     def finish(self, order: int, *names: object, client: str = CLIENT) -> None:
         """A consumer is done that sent these to its client."""
         sends = [self.layer.prepare(client, {"name": name}) for name in names]
-        self.outbox.add(*sends, self.layer.end_of_turn(client, order))
+        self.sender.add(*sends, self.layer.end_of_turn(client, order))
 
 
 def test_a_turn_ends_behind_what_its_consumer_sent() -> None:
     given = GivenTurns()
     given.finish(0, "a", "b")
     assert given.received("frames") == []
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("interface.abc!") == ["a", "b"]
     assert given.received("frames") == [1]
-    assert not given.outbox.retrying
+    assert not given.sender.retrying
 
 
 def test_a_turn_of_a_consumer_that_sent_nothing_ends_as_well() -> None:
     given = GivenTurns()
     given.finish(0)
-    [] = given.outbox.flush_and_receive(["nothing"], 10)
+    [] = given.sender.flush_and_receive(["nothing"], 10)
     assert given.received("frames") == [1]
 
 
@@ -248,30 +248,30 @@ def test_a_turn_does_not_end_while_a_reply_is_refused() -> None:
     given.layer.pause([CLIENT])
     given.finish(0, "a", "b")
     given.finish(0, "c", client="interface.abc!other")
-    given.outbox.flush()
-    given.outbox.flush_and_receive(["nothing"], 1)
+    given.sender.flush()
+    given.sender.flush_and_receive(["nothing"], 1)
     # Another client's turn has ended; its consumer ran here too, but sent to a channel that took it.
     assert given.received("interface.abc!") == ["c"]
     assert given.received("frames") == [1]
     assert given.enter(1, "interface.abc!other")
     assert not given.enter(1)
-    assert given.outbox.retrying
+    assert given.sender.retrying
     given.layer.resume([CLIENT])
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("interface.abc!") == ["a", "b"]
     assert given.received("frames") == [1]
-    assert not given.outbox.retrying
+    assert not given.sender.retrying
 
 
 def test_a_turn_ends_when_its_reply_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox_module, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sender_module, "RETRY_SECONDS", 0.05)
     given = GivenTurns()
     given.layer.pause([CLIENT])
     given.finish(0, "a")
 
     def gave_up() -> bool:
-        given.outbox.flush()
-        return not given.outbox.retrying
+        given.sender.flush()
+        return not given.sender.retrying
 
     eventually(gave_up)
     assert given.received("frames") == [1]
@@ -283,12 +283,12 @@ def test_a_turn_ends_in_spite_of_outages() -> None:
     given.finish(0, "a")
     for _ in range(2):  # the first time with the reply, which is lost
         with pytest.raises(LayerUnavailable):
-            given.outbox.flush()
-        assert given.outbox.retrying
+            given.sender.flush()
+        assert given.sender.retrying
     given.layer.outage = None
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("frames") == [1]
-    assert not given.outbox.retrying
+    assert not given.sender.retrying
 
 
 def test_a_turn_that_ended_in_an_outage_does_no_harm_when_it_ends_again() -> None:
@@ -300,16 +300,16 @@ def test_a_turn_that_ended_in_an_outage_does_no_harm_when_it_ends_again() -> Non
     given.layer.arrives = True
     for came_back in ([1], []):
         with pytest.raises(LayerUnavailable):
-            given.outbox.flush()
-        assert given.outbox.retrying
+            given.sender.flush()
+        assert given.sender.retrying
         assert given.received("frames") == came_back
     assert given.enter(1)
     given.layer.outage = None
-    given.outbox.flush()
-    assert not given.outbox.retrying
+    given.sender.flush()
+    assert not given.sender.retrying
     assert given.received("frames") == []
     given.finish(1)
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("frames") == [2]
 
 
@@ -324,25 +324,25 @@ def test_an_outage_at_the_end_of_a_turn_does_not_lose_what_was_received() -> Non
         return [], receive(given.layer, channels, limit)
 
     given.layer.send_and_receive = send_and_receive  # type: ignore[method-assign]
-    [received] = given.outbox.flush_and_receive(["in"], 10)
+    [received] = given.sender.flush_and_receive(["in"], 10)
     assert received.content == {"name": "question"}
-    assert given.outbox.retrying
+    assert given.sender.retrying
     given.layer.outage = None
-    given.outbox.flush()
+    given.sender.flush()
     assert given.received("frames") == [1]
 
 
 def test_the_last_turn_of_a_client_is_settled_before_the_next_one() -> None:
     given = GivenTurns()
     given.add("one", 1)
-    given.outbox.settle_turn(CLIENT)  # nothing of this client's here: nothing goes out
+    given.sender.settle_turn(CLIENT)  # nothing of this client's here: nothing goes out
     assert given.received("one") == []
     given.finish(0, "a")
-    given.outbox.settle_turn("interface.abc!other")
+    given.sender.settle_turn("interface.abc!other")
     assert given.received("frames") == []
-    given.outbox.settle_turn(CLIENT)
+    given.sender.settle_turn(CLIENT)
     assert given.received("frames") == [1]
     assert given.received("one") == [1]
     given.add("one", 2)
-    given.outbox.settle_turn(CLIENT)
+    given.sender.settle_turn(CLIENT)
     assert given.received("one") == []

@@ -1,0 +1,36 @@
+"""What Django keeps for the code that runs: the language, the time zone, where URLs begin."""
+
+from __future__ import annotations
+
+import datetime
+from typing import NamedTuple
+
+from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
+from django.utils import timezone, translation
+
+
+class DjangoState(NamedTuple):
+    """What a view has set, for the thread that goes on with its answer.
+
+    Django keeps this by ``asgiref.local.Local``, which does not follow a context into another thread.
+    """
+
+    language: str | None
+    zone: datetime.tzinfo
+    script_prefix: str
+    urlconf: str | None
+
+    @classmethod
+    def current(cls) -> DjangoState:
+        """What is set here and now."""
+        return cls(translation.get_language(), timezone.get_current_timezone(), get_script_prefix(), get_urlconf())
+
+    def activate(self) -> None:
+        """Set it here and now."""
+        if self.language is None:
+            translation.deactivate_all()
+        else:
+            translation.activate(self.language)
+        timezone.activate(self.zone)
+        set_script_prefix(self.script_prefix)
+        set_urlconf(self.urlconf)

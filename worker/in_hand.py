@@ -1,0 +1,116 @@
+"""The messages that a worker has taken from its channel layer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
+from channels_classic.log import logger
+
+
+class Running(NamedTuple):
+    """The message whose consumer runs."""
+
+    received: Received
+    since: float
+    """When it was started, by ``time.monotonic``."""
+
+
+class InHand:
+    """The message that runs, and those that wait behind it.
+
+    The worker's own thread takes messages and starts them. The watchdog's thread gives back those that wait behind
+    a slow one.
+
+    Arguments:
+        layer: where the messages come from, and go back to.
+    """
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self.running: Running | None = None
+        self._layer = layer
+        self._lock = threading.Lock()
+        self._waiting: deque[Received] = deque()
+        self._needs_care = False
+        """Whether messages came together, so that some may wait behind a slow one."""
+        self._relief_failed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many messages were not started."""
+        return len(self._waiting)
+
+    def take(self, batch: Sequence[Received]) -> bool:
+        """Take messages.
+
+        Returns:
+            Whether some will have to wait behind another.
+        """
+        self._waiting.extend(batch)
+        self._relief_failed = False
+        self._needs_care = len(batch) > 1
+        return self._needs_care
+
+    def start_next(self) -> Received | None:
+        """Begin with the next message, and be done with the one before."""
+        with self._lock:
+            if not self._waiting:
+                self._rest()
+                return None
+            received = self._waiting.popleft()
+            self.running = Running(received, time.monotonic())
+            return received
+
+    def rest(self) -> None:
+        """Nothing runs any more; what waits still has to be given back."""
+        with self._lock:
+            self._rest()
+
+    def _rest(self) -> None:
+        self.running = None
+        self._needs_care = False
+
+    def relieve(self, patience: float, flush: Callable[[], None]) -> bool:
+        """If a message has been running for more than ``patience`` seconds, give back what waits behind it.
+
+        Arguments:
+            flush: sends what earlier consumers sent, first.
+
+        Returns:
+            Whether this has to be called again after a while.
+        """
+        # Held to the end: the worker must not take newer messages, nor come to its end, before these are back.
+        with self._lock:
+            if self.running is None or time.monotonic() - self.running.since < patience:
+                return self._needs_care
+            try:
+                flush()
+                self.give_back()
+            except LayerUnavailable as error:
+                if not self._relief_failed:
+                    logger.error("What waits behind a consumer cannot be given back; trying again. %s", error)
+                self._relief_failed = self._needs_care = True
+                return True
+            self._needs_care = False
+            return False
+
+    def give_back(self) -> None:
+        """Give back what was not started.
+
+        Raises:
+            LayerUnavailable: the layer does not take it, and it is here still.
+        """
+        if not self._waiting:
+            return
+        try:
+            self._layer.give_back(list(self._waiting))
+        except LayerUnavailable as error:
+            if error.nothing_done:
+                raise
+            # It may be back. If it were given back once more, others could run it twice.
+            logger.error("%d messages were lost with the channel layer. %s", len(self._waiting), error)
+        self._waiting.clear()

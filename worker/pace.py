@@ -1,0 +1,30 @@
+"""How many messages a worker takes at once."""
+
+from __future__ import annotations
+
+BATCH_SECONDS = 0.002
+"""How much work a worker takes at once: what it can start this soon, by what consumers took of late.
+
+More would hoard what another worker could run; less would pay a round trip to the layer for every message.
+"""
+
+BATCH_LIMIT = 64
+"""How many messages a worker takes at once at the most."""
+
+WEIGHT = 0.1
+"""How much the last consumer counts against all before it."""
+
+
+class Pace:
+    """Takes note of how long consumers take, and says how many messages to take along."""
+
+    def __init__(self) -> None:
+        self.seconds_per_message = BATCH_SECONDS
+
+    def note(self, seconds: float) -> None:
+        """A consumer took so long."""
+        self.seconds_per_message += (seconds - self.seconds_per_message) * WEIGHT
+
+    def limit(self) -> int:
+        """How many messages to take next."""
+        return max(1, min(BATCH_LIMIT, int(BATCH_SECONDS / self.seconds_per_message)))

@@ -1,0 +1,69 @@
+"""What the consumers of one worker sent, to whichever channel layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable, Received
+from channels_classic.log import logger
+from worker.sender import Sender
+
+
+class Senders:
+    """A ``Sender`` for the worker's own channel layer, and one for every other that a consumer sends to.
+
+    The own layer is talked to while the worker receives, so that both take one round trip. The others have
+    round trips of their own, and are never waited for.
+
+    Arguments:
+        layer: the worker's own channel layer.
+    """
+
+    def __init__(self, layer: BaseChannelLayer) -> None:
+        self.own = Sender(layer)
+        self._own_layer = layer
+        self._others: dict[BaseChannelLayer, Sender] = {}
+        self._unreachable: set[Sender] = set()
+
+    def __iter__(self) -> Iterator[Sender]:
+        return iter([self.own, *self._others.values()])
+
+    def add(self, sent: Sequence[tuple[Any, Delivery]]) -> None:
+        """Take what one consumer sent, each message with its channel layer, in order."""
+        own = []
+        for layer, delivery in sent:
+            bare: BaseChannelLayer = getattr(layer, "channel_layer", layer)
+            if bare is self._own_layer:
+                own.append(delivery)
+            else:
+                self._others.setdefault(bare, Sender(bare)).add(delivery)
+        self.flush_others()
+        if own:
+            self.own.add(*own)
+
+    def flush_and_receive(self, channels: Sequence[str], limit: int) -> list[Received]:
+        """Send what is there, and receive from the own layer in the same round trip; see ``Sender``."""
+        self.flush_others()
+        return self.own.flush_and_receive(channels, limit) if channels else []
+
+    def flush_others(self) -> None:
+        """Send what is there for other layers; one that cannot be reached is tried again with the next call."""
+        for sender in self._others.values():
+            try:
+                sender.flush()
+                self._unreachable.discard(sender)
+            except LayerUnavailable as error:
+                if sender not in self._unreachable:
+                    self._unreachable.add(sender)
+                    logger.error("Another channel layer cannot be reached; trying again. %s", error)
+
+    @property
+    def retrying(self) -> bool:
+        """Whether something has to be sent again soon."""
+        return self.own.retrying or any(sender.retrying for sender in self._others.values())
+
+    @property
+    def others_unreachable(self) -> bool:
+        """Whether a layer that is not the worker's own cannot be reached."""
+        return bool(self._unreachable)
