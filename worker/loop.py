@@ -107,7 +107,7 @@ class Worker:
     def _run(self) -> None:
         worker_ready.send(sender=self)
         try:
-            while not self._stopping.is_set():
+            while not self.termed:
                 batch = self._send_and_receive()
                 some_wait = self._in_hand.take(batch)
                 if some_wait and self._watchdog is not None:

@@ -13,6 +13,7 @@ import pytest
 from django.core.cache import cache
 
 from channels_classic.asgi import ChannelLayerWrapper
+from channels_classic.backoff import Backoff
 from channels_classic.exceptions import ConsumeLater, DenyConnection
 from channels_classic.layers import (
     BaseChannelLayer,
@@ -279,9 +280,10 @@ def test_a_layer_that_is_away_for_longer() -> None:
     layer = Deaf()
     waits: list[int] = []
 
-    def wait_out(error: LayerUnavailable, failures: int) -> bool:
-        waits.append(failures)
-        return failures < 3
+    def wait_out(error: LayerUnavailable, backoff: Backoff) -> bool:
+        backoff.fail()
+        waits.append(backoff.failures)
+        return backoff.failures < 3
 
     consumer = enforce_ordering(lambda message: message["order"])
     layer.failures = 3
@@ -302,7 +304,7 @@ def test_a_layer_that_is_away_for_longer_than_messages_live() -> None:
     layer = Deaf(expiry=0.05)
     layer.failures = 1_000_000
     pause = threading.Event()
-    with PendingSends(wait_out=lambda error, failures: not pause.wait(0.01)), pytest.raises(LayerUnavailable):
+    with PendingSends(wait_out=lambda error, backoff: not pause.wait(0.01)), pytest.raises(LayerUnavailable):
         enforce_ordering(lambda message: message["order"])(frame(layer, 0))
 
 
