@@ -25,7 +25,7 @@ PARALLEL := -n auto --dist loadfile
 # What these say is meant for other projects, or for other ways to run this one.
 unexport DJANGO_SETTINGS_MODULE REDIS_URL
 
-.PHONY: help demo cluster test coverage lint format docs bench
+.PHONY: help demo cluster test coverage lint format docs js bench
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,9 @@ format: $(VENV)/.installed-lint ## Format the code, and repair what the linter c
 docs: $(VENV)/.installed-docs ## Build the documentation in docs/_build/html; a warning is an error.
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Built: docs/_build/html/index.html"
+
+js: ## Build what the app serves to browsers from js/. Needs Node and npm.
+	@cd js && npm ci --no-audit --no-fund && npm run --silent build
 
 bench: $(VENV)/.redis ## Measure against other stacks (about an hour). ARGS= goes to the suite: try ARGS=--quick or ARGS=--help.
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTHON) -m benchmarks $(ARGS)

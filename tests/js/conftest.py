@@ -1,0 +1,3 @@
+"""The browser, for these tests."""
+
+from tests.browser import browser  # noqa: F401
