@@ -6,8 +6,7 @@ It does no I/O and looks at no clock: ``Outbox`` has one for each channel.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 from channels_classic.layers import Delivery
 from interface_server.backpressure import Amount
@@ -17,22 +16,23 @@ ENTRY_BYTES = 512
 """What an entry counts besides its payload: about what its objects take in memory."""
 
 
-class Entry(NamedTuple):
+class Entry:
     """A message that waits for room in its channel.
 
     Arguments:
+        queue: of its client.
+        delivery: the message.
         deadline: when it has waited too long.
-        size: the bytes that it counts.
     """
 
-    delivery: Delivery
-    deadline: float
-    size: int
+    __slots__ = ("deadline", "delivery", "queue", "size")
 
-    @classmethod
-    def of(cls, delivery: Delivery, deadline: float) -> Entry:
-        """The entry for a message."""
-        return cls(delivery, deadline, ENTRY_BYTES + len(delivery.payload))
+    def __init__(self, queue: ClientQueue, delivery: Delivery, deadline: float) -> None:
+        self.queue = queue
+        self.delivery = delivery
+        self.deadline = deadline
+        self.size = ENTRY_BYTES + len(delivery.payload)
+        """The bytes that it counts."""
 
 
 class ClientQueue:
@@ -43,7 +43,7 @@ class ClientQueue:
         settled: called with what became of each entry, in the order in which they were put in.
     """
 
-    __slots__ = ("_most", "has_left", "messages", "settled", "size", "waiting")
+    __slots__ = ("has_left", "messages", "most", "settled", "size", "waiting")
 
     def __init__(self, most: Amount | None, settled: Callable[[Outcome], None]) -> None:
         self.waiting: deque[Entry] = deque()
@@ -53,20 +53,12 @@ class ClientQueue:
         self.has_left = False
         """Whether the client is gone: what finds no room is dropped."""
         self.settled = settled
-        self._most = most
-
-    def takes(self, size: int) -> bool:
-        """Whether an entry that counts ``size`` bytes is within the bounds."""
-        most = self._most
-        return most is None or (self.messages < most.messages and self.size + size <= most.size)
+        self.most = most
 
     def remove(self, entry: Entry) -> None:
         """An entry that was taken out is done with."""
         self.messages -= 1
         self.size -= entry.size
-
-
-Taken = tuple[ClientQueue, Entry]
 
 
 class FairQueue:
@@ -81,10 +73,11 @@ class FairQueue:
     def __bool__(self) -> bool:
         return bool(self._rotation)
 
-    def put(self, queue: ClientQueue, entry: Entry) -> bool:
+    def put(self, entry: Entry) -> bool:
         """Add an entry at the end of its client's queue; ``False`` if that would exceed the client's bounds."""
-        size = entry.size
-        if not queue.takes(size):
+        queue, size = entry.queue, entry.size
+        most = queue.most
+        if most is not None and (queue.messages >= most.messages or queue.size + size > most.size):
             return False
         queue.messages += 1
         queue.size += size
@@ -94,33 +87,39 @@ class FairQueue:
         self.size += size
         return True
 
-    def take(self, messages: int, size: int) -> list[Taken]:
+    def take(self, messages: int, size: int) -> list[Entry]:
         """Take entries out: one of each client in rotation, within the bounds, but at least one.
 
         Arguments:
             messages: how many at most.
             size: how many bytes at most.
         """
-        taken: list[Taken] = []
-        while self._rotation and len(taken) < messages:
-            queue = next(iter(self._rotation))
-            size -= queue.waiting[0].size
+        taken: list[Entry] = []
+        rotation = self._rotation
+        while rotation and len(taken) < messages:
+            queue = next(iter(rotation))
+            entry = queue.waiting[0]
+            size -= entry.size
             if size < 0 and taken:
                 break
-            taken.append((queue, self._pop(queue)))
+            taken.append(entry)
+            del queue.waiting[0]
+            self.size -= entry.size
             if queue.waiting:
-                self._rotation.move_to_end(queue)
+                rotation.move_to_end(queue)
             else:
-                del self._rotation[queue]
+                del rotation[queue]
+        self.messages -= len(taken)
         return taken
 
-    def put_back(self, taken: Iterable[Taken]) -> None:
+    def put_back(self, taken: Sequence[Entry]) -> None:
         """Put entries that found no room back where they were taken from, to be the next ones.
 
         Arguments:
             taken: in the order of ``take``.
         """
-        for queue, entry in reversed(list(taken)):
+        for entry in reversed(taken):
+            queue = entry.queue
             queue.waiting.appendleft(entry)
             self._rotation[queue] = None
             self._rotation.move_to_end(queue, last=False)
@@ -129,24 +128,21 @@ class FairQueue:
 
     def drop(self, queue: ClientQueue) -> list[Entry]:
         """Take all entries of one client out."""
-        dropped = []
-        while queue.waiting:
-            dropped.append(self._pop(queue))
-        self._rotation.pop(queue, None)
-        return dropped
+        return self._take_while(queue, lambda entry: True)
 
-    def take_overdue(self, now: float) -> list[Taken]:
-        """Take the entries out whose deadline has passed; those of a client have passed from its first one on."""
-        overdue: list[Taken] = []
+    def take_overdue(self, now: float) -> list[Entry]:
+        """Take the entries out whose deadline has passed, those of one client in their order."""
+        overdue: list[Entry] = []
         for queue in list(self._rotation):
-            while queue.waiting and queue.waiting[0].deadline <= now:
-                overdue.append((queue, self._pop(queue)))
-            if not queue.waiting:
-                del self._rotation[queue]
+            overdue += self._take_while(queue, lambda entry: entry.deadline <= now)
         return overdue
 
-    def _pop(self, queue: ClientQueue) -> Entry:
-        entry = queue.waiting.popleft()
-        self.messages -= 1
-        self.size -= entry.size
-        return entry
+    def _take_while(self, queue: ClientQueue, condition: Callable[[Entry], bool]) -> list[Entry]:
+        taken: list[Entry] = []
+        while queue.waiting and condition(queue.waiting[0]):
+            taken.append(queue.waiting.popleft())
+        if not queue.waiting:
+            self._rotation.pop(queue, None)
+        self.messages -= len(taken)
+        self.size -= sum(entry.size for entry in taken)
+        return taken

@@ -6,12 +6,12 @@ In a lane clients take turns, and no more leaves it than its channel is believed
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from channels_classic.layers import Delivery
 from channels_classic.log import logger
-from interface_server.fair_queue import ClientQueue, Entry, FairQueue, Taken
+from interface_server.fair_queue import ClientQueue, Entry, FairQueue
 from interface_server.outcome import Outcome
 from interface_server.window import Window
 
@@ -34,7 +34,7 @@ class Load(NamedTuple):
     """What one lane gives to a round trip."""
 
     lane: Lane
-    taken: list[Taken]
+    taken: list[Entry]
 
 
 class Lanes:
@@ -69,7 +69,7 @@ class Lanes:
         lane = self._lanes.get(delivery.name)
         if lane is None:
             lane = self._lanes[delivery.name] = Lane()
-        return lane.queue.put(queue, Entry.of(delivery, deadline))
+        return lane.queue.put(Entry(queue, delivery, deadline))
 
     def leave(self, queue: ClientQueue, *, try_once: bool = True) -> None:
         """The client is gone: what has no room is dropped.
@@ -84,8 +84,7 @@ class Lanes:
     def drop(self, queue: ClientQueue) -> None:
         """Refuse all that a client has waiting."""
         if queue.waiting:
-            for entry in self._lane_of(queue).queue.drop(queue):
-                _settle(queue, entry, Outcome.REFUSED)
+            _settle(self._lane_of(queue).queue.drop(queue), Outcome.REFUSED)
 
     def take(self, messages: int, size: int, now: float) -> list[Load]:
         """Take out what is to be tried now, within the bounds, but at least one message.
@@ -103,7 +102,7 @@ class Lanes:
                 taken = lane.queue.take(min(lane.window.size, messages), size)
                 loads.append(Load(lane, taken))
                 messages -= len(taken)
-                size -= sum(entry.size for _, entry in taken)
+                size -= sum(entry.size for entry in taken)
                 if messages <= 0 or size <= 0:
                     self._lanes[name] = self._lanes.pop(name)  # the other lanes come first the next time
                     break
@@ -114,14 +113,12 @@ class Lanes:
         lane, taken = load
         lane.window.learn(len(taken), count, now)
         self._put_back(lane, taken[count:])
-        for queue, entry in taken[:count]:
-            _settle(queue, entry, Outcome.TAKEN)
+        _settle(taken[:count], Outcome.TAKEN)
         self._drop_left(taken[count:])
 
     def lose(self, load: Load) -> None:
         """Nobody knows what became of these messages."""
-        for queue, entry in load.taken:
-            _settle(queue, entry, Outcome.UNKNOWN)
+        _settle(load.taken, Outcome.UNKNOWN)
 
     def put_back(self, load: Load) -> None:
         """These messages were not sent: they are the next to be tried, but those of clients that have left."""
@@ -136,39 +133,32 @@ class Lanes:
         """
         for lane in list(self._lanes.values()):
             if lane.window.is_full:
-                _refuse(lane.queue.take_overdue(now))
+                _settle(lane.queue.take_overdue(now), Outcome.REFUSED)
 
     def refuse_all(self) -> None:
         """Refuse all there is."""
         for lane in list(self._lanes.values()):
-            _refuse(lane.queue.take_overdue(math.inf))
+            _settle(lane.queue.take_overdue(math.inf), Outcome.REFUSED)
 
-    def _put_back(self, lane: Lane, taken: Sequence[Taken]) -> None:
-        lane.queue.put_back(one for one in taken if not one[0].has_left)
+    def _put_back(self, lane: Lane, taken: Sequence[Entry]) -> None:
+        lane.queue.put_back([entry for entry in taken if not entry.queue.has_left])
 
-    def _drop_left(self, taken: Sequence[Taken]) -> None:
-        for queue, entry in taken:
-            if queue.has_left:
-                _settle(queue, entry, Outcome.REFUSED)
-                self.drop(queue)
+    def _drop_left(self, taken: Sequence[Entry]) -> None:
+        for entry in taken:
+            if entry.queue.has_left:
+                _settle([entry], Outcome.REFUSED)
+                self.drop(entry.queue)
 
     def _lane_of(self, queue: ClientQueue) -> Lane:
         return self._lanes[queue.waiting[0].delivery.name]
 
 
-def call(done: Callable[[Outcome], None], outcome: Outcome) -> None:
-    """Tell a client what became of its message. A client that fails must not stop the others."""
-    try:
-        done(outcome)
-    except Exception:
-        logger.exception("A client failed to learn what became of its message:")
-
-
-def _settle(queue: ClientQueue, entry: Entry, outcome: Outcome) -> None:
-    queue.remove(entry)
-    call(queue.settled, outcome)
-
-
-def _refuse(taken: Sequence[Taken]) -> None:
-    for queue, entry in taken:
-        _settle(queue, entry, Outcome.REFUSED)
+def _settle(entries: Sequence[Entry], outcome: Outcome) -> None:
+    for entry in entries:
+        queue = entry.queue
+        queue.remove(entry)
+        try:
+            queue.settled(outcome)
+        except Exception:
+            # One client that fails must not stop the others.
+            logger.exception("A client failed to learn what became of its message:")

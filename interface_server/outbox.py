@@ -13,7 +13,7 @@ from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
 from channels_classic.log import logger
 from interface_server.fair_queue import ClientQueue
-from interface_server.lanes import Lanes, Load, call
+from interface_server.lanes import Lanes, Load
 from interface_server.outcome import Outcome
 
 BATCH_MESSAGES, BATCH_BYTES = 1000, 4 * 2**20
@@ -51,7 +51,11 @@ class Urgent:
         """Say once what became of it."""
         done, self.done = self.done, None
         if done is not None:
-            call(done, outcome)
+            try:
+                done(outcome)
+            except Exception:
+                # One client that fails must not stop the others.
+                logger.exception("A client failed to learn what became of its message:")
 
 
 class _Batch:
@@ -62,7 +66,7 @@ class _Batch:
         self.loads = loads
         self.deliveries = [message.delivery for message in urgent]
         for _, taken in loads:
-            self.deliveries += [entry.delivery for _, entry in taken]
+            self.deliveries += [entry.delivery for entry in taken]
 
 
 class Outbox:

@@ -10,22 +10,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from channels_classic.layers import Delivery
 from interface_server.backpressure import Amount
-from interface_server.fair_queue import ENTRY_BYTES, ClientQueue, Entry, FairQueue, Taken
+from interface_server.fair_queue import ENTRY_BYTES, ClientQueue, Entry, FairQueue
 
 MOST = Amount(5, 4 * ENTRY_BYTES)
 CLIENTS = 4
 
 
-def entry(label: str, size: int = 0, deadline: float = 0) -> Entry:
-    return Entry.of(Delivery(label, b"x" * size), deadline)
+def entry(queue: ClientQueue, label: str, size: int = 0, deadline: float = 0) -> Entry:
+    return Entry(queue, Delivery(label, b"x" * size), deadline)
 
 
 def client(most: Amount | None = None) -> ClientQueue:
     return ClientQueue(most, lambda outcome: None)
 
 
-def labels(taken: list[Taken]) -> list[str]:
-    return [entry.delivery.name for _, entry in taken]
+def labels(taken: list[Entry]) -> list[str]:
+    return [entry.delivery.name for entry in taken]
 
 
 def filled(**counts: int) -> tuple[FairQueue, dict[str, ClientQueue]]:
@@ -33,7 +33,7 @@ def filled(**counts: int) -> tuple[FairQueue, dict[str, ClientQueue]]:
     fair, queues = FairQueue(), {name: client() for name in counts}
     for name, count in counts.items():
         for number in range(1, count + 1):
-            fair.put(queues[name], entry(f"{name}{number}"))
+            fair.put(entry(queues[name], f"{name}{number}"))
     return fair, queues
 
 
@@ -48,7 +48,7 @@ def test_who_comes_late_waits_for_one_round() -> None:
     fair, queues = filled(a=9, b=9)
     fair.take(3, 10**6)
     late = client()
-    fair.put(late, entry("late"))
+    fair.put(entry(late, "late"))
     assert labels(fair.take(4, 10**6)) == ["b2", "a3", "late", "b3"]
     assert queues["a"].messages == 9
 
@@ -64,7 +64,7 @@ def test_what_found_no_room_comes_next() -> None:
 def test_the_bytes_of_a_round_trip_are_bounded() -> None:
     fair, queue = FairQueue(), client()
     for number, size in enumerate((10_000, 100, 100, 10_000)):
-        fair.put(queue, entry(str(number), size))
+        fair.put(entry(queue, str(number), size))
     assert labels(fair.take(9, 1000)) == ["0"]
     assert labels(fair.take(9, 2 * ENTRY_BYTES + 200)) == ["1", "2"]
     assert labels(fair.take(9, 1)) == ["3"]
@@ -73,8 +73,8 @@ def test_the_bytes_of_a_round_trip_are_bounded() -> None:
 def test_what_has_waited_too_long() -> None:
     fair, first, second = FairQueue(), client(), client()
     for deadline in (1, 2, 3):
-        fair.put(first, entry(f"first {deadline}", deadline=deadline))
-    fair.put(second, entry("second 2", deadline=2))
+        fair.put(entry(first, f"first {deadline}", deadline=deadline))
+    fair.put(entry(second, "second 2", deadline=2))
     assert labels(fair.take_overdue(0.5)) == []
     assert labels(fair.take_overdue(2)) == ["first 1", "first 2", "second 2"]
     assert labels(fair.take(9, 10**6)) == ["first 3"]
@@ -95,10 +95,10 @@ class Clients(RuleBasedStateMachine):
     @rule(who=st.integers(0, CLIENTS - 1), size=st.integers(0, 2 * ENTRY_BYTES))
     def put(self, who: int, size: int) -> None:
         self.number += 1
-        new = entry(str(self.number), size)
+        new = entry(self.queues[who], str(self.number), size)
         waiting = self.waiting[who]
         fits = len(waiting) < MOST.messages and sum(one.size for one in waiting) + new.size <= MOST.size
-        assert self.fair.put(self.queues[who], new) == fits
+        assert self.fair.put(new) == fits
         if fits:
             if not waiting:
                 self.served[who].clear()
@@ -108,12 +108,12 @@ class Clients(RuleBasedStateMachine):
     def offer(self, messages: int, size: int, room: int) -> None:
         taken = self.fair.take(messages, size)
         assert len(taken) <= messages
-        assert len(taken) <= 1 or sum(one.size for _, one in taken) <= size
+        assert len(taken) <= 1 or sum(one.size for one in taken) <= size
         assert bool(taken) == any(self.waiting)
-        for queue, one in taken[:room]:
-            who = self.queues.index(queue)
+        for one in taken[:room]:
+            who = self.queues.index(one.queue)
             assert one is self.waiting[who].popleft(), "not in order"
-            queue.remove(one)
+            one.queue.remove(one)
             self.served[who].clear()
             for other in range(CLIENTS):
                 if other != who and self.waiting[other]:
