@@ -199,9 +199,8 @@ class WebSocketConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """As ``Direct`` has it."""
+        # The transport reads on until enough is held back: so it is noticed when the client leaves.
         self._incoming.hold()
-        if not (self._state is State.LOST or self._transport.is_closing()):
-            self._transport.pause_reading()
 
     def resume(self) -> None:
         """As ``Direct`` has it."""

@@ -13,6 +13,10 @@ PIECE = 16 * 1024
 """Bytes that are parsed at once. A read may bring many more, and every other byte of it may be a frame."""
 
 
+MOST_FRAMES = 1000
+"""So many frames of one piece may be held back. Only a flood of tiny ones has more: it is closed with 1013."""
+
+
 class Incoming:
     """Takes bytes, gives messages, in order. It holds back from its start until ``release``.
 
@@ -85,7 +89,11 @@ class Incoming:
     def _deliver(self) -> None:
         while self._frames:
             if self.is_held:
-                return
+                if len(self._frames) <= MOST_FRAMES:
+                    return
+                self.drop()
+                self._protocol.fail(CloseCode.TRY_AGAIN_LATER, "too many messages at once")
+                break
             self._take(self._frames.popleft())
         self._parsed()
 

@@ -92,12 +92,22 @@ def test_any_reads_fragments_and_holds_give_the_same_messages(
 
 def test_a_large_read_stops_at_the_frame_that_holds() -> None:
     client = Client(hold_after={3})
-    client.incoming.feed(encoded(Opcode.BINARY, b"x") * 100_000)
+    one = encoded(Opcode.BINARY, b"x" * 20)
+    client.incoming.feed(one * 100_000)
     assert len(client.got) == 3
-    assert client.incoming.size > 100_000 * 7 - 2 * PIECE
+    assert client.incoming.size > 100_000 * len(one) - 2 * PIECE
     client.incoming.release()
     assert len(client.got) == 100_000
     assert client.incoming.size == 0
+
+
+def test_a_flood_of_tiny_messages_that_nobody_takes() -> None:
+    client = Client(hold_after={3})
+    client.incoming.feed(encoded(Opcode.BINARY, b"x") * 10_000)
+    assert len(client.got) == 3
+    assert client.close_code == 1013
+    assert client.incoming.size == 0
+    assert client.sent
 
 
 @pytest.mark.parametrize("piece", [b"", b"x"], ids=["empty", "short"])
