@@ -177,12 +177,15 @@ class Context:
             delivery = self.layer.prepare("http.request", content, checked=True)
         except MessageTooLarge:
             return False
-        self.outbox.put(delivery, done)
+        self.outbox.put(delivery, done, reply_channel)
         return True
 
     def say_disconnect(self, scope: Scope, reply_channel: str) -> None:
-        """Tell workers that an exchange is over, unless there was no room to a moment ago."""
-        if time.monotonic() < self._disconnects_from:
+        """Tell workers that an exchange is over, unless there was no room to a moment ago.
+
+        A request that was not sent yet never will be.
+        """
+        if self.outbox.withdraw(reply_channel) or time.monotonic() < self._disconnects_from:
             return
         content = {"reply_channel": reply_channel, "path": scope["path"]}
         self.outbox.put(self.layer.prepare("http.disconnect", content, checked=True), self._disconnect_done)

@@ -82,7 +82,7 @@ class Outbox:
         self._layer = layer
         self._restore = restore
         self._loop = asyncio.get_running_loop()
-        self._urgent: dict[Urgent, None] = {}  # in order, and quick to withdraw from
+        self._urgent: dict[object, Urgent] = {}  # by key, in order
         self._urgent_bytes = 0
         self._lanes = Lanes()
         self._arrived = asyncio.Event()
@@ -98,14 +98,12 @@ class Outbox:
 
     # What cannot wait.
 
-    def put(self, delivery: Delivery, done: Done | None = None) -> Urgent:
+    def put(self, delivery: Delivery, done: Done | None = None, key: str | None = None) -> None:
         """Send a message with the next batch. If its channel is full, or the layer unreachable, it is refused.
 
         Arguments:
             done: called with what became of it, but not before this call has returned.
-
-        Returns:
-            What ``withdraw`` takes.
+            key: for ``withdraw``; nothing else that is under way has it.
         """
         message = Urgent(delivery, done)
         size = len(delivery.payload)
@@ -117,21 +115,22 @@ class Outbox:
         ):
             self._loop.call_soon(message.settle, Outcome.REFUSED)
         else:
-            self._urgent[message] = None
+            self._urgent[key or message] = message
             self._urgent_bytes += size
             self._arrived.set()
-        return message
 
-    def withdraw(self, message: Urgent) -> bool:
+    def withdraw(self, key: str) -> bool:
         """Do not send a message that nobody waits for any more.
+
+        Arguments:
+            key: as in ``put``.
 
         Returns:
             Whether it surely never will be sent: it was not on its way to the layer yet.
         """
-        message.done = None
-        if message not in self._urgent:
+        message = self._urgent.pop(key, None)
+        if message is None:
             return False
-        del self._urgent[message]
         self._urgent_bytes -= len(message.delivery.payload)
         return True
 
@@ -248,8 +247,7 @@ class Outbox:
         urgent: list[Urgent] = []
         size = 0
         while self._urgent and len(urgent) < BATCH_MESSAGES and size < BATCH_BYTES:
-            message = next(iter(self._urgent))
-            del self._urgent[message]
+            message = self._urgent.pop(next(iter(self._urgent)))
             size += len(message.delivery.payload)
             urgent.append(message)
         self._urgent_bytes -= size
@@ -285,7 +283,7 @@ class Outbox:
     def _refuse_urgent(self) -> None:
         urgent, self._urgent = self._urgent, {}
         self._urgent_bytes = 0
-        for message in urgent:
+        for message in urgent.values():
             message.settle(Outcome.REFUSED)
 
     # Outages.

@@ -131,7 +131,7 @@ class WebSocket:
             self._put(self._conversation.reject())
             return
         self._connect_taken = True
-        self._context.outbox.put(delivery, self._connect_done)
+        self._context.outbox.put(delivery, self._connect_done, self._reply_channel)
 
     def _connect_done(self, outcome: Outcome) -> None:
         if outcome is not Outcome.TAKEN:
@@ -216,7 +216,7 @@ class WebSocket:
         self._conversation.state = SocketState.CLOSED
         self._context.reader.leave(self._reply_channel)
         self._outgoing.release()
-        if self._connect_taken:
+        if self._connect_taken and not self._context.outbox.withdraw(self._reply_channel):
             self._incoming.end(code)
             self._context.departures.add(self._reply_channel)
         if self._conversation.accepted:

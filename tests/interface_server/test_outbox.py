@@ -14,7 +14,7 @@ from channels_classic.layers import Delivery, LayerUnavailable, RedisChannelLaye
 from interface_server import outbox as outbox_module
 from interface_server.backpressure import Amount
 from interface_server.fair_queue import ClientQueue
-from interface_server.outbox import Outbox, Urgent
+from interface_server.outbox import Outbox
 from interface_server.outcome import Outcome
 from interface_server.window import NARROWEST
 from tests.interface_server.flaky import FlakyLayer
@@ -32,8 +32,9 @@ class Given:
     def delivery(self, channel: str, **content: object) -> Delivery:
         return self.layer.prepare(channel, dict(content))
 
-    def put(self, channel: str, name: str) -> Urgent:
-        return self.outbox.put(self.delivery(channel, name=name), partial(self.outcomes.__setitem__, name))
+    def put(self, channel: str, name: str) -> None:
+        delivery = self.delivery(channel, name=name)
+        self.outbox.put(delivery, partial(self.outcomes.__setitem__, name), f"key of {name}")
 
     def client(self, most: Amount | None = None) -> Client:
         return Client(self, most)
@@ -452,16 +453,16 @@ def test_what_is_withdrawn_never_runs() -> None:
         layer = HangingLayer()
         given = Given(layer)
         async with running(given.outbox):
-            on_its_way = given.put("one", "on its way")
+            given.put("one", "on its way")
             await until(lambda: layer.asked)
-            behind = given.put("one", "behind")
+            given.put("one", "behind")
             given.put("one", "last")
-            assert not given.outbox.withdraw(on_its_way)
-            assert given.outbox.withdraw(behind)
-            assert not given.outbox.withdraw(behind)
+            assert not given.outbox.withdraw("key of on its way")
+            assert given.outbox.withdraw("key of behind")
+            assert not given.outbox.withdraw("key of behind")
             layer.answers.set()
-            await until(lambda: given.outcomes)
-            assert given.outcomes == {"last": Outcome.TAKEN}
+            await until(lambda: "last" in given.outcomes)
+            assert given.outcomes == {"on its way": Outcome.TAKEN, "last": Outcome.TAKEN}
             assert given.received("one") == ["on its way", "last"]
 
     asyncio.run(scenario())

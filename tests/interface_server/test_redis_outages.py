@@ -1,0 +1,100 @@
+"""An interface server whose Redis hangs, goes away, or comes back empty."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from channels_classic.layers import RedisChannelLayer
+from interface_server import outbox as outbox_module
+from tests.interface_server.hosted import DEADLINE, Hosted, eventually
+from tests.redis_server import RedisServer
+
+
+@contextmanager
+def hosted_on_redis(**options: Any) -> Iterator[tuple[Hosted, RedisServer]]:
+    with (
+        RedisServer() as redis,
+        closing(RedisChannelLayer([redis.url])) as layer,
+        Hosted(layer, **options) as hosted,
+    ):
+        yield hosted, redis
+
+
+@contextmanager
+def hanging(redis: RedisServer) -> Iterator[None]:
+    assert redis.pid is not None
+    os.kill(redis.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(redis.pid, signal.SIGCONT)
+
+
+def test_requests_do_not_pile_up_while_redis_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "OVERDUE_SECONDS", 0.5)
+    with hosted_on_redis() as (hosted, redis):
+        connection, reply_channel = hosted.open()
+        with hanging(redis):
+            first = [hosted.get(f"/first/{number}") for number in range(10)]
+            assert {response.result(DEADLINE).status_code for response in first} == {503}
+            for number in range(10):
+                assert hosted.get(f"/later/{number}").result(DEADLINE).status_code == 503
+            connection.send("waits")
+        assert hosted.receive("websocket.receive")["text"] == "waits"
+        hosted.send(reply_channel, text="still there")
+        assert connection.recv(timeout=DEADLINE) == "still there"
+        response = hosted.get("/afterwards")
+        paths = []
+        while (request := hosted.receive("http.request"))["path"] != "/afterwards":
+            paths.append(request["path"])
+        # Only what was on its way to Redis when that stopped is carried out: nobody can call it back.
+        assert len(paths) < 10
+        assert all(path.startswith("/first/") for path in paths)
+        hosted.send(request["reply_channel"], status=200, content=b"back")
+        assert response.result(DEADLINE).text == "back"
+
+
+def test_what_nobody_waits_for_any_more_never_runs() -> None:
+    """Its client has been told 503 by the timeout, before the outbox gave it up."""
+    with hosted_on_redis(http_timeout=0.3, websocket_handshake_timeout=0.3) as (hosted, redis):
+        with hanging(redis):
+            assert hosted.get("/first").result(DEADLINE).status_code == 503
+            for number in range(5):
+                assert hosted.get(f"/later/{number}").result(DEADLINE).status_code == 503
+            with pytest.raises(InvalidStatus):
+                hosted.dial("/later").result(DEADLINE)
+        connection, _ = hosted.open("/afterwards")
+        connection.send("afterwards")
+        assert hosted.receive("websocket.receive")["path"] == "/afterwards"
+        assert hosted.receive("http.request")["path"] == "/first"
+        assert hosted.is_empty("http.request")
+        assert hosted.is_empty("websocket.disconnect")
+
+
+def test_a_redis_that_comes_back_empty() -> None:
+    with hosted_on_redis() as (hosted, redis):
+        connections = [hosted.open(f"/{number}") for number in range(5)]
+        for _, reply_channel in connections:
+            hosted.layer.group_add("everyone", reply_channel)
+        redis.stop()
+        assert hosted.get().result(DEADLINE).status_code == 503
+        for number, (connection, _) in enumerate(connections):
+            connection.send(str(number))
+        assert hosted.get().result(DEADLINE).status_code == 503
+        redis.start()
+        assert sorted(hosted.receive("websocket.receive")["text"] for _ in connections) == list("01234")
+        # Whoever handles the first message that comes may send to the groups: they are there by then.
+        hosted.layer.send_group("everyone", {"text": "hello"})
+        for connection, _ in connections:
+            assert connection.recv(timeout=DEADLINE) == "hello"
+        for connection, _ in connections:
+            connection.close()
+        assert {hosted.receive("websocket.disconnect")["order"] for _ in connections} == {2}
+        eventually(lambda: hosted.layer.group_channels("everyone") == [])
