@@ -24,6 +24,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.staticfiles.handlers import StaticFilesHandlerMixin
 from django.core.handlers.base import BaseHandler
 from django.db.models import QuerySet
+from django.db.transaction import Atomic
 from django.http import HttpRequest, HttpResponse
 from django.test import LiveServerTestCase
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -35,12 +36,13 @@ from channels_classic.layers.redis import private
 from tests.project import REPOSITORY
 
 PACKAGES = (channels_classic, interface_server, worker)
-# The standard library's classes are no third party, and documentation of Django and of named tuples has these.
+# The standard library is no third party. What is DOCUMENTED is public: see Django's pages and named tuples.
 NOT_FOREIGN = {*sys.stdlib_module_names, *(package.__name__ for package in PACKAGES)}
-DOCUMENTED = {"_replace", "_asdict", "_state", "_meta"}
+DOCUMENTED = {"_replace", "_asdict", "_state", "_meta", "_exit", "_base_manager", "_default_manager"}
 
 USED: dict[str, dict[str, Any]] = {
     "channels_classic.layers.redis.private": {"_sock": redis.Connection(), "_reader": redis.asyncio.Connection()},
+    "channels_classic.binding.commits": {"_from_testcase": Atomic},
     "channels_classic.delay.models": {"_for_write": QuerySet},
     "channels_classic.http.handler": {"_get_response": BaseHandler},
     "channels_classic.http.request": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 import struct
 import zlib
@@ -364,6 +365,7 @@ def test_a_compression_bomb() -> None:
         (frame(Opcode.TEXT, b"\xff"), 1007),
         (frame(Opcode.CLOSE, b"\x03\xe8\xff"), 1007),
     ],
+    ids=itertools.count(),  # the frames have random masks
 )
 def test_what_breaks_the_protocol(data: bytes, code: int) -> None:
     with served(echo) as (server, site):
