@@ -293,9 +293,13 @@ class Binding(metaclass=BindingMetaclass):
             logger.warning("%s: %s of %r failed in the database: %s", type(self).__name__, action, pk, error)
             raise Refused("This does not go with what there is.") from None
 
+    def new_instance(self) -> Any:
+        """What ``create`` begins with. Override it to set what clients may not choose."""
+        return self.model()
+
     def create(self, data: dict[str, Any]) -> None:
         """Create an instance with ``data``, as the client sent it. What it may not write is left out."""
-        self._write(self.model(), data, is_new=True)
+        self._write(self.new_instance(), data, is_new=True)
 
     def update(self, pk: Any, data: dict[str, Any]) -> None:
         """Write ``data``, as the client sent it, to an instance. What it may not write is left out."""

@@ -1,4 +1,4 @@
-"""The example chat as a visitor meets it: its own process, its own database, real windows."""
+"""The examples as a visitor meets them: each in a process and with a database of its own, in real windows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import browser  # noqa: F401
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MANAGE = REPOSITORY / "examples" / "chat" / "manage.py"
 START_DEADLINE = 60  # seconds
 PASSWORD = "three green umbrellas"
 
@@ -64,15 +63,19 @@ class Visitor:
 
 
 class Site:
-    """The chat in a process of its own, which may be killed and started again on the same port.
+    """An example in a process of its own, which may be killed and started again on the same port: the chat.
 
     Arguments:
         folder: where its database is.
         migration: the app and the migration that this database stops at.
     """
 
+    example = "chat"
+    settings = "chatsite.settings"
+    database_variable = "CHAT_DATABASE"
+
     def __init__(self, folder: Path, migration: Sequence[str] = ()) -> None:
-        self.database = folder / "chat.sqlite3"
+        self.database = folder / "db.sqlite3"
         self.log = folder / "server.log"
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -80,8 +83,8 @@ class Site:
         self.url = f"http://{self.address}"
         settings = ("REDIS_URL", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "HTTPS")
         self.environment = {key: value for key, value in os.environ.items() if key not in settings} | {
-            "CHAT_DATABASE": str(self.database),
-            "DJANGO_SETTINGS_MODULE": "chatsite.settings",
+            self.database_variable: str(self.database),
+            "DJANGO_SETTINGS_MODULE": self.settings,
             "PYTHONPATH": str(REPOSITORY),
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -145,7 +148,7 @@ class Site:
     def _manage(self, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, str(MANAGE), *arguments],
+                [sys.executable, str(REPOSITORY / "examples" / self.example / "manage.py"), *arguments],
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -165,6 +165,12 @@ class TestRequests(InboundCase):
         assert self.reader.ask(binding, action="create", data={"title": "Emma"}) is None
         assert Book.objects.get().inventory == "ann"
 
+    def test_what_clients_do_not_choose(self) -> None:
+        shelf = Shelf.objects.create(name="s")
+        binding = bind(new_instance=lambda self: Book(shelf=shelf, inventory=self.kwargs["multiplexer"].stream))
+        assert self.reader.ask(binding, action="create", data={"title": "Emma", "shelf": None}) is None
+        assert (Book.objects.get().shelf, Book.objects.get().inventory) == (shelf, "books")
+
     def test_a_route_of_its_own(self) -> None:
         binding = bind()
         with apply_routes([route("books", binding.consumer)]):

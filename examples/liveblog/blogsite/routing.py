@@ -1,0 +1,17 @@
+"""Which message reaches which consumer: the first route that fits."""
+
+from blog.consumers import BlogSocket
+
+from channels_classic import route
+from channels_classic.exceptions import DenyConnection
+
+
+def refuse(message):
+    """websocket.connect where nothing lives"""
+    raise DenyConnection
+
+
+channel_routing = [
+    BlogSocket.as_route(path=r"^/(?P<slug>[A-Za-z0-9_-]{1,50})/ws$"),
+    route("websocket.connect", refuse),
+]

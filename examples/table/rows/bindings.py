@@ -1,0 +1,23 @@
+"""Everybody sees each row, and may change it: a table for those who know its address."""
+
+from typing import Any
+
+from channels_classic.binding.websockets import WebsocketBinding
+
+from .models import MOST_ROWS, Row
+
+GROUP = "table"
+
+
+class RowBinding(WebsocketBinding):
+    model = Row
+    stream = "rows"
+    fields = ["thing", "amount", "who", "is_packed"]
+
+    @classmethod
+    def group_names(cls, instance: Row) -> list[str]:
+        return [GROUP]
+
+    def has_permission(self, user: Any, action: str, pk: Any) -> bool:
+        # What strangers may fill is bounded.
+        return action != "create" or Row.objects.count() < MOST_ROWS

@@ -1,0 +1,17 @@
+"""Which message reaches which consumer: the first route that fits."""
+
+from rows.consumers import TableSocket
+
+from channels_classic import route
+from channels_classic.exceptions import DenyConnection
+
+
+def refuse(message):
+    """websocket.connect where nothing lives"""
+    raise DenyConnection
+
+
+channel_routing = [
+    TableSocket.as_route(path=r"^/ws$"),
+    route("websocket.connect", refuse),
+]
