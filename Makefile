@@ -1,13 +1,13 @@
-# Everything happens in a virtual environment of its own, and is set up by the first target that needs it.
-#   VENV=    where that environment is               PYTHON=  the Python (3.11 or later) it is made with
-#   PORT=    where the site of demo and cluster is   ARGS=    passed on to pytest (test) or to benchmarks (bench)
+# Each target first makes a virtual environment and installs what it needs there.
+#   VENV=    the folder of that environment          PYTHON=  the Python, 3.11 or later, to make it with
+#   PORT=    the port of demo and cluster            ARGS=    arguments for pytest (test) or benchmarks (bench)
 
 VENV ?= .venv
 PORT ?= 8000
 REDIS_PORT ?= 6399
 BIN := $(VENV)/bin
 
-# Prints the version of a Python that will do, and nothing for another one.
+# Prints the version of a Python that is new enough, and nothing for another one.
 CHECK := import ensurepip, sys, venv; sys.version_info >= (3, 11) and print(sys.version.split()[0])
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -22,7 +22,7 @@ endef
 # The tests of a file share what is costly to start, so a file stays in one process.
 PARALLEL := -n auto --dist loadfile
 
-# What these say is meant for other projects, or for other ways to run this one.
+# These variables are meant for other projects, or for other ways to run this one.
 unexport DJANGO_SETTINGS_MODULE REDIS_URL
 
 .PHONY: help demo cluster test coverage lint format docs js bench
@@ -34,31 +34,31 @@ demo: $(VENV)/.installed ## Run the example chat on http://127.0.0.1:8000 in one
 	@$(BIN)/python examples/chat/manage.py migrate --verbosity 0
 	@exec $(BIN)/python examples/chat/manage.py runserver --noreload 127.0.0.1:$(PORT)
 
-cluster: $(VENV)/.installed-cluster $(VENV)/.redis ## Run it over Redis: two interface servers, on PORT and the next one, and two workers.
+cluster: $(VENV)/.installed-cluster $(VENV)/.redis ## Run the same over Redis: two interface servers, on PORT and the port after it, and two workers.
 	@$(BIN)/python examples/chat/manage.py migrate --verbosity 0
 	@cd examples/chat && PATH="$(abspath $(BIN)):$$PATH" REDIS_PORT=$(REDIS_PORT) \
 		REDIS_URL=redis://127.0.0.1:$(REDIS_PORT)/0 exec honcho start -p $(PORT) -c interface=2,worker=2
 
-test: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests, in parallel. ARGS= goes to pytest.
+test: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests in parallel. ARGS= goes to pytest: ARGS="-n0 tests/worker" runs a part in one process.
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-coverage: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests, and show what they do not reach.
+coverage: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests, and show which lines they do not reach.
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest $(PARALLEL) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
-lint: $(VENV)/.installed-lint ## Check style, types and the directions of imports.
+lint: $(VENV)/.installed-lint ## Check style, types, and which module may import which.
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.installed-lint ## Format the code, and repair what the linter can.
+format: $(VENV)/.installed-lint ## Format the code, and fix what the linter can fix.
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
-docs: $(VENV)/.installed-docs ## Build the documentation in docs/_build/html; a warning is an error.
+docs: $(VENV)/.installed-docs ## Build the documentation in docs/_build/html. A warning is an error.
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Built: docs/_build/html/index.html"
 
