@@ -221,7 +221,8 @@ class Supervisor:
             child.forget()
         for child in [child for child in self._leaving if not child.is_alive]:
             self._leaving.remove(child)
-            self._ended_in_order &= child.exitcode == 0
+            # One that was told to stop before it listens for that ends by the signal.
+            self._ended_in_order &= child.exitcode in (0, -signal.SIGTERM)
             child.forget()
         for child in self._leaving:
             child.end_in_time(self._name)

@@ -12,7 +12,8 @@ from asgiref.sync import iscoroutinefunction
 from channels_classic.decorators import DECORATES
 
 REASON = (
-    "nobody would run it. Write it as a plain def; call asynchronous code from there by asgiref's async_to_sync"
+    "workers call consumers synchronously, so it would never run. Write it as a plain def, and call asynchronous "
+    "code from there by async_to_sync of asgiref"
 )
 
 
@@ -75,7 +76,7 @@ def _innermost(consumer: Any) -> Any:
             consumer = consumer.func
         elif inspect.ismethod(consumer):
             consumer = consumer.__func__
-        elif inspect.isfunction(consumer) and DECORATES in consumer.__dict__:
+        elif not isinstance(consumer, type) and DECORATES in getattr(consumer, "__dict__", {}):
             consumer = consumer.__dict__[DECORATES]
         elif isinstance(consumer, type) or inspect.isroutine(consumer) or iscoroutinefunction(consumer):
             return consumer

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from channels_classic.decorators import message_of
+from channels_classic.decorators import DECORATES, message_of
 from channels_classic.exceptions import DenyConnection
 from channels_classic.log import logger
 from channels_classic.message import Message
@@ -33,6 +33,7 @@ class BaseOriginValidator:
 
     def __init__(self, func: Callable[..., Any]) -> None:
         functools.update_wrapper(self, func)
+        setattr(self, DECORATES, func)
         self.func = func
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:

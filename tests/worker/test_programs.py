@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +33,16 @@ CHANNEL_LAYERS = {{
 
 CONSUMERS = """\
 import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 def answer(message):
+    if message["question"] == "for ever":
+        from channels_classic.log import logger
+        logger.warning("It runs in %d", os.getpid())
+        # As a library of a project might: such a pool would keep the interpreter from ending.
+        ThreadPoolExecutor(1).submit(threading.Event().wait).result()
     from channels_classic import Channel
     Channel("answers").send({"to": message["question"], "pid": os.getpid()})
 """
@@ -125,6 +135,84 @@ def test_what_cannot_be_is_said_in_one_line(folder: Path) -> None:
     code, text = refusal(folder, "--settings", "mysite.settings", "--threads", "many")
     assert code == 2
     assert "'many' is not a valid integer" in text
+
+
+def run_for_ever(layer: RedisChannelLayer, program: Running) -> None:
+    layer.send("questions", {"question": "for ever"})
+    program.wait("It runs in")
+
+
+LEFT = "without waiting any longer for: questions (mysite.answer), for "
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("signals", [2, 5])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_whatever_runs(
+    folder: Path, layer: RedisChannelLayer, processes: str, signals: int, number: signal.Signals
+) -> None:
+    options = ["--settings", "mysite.settings", "--threads", "2", "--processes", processes]
+    with started([*MODULE, *options], folder, int(processes)) as program:
+        run_for_ever(layer, program)
+        for _ in range(signals):
+            program.process.send_signal(number)
+            time.sleep(0.2)  # or the system takes several of them for one
+        assert program.process.wait(DEADLINE) == 1
+        assert program.log.count(LEFT) == 1
+        assert "Traceback" not in program.log
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_stop_timeout_ends_it_whatever_runs(folder: Path, layer: RedisChannelLayer, processes: str) -> None:
+    options = ["--settings", "mysite.settings", "--processes", processes, "--stop-timeout", "0.5"]
+    with started([*MODULE, *options], folder, int(processes)) as program:
+        run_for_ever(layer, program)
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(DEADLINE) == 1
+        assert program.log.count(LEFT) == 1
+        assert "Traceback" not in program.log
+
+
+def test_a_worker_that_hangs_altogether_is_killed(folder: Path, layer: RedisChannelLayer) -> None:
+    """One that was stopped by SIGSTOP, as a debugger does: it cannot even be told to hurry."""
+    options = ["--settings", "mysite.settings", "--processes", "2", "--stop-timeout", "0.5"]
+    with started([*MODULE, *options], folder, 2) as program:
+        os.kill(ask(layer, 1), signal.SIGSTOP)
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(DEADLINE) == 1
+        assert program.log.count("does not end: it is killed.") == 1
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_thread_that_dies_ends_its_process(folder: Path, layer: RedisChannelLayer, processes: str) -> None:
+    """Whatever a bug raises: one process ends with status 1, several are replaced."""
+    (folder / "mysite" / "layer.py").write_text(
+        "from channels_classic.layers import RedisChannelLayer\n"
+        "class Layer(RedisChannelLayer):\n"
+        "    def send_and_receive(self, *args):\n"
+        "        raise KeyError('a bug')\n"
+    )
+    settings = folder / "mysite" / "settings.py"
+    settings.write_text(settings.read_text() + 'CHANNEL_LAYERS["default"]["BACKEND"] = "mysite.layer.Layer"\n')
+    options = ["--settings", "mysite.settings", "--threads", "3", "--processes", processes]
+    with running([*MODULE, *options], folder) as program:
+        if processes == "1":
+            assert program.process.wait(DEADLINE) == 1
+        else:
+            program.wait("A worker process ended with status 1; another starts")
+            settings.write_text(settings.read_text().replace("mysite.layer.Layer", REDIS))
+            program.wait(lambda: asked(layer))
+            program.process.send_signal(signal.SIGTERM)
+            assert program.process.wait(DEADLINE) == 0
+        assert "because one of its threads died: 'a bug'" in program.log
+
+
+REDIS = "channels_classic.layers.RedisChannelLayer"
+
+
+def asked(layer: RedisChannelLayer) -> bool:
+    layer.send("questions", {"question": 7})
+    return bool(layer.receive_batch(["answers"], 1, 1))
 
 
 def test_every_option_has_its_help(tmp_path: Path) -> None:
