@@ -53,6 +53,40 @@ class ExpiryTests(Harness):
                 self.outlive(EXPIRY)
                 self.check_fresh_message(layer, channel, receive_on)
 
+    def test_of_mixed_ages_only_the_old_take_no_room(self) -> None:
+        """What has not expired counts, wherever it lies."""
+        layer = self.new_layer(expiry=EXPIRY, capacity=4)
+        for channel in ("queue", "body?x", "sends.one!a"):
+            with self.subTest(channel=channel):
+                for _ in range(2):
+                    layer.send(channel, {"age": "old"})
+                self.outlive(EXPIRY / 2)
+                young = time.monotonic() + EXPIRY
+                for _ in range(2):
+                    layer.send(channel, {"age": "young"})
+                self.outlive(EXPIRY / 2)
+                for _ in range(2):
+                    layer.send(channel, {"age": "new"})
+                full = bool(layer.send_batch([layer.prepare(channel, {"age": "new"})]))
+                if time.monotonic() < young:  # on a slow machine, these have expired as well
+                    self.assertTrue(full)
+
+    def test_old_messages_behind_younger_ones_take_no_room(self) -> None:
+        """What was given back may lie in another order than that of its ages."""
+        layer = self.new_layer(expiry=EXPIRY, capacity=2)
+        for channel, receive_on in (("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")):
+            with self.subTest(channel=channel):
+                layer.send(channel, {"age": "old"})
+                old = layer.receive_batch([receive_on], 1)
+                self.outlive(EXPIRY / 2)
+                layer.send(channel, {"age": "young"})
+                young = layer.receive_batch([receive_on], 1)
+                layer.give_back(old)
+                layer.give_back(young)
+                self.outlive(EXPIRY / 2)
+                layer.send(channel, {"age": "new"})
+                self.outlive(EXPIRY)
+
     def test_an_old_message_to_a_group_is_never_delivered(self) -> None:
         """To none of its members, though they may share a delivery and one may have been read in time."""
         layer = self.new_layer("groups", expiry=EXPIRY)

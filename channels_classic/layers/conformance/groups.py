@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from channels_classic.layers.conformance.harness import Harness
 
 CHANNELS = ["queue", "body?x", "sends.one!a", "sends.one!b", "sends.two!a"]
@@ -156,6 +158,36 @@ class GroupTests(Harness):
         layer.send("sends.one!a", {"number": 2})
         batch = layer.receive_batch(["sends.one!"], 1)
         self.assertEqual(self.contents(batch), [("sends.one!a", {"number": 2})])
+
+    def test_a_member_that_is_discarded_while_others_send_is_gone(self) -> None:
+        """However a broadcast meets the discard, and though it was the last member of its process."""
+        layer = self.new_layer("groups")
+        sender = layer if layer.local_only else self.new_layer("groups")
+        over = threading.Event()
+
+        def broadcast() -> None:
+            while not over.is_set():
+                sender.send_group("group", {})
+
+        def read() -> None:
+            while not over.is_set():
+                layer.receive_batch(["sends.one!"], 100, 0.05)
+
+        def come_and_go() -> None:
+            try:
+                for number in range(100):
+                    sender.group_add("group", f"sends.one!{number}")
+                    sender.group_discard("group", f"sends.one!{number}")
+            finally:
+                over.set()
+
+        self.at_once(broadcast, read, come_and_go)
+        self.all_in_batches(layer, "sends.one!")
+        self.assertEqual(layer.group_channels("group"), [])
+        layer.group_add("group", "sends.one!witness")
+        layer.send_group("group", {})
+        channels = [received.channel for received in self.all_in_batches(layer, "sends.one!")]
+        self.assertEqual(channels, ["sends.one!witness"])
 
     def test_groups_and_channels_have_names_of_their_own(self) -> None:
         """A group and a channel of the same name have nothing to do with each other."""

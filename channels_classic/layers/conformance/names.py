@@ -99,6 +99,32 @@ class NameTests(Harness):
         layer.send_group(LONGEST, {"to": "all"})
         self.assertEqual(layer.receive([LONGEST]), (LONGEST, {"to": "all"}))
 
+    def test_any_name_is_as_good_as_another(self) -> None:
+        """Those too that the layer has in mind for things of its own."""
+        words = "epoch queue paused group groups routes members turns freed waiting value values totals statistics"
+        needed = ("groups", "statistics", "ordering", "values")
+        layer = self.new_layer(*needed)
+        every = [name for word in words.split() for name in (word, f"{word}!")]
+        members = [name + "one" if name.endswith("!") else name for name in every]
+        for name, member in zip(every, members, strict=True):
+            layer.send(member, {"name": name})
+            layer.group_add(name.replace("!", ".process"), member)
+            layer.pause([f"{name.rstrip('!')}!two"])
+            layer.set_value(name, name.encode(), 60, replace=False)
+            layer.enter_turn(member, 0, "websocket.receive", {})
+            layer.enter_turn(member, 1, "websocket.receive", {}, slight=True)
+        for name, member in zip(every, members, strict=True):
+            group = name.replace("!", ".process")
+            with self.subTest(name=name):
+                self.assertEqual(layer.receive([name]), (member, {"name": name}))
+                self.assertEqual(layer.group_channels(group), [member])
+                self.assertEqual((layer.get_value(name) or (b"",))[0], name.encode())
+                self.assertFalse(layer.enter_turn(member, 0, "websocket.receive", {}))
+                layer.send_group(group, {"to": "group"})
+                self.assertEqual(self.all_messages(layer, name), [(member, {"to": "group"})])
+                self.assertEqual(layer.channel_statistics(member)["messages_pending"], 0)
+                layer.release([member])
+
     def test_new_channel_refuses_bad_patterns(self) -> None:
         """A pattern ends in its only type mark."""
         layer = self.new_layer()

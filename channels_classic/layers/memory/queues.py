@@ -50,7 +50,9 @@ class Queues:
             pending = self._queues[queue] = deque()
         kind = names.kind_name(queue)
         if len(pending) >= self._capacity_of(entry.channels[0]):
-            pending = self._queues[queue] = self.fresh(queue, entry.sent)
+            # What was put back may lie in another order than that of its ages.
+            oldest = entry.sent - self._expiry
+            pending = self._queues[queue] = deque(waiting for waiting in pending if waiting.sent >= oldest)
             if len(pending) >= self._capacity_of(entry.channels[0]):
                 self._refused[kind] += 1
                 return False

@@ -12,14 +12,16 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from channels_classic.layers import names
-from channels_classic.layers.redis.envelope import JOIN, LEAVE, Envelope, Envelopes
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.envelope import JOIN, Envelope, Envelopes
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.members import MemberTable
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Push, Queues
-from channels_classic.layers.redis.steps import Command, Steps, Trips
+from channels_classic.layers.redis.steps import Command, Steps, Trips, change
 
 MOST_REMEMBERED = 10_000
 """Of so many groups the routes are remembered before all are forgotten."""
@@ -50,33 +52,55 @@ class Groups:
         self._table = MemberTable()
         self._lock = threading.Lock()
         self._remembered: dict[str, list[str]] = {}
+        self._departures = 0
 
     # Memberships.
 
     def change(self, memberships: Sequence[tuple[str, str]], kind: bytes) -> Steps[None]:
-        """Make channels members of groups (``JOIN``), or end that (``LEAVE``): pairs of group and channel."""
-        # The process is told first: a message that is sent by the new route finds the member there.
-        pushes = [
-            Push(
-                None, channel, self._envelopes.seal(kind, group, local.encode()), self._group_expiry, limited=False
-            )
-            for group, channel in memberships
-            for _, mark, local in [channel.partition("!")]
-            if mark
-        ]
-        for start in range(0, len(pushes), MOST_AT_ONCE):
-            by_server: dict[int, list[Push]] = defaultdict(list)
-            for push in pushes[start : start + MOST_AT_ONCE]:
-                by_server[self._placement.of_channel(push.channel)].append(push)
-            trips = Trips()
-            for server, of_server in by_server.items():
-                trips.add(server, self._queues.send(of_server))
-            yield trips
-        trips = Trips()
+        """Make channels members of groups (``JOIN``), or end that (``LEAVE``): pairs of group and channel.
+
+        Raises:
+            LayerUnavailable: some of it may be done; to ask for it again does no harm.
+        """
+        begun = False
+        for start in range(0, len(memberships), MOST_AT_ONCE):
+            for trips in self._round_trips(memberships[start : start + MOST_AT_ONCE], kind):
+                try:
+                    yield from change(trips)
+                except LayerUnavailable as error:
+                    error.nothing_done = error.nothing_done and not begun
+                    raise
+                begun = True
+
+    def _round_trips(self, memberships: Sequence[tuple[str, str]], kind: bytes) -> list[Trips]:
+        """One round trip, in which Redis and the process are told together; two for those on two servers.
+
+        The order of the two is what keeps a channel that has left from being put back. A process that is told of a
+        join before Redis is finds the member when a message comes by the new route. One that was told to forget a
+        member before Redis had would ask Redis for it, and find it there.
+        """
+        redis, process = Trips(), Trips()
+        pushes: dict[int, list[Push]] = defaultdict(list)
+        script = "group_add" if kind == JOIN else "group_discard"
+        milliseconds = int(self._group_expiry * 1000)
         for group, channel in memberships:
-            trips.add(self._placement.of(group), self._membership_command(group, channel, kind))
-        if trips:
-            yield trips
+            route = names.queue_name(channel)
+            local = channel[len(route) :]
+            home = self._placement.of(group)
+            keys = [self._keys.routes(group), self._keys.members(group, route)]
+            arguments: list[Any] = [route, local, milliseconds]
+            if route.endswith("!"):
+                body = self._envelopes.seal(kind, group, local.encode())
+                of_process = self._placement.of_channel(route)
+                if of_process == home:
+                    keys.append(self._keys.queue(route))
+                    arguments.append(body)
+                else:
+                    pushes[of_process].append(Push(None, route, body, self._group_expiry, limited=False))
+            redis.add(home, (script, len(keys), *keys, *arguments))
+        for server, some in pushes.items():
+            process.add(server, self._queues.send(some))
+        return [trips for trips in ((process, redis) if kind == JOIN else (redis, process)) if trips]
 
     def memberships(self) -> list[tuple[str, str]]:
         """All that this process knows of: pairs of group and channel."""
@@ -88,14 +112,15 @@ class Groups:
         with self._lock:
             return [(group, channel) for channel in channels for group in self._table.groups_of(channel)]
 
-    def note(self, change: Envelope, process: str, stamp: bytes) -> None:
+    def note(self, told: Envelope, process: str, stamp: bytes) -> None:
         """Keep a change of membership that the process's queue told of."""
-        channel = process + change.payload.decode("ascii")
+        channel = process + told.payload.decode("ascii")
         with self._lock:
-            if change.kind == JOIN:
-                self._table.join(change.name, channel, int(stamp))
+            if told.kind == JOIN:
+                self._table.join(told.name, channel, int(stamp))
             else:
-                self._table.leave(change.name, channel)
+                self._departures += 1
+                self._table.leave(told.name, channel)
 
     def forget(self) -> None:
         """Forget all that this process knows of."""
@@ -161,6 +186,7 @@ class Groups:
         """The members of ``group`` in ``process``: by the table, or by Redis where the table knows of none."""
         with self._lock:
             members = self._table.members(group, process, now)
+            departures = self._departures
         if not members:
             server = self._placement.of(group)
             trips = Trips()
@@ -168,17 +194,11 @@ class Groups:
             answer = (yield trips)[server][0]
             members = [process + local.decode() for local in answer[::2]]
             with self._lock:
-                for member, ends in zip(members, answer[1::2], strict=True):
-                    self._table.join(group, member, int(float(ends)) * 1000)
+                # One that has left by now, as another thread was told, is not to be put back.
+                if self._departures == departures:
+                    for member, ends in zip(members, answer[1::2], strict=True):
+                        self._table.join(group, member, int(float(ends)) * 1000)
         return members
 
     def _members_command(self, group: str, process: str) -> Command:
         return ("group_routes", 1, self._keys.members(group, process))
-
-    def _membership_command(self, group: str, channel: str, kind: bytes) -> Command:
-        route = names.queue_name(channel)
-        keys = (self._keys.routes(group), self._keys.members(group, route))
-        local = channel[len(route) :]
-        if kind == LEAVE:
-            return ("group_discard", 2, *keys, route, local)
-        return ("group_add", 2, *keys, route, local, int(self._group_expiry * 1000))

@@ -1,20 +1,26 @@
-"""The keys of the layer in Redis. The head of each Lua script tells what it does with which of them.
+"""The keys of the layer in Redis: each kind has a namespace of its own, which no name of a channel can leave.
 
-key (``asgi:`` is the prefix)   type        what it is for, and when it ends
-``asgi:<queue>``                list        what is sent to a channel, or to all channels of a process: with its
-                                            last message
-``asgi:paused:<process>``       set         the channels of a process that refuse messages: an hour after the last
-                                            change
-``asgi:group:<group>``          sorted set  the routes of a group: with its last member
-``asgi:group:<group>:<route>``  sorted set  the members that one process holds: with the last of them
-``asgi:turns:<client>``         hash        whose turn it is of a client's messages, and those that wait: soon
-                                            after the client has left, or ``group_expiry`` after its last message
-``asgi:turns:``                 sorted set  the clients for whom messages wait: with the last of them
-``asgi:turns:freed:<client>``   set         tokens of messages that waited for the first turn only: with these
-``asgi:value:<name>``           string      a value: when it is said to
-``asgi:epoch``                  string      identifies the data in the server: never
-``asgi-meta:``                  hash        the statistics of all queues: never
-``asgi-meta:<kind>``            hash        the statistics of a queue: of a process a day after its last message
+The head of each Lua script tells what it does with which of them. ``asgi:`` and ``asgi-meta:`` are the prefixes.
+
+===============================  ==========  ==================================================================
+key                              type        what it is for; when it ends
+===============================  ==========  ==================================================================
+``asgi:queue:<queue>``           list        what is sent to a channel, or to all channels of a process; with
+                                             its last entry
+``asgi:paused:<process>``        set         the channels of a process that refuse messages; an hour after the
+                                             last change
+``asgi:routes:<group>``          sorted set  the processes that hold members of a group; with the last of them
+``asgi:members:<group>:<proc>``  sorted set  the members that one process holds; with the last of them
+``asgi:turns:<client>``          hash        whose turn it is of a client's messages, and those that wait; soon
+                                             after the client has left, or ``group_expiry`` after its last message
+``asgi:freed:<client>``          set         tokens of messages that waited for the first turn only; with these
+``asgi:waiting``                 sorted set  the clients for whom messages wait; with the last of them
+``asgi:value:<name>``            string      a value; when it is said to
+``asgi:epoch``                   string      identifies the data in the server; never
+``asgi-meta:queue:<kind>``       hash        the statistics of a queue; never, or a day after the last message to a
+                                             process
+``asgi-meta:totals``             hash        the statistics of all queues; never
+===============================  ==========  ==================================================================
 """
 
 from __future__ import annotations
@@ -34,22 +40,24 @@ class Keys:
 
     def __init__(self, prefix: str, stats_prefix: str) -> None:
         self.prefix = prefix
-        self.totals = stats_prefix
+        self.stats_prefix = stats_prefix
+        self.totals = f"{stats_prefix}totals"
+        self._queue = f"{prefix}queue:"
         self.epoch = f"{prefix}epoch"
-        self.waiting_clients = f"{prefix}turns:"
+        self.waiting_clients = f"{prefix}waiting"
 
     def queue(self, queue: str) -> str:
         """Of a queue, by its name."""
-        return self.prefix + queue
+        return self._queue + queue
 
     def queues(self, queues: Iterable[str]) -> list[str]:
         """Of several queues."""
-        prefix = self.prefix
+        prefix = self._queue
         return [prefix + queue for queue in queues]
 
     def queue_of(self, key: bytes) -> str:
         """The queue that has this key."""
-        return key.decode()[len(self.prefix) :]
+        return key.decode()[len(self._queue) :]
 
     def paused(self, queue: str) -> str:
         """Of the channels of a process that refuse messages."""
@@ -57,15 +65,15 @@ class Keys:
 
     def statistics(self, queue: str) -> str:
         """Of the statistics of a queue."""
-        return self.totals + names.kind_name(queue)
+        return f"{self.stats_prefix}queue:{names.kind_name(queue)}"
 
     def routes(self, group: str) -> str:
         """Of the routes of a group."""
-        return f"{self.prefix}group:{group}"
+        return f"{self.prefix}routes:{group}"
 
     def members(self, group: str, process: str) -> str:
         """Of the members of a group that a process holds."""
-        return f"{self.prefix}group:{group}:{process}"
+        return f"{self.prefix}members:{group}:{process}"
 
     def turns(self, client: str) -> str:
         """Of the turns of a client."""
@@ -79,5 +87,5 @@ class Keys:
         """What matches all keys of the layer."""
         return [
             "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix) + "*"
-            for prefix in (self.prefix, self.totals)
+            for prefix in (self.prefix, self.stats_prefix)
         ]

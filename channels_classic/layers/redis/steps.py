@@ -65,11 +65,11 @@ def change(trips: Trips) -> Steps[Answers]:
     """
     trips.partial = True
     answers = yield trips
-    failures = [failure for of_server in answers.values() if (failure := failure_in(of_server))]
-    if failures:
-        nothing_done = len(failures) == len(answers) and all(failure.nothing_done for failure in failures)
-        failures[0].nothing_done = nothing_done
-        raise failures[0]
+    every = [answer for of_server in answers.values() for answer in of_server]
+    failure = failure_in(every)
+    if failure is not None:
+        failure.nothing_done = all(isinstance(one, LayerUnavailable) and one.nothing_done for one in every)
+        raise failure
     return answers
 
 

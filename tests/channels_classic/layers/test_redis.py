@@ -168,7 +168,7 @@ def test_a_server_that_is_no_redis(make_layer: MakeLayer) -> None:
 
 
 def test_another_program_has_our_keys(client: redis.Redis, redis_url: str, make_layer: MakeLayer) -> None:
-    client.set("asgi:test", "not a list")
+    client.set("asgi:queue:test", "not a list")
     layer = make_layer([redis_url])
     for call in (lambda: layer.send("test", {}), lambda: layer.receive(["test"])):
         with pytest.raises(LayerUnavailable, match=r"WRONGTYPE.*Does another program use keys"):
@@ -219,7 +219,7 @@ def test_what_strangers_leave_is_dropped(
         values = [FAR_FUTURE * stamped + body for body in ENVELOPES.values()]
         for url in hosts:
             with redis.Redis.from_url(url) as client:
-                client.rpush(layer.prefix + channel, *values)
+                client.rpush(f"{layer.prefix}queue:{channel}", *values)
         ours = channel + "local" if channel.endswith("!") else channel
         layer.send(ours, {"number": 1})
         layer.channel_statistics(ours)
@@ -236,8 +236,8 @@ def test_what_strangers_leave_while_a_reader_waits(
 ) -> None:
     layer = make_layer([redis_url])
     for body in ENVELOPES.values():
-        client.rpush("asgi:test", body)
-        client.rpush("asgi:test", FAR_FUTURE + body)
+        client.rpush("asgi:queue:test", body)
+        client.rpush("asgi:queue:test", FAR_FUTURE + body)
         assert layer.receive_batch(["test"], 1, timeout=0.01) == []
     assert works(layer)
 
@@ -251,7 +251,7 @@ def test_messages_are_not_readable(redis_url: str, client: redis.Redis, make_lay
     layer.send("test.process!local", {"text": "a secret text"})
     layer.group_add("people", "test.process!local")
     layer.send_group("people", {"text": "a secret text"})
-    stored = [value for key in client.scan_iter("asgi:test*") for value in client.lrange(key, 0, -1)]
+    stored = [value for key in client.scan_iter("asgi:queue:test*") for value in client.lrange(key, 0, -1)]
     assert len(stored) == 4
     for value in stored:
         for word in (b"secret", b"text", b"local", b"people"):
@@ -326,8 +326,8 @@ def test_what_has_expired_does_not_wait(
     for _ in range(old + fresh):
         layer.send("test", {})
     for position in range(old):
-        value = client.lindex("asgi:test", position)
-        client.lset("asgi:test", position, b"%016d" % 1 + value[16:])
+        value = client.lindex("asgi:queue:test", position)
+        client.lset("asgi:queue:test", position, b"%016d" % 1 + value[16:])
     statistics = layer.channel_statistics("test")
     assert statistics["messages_pending"] == fresh
     assert bool(statistics["messages_max_age"]) == bool(fresh)

@@ -111,7 +111,7 @@ def test_what_is_taken_while_a_full_redis_refuses(
             layer.send_and_receive(deliveries, ["in"], 10)
         assert error.value.nothing_done
         assert numbers(error.value.received) == [1, 2]
-        assert client.llen("asgi:in") == 0
+        assert client.llen("asgi:queue:in") == 0
         layer.give_back(error.value.received)  # what was there a moment ago is not refused
     assert layer.send_and_receive(deliveries, ["nothing"], 10) == ([], [])
     assert numbers(layer.receive_batch(["out"], 10)) == [0, 3]
@@ -121,7 +121,7 @@ def test_what_is_taken_while_a_full_redis_refuses(
 def test_what_is_given_back_expires_still(layer: RedisChannelLayer, client: redis.Redis) -> None:
     layer.send("in", {"number": 1})
     layer.give_back(layer.receive_batch(["in"], 10))
-    assert 0 < client.pttl("asgi:in") <= 60_000
+    assert 0 < client.pttl("asgi:queue:in") <= 60_000
 
 
 def test_a_full_redis_that_nobody_has_read_from(layer: RedisChannelLayer, client: redis.Redis) -> None:
@@ -160,7 +160,7 @@ def test_what_is_taken_though_a_second_trip_for_a_group_fails(
     other = RedisChannelLayer([server.url])
     other.group_add("group", "broken!one")
     other.close()
-    client.set("asgi:broken!", "in the way")
+    client.set("asgi:queue:broken!", "in the way")
     layer.send("in", {"number": 1})
     with pytest.raises(LayerUnavailable, match="WRONGTYPE") as error:
         layer.send_and_receive([layer.prepare_group("group", {"number": 2})], ["in"], 10)
@@ -200,13 +200,13 @@ def test_what_is_taken_though_members_cannot_be_told_again(
     layer.group_add("group", "test.process!one")
     assert receive(layer, ["test.process!"]) == []
     client.delete("asgi:epoch")
-    client.delete("asgi:group:group")
-    client.set("asgi:group:group", "in the way")
+    client.delete("asgi:routes:group")
+    client.set("asgi:routes:group", "in the way")
     layer.send("test.process!one", {"number": 1})
     assert numbers(receive(layer, ["test.process!"])) == [1]
     with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
         receive(layer, ["test.process!"])
-    client.delete("asgi:group:group")
+    client.delete("asgi:routes:group")
     assert receive(layer, ["test.process!"]) == []
     assert layer.group_channels("group") == ["test.process!one"]
 
@@ -220,12 +220,12 @@ def test_a_broadcast_whose_members_cannot_be_asked_for(
     layer.send("test.process!two", {"number": 1})
     layer.send_group("group", {"number": 2})
     layer.send("test.process!two", {"number": 3})
-    client.rename("asgi:group:group:test.process!", "elsewhere")
-    client.set("asgi:group:group:test.process!", "in the way")
+    client.rename("asgi:members:group:test.process!", "elsewhere")
+    client.set("asgi:members:group:test.process!", "in the way")
     assert numbers(receive(other, ["test.process!"])) == [1, 3]
     with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
         receive(other, ["test.process!"])
-    client.rename("elsewhere", "asgi:group:group:test.process!")
+    client.rename("elsewhere", "asgi:members:group:test.process!")
     [late] = receive(other, ["test.process!"])
     assert (late.channel, late.content) == ("test.process!one", {"number": 2})
     assert receive(other, ["test.process!"]) == []
@@ -290,7 +290,7 @@ def test_a_batch_of_which_one_server_took_its_share(
         both.send_batch(deliveries)
     assert not error.value.nothing_done
     with server.client() as client:
-        on_second = [delivery for delivery in deliveries if not client.exists(f"asgi:{delivery.name}")]
+        on_second = [delivery for delivery in deliveries if not client.exists(f"asgi:queue:{delivery.name}")]
         assert 0 < len(on_second) < len(deliveries)
     with pytest.raises(LayerUnavailable) as error:
         both.send_batch(on_second)
@@ -312,8 +312,8 @@ def test_the_end_of_a_turn_on_a_server_that_is_away(
     for name in names:
         both.send(name, {})
     with server.client() as client:
-        name = next(name for name in names if not client.exists(f"asgi:{name[:-3]}"))
-        message = both.prepare(next(name for name in names if client.exists(f"asgi:{name[:-3]}")), {})
+        name = next(name for name in names if not client.exists(f"asgi:queue:{name[:-3]}"))
+        message = both.prepare(next(name for name in names if client.exists(f"asgi:queue:{name[:-3]}")), {})
     end = both.end_of_turn(name, 0)
     second.stop()
     for deliveries, nothing_done in (([end], True), ([message, end], False)):

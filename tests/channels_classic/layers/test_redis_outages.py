@@ -272,10 +272,10 @@ def test_members_are_told_again_when_telling_them_failed(server: RedisServer, la
     assert layer.receive_batch(["test.process!"], 10) == []
     server.restart()
     with server.client() as client:
-        client.set("asgi:group:group", "in the way")
+        client.set("asgi:routes:group", "in the way")
         with pytest.raises(LayerUnavailable, match="WRONGTYPE"):
             layer.receive_batch(["test.process!"], 10)
-        client.delete("asgi:group:group")
+        client.delete("asgi:routes:group")
     layer.receive_batch(["test.process!"], 10)
     assert layer.group_channels("group") == ["test.process!one"]
 

@@ -65,7 +65,7 @@ def test_a_broadcast_costs_redis_the_same_for_many_members(
         assert len(layer.receive_batch([PROCESS], 10)) == number
         client.config_resetstat()
         other.send_group(group, {"text": "hello"})
-        (value,) = client.lrange(f"asgi:{PROCESS}", 0, -1)
+        (value,) = client.lrange(f"asgi:queue:{PROCESS}", 0, -1)
         batch = layer.receive_batch([PROCESS], 10)
         costs.append((commands_since_reset(client), len(value)))
         assert [received.channel for received in batch] == members
@@ -84,7 +84,7 @@ def test_a_broadcast_is_one_value_for_each_process(
             layer.group_add("group", f"{process}{member}")
         layer.receive_batch([process], 100)
     other.send_group("group", {"text": "hello"})
-    values = [client.lrange(f"asgi:{process}", 0, -1) for process in processes]
+    values = [client.lrange(f"asgi:queue:{process}", 0, -1) for process in processes]
     assert [len(of_process) for of_process in values] == [1] * 5
     assert len({value[16:] for (value,) in values}) == 1
 
@@ -233,7 +233,7 @@ def test_every_key_ends_by_itself(client: redis.Redis, layer: RedisChannelLayer)
     assert {key for key in keys if client.pttl(key) < 0} == {"asgi:epoch"}
     # Statistics last for the channels of the routing, not for those of a process or a client.
     lasting = {key for key in client.scan_iter("asgi-meta:*") if client.pttl(key) < 0}
-    assert lasting == {"asgi-meta:", "asgi-meta:normal", "asgi-meta:single?"}
+    assert lasting == {"asgi-meta:totals", "asgi-meta:queue:normal", "asgi-meta:queue:single?"}
 
 
 # Nothing happens while all wait.

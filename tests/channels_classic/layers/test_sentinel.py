@@ -106,7 +106,7 @@ def test_all_masters_are_found(as_url: bool, sentinel: Sentinel, masters: dict[s
     exchange(layer)
     for server in masters.values():
         with server.client() as client:
-            assert client.exists("asgi-meta:")
+            assert client.exists("asgi-meta:totals")
     layer.close()
 
 
@@ -200,5 +200,5 @@ def test_another_server_becomes_the_master(tmp_path: Path) -> None:
         wait_until(sent, "the layer to follow")
         assert layer.receive(["moved"], block=True) == ("moved", {"number": 1})
         with replica.client() as client:
-            assert client.exists("asgi-meta:moved")
+            assert client.exists("asgi-meta:queue:moved")
         exchange(layer)

@@ -247,7 +247,7 @@ class TestNothingStaysBehind:
             client.connection_pool.connection_kwargs["decode_responses"] = False
 
             def seconds_left() -> dict[str, int]:
-                keys = list(client.keys("*turns:*"))
+                keys = [key for kind in ("turns:*", "freed:*", "waiting") for key in client.keys(f"asgi:{kind}")]
                 return {key.decode(): round(client.pttl(key) / 1000) for key in keys}
 
             yield seconds_left
@@ -258,7 +258,7 @@ class TestNothingStaysBehind:
         enter(layer, 0)
         assert seconds_left() == {"asgi:turns:interface.abc!one": 1000}
         enter(layer, 1)
-        assert seconds_left() == {"asgi:turns:interface.abc!one": 1000, "asgi:turns:": 1000}
+        assert seconds_left() == {"asgi:turns:interface.abc!one": 1000, "asgi:waiting": 1000}
         end(layer, 0)
         assert seconds_left() == {"asgi:turns:interface.abc!one": 1000}
 
@@ -279,7 +279,7 @@ class TestNothingStaysBehind:
         end(layer, 0)
         assert seconds_left() == {
             "asgi:turns:interface.abc!one": 1000,
-            "asgi:turns:freed:interface.abc!one": 60,
+            "asgi:freed:interface.abc!one": 60,
         }
         layer.flush()
         assert seconds_left() == {}
@@ -296,7 +296,7 @@ class TestNothingStaysBehind:
         enter(layer, 0)
         enter(layer, 1)
         layer.release([CLIENT, OTHER])
-        assert seconds_left() == {"asgi:turns:interface.abc!one": 360, "asgi:turns:": 1000}
+        assert seconds_left() == {"asgi:turns:interface.abc!one": 360, "asgi:waiting": 1000}
         end(layer, 0)
         assert seconds_left() == {"asgi:turns:interface.abc!one": 60}
         enter(layer, 1)

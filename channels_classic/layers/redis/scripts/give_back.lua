@@ -1,9 +1,11 @@
 -- Puts messages back in front of their queues.
 --
--- KEYS: list  the queues
+-- KEYS  pattern             type  what for; when it ends
+--   …   asgi:queue:<queue>  list  the queues; with their last entry
 --
--- ARGV[1]: how long a queue lives with them at the least, in milliseconds
--- ARGV[2], …: pairs, the last message first: the number of the queue, from 1, and the value
+-- ARGV
+--   1  how long a queue lives with the messages at the least, in milliseconds
+--   …  pairs, the last message first: the number of the queue, from 1, and the entry
 
 -- A write that takes no memory comes first: a Redis that is full refuses a script at its first write only, and
 -- what was in there a moment ago must find its way back.

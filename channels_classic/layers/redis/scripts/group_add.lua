@@ -1,24 +1,37 @@
--- Makes a channel a member of a group.
+-- Makes a channel a member of a group, and tells its process, if that has its queue on this server.
 --
--- KEYS[1]: sorted set  the routes of the group: processes that hold members, and members that are channels of
---                      no process; by the time (milliseconds) at which they end
--- KEYS[2]: sorted set  the members that one process holds, by the time at which they end (the local parts of
---                      their names); not used for a channel of no process
+-- KEYS  pattern                         type        what for; when it ends
+--   1   asgi:routes:<group>             sorted set  the processes that hold members, and the members that are channels
+--                                                   of no process, by the time they end; with the last of them
+--   2   asgi:members:<group>:<process>  sorted set  the local parts of the members that one process holds, by the time
+--                                                   they end; with the last of them
+--   3   asgi:queue:<process>            list        the queue of the process, if it is to be told; with its last entry
 --
--- ARGV[1]: the route: the name of the process up to and including "!", or the channel
--- ARGV[2]: the local part of the channel; "" for a channel of no process
--- ARGV[3]: how long the membership lasts, in milliseconds
+-- ARGV
+--   1  the route: the name of the process up to and including "!", or the channel
+--   2  the local part of the channel; "" for a channel of no process
+--   3  how long the membership lasts, in milliseconds
+--   4  what to tell the process, if it is to be told
+--
+-- All times are milliseconds by this server's clock.
 
 local time = redis.call("TIME")
-local ends = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[3]
+local life = tonumber(ARGV[3])
+local ends = time[1] * 1000 + math.floor(time[2] / 1000) + life
 
-redis.call("ZADD", KEYS[1], "GT", ends, ARGV[1])
-if redis.call("PTTL", KEYS[1]) < tonumber(ARGV[3]) then
-    redis.call("PEXPIRE", KEYS[1], ARGV[3])
+local function keep(key)
+    if redis.call("PTTL", key) < life then
+        redis.call("PEXPIRE", key, life)
+    end
 end
+
+if ARGV[4] then
+    redis.call("RPUSH", KEYS[3], string.format("%016.0f", time[1] * 1e6 + time[2] + life * 1000) .. ARGV[4])
+    keep(KEYS[3])
+end
+redis.call("ZADD", KEYS[1], "GT", ends, ARGV[1])
+keep(KEYS[1])
 if ARGV[2] ~= "" then
     redis.call("ZADD", KEYS[2], ends, ARGV[2])
-    if redis.call("PTTL", KEYS[2]) < tonumber(ARGV[3]) then
-        redis.call("PEXPIRE", KEYS[2], ARGV[3])
-    end
+    keep(KEYS[2])
 end

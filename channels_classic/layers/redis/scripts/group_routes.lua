@@ -1,6 +1,8 @@
 -- Tells where the members of a group, or of one process in it, are.
 --
--- KEYS[1]: sorted set  as KEYS[1] or KEYS[2] of group_add.lua
+-- KEYS  pattern                         type        what for; when it ends
+--   1   asgi:routes:<group>             sorted set  as in group_add.lua
+--       or asgi:members:<group>:<process>
 --
 -- Returns pairs: a name, and the time (milliseconds) at which it ends. Those that have ended are removed.
 

@@ -1,9 +1,10 @@
 -- Tells what waits in a queue and has not expired.
 --
--- KEYS[1]: list  the queue
+-- KEYS  pattern             type  what for; when it ends
+--   1   asgi:queue:<queue>  list  the queue; with its last entry
 --
--- Returns the time in microseconds (16 digits), the number of values that have not expired, and the time of expiry of
--- the first of these (see send.lua), "" if there is none.
+-- Returns the time in microseconds (16 digits), the number of entries that have not expired, and the time of expiry
+-- of the first of these (see send.lua), "" if there is none.
 
 local time = redis.call("TIME")
 local now = string.format("%010d%06d", time[1], time[2])

@@ -1,13 +1,15 @@
 -- Takes messages from queues, none of which starves another.
 --
--- KEYS[1]: string  the epoch: what identifies the data in this server; see epochs in redis.py
--- KEYS[2], …: list  the queues; who asks puts another one first each time
+-- KEYS  pattern             type    what for; when it ends
+--   1   asgi:epoch          string  identifies the data in this server (see epochs.py); never
+--   …   asgi:queue:<queue>  list    the queues, another one first each time; with their last entry
 --
--- ARGV[1]: how many messages at the most, over all queues; 0 for as many as the further arguments say
--- ARGV[2]: the epoch to set where there is none
--- ARGV[3], …: with ARGV[1] = 0, how many messages at the most of each queue
+-- ARGV
+--   1  how many messages at the most, over all queues; 0 for as many as the further arguments say
+--   2  the epoch to set where there is none
+--   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
--- Returns the time in microseconds (16 digits), the epoch, and for every queue the list of its values.
+-- Returns the time in microseconds (16 digits), the epoch, and for every queue the list of its entries.
 
 local time = redis.call("TIME")
 local limit = tonumber(ARGV[1])

@@ -1,23 +1,27 @@
 -- Appends messages to queues, each as far as its capacity allows. Where the sender took the routes of groups from
 -- its memory, and they are not these any more, it appends nothing and says what they are.
 --
--- KEYS, one for every group whose routes the sender remembers:
---   sorted set  the routes of the group: see group_add.lua
--- then three for every queue:
---   list    the queue: what is sent to one channel, or to all channels of one process
---   set     the local parts of the process's channels that refuse messages at the moment
---   hash    statistics of the queue: messages_count, channel_full_count
--- and last, one more:
---   hash    statistics of all queues together
+-- KEYS  pattern                  type        what for; when it ends
+--   …   asgi:routes:<group>      sorted set  for every group whose routes the sender remembers; see group_add.lua
+--   then three for every queue:
+--       asgi:queue:<queue>       list        what is sent to one channel, or to all channels of one process; with its
+--                                            last entry
+--       asgi:paused:<queue>      set         the local parts of the process's channels that refuse messages at the
+--                                            moment; an hour after the last change
+--       asgi-meta:queue:<kind>   hash        statistics: messages_count, channel_full_count; never, or for a process
+--                                            ARGV[1] after its last message; swept: when the queue was last searched
+--                                            for what has expired
+--   and last, one more:
+--       asgi-meta:totals         hash        statistics of all queues together; never
 --
--- ARGV[1]: seconds for which the statistics of a process's queue are kept.
--- ARGV[2]: the number of groups; then, for every group, the number of its routes and these, sorted.
--- Then, for every run of messages to one queue:
---   the number of the queue, from 1, capacity (-1: no limit), life in microseconds, whether refusals count in the
---   statistics (1 or 0; another server may still take them), number of messages n, then n times:
---   the local part of the channel ("" where nothing can be paused), body
+-- ARGV
+--   1  seconds for which the statistics of a process's queue are kept
+--   2  the number of groups; then, for every group, the number of its routes and these, sorted
+--   …  for every run of messages to one queue: the number of the queue, from 1, capacity (-1: no limit), life in
+--      microseconds, whether refusals count in the statistics (1 or 0; another server may still take them), number
+--      of messages n, then n times: the local part of the channel ("" where nothing can be paused), body
 --
--- A queue's value is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
+-- An entry of a queue is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
 -- Returns the positions, from 0 over all messages of the call, of those that were refused, and if the routes are
 -- others, for every group the list of them.
 
@@ -27,6 +31,48 @@ local totals = KEYS[#KEYS]
 local refused = {}
 local position = 0
 local all_sent, all_refused = 0, 0
+
+local stamp_now = string.format("%016.0f", now)
+
+-- Makes room in a queue that has too little: what has expired does not count.
+local function drop_expired(queue)
+    local expired
+    repeat
+        expired = 0
+        for _, entry in ipairs(redis.call("LRANGE", queue, 0, 99)) do
+            if string.sub(entry, 1, 16) >= stamp_now then
+                break
+            end
+            expired = expired + 1
+        end
+        if expired > 0 then
+            redis.call("LPOP", queue, expired)
+        end
+    until expired < 100
+    return redis.call("LLEN", queue)
+end
+
+-- The same for what lies behind entries that expire later, as those do that were put back. It takes a look at every
+-- entry, so it is done now and then only.
+local function drop_all_expired(queue, statistics, life)
+    local last = tonumber(redis.call("HGET", statistics, "swept") or 0)
+    if now < last + math.min(1e6, life / 10) then
+        return
+    end
+    redis.call("HSET", statistics, "swept", stamp_now)
+    local expired = false
+    for first = 0, redis.call("LLEN", queue) - 1, 100 do
+        for offset, entry in ipairs(redis.call("LRANGE", queue, first, first + 99)) do
+            if string.sub(entry, 1, 16) < stamp_now then
+                redis.call("LSET", queue, first + offset - 1, "")
+                expired = true
+            end
+        end
+    end
+    if expired then
+        redis.call("LREM", queue, 0, "")
+    end
+end
 
 local groups = tonumber(ARGV[2])
 local argument = 3
@@ -62,6 +108,13 @@ while argument <= #ARGV do
     local room = count
     if capacity >= 0 then
         room = capacity - redis.call("LLEN", queue)
+        if room < count and room < capacity then
+            room = capacity - drop_expired(queue)
+            if room < count and room < capacity then
+                drop_all_expired(queue, statistics, life)
+                room = capacity - redis.call("LLEN", queue)
+            end
+        end
     end
     local somebody_paused = of_process and redis.call("EXISTS", paused) == 1
     local stamp = string.format("%016.0f", now + life)

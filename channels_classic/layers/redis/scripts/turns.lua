@@ -1,29 +1,37 @@
--- Lets the messages of a client run one after another (see turns.py for what the steps are for).
+-- Lets the messages of a client run one after another (see layers/turns.py for what the steps are for).
 --
--- KEYS[1]  hash        the turns of one client:
---            next      the order whose turn it is
---            lease     the time until which the message of that order is taken to run, a space, and the token it
---                      entered with; "" where none runs
---            since     the time since which others have been waiting though none runs; "" where that is not so
---            waiting, bytes    how many messages wait, and how long they are together
---            gone      "1" once the client has left
---            freed     "1" once there is the set of freed tokens, see below
---            <order>   a message that waits: "s" if only for the first turn, else "o"; its channel; a space; its
---                      token; a line feed; the message as a queue holds it, without its time of expiry
--- KEYS[2]  sorted set  the clients for whom messages wait, by the time at which they have waited long enough
--- A message that need not wait any longer goes to the front of its queue: the key is ARGV[1] and its channel.
--- The turns of a client out of KEYS[2] are in the key ARGV[1], "turns:" and the client. In ARGV[1], "turns:freed:" and
--- the client is the set of the tokens of messages that waited for the first turn only and are back in their queues.
+-- KEYS  pattern                type        what for; when it ends
+--   1   asgi:turns:<client>    hash        the turns of one client, see below; a while after the client has left, or
+--                                          ARGV[6] after its last message
+--   2   asgi:waiting           sorted set  the clients for whom messages wait, by the time at which they have waited
+--                                          long enough; with the last of them
+-- Made here of ARGV[1]:
+--       asgi:queue:<channel>   list        the queue to the front of which a message goes that need not wait any longer
+--       asgi:turns:<other>     hash        the turns of another client out of KEYS[2]
+--       asgi:freed:<client>    set         the tokens of messages that waited for the first turn only and are back in
+--                                          their queues; with these
 --
--- ARGV[1]  the prefix of all keys
--- ARGV[2]  the client
--- ARGV[3], ARGV[4], ARGV[5], ARGV[6]  seconds: how long a running message keeps its turn, how long others wait for
---          one that does not come, how long a message lives in a queue, how long the turns are kept
--- ARGV[7]  the step, and behind it what it needs:
---   enter    order, slight ("1" or "0"), channel, message, token, how many may wait, how many bytes of them
---   end      order, last ("1" or "0")
---   suspend  order, token
---   release
+-- The fields of the hash:
+--   next             the order whose turn it is
+--   lease            the time until which the message of that order is taken to run, a space, and the token it
+--                    entered with; "" where none runs
+--   since            the time since which others have been waiting though none runs; "" where that is not so
+--   waiting, bytes   how many messages wait, and how long they are together
+--   gone             "1" once the client has left
+--   freed            "1" once there is the set of freed tokens
+--   <order>          a message that waits: "s" if only for the first turn, else "o"; its channel; a space; its token;
+--                    a line feed; the message as a queue holds it, without its time of expiry
+--
+-- ARGV
+--   1  the prefix of all keys
+--   2  the client
+--   3, 4, 5, 6  seconds: how long a running message keeps its turn, how long others wait for one that does not come,
+--      how long a message lives in a queue, how long the turns are kept
+--   7  the step, and behind it what it needs:
+--      enter    order, slight ("1" or "0"), channel, message, token, how many may wait, how many bytes of them
+--      end      order, last ("1" or "0")
+--      suspend  order, token
+--      release
 --
 -- Any step may be carried out again when its answer was lost. An enter with the same token has the same verdict, or,
 -- if its message has come to its queue since, runs either this one or that one. An end and a suspend do nothing.
@@ -85,7 +93,7 @@ local function save(turns)
 end
 
 local function freed_key(turns)
-    return prefix .. "turns:freed:" .. turns.client
+    return prefix .. "freed:" .. turns.client
 end
 
 local function waiting_orders(turns)
@@ -109,7 +117,7 @@ local function put_back(turns, order)
     turns.bytes = turns.bytes - #waiting
     local line_end = string.find(waiting, "\n", 1, true)
     local slight, channel, token = string.match(string.sub(waiting, 1, line_end - 1), "^(.)(%S+) (.*)$")
-    local queue = prefix .. channel
+    local queue = prefix .. "queue:" .. channel
     redis.call("LPUSH", queue, string.format("%016.0f", now + life) .. string.sub(waiting, line_end + 1))
     redis.call("PEXPIRE", queue, text(life / 1000))
     if slight == "s" and token ~= "" then
