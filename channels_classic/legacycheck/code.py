@@ -1,0 +1,87 @@
+"""Consumers and what they send: what Channels 1 took and this does not."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from channels_classic.legacycheck.finding import Finding
+from channels_classic.legacycheck.project import Project, SourceFile
+
+SENDS = ("group_send", "send", "send_group")
+OLD_DELAY_CHANNEL = "channels.delay"
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """Look at all modules of the project."""
+    for file in project.modules:
+        for node in ast.walk(file.tree):
+            if isinstance(node, ast.AsyncFunctionDef):
+                yield from _check_async(file, node)
+            elif isinstance(node, ast.Call):
+                yield from _check_call(file, node)
+    for name in ("worker", "interface_server"):
+        for path in (f"{name}.py", f"{name}/__init__.py"):
+            if any(file.name == path for file in project.modules):
+                yield Finding(
+                    path,
+                    1,
+                    "module-name",
+                    f"channels-classic has a package {name!r} too, and Python can import only one of the two.",
+                    f"Rename this one, or move it into a package, as myproject/{name}.py.",
+                )
+
+
+def _check_async(file: SourceFile, function: ast.AsyncFunctionDef) -> Iterator[Finding]:
+    arguments = [argument.arg for argument in function.args.posonlyargs + function.args.args]
+    if arguments[:1] == ["message"] or arguments[:2] == ["self", "message"]:
+        yield file.finding(
+            function.lineno,
+            "async-consumer",
+            f"{function.name!r} is an async function, which no worker can run as a consumer.",
+            "Make it a plain function; for what it awaits there is asgiref.sync.async_to_sync.",
+        )
+
+
+def _check_call(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if name == "Channel" and call.args and _constant(call.args[0]) == OLD_DELAY_CHANNEL:
+        yield file.finding(
+            call.lineno,
+            "delay-channel",
+            f"{OLD_DELAY_CHANNEL!r} was the delay server's channel in Channels 1.0, with seconds.",
+            "Send to 'asgi.delay', with the delay in milliseconds. There is no interval.",
+        )
+    if name in SENDS and isinstance(call.func, ast.Attribute):
+        for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
+            if isinstance(argument, ast.Dict):
+                yield from _check_content(file, argument)
+
+
+def _check_content(file: SourceFile, content: ast.Dict) -> Iterator[Finding]:
+    for node in ast.walk(content):
+        for key in node.keys if isinstance(node, ast.Dict) else ():
+            value = _constant(key)
+            if key is not None and value is not Ellipsis and not isinstance(value, str):
+                is_int = isinstance(value, int) and not isinstance(value, bool)
+                yield file.finding(
+                    key.lineno,
+                    "message-key",
+                    f"A message has the key {value!r}, and keys of messages are str."
+                    + (" With the legacy import it is carried, to processes that have it too." if is_int else ""),
+                    f"Write {str(value)!r}, and str(key) where it is made.",
+                )
+        if isinstance(node, (ast.Set, ast.SetComp)):
+            yield file.finding(
+                node.lineno, "message-value", "A message cannot hold a set.", "Send a list: list(…)."
+            )
+
+
+def _constant(node: ast.AST | None) -> object:
+    """The value of a constant; ``...`` for anything else."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        value = node.operand.value
+        return -value if isinstance(value, (int, float)) else Ellipsis
+    return () if isinstance(node, ast.Tuple) else Ellipsis

@@ -1,0 +1,26 @@
+"""``Finding``: one place in a project that needs a hand."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Finding(NamedTuple):
+    """One place that needs a hand.
+
+    Arguments:
+        file: its path, from the folder of the project.
+        line: counted from 1.
+        rule: a word for the kind of finding.
+        cause: what is there, and why it will not work.
+        remedy: what to do.
+    """
+
+    file: str
+    line: int
+    rule: str
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.cause}\n    {self.remedy} [{self.rule}]"

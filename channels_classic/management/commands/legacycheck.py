@@ -1,0 +1,38 @@
+"""``manage.py legacycheck``: what in a project of Channels 1 needs a hand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from channels_classic.legacycheck.report import as_json, as_text, find
+
+
+class Command(BaseCommand):
+    """Reads a project, runs none of it, and says what will not work; the exit status is 1 if there is any."""
+
+    help = (
+        "Says what in a project of Channels 1 needs a hand: file and line, cause, remedy. The exit status is 1 if "
+        "there is anything. For a project that does not start: python -m channels_classic.legacycheck"
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The folder, and the form of the answer."""
+        parser.add_argument(
+            "folder", nargs="?", type=Path, default=Path(), help="Where manage.py is (default: here)."
+        )
+        parser.add_argument("--json", action="store_true", help="For programs: a list of objects.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Check."""
+        try:
+            findings = find(options["folder"])
+        except NotADirectoryError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(as_json(findings) if options["json"] else as_text(findings))
+        if findings:
+            sys.exit(1)
