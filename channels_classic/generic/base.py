@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from inspect import isawaitable, iscoroutine, iscoroutinefunction
+from inspect import isasyncgen, isasyncgenfunction, isawaitable, iscoroutine, iscoroutinefunction
 from typing import Any, ClassVar
 
 from channels_classic.auth import channel_session_user
@@ -43,7 +43,7 @@ class BaseConsumer:
         super().__init_subclass__(**kwargs)
         for name in (*cls.method_mapping.values(), *cls._hooks):
             method = getattr(cls, name, None)
-            if iscoroutinefunction(method):
+            if iscoroutinefunction(method) or isasyncgenfunction(method):
                 raise TypeError(_async_text(method))
 
     def __init__(self, message: Message, **kwargs: Any) -> None:
@@ -99,9 +99,9 @@ def refuse_awaitable(result: Any, consumer: Any) -> None:
     Raises:
         TypeError: it is awaitable.
     """
-    if isawaitable(result):
+    if result is not None and (isawaitable(result) or isasyncgen(result)):
         if iscoroutine(result):
-            result.close()
+            result.close()  # or Python warns that nobody has awaited it
         raise TypeError(_async_text(consumer))
 
 

@@ -13,6 +13,9 @@ from channels_classic.message import Message
 
 __all__ = ["BadFrame", "decode", "encode"]
 
+DEEPEST = 100
+"""How many levels of arrays and objects a frame may have: few enough to be encoded again wherever it gets to."""
+
 
 class BadFrame(ChannelSocketException, ValueError):
     """The client sent a frame that cannot be used.
@@ -36,11 +39,26 @@ def decode(text: str) -> Any:
     """What ``text`` says as JSON.
 
     Raises:
-        ValueError: it is not JSON. ``NaN`` and ``Infinity`` are not.
-        RecursionError: it is nested too deeply.
+        ValueError: it is not JSON, as ``NaN`` and ``Infinity`` are not, or it is nested too deeply.
+        RecursionError: it is nested far too deeply.
     """
-    return json.loads(text, parse_constant=_refuse)
+    content = json.loads(text, parse_constant=_refuse)
+    if text.count("[") + text.count("{") > DEEPEST and _is_deeper(content, DEEPEST):
+        raise ValueError(f"It is nested more than {DEEPEST} levels deep.")
+    return content
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON.")
+
+
+def _is_deeper(content: Any, levels: int) -> bool:
+    inside = [content]
+    for _ in range(levels):
+        lists = (
+            node.values() if isinstance(node, dict) else node for node in inside if isinstance(node, (dict, list))
+        )
+        inside = [node for nodes in lists for node in nodes]
+        if not inside:
+            return False
+    return True

@@ -247,6 +247,15 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     multiplexer_class: ClassVar[type[WebsocketMultiplexer]] = WebsocketMultiplexer
     """What the consumers get as ``multiplexer``."""
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "mapping") and not cls.consumers:
+            raise TypeError(
+                f"{cls.__qualname__}.mapping, of streams and channels, was replaced in Channels 1.0. Name the "
+                "consumer of each stream, as in consumers = {'stream': TheConsumer}, and remove the routes of the "
+                "channels."
+            )
+
     def _wants(self, ordering: str) -> bool:
         # Order is the socket's affair: its messages are numbered whatever stream they are for.
         return super()._wants(ordering) or any(_wants(consumer, ordering) for consumer in self.consumers.values())

@@ -268,8 +268,23 @@ class TestFramesForNobody(ChannelTestCase):
         for content in ([], "a", None, 1, {}, {"stream": "a"}, {"payload": {}}):
             assert refused(content) == 'A frame here must be an object with "stream" and "payload".'
 
+    def test_payloads_of_any_depth(self) -> None:
+        """Deep ones are refused, wherever the depth is noticed; the consumer is called or the client told."""
+        for depth in (1, 100, *range(800, 1000, 3), 10_000):
+            client = WSClient()
+            text = f'{{"stream": "a", "payload": {{"x": {"[" * depth}{"]" * depth}}}}}'
+            with apply_routes([Streams.as_route()]):
+                client.send_and_consume("websocket.receive", {"text": text})
+            answer = client.receive()
+            assert answer.keys() in ({"error"}, {"stream", "payload"})
+            assert client.receive() is None
+
     def test_what_the_client_is_told_is_short(self) -> None:
         assert len(refused(frame("x" * 100_000, {}))) < 200
+
+    def test_the_mapping_of_before_channels_1(self) -> None:
+        with pytest.raises(TypeError, match=r"Old.mapping, .* consumers = {'stream': TheConsumer}"):
+            type("Old", (WebsocketDemultiplexer,), {"mapping": {"intval": "binding.intval"}})
 
     def test_the_whole_has_no_send(self) -> None:
         class Wrong(Streams):

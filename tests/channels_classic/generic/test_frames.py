@@ -50,6 +50,19 @@ def test_what_is_no_json(text: str) -> None:
         frames.decode(text)
 
 
-def test_too_deep() -> None:
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+def test_depth() -> None:
+    assert frames.encode(frames.decode(nested(frames.DEEPEST))) == nested(frames.DEEPEST)
+    for text in (nested(frames.DEEPEST + 1), f'{{"a": [{nested(frames.DEEPEST)}, 1]}}'):
+        with pytest.raises(ValueError, match="nested"):
+            frames.decode(text)
     with pytest.raises((ValueError, RecursionError)):
         frames.decode("[" * 100_000)
+
+
+def test_what_is_wide_is_not_deep() -> None:
+    assert len(frames.decode("[" + ",".join(["[]"] * 1000) + "]")) == 1000
+    assert frames.decode('"' + "[" * 1000 + '"') == "[" * 1000

@@ -140,8 +140,12 @@ class TestWebsocketConsumer(ChannelTestCase):
             async def method(self: Any, *args: Any, **kwargs: Any) -> None:
                 raise DenyConnection
 
-            with pytest.raises(TypeError, match="asynchronous"):
-                type("Wrong", (WebsocketConsumer,), {name: method})
+            async def generator(self: Any, *args: Any, **kwargs: Any) -> Any:
+                yield
+
+            for wrong in (method, generator):
+                with pytest.raises(TypeError, match="asynchronous"):
+                    type("Wrong", (WebsocketConsumer,), {name: wrong})
 
     def test_an_awaitable_result_is_an_error(self) -> None:
         async def check() -> None:
