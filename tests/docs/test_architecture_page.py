@@ -1,0 +1,26 @@
+"""What ``docs/architecture.md`` says about the source is there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.project import REPOSITORY
+
+PAGE = (REPOSITORY / "docs" / "architecture.md").read_text()
+PATHS = sorted(set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+(?:\.py|\.lua)?|[a-z_]+\.(?:py|lua))`", PAGE)))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_files_that_it_names_are_there(path: str) -> None:
+    packages = [REPOSITORY / package for package in ("channels_classic", "interface_server", "worker")]
+    assert (REPOSITORY / path).exists() or [found for package in packages for found in package.rglob(path)]
+
+
+def test_every_package_has_its_line() -> None:
+    for package in ("channels_classic", "interface_server"):
+        for init in (REPOSITORY / package).glob("*/__init__.py"):
+            name = f"{package}/{init.parent.name}"
+            if name not in ("channels_classic/management", "channels_classic/security"):
+                assert f"`{name}`" in PAGE, name
