@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
-from interface_server import messages
 from interface_server.asgi_types import Receive, Scope, Send
 from interface_server.context import AccessLog, Context, Options
-from interface_server.http.brief_exchange import BriefExchange, BriefExchanges, Connection
+from interface_server.http.asgi import AsgiConnection
+from interface_server.http.connection import Connection
 from interface_server.http.exchange import Exchange
+from interface_server.http.exchanges import Exchanges
 from interface_server.websocket.shared import Shared
 from interface_server.websocket.socket import WebSocket
 
@@ -38,23 +39,22 @@ class InterfaceServer:
         if not self.context.is_started:
             self.start()
         if kind == "http":
-            await Exchange(self.context, scope, receive, send).run()
+            connection = AsgiConnection(receive, send)
+            await connection.run(Exchange(self.exchanges, scope, connection))
         elif kind == "websocket":
             await WebSocket(self.context, self._shared, scope, receive, send).run()
         else:
             raise ValueError(f"An interface server serves http, websocket and lifespan, not {kind!r}.")
 
-    def begin_exchange(self, scope: Scope, connection: Connection) -> BriefExchange | None:
-        """Serve an exchange on the fast path; ``None`` where only the slow one will do."""
-        if messages.has_body(scope) or not self.context.is_started:
-            return None
-        return BriefExchange(self.context, self.brief_exchanges, scope, connection)
+    def begin_exchange(self, scope: Scope, connection: Connection) -> Exchange | None:
+        """Serve an exchange on the fast path; ``None`` before there is one."""
+        return Exchange(self.exchanges, scope, connection) if self.context.is_started else None
 
     def start(self) -> None:
         """Begin to talk to the layer, on the event loop that runs."""
         self.context.start()
         self._shared = Shared(self.context)
-        self.brief_exchanges = BriefExchanges(self.context.options.http_timeout)
+        self.exchanges = Exchanges(self.context)
 
     async def stop(self) -> None:
         """Let the layer take what clients still had to say, then let go of it."""

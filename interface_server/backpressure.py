@@ -43,28 +43,29 @@ class Backpressure:
         self.is_paused = False
         self._flow = flow
         self._reply_channel = reply_channel
-        self._bounds = bounds
+        self.bounds = bounds
+        """What counts at the next ``add`` or ``remove``."""
 
     @property
     def is_full(self) -> bool:
         """Whether as much waits as may be kept."""
-        most = self._bounds.most
+        most = self.bounds.most
         return self.messages >= most.messages or self.size >= most.size
 
-    def add(self, size: int) -> None:
-        """Count a message of ``size`` bytes that waits from now on."""
-        self.messages += 1
+    def add(self, size: int, messages: int = 1) -> None:
+        """Count a message of ``size`` bytes that waits from now on; 0 ``messages`` where only bytes matter."""
+        self.messages += messages
         self.size += size
-        high = self._bounds.high
+        high = self.bounds.high
         if not self.is_paused and (self.messages >= high.messages or self.size >= high.size):
             self.is_paused = True
             self._flow.pause(self._reply_channel)
 
-    def remove(self, size: int) -> None:
-        """Count a message of ``size`` bytes that waits no more."""
-        self.messages -= 1
+    def remove(self, size: int, messages: int = 1) -> None:
+        """Count what waits no more, as it was counted by ``add``."""
+        self.messages -= messages
         self.size -= size
-        low = self._bounds.low
+        low = self.bounds.low
         if self.is_paused and self.messages <= low.messages and self.size <= low.size:
             self._resume()
 

@@ -42,6 +42,12 @@ class Options:
         websocket_timeout: seconds after which a WebSocket is closed whatever it does; ``None`` for never.
         ws_protocols: subprotocols that are agreed to when a client offers them and the consumer names none.
         max_message_size: bytes of one WebSocket message from a client; a larger one closes the socket with 1009.
+        max_body_size: bytes of the body of one request; a larger one gets 413.
+        max_bodies_size: bytes of all bodies that a process keeps until workers have taken them, in memory and in
+            temporary files; what exceeds it gets 503.
+        max_answer_size: bytes of one answer that wait for a client that reads slowly, in memory and in a temporary
+            file, before the worker that sends it has to wait.
+        max_answers_size: bytes of all answers that wait; beyond that, workers wait after 1 MiB of an answer.
     """
 
     http_timeout: float = 60
@@ -49,6 +55,10 @@ class Options:
     websocket_timeout: float | None = None
     ws_protocols: Sequence[str] = ()
     max_message_size: int = 1024 * 1024
+    max_body_size: int = 256 * 2**20
+    max_bodies_size: int = 2**30
+    max_answer_size: int = 64 * 2**20
+    max_answers_size: int = 2**30
 
 
 class Context:

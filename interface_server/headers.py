@@ -6,6 +6,19 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+"""Headers that say how a message is sent, which is the server's business alone (RFC 9110, section 7.6.1)."""
+
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _is_value = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
 
@@ -36,3 +49,8 @@ def checked_headers(headers: Any) -> Iterator[tuple[bytes, bytes]]:
         if not _is_value(value):
             raise BadHeader(f"the value of a header may hold no line break or control character: {value!r:.100}")
         yield name.lower(), value
+
+
+def asks_to_close(name: bytes, value: bytes) -> bool:
+    """Whether a header is a ``Connection`` that ends the connection (RFC 9110, section 7.6.1)."""
+    return name == b"connection" and b"close" in [token.strip() for token in value.lower().split(b",")]

@@ -43,9 +43,12 @@ def _common(scope: Scope, reply_channel: str) -> dict[str, Any]:
     return content
 
 
-def has_body(scope: Scope) -> bool:
-    """Whether the headers announce a body, so that it is worth while to ask the server for one."""
+def body_length(scope: Scope) -> int | None:
+    """How many bytes of body the headers announce; ``None`` if they only say that there is one."""
+    length: int | None = 0
     for name, value in scope["headers"]:
-        if (name == b"content-length" and value != b"0") or name == b"transfer-encoding":
-            return True
-    return False
+        if name == b"transfer-encoding":
+            return None
+        if name == b"content-length":
+            length = int(value) if value.isdigit() and len(value) <= 18 else None
+    return length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from channels_classic.backoff import Backoff
@@ -42,6 +43,8 @@ class Reader:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._layer = layer
         self.process_channel = f"{INTERFACE_PREFIX}{random_part()}!"
+        self.late: Callable[[str, dict[str, Any]], None] | None = None
+        """Called with each message for a client that is gone, and its channel."""
         self.left = asyncio.Event()
         """Set when a client has left."""
         self._clients: dict[str, Client] = {}
@@ -60,10 +63,6 @@ class Reader:
         reply_channel = self.process_channel + random_part()
         self._clients[reply_channel] = client
         return reply_channel
-
-    def take_over(self, reply_channel: str, client: Client) -> None:
-        """Deliver to another client from now on."""
-        self._clients[reply_channel] = client
 
     def leave(self, reply_channel: str) -> None:
         """The client is gone; nothing is delivered to it any more."""
@@ -95,6 +94,8 @@ class Reader:
                 client = self._clients.get(received.channel)
                 if client is None:
                     strangers.add(received.channel)
+                    if self.late is not None:
+                        self.late(received.channel, received.content)
                     if received.content.get("more_content"):
                         streams.add(received.channel)
                     continue

@@ -16,6 +16,10 @@ All of its clients share that one queue, and batches from several workers meet i
 suits a single channel would refuse replies for no reason. What one client may pile up is bounded behind it.
 """
 
+BODY_PREFIX = "http.request.body?"
+BODY_CAPACITY = 4
+"""The capacity of a body channel, whose messages are much larger than others. Its sender waits for room."""
+
 MOST_REMEMBERED = 1000
 
 
@@ -52,4 +56,6 @@ class Capacities:
     def _default(self, channel: str) -> int:
         if channel.startswith(INTERFACE_PREFIX) and "!" in channel:
             return max(self._capacity, INTERFACE_CAPACITY)
+        if channel.startswith(BODY_PREFIX):
+            return min(self._capacity, BODY_CAPACITY)
         return self._capacity

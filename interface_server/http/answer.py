@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from interface_server.asgi_types import Event
-from interface_server.headers import BadHeader, checked_headers
+from interface_server.headers import HOP_BY_HOP, BadHeader, asks_to_close, checked_headers
 
 WITHOUT_CONTENT = (204, 304)
 """Statuses whose answers end with their headers, whatever content a consumer sends."""
@@ -23,7 +23,7 @@ class BadAnswer(Exception):
     """A consumer sent what is no answer; the text says what was expected and what came."""
 
 
-class State(enum.Enum):
+class AnswerState(enum.Enum):
     """How far an answer has got."""
 
     WAITING = enum.auto()
@@ -39,11 +39,21 @@ class Answer:
     """
 
     def __init__(self, has_content: bool = True) -> None:
-        self.state = State.WAITING
+        self.state = AnswerState.WAITING
         self.status: int | None = None
         self.size = 0
         self._has_content = has_content
         self._length: int | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its head is fixed."""
+        return self.state is not AnswerState.WAITING
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing follows."""
+        return self.state is AnswerState.DONE
 
     def feed(self, content: Mapping[str, Any]) -> list[Event]:
         """The next message of the answer, as ASGI events; none for what comes after the last chunk.
@@ -51,23 +61,23 @@ class Answer:
         Raises:
             BadAnswer: the message does not fit.
         """
-        if self.state is State.DONE:
+        if self.state is AnswerState.DONE:
             return []
         body = content.get("content", b"")
         if not isinstance(body, bytes):
             raise BadAnswer(f"content must be bytes, not {body!r:.100}")
         more = bool(content.get("more_content", False))
         events: list[Event] = []
-        if self.state is State.WAITING:
+        if self.state is AnswerState.WAITING:
             events.append(self._start(content, len(body), more))
         elif "status" in content:
             raise BadAnswer(f"a second message with status, {content['status']!r:.100}, for one request")
         if self.status in WITHOUT_CONTENT or not self._has_content:
-            body = b""
+            body, more = b"", False  # over with its head (RFC 9112, section 6.3)
         size = self.size + len(body)
         if self._length is not None and (size > self._length or (size < self._length and not more)):
             raise BadAnswer(f"{size} bytes of content do not go with content-length: {self._length}")
-        self.state = State.STREAMING if more else State.DONE
+        self.state = AnswerState.STREAMING if more else AnswerState.DONE
         self.size = size
         events.append({"type": "http.response.body", "body": body, "more_body": more})
         return events
@@ -79,7 +89,12 @@ class Answer:
                 f"the first message of an answer needs status, an int from 200 to 599, not {status!r:.100}"
             )
         try:
-            headers = list(checked_headers(content.get("headers")))
+            headers = [
+                (name, value if name not in HOP_BY_HOP else b"close")
+                for name, value in checked_headers(content.get("headers"))
+                # How an answer is sent is the server's business; a consumer can only ask it to end the connection.
+                if name not in HOP_BY_HOP or asks_to_close(name, value)
+            ]
         except BadHeader as error:
             raise BadAnswer(str(error)) from None
         lengths = [value for name, value in headers if name == b"content-length"]
@@ -92,7 +107,7 @@ class Answer:
             if lengths:
                 self._length = int(lengths[0])
             # Without a length the server would have to frame the content in chunks.
-            elif not more and not any(name == b"transfer-encoding" for name, _ in headers):
+            elif not more:
                 headers.append((b"content-length", b"%d" % size))
         self.status = status
         return {"type": "http.response.start", "status": status, "headers": headers}

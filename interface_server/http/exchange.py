@@ -4,326 +4,298 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from typing import Any
 
+from channels_classic.layers.capacity import BODY_PREFIX
 from channels_classic.layers.names import new_channel_name
 from channels_classic.log import logger
 from interface_server import messages
-from interface_server.asgi_types import Receive, Scope, Send
-from interface_server.context import Context
-from interface_server.http.answer import Answer, BadAnswer, State, plain
+from interface_server.asgi_types import Event, Scope
+from interface_server.http.answer import Answer, BadAnswer, plain
+from interface_server.http.backlog import Backlog
+from interface_server.http.connection import Connection
+from interface_server.http.exchanges import Exchanges
+from interface_server.http.upload import Upload
 from interface_server.outcome import Outcome
+from interface_server.spool import Spool
 
 INLINE_BODY = 128 * 1024
-"""Bytes of a body that travel inside ``http.request``; only a longer body gets a body channel.
+"""Bytes of a body that travel inside ``http.request``; only a longer body gets a body channel."""
 
-A worker is not bothered before so much has arrived: a client that sends slowly holds no worker up.
-"""
+BODY_MEMORY = 512 * 1024
+"""Bytes of a body that wait in memory; what comes beyond that waits in a temporary file."""
 
-BODY_CHUNK = 256 * 1024
-"""Bytes of one message on the body channel, at the most (the server may read in smaller pieces)."""
+BODY_RATE = 100
+"""Bytes of a body that a client has to send per second, on average over the HTTP timeout."""
 
-BODY_PAUSE = (0.01, 0.2)
-"""The shortest and the longest pause before a full body channel is tried again."""
-
-WATCH_AFTER = 1.0
-"""Seconds of answering after which the client is watched, so that its leaving ends a long exchange.
-
-To watch costs a task: more than a short exchange has to spend.
-"""
-
-PAUSE_AT, RESUME_AT, MAX_WAITING = 4 * 2**20, 2**20, 64 * 2**20
-"""How many bytes of an answer may wait for a client that reads slowly.
-
-At the first its channel refuses more, so that the sender waits; at the second it takes them again. What is
-on its way by then, and what groups send, is still kept, up to the third: then the exchange ends.
-"""
-
-MESSAGE_BYTES = 1024
-"""What a message counts besides its content."""
-
-TOO_LARGE = plain(431, "The headers of the request are too large.")
+HEADERS_TOO_LARGE = plain(431, "The headers of the request are too large.")
+BODY_TOO_LARGE = plain(413, "The body of the request is too large.")
+BODY_TOO_SLOW = plain(408, "The request did not arrive in time.")
+BODY_LOST = plain(503, "The server lost a part of the request; try again in a moment.")
 BUSY = plain(503, "The server is busy; try again in a moment.")
-
-
-class ClientGone(Exception):
-    """The client closed the connection before the exchange was complete."""
+NO_ANSWER = plain(503, "The server did not answer in time.")
+BAD_ANSWER = plain(500, "Server Error (500)")
 
 
 class Exchange:
-    """One request and its answer.
+    """One request and its answer: the ``Handler`` of a ``Connection``.
+
+    It needs no task while both sides keep up, and the body is short. A body is taken completely before a worker
+    hears of the request, and an answer is taken as fast as the worker sends it: no worker waits for a client.
 
     Arguments:
-        context: whose layer, limits and timeouts count.
-        scope, receive, send: of ASGI.
+        exchanges: that it is one of.
+        scope: of ASGI 3.
+        connection: the client's.
     """
 
-    def __init__(self, context: Context, scope: Scope, receive: Receive, send: Send) -> None:
-        self._context = context
+    def __init__(self, exchanges: Exchanges, scope: Scope, connection: Connection) -> None:
+        self._exchanges = exchanges
+        self._context = exchanges.context
         self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._answer = Answer(has_content=scope["method"] != "HEAD")
-        self._messages: deque[dict[str, Any]] = deque()
-        self._waiting_bytes = 0
-        self._arrival: asyncio.Future[bool] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[Any] | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._body_channel: str | None = None
-        self._reply_channel = ""
+        self._connection = connection
         self._started = time.monotonic()
-        self._spent = 0.0
-        self.request_sent = False
-        """Whether a worker may have the request, and has to hear of the end."""
-        self._paused = False
-        self._gone = False
-        self._watch_at = 0.0
+        self._answer = Answer(has_content=scope["method"] != "HEAD")
+        self._reply_channel = self._context.reader.join(self)
+        self._is_over = False
+        self._request_sent = False  # a worker has it, and has to hear of the end
+        self._body: Spool | None = None
+        self._body_progress = 0  # bytes that came since the time limit was set
+        self._sending: asyncio.Task[None] | None = None  # of a long body
+        self._request_settled: asyncio.Event | None = None
+        self._answer_began: asyncio.Event | None = None
+        self._backlog: Backlog | None = None
+
+    def __str__(self) -> str:
+        """The request, for the log."""
+        return f"{self._scope['method']} {self._scope['path']}"
+
+    # From the client.
+
+    def begin(self) -> None:
+        """As ``Handler`` has it."""
+        self._progressed()
+        length = messages.body_length(self._scope)
+        if length == 0:
+            self._send_request(b"")
+            return
+        self._body = Spool(self._exchanges.bodies, BODY_MEMORY)
+        # What is too large by its own account is refused before it is sent.
+        if length is None or self._has_room_for(self._body, length):
+            self._connection.resume_reading()
+
+    def receive_body(self, data: bytes, more: bool) -> None:
+        """As ``Handler`` has it."""
+        body = self._body
+        if body is None or self._is_over or not self._has_room_for(body, len(data)):
+            return
+        body.put(data)
+        self._body_progress += len(data)
+        if self._body_progress >= BODY_RATE * self._context.options.http_timeout:
+            self._progressed()
+        if not more:
+            self._progressed()
+            self._send_body(body)
+        elif body.is_behind:
+            self._connection.pause_reading()
+            self._exchanges.run(self._catch_up(body))
+
+    def resume_writing(self) -> None:
+        """As ``Handler`` has it."""
+        if self._backlog is not None:
+            self._backlog.send()
+
+    def leave(self) -> None:
+        """As ``Handler`` has it."""
+        self._finish()
+
+    # To the worker.
+
+    def _has_room_for(self, body: Spool, size: int) -> bool:
+        """Whether so many more bytes may come; if not, the request is refused."""
+        bodies = self._exchanges.bodies
+        if body.size + size > self._context.options.max_body_size:
+            self.deliver(BODY_TOO_LARGE)
+            return False
+        if bodies.size + size > bodies.limit:
+            logger.warning("%s was refused: the bodies of other requests fill max_bodies_size.", self)
+            self.deliver(BUSY)
+            return False
+        return True
+
+    async def _catch_up(self, body: Spool) -> None:
+        try:
+            await body.catch_up()
+        except OSError as error:
+            self._storage_failed(error)
+        else:
+            if not self._is_over:
+                self._connection.resume_reading()
+
+    def _send_body(self, body: Spool) -> None:
+        if body.size <= INLINE_BODY and body.is_in_memory:
+            parts = []
+            while part := body.take_from_memory():
+                parts.append(part)
+            self._send_request(b"".join(parts))
+        else:
+            self._sending = asyncio.create_task(self._send_long_body(body))
+
+    async def _send_long_body(self, body: Spool) -> None:
+        self._answer_began = asyncio.Event()
+        try:
+            async with self._exchanges.uploads:
+                first = await body.take()
+                if not body.size:
+                    self._send_request(first)
+                    return
+                channel = new_channel_name(BODY_PREFIX)
+                upload = Upload(self._context.layer, self._context.outbox, body, channel, self._progressed)
+                has_arrived = False
+                try:
+                    self._request_settled = asyncio.Event()
+                    self._send_request(first, channel)
+                    # Parts that belong to no request would fill the layer.
+                    await self._request_settled.wait()
+                    has_arrived = await upload.run()
+                finally:
+                    if self._request_sent and not has_arrived:
+                        self._exchanges.run(upload.abandon())
+                if has_arrived:
+                    # Until a worker has read it, its last parts take their place in the layer.
+                    await self._answer_began.wait()
+                else:
+                    self._give_up(BODY_LOST, "the channel layer lost a part of the request's body")
+        except OSError as error:
+            self._storage_failed(error)
+
+    def _send_request(self, body: bytes, body_channel: str | None = None) -> None:
+        self._request_sent = self._context.send_request(
+            self._scope, self._reply_channel, self._request_done, body, body_channel
+        )
+        if not self._request_sent:
+            self.deliver(HEADERS_TOO_LARGE)
+
+    def _request_done(self, outcome: Outcome) -> None:
+        if self._request_settled is not None:
+            self._request_settled.set()
+        if outcome is Outcome.TAKEN or self._is_over:
+            return
+        self._request_sent = outcome is Outcome.UNKNOWN
+        self._give_up(BUSY, "nobody knows whether a worker has the request")
+
+    # From the worker.
 
     def deliver(self, content: dict[str, Any]) -> None:
-        """A message of the answer (called by the reader)."""
-        self._messages.append(content)
-        self._waiting_bytes += _size(content)
-        if self._waiting_bytes >= PAUSE_AT and not self._paused:
-            self._paused = True
-            self._context.flow.pause(self._reply_channel)
-        if self._waiting_bytes > MAX_WAITING:
-            self._cut("the client reads too slowly")
-        self._wake()
-
-    def abort(self) -> None:
-        """End it as well as possible: no message will come any more (called by the reader)."""
-        if self._answer.state is State.WAITING:
-            self.deliver(BUSY)
-        else:
-            self._cut("the interface server failed")
-
-    def take_over(self, reply_channel: str, started: float) -> None:
-        """Go on with an exchange whose request, without a body, has been sent.
-
-        Arguments:
-            started: when, by the monotonic clock.
-        """
-        self._reply_channel = reply_channel
-        self._started = started
-        self._spent = time.monotonic() - started
-        self.request_sent = True
-        self._context.reader.take_over(reply_channel, self)
-
-    async def run(self) -> None:
-        """Carry the exchange out."""
-        self._task = asyncio.current_task()
-        try:
-            if not self._reply_channel:
-                await self._send_request()
-            await self._answer_client()
-        except ClientGone:
-            pass
-        except asyncio.CancelledError:
-            if not self._gone:
-                raise
-        except TimeoutError:
-            await self._answer_with(408, "The request did not arrive in time.")
-        finally:
-            self._context.reader.leave(self._reply_channel)
-            if self._paused:
-                self._context.flow.resume(self._reply_channel)
-            if self._watcher is not None:
-                self._watcher.cancel()
-            if self.request_sent:
-                self._context.say_disconnect(self._scope, self._reply_channel)
-            self._context.log_exchange(self._scope, self._answer.status, self._answer.size, self._started)
-        if self.request_sent and self._body_channel is not None:
-            await self._abandon_body()
-
-    # The request.
-
-    async def _send_request(self) -> None:
-        self._reply_channel = self._context.reader.join(self)
-        body, complete = await self._read_body(INLINE_BODY)
-        self._body_channel = None if complete else new_channel_name("http.request.body?")
-        self.request_sent = self._context.send_request(
-            self._scope, self._reply_channel, self.request_done, body, self._body_channel
-        )
-        if not self.request_sent:
-            self.deliver(TOO_LARGE)
-        if not complete:
-            self._watcher = asyncio.ensure_future(self._send_rest_of_body())
-
-    def request_done(self, outcome: Outcome) -> None:
-        """What became of the request."""
-        if outcome is not Outcome.TAKEN:
-            self.request_sent = outcome is Outcome.UNKNOWN
-            self.deliver(BUSY)
-
-    async def _read_body(self, limit: int) -> tuple[bytes, bool]:
-        if not messages.has_body(self._scope):
-            return b"", True
-        deadline = self._loop.time() + self._context.options.http_timeout
-        body = bytearray()
-        while True:
-            chunk, more = await asyncio.wait_for(self._read_chunk(), deadline - self._loop.time())
-            body += chunk
-            if not more or len(body) >= limit:
-                return bytes(body), not more
-
-    async def _read_chunk(self) -> tuple[bytes, bool]:
-        event = await self._receive()
-        if event["type"] == "http.disconnect":
-            raise ClientGone
-        return event.get("body", b""), event.get("more_body", False)
-
-    async def _send_rest_of_body(self) -> None:
-        """Send on what is left of the body as it arrives; nothing is read while the body channel is full."""
-        more = True
-        while more:
-            try:
-                chunk, more = await self._read_chunk()
-            except ClientGone:
-                self._leave()
-                return
-            for start in range(0, len(chunk) or 1, BODY_CHUNK):
-                end = start + BODY_CHUNK
-                part = {"content": chunk[start:end], "more_content": more or end < len(chunk)}
-                if not await self._send_body_part(part):
-                    self._lose_body()
-                    return
-        self._body_channel = None
-        await self._watch()
-
-    def _lose_body(self) -> None:
-        """Give the exchange up, since a part of the body may be missing or, sent again, be there twice."""
-        if self._answer.state is State.WAITING:
-            self.deliver(plain(503, "The server lost a part of the request; try again in a moment."))
-        else:
-            self._cut("the channel layer went away with a part of the request's body")
-
-    async def _abandon_body(self) -> None:
-        """Tell whoever reads the body that no more of it comes, once the channel has room for that."""
-
-        async def close() -> None:
-            while not await self._send_body_part({"closed": True}):
-                pass  # said twice is better than not at all
-
-        try:
-            await asyncio.wait_for(close(), self._context.layer.expiry)
-        except TimeoutError:
-            pass  # nobody reads it: what is there has expired by now
-
-    async def _send_body_part(self, part: dict[str, Any]) -> bool:
-        """Send a part once there is room for it; whether it surely arrived."""
-        assert self._body_channel is not None
-        delivery = self._context.layer.prepare(self._body_channel, part, checked=True)
-        pause, longest = BODY_PAUSE
-        while (outcome := await self._context.outbox.send(delivery)) is Outcome.REFUSED:
-            await asyncio.sleep(pause)
-            pause = min(longest, pause * 2)
-        return outcome is Outcome.TAKEN
-
-    # The answer.
-
-    async def _answer_client(self) -> None:
-        self._watch_at = self._loop.time() + WATCH_AFTER
-        while self._answer.state is not State.DONE:
-            if not self._messages and not await self._wait_for_message():
-                await self._give_up()
-                return
-            if self._gone:
-                raise ClientGone
-            content = self._messages.popleft()
-            self._waiting_bytes -= _size(content)
-            if self._paused and self._waiting_bytes <= RESUME_AT:
-                self._paused = False
-                self._context.flow.resume(self._reply_channel)
-            try:
-                events = self._answer.feed(content)
-            except BadAnswer as error:
-                await self._refuse(error)
-                return
-            for event in events:
-                await self._send(event)
-        for content in self._messages:
+        """Take a message of the answer."""
+        if self._answer.is_complete:
             if "status" in content:
                 logger.error("A second answer to %s was ignored.", self._scope["path"])
+            return
+        try:
+            events = self._answer.feed(content)
+        except BadAnswer as error:
+            logger.error("The answer to %s is not one, the exchange ends: %s.", self, error)
+            self._give_up(BAD_ANSWER, "its consumer made a mistake")
+            return
+        self._send(events)
+        if events[-1]["more_body"]:
+            self._progressed()
+            if self._answer_began is not None:
+                self._answer_began.set()
+        elif self._backlog is None or self._backlog.is_empty:
+            self._finish()
 
-    async def _give_up(self) -> None:
-        if self._answer.state is State.WAITING:
+    def abort(self) -> None:
+        """End as well as possible: no message will come any more."""
+        self._give_up(BUSY, "the interface server failed")
+
+    def time_out(self) -> None:
+        """The client, or the worker, did not do its part in time."""
+        if self._body is not None and not self._request_sent and self._sending is None:
+            self.deliver(BODY_TOO_SLOW)
+        elif not self._answer.has_begun:
             logger.warning(
-                "No answer to %s %s within %s s: is a worker running that receives on http.request, "
+                "No answer to %s within %s s: is a worker running that receives on http.request, "
                 "and do its consumers answer?",
-                self._scope["method"],
-                self._scope["path"],
+                self,
                 self._context.options.http_timeout,
             )
-            await self._answer_with(503, "The server did not answer in time.")
+            self.deliver(NO_ANSWER)
         else:
-            logger.error("The answer to %s stopped in the middle; its connection ends.", self._scope["path"])
+            self._cut("it stopped in the middle")
 
-    async def _refuse(self, error: BadAnswer) -> None:
-        logger.error(
-            "The answer to %s %s is not one, the exchange ends: %s.",
-            self._scope["method"],
-            self._scope["path"],
-            error,
-        )
-        # An answer that has begun is left incomplete, upon which the ASGI server drops the connection.
-        await self._answer_with(500, "Server Error (500)")
+    # To the client.
 
-    async def _answer_with(self, status: int, text: str) -> None:
-        if self._answer.state is State.WAITING:
-            for event in self._answer.feed(plain(status, text)):
-                await self._send(event)
+    def _send(self, events: list[Event]) -> None:
+        if self._backlog is None:
+            if self._connection.is_writable:
+                self._connection.send(events)
+                return
+            self._backlog = Backlog(
+                self._exchanges.answers,
+                self._context.options.max_answer_size,
+                self._context.flow,
+                self._reply_channel,
+                self._connection,
+                self._caught_up,
+                self._storage_failed,
+            )
+        self._backlog.put(events)
+        if self._backlog.is_full:
+            self._cut("the client reads too slowly")
 
-    async def _wait_for_message(self) -> bool:
-        """Wait for a message, or until the client is gone; whether either came about within the timeout."""
-        timeout = self._context.options.http_timeout - self._spent
-        self._spent = 0
-        if self._watcher is None:
-            first = min(self._watch_at - self._loop.time(), timeout)
-            if first > 0:
-                if await self._wait(first):
-                    return True
-                timeout -= first
-            self._watcher = asyncio.ensure_future(self._watch())
-        return await self._wait(timeout)
+    def _caught_up(self) -> None:
+        """The client was sent all that there is for now."""
+        if self._answer.is_complete:
+            self._finish()
+        else:
+            self._progressed()
 
-    async def _wait(self, timeout: float) -> bool:
-        self._arrival = self._loop.create_future()
-        timer = self._loop.call_later(timeout, self._wake, False)
-        try:
-            return await self._arrival
-        finally:
-            timer.cancel()
-            self._arrival = None
+    def _give_up(self, content: dict[str, Any], reason: str) -> None:
+        """Answer with ``content``; where the answer has begun, leave it incomplete for this reason."""
+        if not self._answer.has_begun:
+            self.deliver(content)
+        else:
+            self._cut(reason)
 
-    def _wake(self, result: bool = True) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(result)
+    def _cut(self, reason: str) -> None:
+        if not self._is_over:
+            logger.error("The answer to %s was cut: %s.", self, reason)
+            self._finish()
+            self._connection.abort()
 
     # The end.
 
-    async def _watch(self) -> None:
-        while not self._gone:
-            event = await self._receive()
-            if event["type"] == "http.disconnect":
-                self._leave()
+    def _progressed(self) -> None:
+        """Something came about: the time limit counts from here on."""
+        self._body_progress = 0
+        if self._is_over:
+            return
+        if self._backlog is None or self._backlog.is_empty:
+            self._exchanges.timeouts.restart(self)
+        else:
+            self._exchanges.timeouts.stop(self)  # the connection has an eye on clients that read slowly
 
-    def _cut(self, reason: str) -> None:
-        """End the exchange although it waits for the client to read, and keep nothing more for it."""
-        logger.warning("The answer to %s was cut: %s.", self._scope["path"], reason)
-        self._context.reader.leave(self._reply_channel)
-        self._messages.clear()
-        self._waiting_bytes = 0
-        self._gone = True
-        if self._task is not None:
-            self._task.cancel()
+    def _storage_failed(self, error: OSError) -> None:
+        logger.error("A temporary file for %s cannot be used: %s.", self, error)
+        self._give_up(BUSY, "it does not fit into memory")
 
-    def _leave(self) -> None:
-        self._gone = True
-        self._wake()
-
-
-def _size(content: dict[str, Any]) -> int:
-    data = content.get("content")
-    return MESSAGE_BYTES + (len(data) if isinstance(data, (bytes, str)) else 0)
+    def _finish(self) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        context = self._context
+        context.reader.leave(self._reply_channel)
+        self._exchanges.timeouts.stop(self)
+        if self._backlog is not None:
+            self._backlog.close()
+        if self._body is not None:
+            self._body.close()
+        if self._sending is not None:
+            self._sending.cancel()
+        if self._request_sent:
+            context.say_disconnect(self._scope, self._reply_channel)
+        if self._answer.is_complete:
+            self._exchanges.remember(self._reply_channel, self._scope["path"])
+        context.log_exchange(self._scope, self._answer.status, self._answer.size, self._started)

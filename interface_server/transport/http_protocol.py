@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from channels_classic.log import logger
-from interface_server.asgi_types import Event, Receive, Send
-from interface_server.http.answer import WITHOUT_CONTENT
-from interface_server.http.brief_exchange import BriefExchange
-from interface_server.http.exchange import Exchange
 
 FLUSH_AT = 64 * 1024
 """Bytes that are not held back any longer, so that a client that reads slowly is noticed."""
@@ -34,10 +29,6 @@ MAX_PIPELINED, MAX_PIPELINED_BODY = 1000, 8 * 2**20
 def date_header(second: int) -> tuple[bytes, bytes]:
     """The header that says when an answer was made."""
     return b"date", formatdate(second, usegmt=True).encode()
-
-
-FOR_THE_LONG_WAY = frozenset({b"connection", b"transfer-encoding"})
-"""Headers of an answer that say how it is sent, which uvicorn knows how to do."""
 
 
 class CorkedTransport:
@@ -114,8 +105,6 @@ class HttpProtocol(HttpToolsProtocol):
     _in_head = False
     _unsettled = 0
     _head_timer: asyncio.TimerHandle | None = None
-    _cycle_in_turn: RequestResponseCycle | None = None
-    _brief: BriefExchange | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
@@ -127,8 +116,6 @@ class HttpProtocol(HttpToolsProtocol):
         """The client is gone."""
         self._stop_waiting()
         super().connection_lost(exc)
-        if self._brief is not None:
-            self._brief.leave()
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
@@ -171,46 +158,6 @@ class HttpProtocol(HttpToolsProtocol):
         """A piece of the body is there."""
         self._unsettled = 0
         super().on_body(body)
-
-    def answer(self, start: Event, body: bytes) -> bool:
-        """As ``brief_exchange.Connection`` has it."""
-        cycle = self._cycle_in_turn
-        status = start["status"]
-        if cycle is None or self.flow.write_paused or status in WITHOUT_CONTENT or cycle.scope["method"] == "HEAD":
-            return False
-        parts = [STATUS_LINE[status]]
-        for name, value in self.server_state.default_headers:
-            parts += (name, b": ", value, b"\r\n")
-        for name, value in start["headers"]:
-            if name in FOR_THE_LONG_WAY:
-                return False
-            parts += (name, b": ", value, b"\r\n")
-        parts += (b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body)
-        cycle.response_started = cycle.response_complete = True
-        self._brief = self._cycle_in_turn = None
-        transport = cast(CorkedTransport, self.transport)
-        transport.write_at_once(b"".join(parts))
-        if not cycle.keep_alive:
-            transport.close()
-        cycle.on_response()
-        return True
-
-    def go_on(self, make: Callable[[Receive, Send], Exchange]) -> Exchange:
-        """As ``brief_exchange.Connection`` has it."""
-        cycle = cast(RequestResponseCycle, self._cycle_in_turn)
-        self._brief = self._cycle_in_turn = None
-        exchange = make(cast(Receive, cycle.receive), cast(Send, cycle.send))
-        super()._start_asgi_task(cycle, lambda scope, receive, send: exchange.run())
-        return exchange
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        begin = getattr(app, "begin_exchange", None)
-        if begin is None or (brief := begin(cycle.scope, self)) is None:
-            super()._start_asgi_task(cycle, app)
-        else:
-            self._cycle_in_turn = cycle
-            self._brief = brief
-            brief.send_request()
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_timed_out)

@@ -16,7 +16,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from channels_classic.layers import BaseChannelLayer, ChannelFull, InMemoryChannelLayer
 from interface_server import InterfaceServer
-from interface_server.program.hosting import Host, make_config
+from interface_server.transport.http_connection import HttpConnection
+from interface_server.transport.server import Server, ServerSettings
 
 DEADLINE = 60  # seconds after which what should happen has not happened
 
@@ -41,18 +42,20 @@ class Hosted:
         self.layer = layer or InMemoryChannelLayer()
         self.access: list[tuple[str, str, Content]] = []
         self.server = InterfaceServer(self.layer, access_log=self._log_access, **options)
-        self._host = Host(make_config(self.server, self.server.context.options.max_message_size))
+        settings = ServerSettings(max_message_size=self.server.context.options.max_message_size)
+        self._host = Server(self.server, settings, HttpConnection)
+        self._has_started = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._socket.getsockname()
         self.name = f"127.0.0.1:{self.address[1]}"
-        self._thread = threading.Thread(target=self._host.run, args=[[self._socket]])
+        self._thread = threading.Thread(target=self._host.run, args=[[self._socket], self._has_started.set])
         self._clients = ExitStack()
 
     def __enter__(self) -> Hosted:
         self._thread.start()
         self._http = httpx.Client(base_url=f"http://{self.name}", timeout=DEADLINE, trust_env=False, verify=False)
         self._callers = ThreadPoolExecutor(16)
-        eventually(lambda: self._host.started)
+        assert self._has_started.wait(DEADLINE)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -69,8 +72,8 @@ class Hosted:
 
     @property
     def connections(self) -> list[Any]:
-        """uvicorn's side of each connection."""
-        return list(self._host.server_state.connections)
+        """The connections that are open."""
+        return list(self._host.connections)
 
     def call(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
         """Let a client do something that takes both sides."""

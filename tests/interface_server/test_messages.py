@@ -85,12 +85,13 @@ def test_a_websocket() -> None:
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
-        ([], False),
-        ([(b"content-type", b"text/plain")], False),
-        ([(b"content-length", b"0")], False),
-        ([(b"content-length", b"1")], True),
-        ([(b"transfer-encoding", b"chunked")], True),
+        ([], 0),
+        ([(b"content-type", b"text/plain")], 0),
+        ([(b"content-length", b"0")], 0),
+        ([(b"content-length", b"12")], 12),
+        ([(b"content-length", b"many")], None),
+        ([(b"transfer-encoding", b"chunked")], None),
     ],
 )
-def test_whether_there_is_a_body(headers: list[tuple[bytes, bytes]], expected: bool) -> None:
-    assert messages.has_body(scope(headers=headers)) is expected
+def test_how_long_the_body_will_be(headers: list[tuple[bytes, bytes]], expected: int | None) -> None:
+    assert messages.body_length(scope(headers=headers)) == expected

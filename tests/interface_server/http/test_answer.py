@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.http.answer import Answer, BadAnswer, State, plain
+from interface_server.http.answer import Answer, AnswerState, BadAnswer, plain
 from tests.interface_server.strategies import bad_headers, good_headers, oddities
 
 START = "http.response.start"
@@ -26,7 +26,7 @@ def test_an_answer_of_one_message_gets_its_length() -> None:
         {"type": START, "status": 200, "headers": [(b"content-type", b"text/plain"), (b"content-length", b"5")]},
         body(b"hello", False),
     ]
-    assert (answer.state, answer.status, answer.size) == (State.DONE, 200, 5)
+    assert (answer.state, answer.status, answer.size) == (AnswerState.DONE, 200, 5)
 
 
 def test_the_optional_keys_have_their_defaults() -> None:
@@ -42,10 +42,10 @@ def test_chunks_follow_the_first_message() -> None:
         {"type": START, "status": 200, "headers": []},
         body(b"", True),
     ]
-    assert answer.state is State.STREAMING
+    assert answer.state is AnswerState.STREAMING
     assert answer.feed({"content": b"one", "more_content": True}) == [body(b"one", True)]
     assert answer.feed({"content": b"two"}) == [body(b"two", False)]
-    assert (answer.state, answer.size) == (State.DONE, 6)
+    assert (answer.state, answer.size) == (AnswerState.DONE, 6)
 
 
 @pytest.mark.parametrize("late", [{"content": b"more"}, {"status": 200}, {"nonsense": 1}, {"content": "no bytes"}])
@@ -124,7 +124,7 @@ def test_what_is_no_answer_is_refused_and_an_error_can_still_be_told(message: di
     answer = Answer()
     with pytest.raises(BadAnswer, match=reason):
         answer.feed(message)
-    assert answer.state is State.WAITING
+    assert answer.state is AnswerState.WAITING
     [start, content] = answer.feed(plain(500, "Server Error (500)"))
     assert start["status"] == 500
     assert content == body(b"Server Error (500)", False)
@@ -208,7 +208,7 @@ def test_whatever_consumers_send_the_client_sees_at_most_one_legal_answer(
             break
         for event in events:
             client.take(event)
-        assert (events == []) == (before is State.DONE)
+        assert (events == []) == (before is AnswerState.DONE)
     # What was refused has changed nothing: both sides still agree.
-    assert client.started == (answer.state is not State.WAITING)
-    assert client.finished == (answer.state is State.DONE)
+    assert client.started == (answer.state is not AnswerState.WAITING)
+    assert client.finished == (answer.state is AnswerState.DONE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,16 +12,16 @@ import pytest
 
 from channels_classic.layers import InMemoryChannelLayer
 from interface_server import InterfaceServer
-from interface_server.http.exchange import BODY_CHUNK, INLINE_BODY
+from interface_server.http.upload import PART
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
 
 Start = Callable[..., Hosted]
 
 
-@pytest.fixture(autouse=True, params=["brief", "long"])
+@pytest.fixture(autouse=True, params=["direct", "asgi"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways that an exchange may take: the second is the only one in other ASGI servers."""
-    if request.param == "long":
+    """Both ways between an exchange and its connection: the second is the only one in other ASGI servers."""
+    if request.param == "asgi":
         monkeypatch.setattr(InterfaceServer, "begin_exchange", lambda *_: None)
 
 
@@ -157,10 +158,18 @@ def receive_body(hosted: Hosted, request: dict[str, Any]) -> bytes:
     more = True
     while more:
         part = hosted.receive(request["body_channel"])
-        assert len(part["content"]) <= BODY_CHUNK
+        assert len(part["content"]) <= PART
         assert not part.get("closed")
         body += part["content"]
         more = part.get("more_content", False)
+    return body
+
+
+def take_body(hosted: Hosted) -> bytes:
+    """The whole body of the next request, which is answered."""
+    request = hosted.receive("http.request")
+    body = receive_body(hosted, request)
+    hosted.send(request["reply_channel"], status=200)
     return body
 
 
@@ -170,38 +179,18 @@ def test_a_large_body_takes_the_body_channel(hosted: Hosted, chunked: bool) -> N
     response = hosted.request("POST", "/", content=iter([sent[:700_000], sent[700_000:]]) if chunked else sent)
     request = hosted.receive("http.request")
     assert request["body_channel"].startswith("http.request.body?")
-    assert INLINE_BODY <= len(request["body"]) < len(sent)
+    assert 0 < len(request["body"]) < len(sent)
     assert receive_body(hosted, request) == sent
     hosted.send(request["reply_channel"], status=200, content=b"thanks")
     assert response.result(DEADLINE).text == "thanks"
     assert hosted.is_empty(request["body_channel"])
 
 
-def send_until_stuck(client: socket.socket, data: bytes) -> int:
-    """Send as much of the data as the other side takes; how much it took."""
-    position = 0
-    while position < len(data):
-        try:
-            position += client.send(data[position : position + 65536])
-        except TimeoutError:
-            break
-    return position
-
-
-def test_a_full_body_channel_makes_the_client_wait(start: Start) -> None:
-    hosted = start(InMemoryChannelLayer(channel_capacity={"http.request.body*": 10}))
-    sent = bytes(range(256)) * 80_000  # 20 MB: more than the channel and the buffers of two sockets hold
-    client = hosted.raw(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(sent))
-    client.settimeout(1)
-    position = send_until_stuck(client, sent)
-    assert position < len(sent)
-    client.settimeout(DEADLINE)
-    rest = hosted.call(client.sendall, sent[position:])
-    request = hosted.receive("http.request")
-    assert receive_body(hosted, request) == sent
-    rest.result(DEADLINE)
-    hosted.send(request["reply_channel"], status=200)
-    assert read_response(client)[0].status == 200
+def upload(hosted: Hosted, size: int = 2_000_000) -> tuple[socket.socket, dict[str, Any]]:
+    """A client that has sent a long body, and its request."""
+    client = hosted.raw()
+    client.sendall(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+    return client, hosted.receive("http.request")
 
 
 def rest_of_body(hosted: Hosted, channel: str) -> dict[str, Any]:
@@ -211,9 +200,8 @@ def rest_of_body(hosted: Hosted, channel: str) -> dict[str, Any]:
     return part
 
 
-def test_an_answer_before_the_body_is_complete_ends_the_exchange(hosted: Hosted) -> None:
-    client = hosted.raw(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999\r\n\r\n" + b"x" * INLINE_BODY)
-    request = hosted.receive("http.request")
+def test_an_answer_before_the_body_was_read_ends_the_exchange(hosted: Hosted) -> None:
+    client, request = upload(hosted)
     hosted.send(request["reply_channel"], status=413, content=b"too much")
     response, content = read_response(client)
     assert (response.status, content) == (413, b"too much")
@@ -221,24 +209,12 @@ def test_an_answer_before_the_body_is_complete_ends_the_exchange(hosted: Hosted)
     assert rest_of_body(hosted, request["body_channel"]) == {"closed": True}
 
 
-def test_a_client_that_goes_away_in_the_middle_of_its_body(hosted: Hosted) -> None:
-    client = hosted.raw(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 999999\r\n\r\n" + b"x" * INLINE_BODY)
-    request = hosted.receive("http.request")
+def test_a_client_that_goes_away_while_its_body_is_read(hosted: Hosted) -> None:
+    client, request = upload(hosted)
     client.close()
-    assert rest_of_body(hosted, request["body_channel"]) == {"closed": True}
     reply_channel = request["reply_channel"]
     assert hosted.receive_for("http.disconnect", reply_channel) == {"reply_channel": reply_channel, "path": "/up"}
-
-
-def test_a_client_that_goes_away_while_the_body_channel_is_full(start: Start) -> None:
-    hosted = start(InMemoryChannelLayer(channel_capacity={"http.request.body*": 1}))
-    client = hosted.raw(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 999999\r\n\r\n" + b"x" * INLINE_BODY)
-    request = hosted.receive("http.request")
-    client.sendall(b"x" * BODY_CHUNK)
-    eventually(lambda: hosted.layer.channel_statistics("http.request.body?x")["channel_full_count"])
-    client.close()
     assert rest_of_body(hosted, request["body_channel"]) == {"closed": True}
-    assert hosted.receive("http.disconnect")["reply_channel"] == request["reply_channel"]
 
 
 @pytest.mark.parametrize(
@@ -357,7 +333,7 @@ def test_a_second_status_ends_the_connection(hosted: Hosted, caplog: pytest.LogC
     hosted.send(reply_channel, status=200, content=b"other")
     with pytest.raises(http.client.IncompleteRead):
         read_response(client)
-    [error, _] = errors(caplog)
+    error = errors(caplog)[0]
     assert "/twice" in error
     assert "a second message with status, 200, for one request" in error
     assert hosted.receive_for("http.disconnect", reply_channel)["path"] == "/twice"
@@ -423,7 +399,7 @@ def test_an_answer_that_stops_in_the_middle(start: Start, caplog: pytest.LogCapt
     reply_channel = answer(hosted, content=b"half", more_content=True)
     with pytest.raises(http.client.IncompleteRead):
         read_response(client)
-    assert "The answer to /half stopped in the middle" in errors(caplog)[0]
+    assert "The answer to GET /half was cut: it stopped in the middle" in errors(caplog)[0]
     assert hosted.receive("http.disconnect") == {"reply_channel": reply_channel, "path": "/half"}
 
 
@@ -511,3 +487,127 @@ def test_many_at_once(hosted: Hosted) -> None:
         hosted.send(request["reply_channel"], status=200, content=request["path"].encode())
     for path, response in responses.items():
         assert response.result(DEADLINE).text == path
+
+
+def test_a_long_body_is_sent_on_at_the_workers_pace(start: Start) -> None:
+    """However slow the worker is, few parts of the body wait in the layer."""
+    hosted = start()
+    sent = bytes(range(256)) * 80_000  # 20 MB
+    response = hosted.request("POST", "/up", content=sent)
+    request = hosted.receive("http.request")
+    channel = request["body_channel"]
+    layer = hosted.layer
+    eventually(lambda: layer.channel_statistics(channel)["channel_full_count"])
+    assert layer.channel_statistics(channel)["messages_pending"] * PART <= 2**20
+    bodies = hosted.server.exchanges.bodies
+    assert bodies.memory < 2 * 2**20 < bodies.size
+    assert receive_body(hosted, request) == sent
+    hosted.send(request["reply_channel"], status=200)
+    assert response.result(DEADLINE).status_code == 200
+    eventually(lambda: (bodies.size, bodies.memory) == (0, 0))
+
+
+def test_a_worker_hears_of_a_request_when_its_body_is_there(hosted: Hosted) -> None:
+    client = hosted.raw(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 999_999)
+    response = hosted.get("/quick")
+    answer(hosted, content=b"first")
+    assert response.result(DEADLINE).text == "first"
+    client.sendall(b"x")
+    assert take_body(hosted) == b"x" * 1_000_000
+
+
+LIMITS = {"max_body_size": 3_000_000, "max_bodies_size": 4_000_000}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large(start: Start, chunked: bool) -> None:
+    hosted = start(**LIMITS)
+    sent = b"x" * 3_000_001
+    response = hosted.request("POST", "/up", content=iter([sent]) if chunked else sent).result(DEADLINE)
+    assert (response.status_code, response.text) == (413, "The body of the request is too large.")
+    assert hosted.is_empty("http.request")
+    assert hosted.is_empty("http.disconnect")
+    assert hosted.server.exchanges.bodies.size == 0
+    response = hosted.request("POST", "/up", content=sent[1:])
+    assert take_body(hosted) == sent[1:]
+    assert response.result(DEADLINE).status_code == 200
+
+
+def test_a_body_that_is_too_large_by_its_own_account_is_not_waited_for(start: Start) -> None:
+    hosted = start(**LIMITS)
+    client = hosted.raw(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000001\r\nExpect: 100-continue\r\n\r\n")
+    assert read_response(client)[0].status == 413
+
+
+def test_bodies_that_are_too_large_together(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    hosted = start(**LIMITS)
+    responses = [hosted.request("POST", "/up", content=b"1" * 3_000_000)]
+    # While nobody reads the first, most of it waits, and there is no room for the second.
+    eventually(lambda: hosted.layer.channel_statistics("http.request")["messages_pending"])
+    eventually(lambda: hosted.server.exchanges.bodies.size < 2_000_000)
+    second = hosted.request("POST", "/up", content=b"2" * 3_000_000).result(DEADLINE)
+    responses.append(hosted.request("POST", "/up", content=b"3" * 2_000_000))
+    assert (second.status_code, second.text) == (503, "The server is busy; try again in a moment.")
+    assert "the bodies of other requests fill max_bodies_size" in errors(caplog)[0]
+    assert [len(take_body(hosted)) for _ in responses] == [3_000_000, 2_000_000]
+    responses.append(hosted.request("POST", "/up", content=b"4" * 3_000_000))
+    assert take_body(hosted) == b"4" * 3_000_000
+    assert [response.result(DEADLINE).status_code for response in responses] == [200, 200, 200]
+
+
+def test_a_body_that_comes_slowly_but_steadily(start: Start) -> None:
+    """The time limit is for no progress at all, not for the whole body."""
+    hosted = start(http_timeout=0.4)
+    client = hosted.raw(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(20):
+        client.sendall(b"x" * 50)
+        time.sleep(0.05)
+    assert hosted.receive("http.request")["body"] == b"x" * 1000
+
+
+def test_a_body_that_comes_too_slowly(start: Start) -> None:
+    hosted = start(http_timeout=0.5)
+    client = hosted.raw(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+    client.settimeout(0.02)
+    received = b""
+    for _ in range(200):
+        try:
+            client.sendall(b"x")
+            received = client.recv(1000)
+        except TimeoutError:
+            continue
+        break
+    assert received.startswith(b"HTTP/1.1 408 ")
+    assert hosted.is_empty("http.request")
+
+
+def test_a_head_is_over_with_its_head(hosted: Hosted) -> None:
+    """Also on a stream, and with a further request behind it."""
+    client = hosted.raw(
+        b"HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    )
+    stream = answer(hosted, content=b"event", more_content=True)
+    assert hosted.receive_for("http.disconnect", stream)["path"] == "/stream"
+    answer(hosted, content=b"next")
+    received = read_until_closed(client)
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert b"event" not in received
+    assert received.endswith(b"next")
+
+
+@pytest.mark.parametrize("size", [0, 10, 200_000])
+def test_a_client_that_leaves_with_a_further_request_behind(hosted: Hosted, size: int) -> None:
+    behind = b"POST /behind HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n" + b"x" * size
+    client = hosted.raw(b"GET /gone HTTP/1.1\r\nHost: a\r\n\r\n" + behind)
+    reply_channel = answer(hosted, content=b"event", more_content=True)
+    assert client.recv(65536)
+    client.close()
+    assert hosted.receive_for("http.disconnect", reply_channel)["path"] == "/gone"
+
+
+def test_a_second_answer_later_is_logged(hosted: Hosted, caplog: pytest.LogCaptureFixture) -> None:
+    response = hosted.get("/twice")
+    reply_channel = answer(hosted, content=b"first")
+    assert response.result(DEADLINE).text == "first"
+    hosted.send(reply_channel, status=500, content=b"second")
+    eventually(lambda: errors(caplog) == ["A second answer to /twice was ignored."])

@@ -10,11 +10,11 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from channels_classic.layers import RedisChannelLayer
-from interface_server.http.exchange import INLINE_BODY
 from tests.interface_server.hosted import DEADLINE, Hosted, read_response, read_until_closed
 from tests.redis_proxy import RedisProxy
 
-SIZE = INLINE_BODY + 300_000
+BODY = b"".join(b"%7d," % number for number in range(200_000))
+BODY_KEY = b"asgi:http.request.body?"
 
 
 @pytest.fixture
@@ -27,15 +27,18 @@ def proxy(redis_url: str) -> Iterator[RedisProxy]:
 def far(proxy: RedisProxy, redis_url: str) -> Iterator[Hosted]:
     """A server behind the proxy; the test, in the place of the worker, is connected directly."""
     layer = RedisChannelLayer([redis_url])
-    with Hosted(RedisChannelLayer([proxy.url])) as hosted:
+    few = {"http.request.body*": 1}
+    with Hosted(RedisChannelLayer([proxy.url], channel_capacity=few)) as hosted:
         hosted.layer = layer
         yield hosted
     layer.close()
 
 
 def upload(far: Hosted) -> socket.socket:
-    """A client that has sent the beginning of a long body."""
-    return far.raw(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % SIZE + b"1" * INLINE_BODY)
+    """A client that has sent a long body."""
+    client = far.raw()
+    client.sendall(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY))
+    return client
 
 
 def rest_of_body(far: Hosted, request: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
@@ -47,27 +50,19 @@ def rest_of_body(far: Hosted, request: dict[str, Any]) -> tuple[bytes, dict[str,
 
 
 def test_a_part_of_a_body_that_may_have_arrived_ends_the_exchange(proxy: RedisProxy, far: Hosted) -> None:
+    proxy.cut_after(BODY_KEY)
     client = upload(far)
-    request = far.receive("http.request")
-    proxy.cut_after(b"http.request.body?")
-    client.sendall(b"2" * 1000)
     response, content = read_response(client)
     assert (response.status, content) == (503, b"The server lost a part of the request; try again in a moment.")
-    sent = request["body"] + rest_of_body(far, request)[0]
-    assert sent == b"1" * INLINE_BODY + b"2" * 1000
-    # The connection lives on when the body is over, and so does the server.
-    client.sendall(b"3" * (SIZE - len(sent)) + b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+    request = far.receive("http.request")
+    rest, end = rest_of_body(far, request)
+    assert BODY.startswith(request["body"] + rest)
+    assert end == {"closed": True}
+    # The connection lives on, and so does the server.
+    client.sendall(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
     request = far.receive("http.request")
     far.send(request["reply_channel"], status=200, content=b"back")
     assert read_response(client)[1] == b"back"
-
-
-def test_whoever_reads_the_body_is_told(proxy: RedisProxy, far: Hosted) -> None:
-    client = upload(far)
-    request = far.receive("http.request")
-    proxy.cut_after(b"http.request.body?")
-    client.sendall(b"2")
-    assert rest_of_body(far, request)[1] == {"closed": True}
 
 
 def test_an_answer_that_has_begun_is_cut(proxy: RedisProxy, far: Hosted, caplog: pytest.LogCaptureFixture) -> None:
@@ -75,11 +70,10 @@ def test_an_answer_that_has_begun_is_cut(proxy: RedisProxy, far: Hosted, caplog:
     request = far.receive("http.request")
     far.send(request["reply_channel"], status=200, content=b"so far", more_content=True)
     assert client.recv(65536)
-    proxy.cut_after(b"http.request.body?")
-    client.sendall(b"2")
-    assert not read_until_closed(client).endswith(b"0\r\n\r\n")
+    proxy.cut_after(BODY_KEY)
     assert rest_of_body(far, request)[1] == {"closed": True}
-    assert "The answer to /up was cut: the channel layer went away with a part" in caplog.text
+    assert not read_until_closed(client).endswith(b"0\r\n\r\n")
+    assert "The answer to POST /up was cut: the channel layer lost a part" in caplog.text
 
 
 def test_a_request_that_may_have_arrived(proxy: RedisProxy, far: Hosted) -> None:

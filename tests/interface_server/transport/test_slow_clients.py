@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Callable
 from concurrent.futures import wait
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from interface_server.http import exchange
+from interface_server.http import backlog
+from interface_server.transport import deadline
 from interface_server.websocket.outgoing import BOUNDS
 from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, eventually, read_response
 
@@ -29,7 +32,24 @@ def answer(hosted: Hosted, **content: Any) -> str:
     return reply_channel
 
 
-def test_a_slow_client_holds_up_the_sender_of_its_answer_and_nobody_else(hosted: Hosted) -> None:
+def test_an_answer_is_taken_from_the_worker_at_once_and_given_to_the_client_as_it_reads(hosted: Hosted) -> None:
+    """A part of it waits in memory, and the rest in a file."""
+    slow = hosted.raw(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
+    reply_channel = answer(hosted, more_content=True)
+    chunks = [bytes([number]) * 256 * 1024 for number in range(120)]
+    for chunk in chunks:
+        hosted.send(reply_channel, content=chunk, more_content=True)
+    hosted.send(reply_channel, content=b"end")
+    answers = hosted.server.exchanges.answers
+    eventually(lambda: hosted.layer.channel_statistics(reply_channel)["messages_pending"] == 0)
+    eventually(lambda: answers.size - answers.memory > 2**20)
+    assert read_response(slow)[1] == b"".join(chunks) + b"end"
+    eventually(lambda: (answers.size, answers.memory) == (0, 0))
+    assert hosted.receive_for("http.disconnect", reply_channel)
+
+
+def test_a_slow_client_holds_up_the_sender_of_its_answer_and_nobody_else(start: Callable[..., Hosted]) -> None:
+    hosted = start(max_answer_size=4 * 2**20)
     slow = hosted.raw(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
     reply_channel = answer(hosted, more_content=True)
     chunk = b"x" * 256 * 1024
@@ -38,6 +58,7 @@ def test_a_slow_client_holds_up_the_sender_of_its_answer_and_nobody_else(hosted:
     while hosted.takes(reply_channel, content=chunk, more_content=True):
         sent += 1
         assert sent < 200
+        eventually(lambda: not hosted.layer.channel_statistics(reply_channel)["messages_pending"])
     quick = hosted.get("/quick")
     answer(hosted, content=b"quick")
     assert quick.result(DEADLINE).text == "quick"
@@ -47,10 +68,31 @@ def test_a_slow_client_holds_up_the_sender_of_its_answer_and_nobody_else(hosted:
     assert read.result(DEADLINE)[1] == chunk * sent + b"end"
 
 
-def test_a_client_that_never_reads_is_given_up(
-    hosted: Hosted, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_answers_that_fill_the_storage_of_the_process(start: Callable[..., Hosted]) -> None:
+    """From then on a sender waits much earlier."""
+    hosted = start(max_answers_size=6 * 2**20)
+    slow = []
+    for _ in range(3):
+        client = hosted.raw(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
+        reply_channel = answer(hosted, more_content=True)
+        sent = 0
+        while hosted.takes(reply_channel, content=b"x" * 2**18, more_content=True):
+            sent += 1
+            assert sent < 200
+            eventually(lambda name=reply_channel: not hosted.layer.channel_statistics(name)["messages_pending"])
+        slow.append((client, reply_channel, sent))
+    assert hosted.server.exchanges.answers.size < 20 * 2**20
+    for client, reply_channel, sent in slow:
+        read = hosted.call(read_response, client)
+        eventually(lambda name=reply_channel: hosted.takes(name, content=b"end"))
+        assert len(read.result(DEADLINE)[1]) == sent * 2**18 + 3
+
+
+def test_more_than_is_kept_for_a_client_ends_its_exchange(
+    start: Callable[..., Hosted], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(exchange, "MAX_WAITING", 2 * 2**20)
+    monkeypatch.setattr(backlog, "IN_FLIGHT", 2 * 2**20)
+    hosted = start(max_answer_size=2**20)
     hosted.raw(b"GET /stalled HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
     reply_channel = answer(hosted, more_content=True)
     hosted.layer.group_add("events", reply_channel)
@@ -60,8 +102,50 @@ def test_a_client_that_never_reads_is_given_up(
         if warnings(caplog):
             break
         eventually(lambda: not hosted.layer.channel_statistics(reply_channel)["messages_pending"])
-    assert "The answer to /stalled was cut" in warnings(caplog)[0]
+    assert "The answer to GET /stalled was cut: the client reads too slowly" in warnings(caplog)[0]
     eventually(lambda: hosted.layer.group_channels("events") == [])
+    assert hosted.server.exchanges.answers.size == 0
+
+
+def test_a_client_that_reads_nothing_is_cut_off(
+    start: Callable[..., Hosted], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(deadline, "STALL_SECONDS", 0.3)
+    hosted = start()
+    hosted.raw(b"GET /stalled HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
+    reply_channel = answer(hosted, more_content=True)
+    send_all(hosted, reply_channel, 16 * 2**20)
+    assert hosted.receive_for("http.disconnect", reply_channel)["path"] == "/stalled"
+    assert "it did not read what was sent to it (GET /stalled)" in warnings(caplog)[0]
+
+
+def test_a_client_that_reads_a_little_again_and_again_is_served(
+    start: Callable[..., Hosted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadline, "STALL_SECONDS", 0.3)
+    hosted = start()
+    client = hosted.raw(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
+    reply_channel = answer(hosted, more_content=True)
+    send_all(hosted, reply_channel, 8 * 2**20)
+    received = 0
+    # Much less than the system's own buffer holds, so that the server gets rid of nothing for a while.
+    for _ in range(20):
+        received += len(client.recv(65536))
+        time.sleep(0.05)
+    rest = hosted.call(read_until, client, 8 * 2**20 - received)
+    rest.result(DEADLINE)
+    assert hosted.receive_for("http.disconnect", reply_channel)
+
+
+def send_all(hosted: Hosted, reply_channel: str, size: int) -> None:
+    for _ in range(0, size, 2**18):
+        hosted.send(reply_channel, content=b"x" * 2**18, more_content=True)
+    hosted.send(reply_channel)
+
+
+def read_until(client: socket.socket, size: int) -> None:
+    while size > 0:
+        size -= len(client.recv(65536))
 
 
 # Of frames.

@@ -8,12 +8,12 @@ from contextlib import suppress
 
 import pytest
 
-from interface_server.transport import http_protocol
+from interface_server.transport import http_connection, http_parser
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
 
 
 def test_a_head_that_does_not_end_in_time(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     client = hosted.raw(b"GET / HTTP/1.1\r\nHost: a\r\nX-Half: ")
     response, content = read_response(client)
     assert (response.status, content) == (408, b"The request did not arrive in time.")
@@ -22,7 +22,7 @@ def test_a_head_that_does_not_end_in_time(hosted: Hosted, monkeypatch: pytest.Mo
 
 
 def test_a_second_head_that_does_not_end_in_time(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     client = hosted.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /second HT")
     reply_channel = hosted.receive("http.request")["reply_channel"]
     hosted.send(reply_channel, status=200, content=b"part, ", more_content=True)
@@ -38,12 +38,12 @@ def test_a_second_head_that_does_not_end_in_time(hosted: Hosted, monkeypatch: py
 
 
 def test_a_client_that_says_nothing(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     assert read_until_closed(hosted.raw()) == b""
 
 
 def test_a_client_that_has_said_enough_is_left_alone(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     slow = hosted.get("/slow")
     connection, reply_channel = hosted.open()
     assert read_until_closed(hosted.raw()) == b""  # by now the time of the others would be over, too
@@ -95,14 +95,15 @@ def test_a_trailer_is_no_header(hosted: Hosted) -> None:
 def test_what_is_around_a_body_comes_to_an_end(hosted: Hosted, beginning: bytes, more: bytes) -> None:
     client = hosted.raw(CHUNKED + beginning)
     with suppress(ConnectionError):
-        for _ in range(200):
+        for _ in range(20):
             client.sendall(more * 10_000)
-        raise AssertionError("the server took it all")
+    with suppress(ConnectionError):
+        assert read_until_closed(client).startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
     assert hosted.is_empty("http.request")
 
 
 def test_a_body_before_a_head_is_no_part_of_it(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "MAX_HEAD", 1000)
+    monkeypatch.setattr(http_parser, "MAX_HEAD", 1000)
     client = hosted.raw(
         b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000 + b"GET /2 HTTP/1.1\r\n"
     )
@@ -143,11 +144,10 @@ def test_a_client_that_asks_and_asks(start: Callable[..., Hosted], caplog: pytes
 def test_an_idle_connection_is_closed_also_if_it_sends_empty_lines(
     hosted: Hosted, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(http_connection, "IDLE_SECONDS", 0.2)
     client = hosted.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     hosted.send(hosted.receive("http.request")["reply_channel"], status=200)
     assert read_response(client)[0].status == 200
     with suppress(ConnectionError):
         client.sendall(data)
-        received = read_until_closed(client)
-        assert received == b"" or received.startswith(b"HTTP/1.1 431 ")
+        assert read_until_closed(client) == b""

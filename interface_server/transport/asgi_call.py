@@ -1,0 +1,120 @@
+"""The call of an ASGI application for one request of an HTTP connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from channels_classic.log import logger
+from interface_server.asgi_types import Application, Event, Scope
+from interface_server.headers import checked_headers
+from interface_server.http.connection import Connection
+
+BODY_PAUSE = 64 * 1024
+"""Bytes of a body that wait for the application before nothing more is read of it."""
+
+
+class AsgiCall:
+    """Answers a request by calling the application, in a task of its own (ASGI 3, HTTP).
+
+    Arguments:
+        application: of ASGI 3.
+        scope: of the request.
+        connection: where the request comes from and the response goes.
+        tasks: holds the task while it runs.
+    """
+
+    def __init__(
+        self, application: Application, scope: Scope, connection: Connection, tasks: set[asyncio.Task[None]]
+    ) -> None:
+        self._application = application
+        self._scope = scope
+        self._connection = connection
+        self._tasks = tasks
+        self._body = bytearray()
+        self._body_is_complete = False
+        self._request_was_taken = False
+        self._has_started = False
+        self._is_over = False
+        self._change = asyncio.Event()
+
+    def __str__(self) -> str:
+        """The request, for the log."""
+        return f"{self._scope['method']} {self._scope['path']}"
+
+    def begin(self) -> None:
+        """As ``Handler`` has it."""
+        task = asyncio.get_running_loop().create_task(self._run(), name=str(self))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def receive_body(self, data: bytes, more: bool) -> None:
+        """As ``Handler`` has it."""
+        self._body += data
+        self._body_is_complete = not more
+        if more and len(self._body) >= BODY_PAUSE:
+            self._connection.pause_reading()
+        self._change.set()
+
+    def resume_writing(self) -> None:
+        """As ``Handler`` has it."""
+        self._change.set()
+
+    def leave(self) -> None:
+        """As ``Handler`` has it."""
+        self._is_over = True
+        self._change.set()
+
+    async def _run(self) -> None:
+        try:
+            await self._application(self._scope, self._receive, self._send)
+            if not self._is_over:
+                logger.error("The application returned before its response to %s was complete.", self)
+                self._fail()
+        except Exception:
+            logger.exception("The application failed at %s:", self)
+            self._fail()
+        except asyncio.CancelledError:  # the server has waited long enough
+            self._connection.abort()
+            raise
+
+    def _fail(self) -> None:
+        if self._is_over:
+            return
+        if self._has_started:
+            self._connection.abort()
+            return
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        start = {"type": "http.response.start", "status": 500, "headers": headers}
+        self._connection.send([start, {"type": "http.response.body", "body": b"Internal Server Error"}])
+
+    async def _receive(self) -> Event:
+        if not self._request_was_taken:
+            self._connection.resume_reading()
+            await self._wait_until(lambda: self._body or self._body_is_complete)
+            if not self._is_over:
+                self._request_was_taken = self._body_is_complete
+                body = bytes(self._body)
+                self._body.clear()
+                return {"type": "http.request", "body": body, "more_body": not self._body_is_complete}
+        await self._wait_until(lambda: False)
+        return {"type": "http.disconnect"}
+
+    async def _send(self, event: Event) -> None:
+        if self._is_over:
+            return  # the client is gone; the application hears of it by http.disconnect
+        if event["type"] == "http.response.start":
+            event = {**event, "headers": list(checked_headers(event.get("headers")))}
+        self._connection.send([event])
+        if event["type"] == "http.response.body":
+            self._has_started = True
+            if not event.get("more_body", False):
+                self.leave()
+                return
+        await self._wait_until(lambda: self._connection.is_writable)
+
+    async def _wait_until(self, condition: Callable[[], object]) -> None:
+        """Wait for the condition, or until the response is complete or the client gone."""
+        while not (condition() or self._is_over):
+            self._change.clear()
+            await self._change.wait()

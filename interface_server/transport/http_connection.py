@@ -1,0 +1,389 @@
+"""One HTTP/1.1 connection: requests in, responses out, one after the other (RFC 9112)."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable, Sequence
+from typing import cast
+from urllib.parse import unquote_to_bytes
+
+from channels_classic.log import logger
+from interface_server.asgi_types import Event, Scope
+from interface_server.http.connection import Connection, Handler
+from interface_server.transport.addresses import local_address, remote_address
+from interface_server.transport.asgi_call import AsgiCall
+from interface_server.transport.deadline import Deadline, StallWatch
+from interface_server.transport.http_parser import BadRequest, Head, RequestReader
+from interface_server.transport.http_response import Response, short_response
+from interface_server.transport.proxy import forwarded
+from interface_server.transport.server import Server
+from interface_server.transport.websocket_connection import WebSocketConnection
+
+HEAD_SECONDS = 60.0
+"""How long a client may take to send the head of a request, from its connection or the first byte on."""
+
+IDLE_SECONDS = 5.0
+"""How long a connection is kept on which no further request begins."""
+
+LINGER_SECONDS = 5.0
+"""How long the rest of a request is taken and dropped after its response.
+
+If a connection is closed while the client still sends, the client's system may drop the response unread
+(RFC 9112, section 9.6).
+"""
+
+READ_AHEAD = 256 * 1024
+"""Bytes that a client may send before they are wanted: the requests behind the one that is being answered."""
+
+
+class Stage(enum.Enum):
+    """How far a connection has got."""
+
+    OPEN = enum.auto()
+
+    LAST = enum.auto()
+    """Nothing is read after the request that is being answered."""
+
+    LINGERING = enum.auto()
+    """All is sent; what still comes is dropped."""
+
+    CLOSED = enum.auto()
+
+
+class HttpConnection(asyncio.Protocol):
+    """Serves the requests of one client by the application of a server.
+
+    An application with the method ``begin_exchange(scope, connection)`` is asked for a ``Handler``, which answers
+    without a task of its own. Where it has none, or returns ``None``, it is called as ASGI 3 has it.
+
+    Arguments:
+        server: that the connection belongs to.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._begin_exchange: Callable[[Scope, Connection], Handler | None] | None = getattr(
+            server.application, "begin_exchange", None
+        )
+        self._reader = RequestReader()
+        self._cycle: Cycle | None = None
+        self._stage = Stage.OPEN
+        self._in_head = False
+        self._is_advancing = False
+        self._is_paused = False
+        self._deadline = Deadline(self._loop, self._time_out)
+        self.is_writable = True
+        """Whether the client keeps up with what is sent."""
+
+    def __str__(self) -> str:
+        """What it does, for people."""
+        return str(self._cycle) if self._cycle is not None else "an idle connection"
+
+    # Of asyncio.Protocol.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._stall = StallWatch(self._transport, self._client_stalls)
+        self._server.connections.add(self)
+        settings = self._server.settings
+        self._scope: Scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "scheme": "https" if settings.is_tls else "http",
+            "root_path": settings.root_path,
+            "client": remote_address(transport),
+            "server": local_address(transport),
+        }
+        self._deadline.set(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is over."""
+        self._stage = Stage.CLOSED
+        self._let_go()
+        self._client_leaves()
+
+    def eof_received(self) -> None:
+        """The client sends nothing more: it has left."""
+        self._client_leaves()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what the client sent."""
+        if self._stage in (Stage.OPEN, Stage.LAST):
+            self._reader.receive(data)
+            self.advance()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is written to."""
+        self.is_writable = False
+        self._stall.begin()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self.is_writable = True
+        self._stall.end()
+        if self._cycle is not None:
+            self._cycle.handler.resume_writing()
+
+    # As ``server.Connection`` has it.
+
+    def shutdown(self) -> None:
+        """Finish what runs, then close."""
+        if self._cycle is None:
+            self._close()
+        elif self._stage is Stage.OPEN:
+            self._stage = Stage.LAST
+
+    def abort(self) -> None:
+        """Close now."""
+        self._transport.abort()
+
+    # For the cycle of a request.
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no further request is read."""
+        return self._stage is not Stage.OPEN
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``, unless the connection is over."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def complete(self, cycle: Cycle) -> None:
+        """The response of ``cycle`` is complete."""
+        self._cycle = None
+        del cycle.handler  # which refers to the cycle: so neither has to wait for the garbage collection
+        if cycle.body_left:
+            self._linger()
+        elif self.is_last or not cycle.response.keep_alive:
+            self._close()
+        else:
+            self._deadline.set(IDLE_SECONDS)
+            if self._reader.waiting:
+                self.advance()
+
+    def advance(self) -> None:
+        """Go on with the bytes that are there, as far as they are wanted."""
+        if self._is_advancing:
+            return  # further up it goes on
+        self._is_advancing = True
+        try:
+            while self._stage in (Stage.OPEN, Stage.LAST) and self._step():
+                pass
+        except BadRequest as error:
+            self._refuse(error.status, error.text)
+        finally:
+            self._is_advancing = False
+        self._regulate_reading()
+
+    # What the client sends.
+
+    def _step(self) -> bool:
+        """Read a head, or a part of a body; ``False`` if there is none, or it is not wanted yet."""
+        cycle = self._cycle
+        if cycle is None:
+            return self._read_head()
+        if not cycle.takes_body:
+            return False
+        part = self._reader.read_body()
+        if part is None:
+            return False
+        data, cycle.body_left = part
+        cycle.handler.receive_body(data, cycle.body_left)
+        return True
+
+    def _read_head(self) -> bool:
+        head = self._reader.read_head()
+        if head is None:
+            if self._reader.waiting and not self._in_head:
+                self._in_head = True
+                self._deadline.set(HEAD_SECONDS)
+            return False
+        self._in_head = False
+        self._deadline.clear()
+        if head.is_websocket:
+            self._hand_over(head)
+            return False
+        scope = self._make_scope(head)
+        self._cycle = cycle = Cycle(self, head)
+        handler = None if self._begin_exchange is None else self._begin_exchange(scope, cycle)
+        if handler is None:
+            handler = AsgiCall(self._server.application, scope, cycle, self._server.tasks)
+        cycle.handler = handler
+        handler.begin()
+        return True
+
+    def _make_scope(self, head: Head) -> Scope:
+        root_path = self._server.settings.root_path
+        path = head.path
+        scope = {
+            **self._scope,
+            "http_version": head.version,
+            "method": head.method,
+            "path": root_path + (unquote_to_bytes(path) if b"%" in path else path).decode(errors="replace"),
+            "raw_path": root_path.encode() + path,
+            "query_string": head.query,
+            "headers": head.headers,
+        }
+        forwarded(scope, self._server.settings.trusted_proxies)
+        return scope
+
+    def _hand_over(self, head: Head) -> None:
+        """Let a WebSocket connection go on from here."""
+        data = head.raw + self._reader.take_rest()
+        self._regulate_reading()
+        self._stage = Stage.CLOSED
+        self._let_go()
+        websocket = WebSocketConnection(self._server)
+        websocket.connection_made(self._transport)
+        self._transport.set_protocol(websocket)
+        websocket.data_received(data)
+
+    def _regulate_reading(self) -> None:
+        """Keep no more of what the client sends than ``READ_AHEAD``."""
+        if self._transport.is_closing():
+            return
+        cycle = self._cycle
+        is_too_much = cycle is not None and not cycle.takes_body and self._reader.waiting > READ_AHEAD
+        if is_too_much and cycle is not None and not cycle.body_left:
+            # It is no solution to read nothing more: then nobody would notice when the client leaves.
+            logger.warning(
+                "A client was cut off: it sends requests, but does not wait for the answers (%s).", str(cycle)
+            )
+            self._transport.abort()
+        elif is_too_much is not self._is_paused:
+            self._is_paused = is_too_much
+            if is_too_much:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    # The end.
+
+    def _client_leaves(self) -> None:
+        cycle, self._cycle = self._cycle, None
+        if self._stage is not Stage.CLOSED:
+            self._stage = Stage.LINGERING
+        if cycle is not None:
+            cycle.handler.leave()
+            del cycle.handler
+
+    def _client_stalls(self) -> None:
+        logger.warning("A client was cut off: it did not read what was sent to it (%s).", str(self))
+        self._transport.abort()
+
+    def _time_out(self) -> None:
+        if self._in_head:
+            self._refuse(408, "The request did not arrive in time.")
+        else:
+            self._close()
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Answer what is no request, and end the connection."""
+        cycle = self._cycle
+        if cycle is not None and cycle.response.has_started:
+            self._transport.abort()
+            return
+        self._client_leaves()
+        self.write(short_response(status, text))
+        self._linger()
+
+    def _linger(self) -> None:
+        if self._transport.is_closing() or not self._transport.can_write_eof():
+            self._close()
+            return
+        self._stage = Stage.LINGERING
+        self._in_head = False
+        self._reader.take_rest()
+        self._regulate_reading()
+        self._transport.write_eof()
+        self._deadline.set(LINGER_SECONDS)
+
+    def _close(self) -> None:
+        """Close when all is sent."""
+        self._stage = Stage.LINGERING
+        self._deadline.clear()
+        if self.is_writable and self._transport.get_write_buffer_size():
+            self._stall.begin()
+        self._transport.close()
+
+    def close(self) -> None:
+        """Close, although the response is not complete."""
+        self._close()
+
+    def _let_go(self) -> None:
+        """The connection is no business of this object any more."""
+        self._server.connections.discard(self)
+        self._deadline.cancel_timer()
+        self._stall.close()
+
+
+class Cycle:
+    """One request and its response on a connection: the ``Connection`` of a ``Handler``.
+
+    Arguments:
+        connection: that the request came by.
+        head: of the request.
+    """
+
+    __slots__ = ("_connection", "_expects_continue", "_head", "_wants_body", "body_left", "handler", "response")
+
+    handler: Handler
+
+    def __init__(self, connection: HttpConnection, head: Head) -> None:
+        self._connection = connection
+        self._head = head
+        self._expects_continue = head.expects_continue
+        self.response = Response(head.keep_alive, head.version == "1.0", head.method == "HEAD")
+        self.body_left = head.has_body
+        """Whether a part of the body is still to come."""
+        self._wants_body = False
+
+    def __str__(self) -> str:
+        return f"{self._head.method} {self._head.path.decode('latin-1')}"
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether a part of the body is still to come, and may."""
+        return self.body_left and self._wants_body
+
+    @property
+    def is_writable(self) -> bool:
+        """As ``Connection`` has it."""
+        return self._connection.is_writable
+
+    def send(self, events: Sequence[Event]) -> None:
+        """As ``Connection`` has it."""
+        response = self.response
+        for event in events:
+            if event["type"] == "http.response.start":
+                response.start(event["status"], event["headers"])
+                if self.body_left or self._connection.is_last:
+                    response.keep_alive = False
+            else:
+                self._connection.write(response.write(event.get("body", b""), event.get("more_body", False)))
+        if response.is_complete:
+            self._connection.complete(self)
+
+    def resume_reading(self) -> None:
+        """As ``Connection`` has it."""
+        if self._expects_continue and not self.response.has_started:
+            self._expects_continue = False
+            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self._wants_body:
+            self._wants_body = True
+            self._connection.advance()
+
+    def pause_reading(self) -> None:
+        """As ``Connection`` has it."""
+        self._wants_body = False
+
+    def abort(self) -> None:
+        """As ``Connection`` has it."""
+        if self.response.ends_with_connection:
+            self._connection.abort()  # an orderly end would look like the end of the response
+        else:
+            self._connection.close()
