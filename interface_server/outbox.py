@@ -15,12 +15,11 @@ from channels_classic.log import logger
 from interface_server.fair_queue import ClientQueue
 from interface_server.lanes import Lanes, Load
 from interface_server.outcome import Outcome
+from interface_server.overdue import Overdue
+from interface_server.urgent import Done, Urgent, UrgentQueue
 
 BATCH_MESSAGES, BATCH_BYTES = 1000, 4 * 2**20
 """The most of each kind, urgent and waiting, in one round trip, unless a single message is larger."""
-
-MAX_URGENT, MAX_URGENT_BYTES = 5000, 32 * 2**20
-"""How much that cannot wait may be on its way into a batch. Beyond that it is refused."""
 
 OVERDUE_SECONDS = 5.0
 """After so long without an answer the layer counts as unreachable."""
@@ -30,32 +29,6 @@ DEADLINE_CHECK_SECONDS = 0.5
 
 LOG_EVERY = 60
 """After so many failures in a row, about a minute, the log says once more that the layer is unreachable."""
-
-Done = Callable[[Outcome], None]
-
-
-class Urgent:
-    """A message that cannot wait.
-
-    Arguments:
-        done: called with what became of it; ``None`` when nobody cares, or cares any more.
-    """
-
-    __slots__ = ("delivery", "done")
-
-    def __init__(self, delivery: Delivery, done: Done | None) -> None:
-        self.delivery = delivery
-        self.done = done
-
-    def settle(self, outcome: Outcome) -> None:
-        """Say once what became of it."""
-        done, self.done = self.done, None
-        if done is not None:
-            try:
-                done(outcome)
-            except Exception:
-                # One client that fails must not stop the others.
-                logger.exception("A client failed to learn what became of its message:")
 
 
 class _Batch:
@@ -82,14 +55,12 @@ class Outbox:
         self._layer = layer
         self._restore = restore
         self._loop = asyncio.get_running_loop()
-        self._urgent: dict[object, Urgent] = {}  # by key, in order
-        self._urgent_bytes = 0
+        self._urgent = UrgentQueue()
         self._lanes = Lanes()
         self._arrived = asyncio.Event()
         self._emptied = asyncio.Event()
         self._in_flight: _Batch | None = None
-        self._in_flight_since = 0.0
-        self._watch: asyncio.TimerHandle | None = None
+        self._overdue = Overdue(OVERDUE_SECONDS, self._round_trip_overdue)
         self._backoff = Backoff()
         self._is_open = True
         self._is_unreachable = False
@@ -106,18 +77,10 @@ class Outbox:
             key: for ``withdraw``; nothing else that is under way has it.
         """
         message = Urgent(delivery, done)
-        size = len(delivery.payload)
-        if (
-            self._is_unreachable
-            or not self._is_open
-            or len(self._urgent) >= MAX_URGENT
-            or self._urgent_bytes + size > MAX_URGENT_BYTES
-        ):
-            self._loop.call_soon(message.settle, Outcome.REFUSED)
-        else:
-            self._urgent[key or message] = message
-            self._urgent_bytes += size
+        if self._is_open and not self._is_unreachable and self._urgent.put(message, key):
             self._arrived.set()
+        else:
+            self._loop.call_soon(message.settle, Outcome.REFUSED)
 
     def withdraw(self, key: str) -> bool:
         """Do not send a message that nobody waits for any more.
@@ -128,11 +91,7 @@ class Outbox:
         Returns:
             Whether it surely never will be sent: it was not on its way to the layer yet.
         """
-        message = self._urgent.pop(key, None)
-        if message is None:
-            return False
-        self._urgent_bytes -= len(message.delivery.payload)
-        return True
+        return self._urgent.withdraw(key)
 
     async def send(self, delivery: Delivery, patience: float = 0) -> Outcome:
         """Send a message; what became of it.
@@ -198,9 +157,9 @@ class Outbox:
             if not batch.deliveries:
                 continue
             self._in_flight = batch
-            self._watch_round_trip()
             try:
-                refused = await self._layer.asend_batch(batch.deliveries)
+                with self._overdue:
+                    refused = await self._layer.asend_batch(batch.deliveries)
             except LayerUnavailable as error:
                 self._in_flight = None
                 self._settle_failed(batch, error.nothing_done)
@@ -208,8 +167,7 @@ class Outbox:
             else:
                 self._in_flight = None
                 self._settle(batch, refused)
-                was_unreachable = self._backoff.succeed() or self._is_unreachable
-                if was_unreachable:
+                if self._backoff.succeed() or self._is_unreachable:
                     self._is_unreachable = False
                     logger.warning("The channel layer is back.")
 
@@ -225,7 +183,7 @@ class Outbox:
         if self._in_flight is not None:
             for message in self._in_flight.urgent:
                 message.settle(Outcome.UNKNOWN)
-        self._refuse_urgent()
+        self._urgent.refuse_all()
         self._lanes.refuse_all()
 
     async def _wait_for_work(self) -> None:
@@ -244,18 +202,13 @@ class Outbox:
                 timer.cancel()
 
     def _next_batch(self) -> _Batch:
-        urgent: list[Urgent] = []
-        size = 0
-        while self._urgent and len(urgent) < BATCH_MESSAGES and size < BATCH_BYTES:
-            message = self._urgent.pop(next(iter(self._urgent)))
-            size += len(message.delivery.payload)
-            urgent.append(message)
-        self._urgent_bytes -= size
         now = self._loop.time()
         if now >= self._next_deadline_check:
             self._next_deadline_check = now + DEADLINE_CHECK_SECONDS
             self._lanes.refuse_overdue(self._patience_time())
-        return _Batch(urgent, self._lanes.take(BATCH_MESSAGES, BATCH_BYTES, now))
+        return _Batch(
+            self._urgent.take(BATCH_MESSAGES, BATCH_BYTES), self._lanes.take(BATCH_MESSAGES, BATCH_BYTES, now)
+        )
 
     def _settle(self, batch: _Batch, refused: Sequence[int]) -> None:
         now = self._loop.time()
@@ -280,19 +233,13 @@ class Outbox:
         for message in batch.urgent:
             message.settle(Outcome.REFUSED if nothing_done else Outcome.UNKNOWN)
 
-    def _refuse_urgent(self) -> None:
-        urgent, self._urgent = self._urgent, {}
-        self._urgent_bytes = 0
-        for message in urgent.values():
-            message.settle(Outcome.REFUSED)
-
     # Outages.
 
     async def _outage(self, error: LayerUnavailable) -> None:
         """Wait until the layer may be back. What is urgent is refused meanwhile, what can wait waits."""
         began = self._loop.time()
         self._is_unreachable = True
-        self._refuse_urgent()
+        self._urgent.refuse_all()
         while True:
             pause = self._backoff.fail()
             if self._backoff.failures % LOG_EVERY == 1:
@@ -307,25 +254,14 @@ class Outbox:
         self._unreachable_seconds += self._loop.time() - began
         self._is_unreachable = False
 
-    def _watch_round_trip(self) -> None:
-        self._in_flight_since = self._loop.time()
-        if self._watch is None:
-            self._watch = self._loop.call_later(OVERDUE_SECONDS, self._look_at_round_trip)
-
-    def _look_at_round_trip(self) -> None:
-        """See to it that nobody waits for a layer that hangs."""
-        self._watch = None
-        if self._in_flight is None:
-            return
-        left = self._in_flight_since + OVERDUE_SECONDS - self._loop.time()
-        if left > 0:
-            self._watch = self._loop.call_later(left, self._look_at_round_trip)
-            return
+    def _round_trip_overdue(self) -> None:
+        """Nobody who cannot wait is to wait for a layer that hangs."""
         logger.error(
             "The channel layer has not answered for %s s: requests get 503 until it does. Does its server hang?",
             OVERDUE_SECONDS,
         )
         self._is_unreachable = True
-        for message in self._in_flight.urgent:
-            message.settle(Outcome.UNKNOWN)
-        self._refuse_urgent()
+        if self._in_flight is not None:
+            for message in self._in_flight.urgent:
+                message.settle(Outcome.UNKNOWN)
+        self._urgent.refuse_all()

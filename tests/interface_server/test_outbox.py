@@ -12,6 +12,7 @@ import redis
 
 from channels_classic.layers import Delivery, LayerUnavailable, RedisChannelLayer
 from interface_server import outbox as outbox_module
+from interface_server import urgent as urgent_module
 from interface_server.backpressure import Amount
 from interface_server.fair_queue import ClientQueue
 from interface_server.outbox import Outbox
@@ -438,12 +439,12 @@ def test_what_is_urgent_is_bounded(size: int) -> None:
             await until(lambda: layer.asked)
             delivery = given.delivery("one", name="x" * size)
             outcomes: list[Outcome] = []
-            for _ in range(2 * outbox_module.MAX_URGENT):
+            for _ in range(2 * urgent_module.MOST_MESSAGES):
                 given.outbox.put(delivery, outcomes.append)
             await until(lambda: outcomes)
-            kept = 2 * outbox_module.MAX_URGENT - len(outcomes)
+            kept = 2 * urgent_module.MOST_MESSAGES - len(outcomes)
             assert set(outcomes) == {Outcome.REFUSED}
-            assert kept == min(outbox_module.MAX_URGENT, outbox_module.MAX_URGENT_BYTES // len(delivery.payload))
+            assert kept == min(urgent_module.MOST_MESSAGES, urgent_module.MOST_BYTES // len(delivery.payload))
 
     asyncio.run(scenario())
 
