@@ -104,7 +104,8 @@ class Context:
         self.reader = Reader(self.layer)
         self.departures = Departures(self.layer)
         self.flow = Flow(self.layer)
-        parts = (self.outbox, self.reader, self.departures, self.flow, Memberships(self.layer, self.reader))
+        self._memberships = Memberships(self.layer, self.reader)
+        parts = (self.outbox, self.reader, self.departures, self.flow, self._memberships)
         self._tasks = [self._loop.create_task(part.run(), name=type(part).__name__) for part in parts]
         for task in self._tasks:
             task.add_done_callback(self._part_ended)
@@ -130,6 +131,7 @@ class Context:
         """Tell a layer that is back what its server may have lost, before anything is sent to groups."""
         await self.layer.arepair()
         self.flow.repeat()
+        self._memberships.compare()
 
     def _part_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self.failed.is_set():

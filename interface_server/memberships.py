@@ -19,6 +19,9 @@ SEARCH_SECONDS = 1.0
 LATE_SECONDS = 60.0
 """How often they are searched for when nobody leaves: a consumer may add a client that has left already."""
 
+COMPARE_SECONDS = 2.0
+"""Between the two times after an outage that the layer is asked which memberships it has lost."""
+
 CHANNELS_AT_ONCE = 500
 """For how many channels one call is made. Other calls come in between."""
 
@@ -38,19 +41,31 @@ class Memberships:
         self._layer = layer
         self._reader = reader
         self._loop = asyncio.get_running_loop()
+        self._renew_at = self._loop.time() + self._renewal_seconds
+        self._compares = 0
+
+    @property
+    def _renewal_seconds(self) -> float:
+        return self._layer.group_expiry / RENEWALS_PER_LIFE
+
+    def compare(self) -> None:
+        """See to it that the layer still has all memberships: there was an outage."""
+        self._compares = 2
+        self._renew_at = self._loop.time()
+        self._reader.left.set()
 
     async def run(self) -> None:
         """Look after them, until cancelled."""
         backoff = Backoff()
-        renewal = self._layer.group_expiry / RENEWALS_PER_LIFE
-        renew_at = self._loop.time() + renewal
         while True:
-            await self._wait(min(renew_at, self._loop.time() + LATE_SECONDS))
+            await self._wait(min(self._renew_at, self._loop.time() + LATE_SECONDS))
             try:
                 await self._release_strays()
-                if self._loop.time() >= renew_at:
+                if self._loop.time() >= self._renew_at:
                     await self._renew()
-                    renew_at = self._loop.time() + renewal
+                    self._compares = max(0, self._compares - 1)
+                    seconds = COMPARE_SECONDS if self._compares else self._renewal_seconds
+                    self._renew_at = self._loop.time() + seconds
             except LayerUnavailable as error:
                 logger.debug("Memberships have to wait: %s", error)
                 await asyncio.sleep(backoff.fail())
@@ -66,7 +81,7 @@ class Memberships:
             await left.wait()
         finally:
             timer.cancel()
-        await asyncio.sleep(max(0.0, min(SEARCH_SECONDS, until - self._loop.time())))
+        await asyncio.sleep(max(0.0, min(SEARCH_SECONDS, self._renew_at - self._loop.time())))
         left.clear()
 
     async def _renew(self) -> None:

@@ -94,7 +94,8 @@ class LayerContract(ABC):
     def renew(self, channels: Iterable[str]) -> None:
         """Let the memberships that channels of this process have last for ``group_expiry`` from now on.
 
-        One that has ended in the meantime is not made again.
+        A layer with a server behind it compares: what the server lacks and the process still has the second time
+        is made again.
         """
 
     def repair(self) -> None:

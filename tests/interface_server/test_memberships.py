@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
@@ -101,6 +102,29 @@ def test_an_outage_only_delays_it(monkeypatch: pytest.MonkeyPatch) -> None:
             await until(lambda: layer.failures >= 2)
             layer.outage = None
             await until(lambda: layer.group_channels("one") == [])
+
+    asyncio.run(scenario())
+
+
+def test_after_an_outage_they_are_compared_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memberships_module, "COMPARE_SECONDS", 0.05)
+    renewed: list[list[str]] = []
+
+    class ComparingLayer(FlakyLayer):
+        async def arenew(self, channels: Iterable[str]) -> None:
+            renewed.append(list(channels))
+
+    async def scenario() -> None:
+        layer = ComparingLayer()
+        reader = Reader(layer)
+        stays = reader.join(Client())
+        layer.group_add("one", stays)
+        memberships = Memberships(layer, reader)
+        async with running(memberships):
+            memberships.compare()
+            await until(lambda: len(renewed) == 2)
+            await asyncio.sleep(0.2)
+            assert renewed == [[stays], [stays]]
 
     asyncio.run(scenario())
 

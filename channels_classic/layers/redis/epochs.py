@@ -13,8 +13,9 @@ from channels_classic.layers import names
 from channels_classic.layers.redis.envelope import JOIN
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.queues import Queues
 from channels_classic.layers.redis.server import Server
-from channels_classic.layers.redis.steps import Command, Steps, checked
+from channels_classic.layers.redis.steps import Command, Steps, Trips, checked
 from channels_classic.log import logger
 
 FLUSHED = "flushed:"
@@ -34,6 +35,22 @@ class Epochs:
     def is_new(self, server: int, epoch: bytes) -> bool:
         """Whether that server had another epoch when it was last read from, or was never read from."""
         return self._known.get(server) != epoch
+
+    def compare(self, queues: Queues, servers: int) -> Steps[None]:
+        """Look which servers have lost their data, and do what that calls for.
+
+        Arguments:
+            queues: make the command.
+            servers: how many there are.
+        """
+        trips = Trips()
+        for server in range(servers):
+            trips.add(server, queues.receive_counted([], []))
+        answers = yield trips
+        for server in range(servers):
+            _, epoch, _ = answers[server][0]
+            if self.is_new(server, epoch):
+                yield from self.begin(server, epoch)
 
     def begin(self, server: int, epoch: bytes) -> Steps[None]:
         """Take note of a new epoch, and do what it calls for."""

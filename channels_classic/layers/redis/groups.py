@@ -22,6 +22,7 @@ from channels_classic.layers.redis.members import MemberTable
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Push, Queues
 from channels_classic.layers.redis.steps import Command, Steps, Trips, change
+from channels_classic.log import logger
 
 MOST_REMEMBERED = 10_000
 """Of so many groups the routes are remembered before all are forgotten."""
@@ -53,6 +54,7 @@ class Groups:
         self._lock = threading.Lock()
         self._remembered: dict[str, list[str]] = {}
         self._departures = 0
+        self._missing: set[tuple[str, str]] = set()
 
     # Memberships.
 
@@ -111,6 +113,48 @@ class Groups:
         """Those of channels of this process: pairs of group and channel."""
         with self._lock:
             return [(group, channel) for channel in channels for group in self._table.groups_of(channel)]
+
+    def joined(self) -> list[str]:
+        """The channels of this process that are members of any group."""
+        with self._lock:
+            return self._table.channels()
+
+    def renew(self, channels: Iterable[str]) -> Steps[None]:
+        """Let the memberships of channels of this process last anew, and make those again that Redis has lost."""
+        memberships = self.memberships_of(channels)
+        for start in range(0, len(memberships), MOST_AT_ONCE):
+            yield from self._renew(memberships[start : start + MOST_AT_ONCE])
+
+    def _renew(self, memberships: Sequence[tuple[str, str]]) -> Steps[None]:
+        trips = Trips()
+        order: dict[int, list[tuple[str, str]]] = defaultdict(list)
+        for group, channel in memberships:
+            route = names.queue_name(channel)
+            home = self._placement.of(group)
+            keys = (self._keys.routes(group), self._keys.members(group, route))
+            arguments = (route, channel[len(route) :], int(self._group_expiry * 1000))
+            trips.add(home, ("group_renew", 2, *keys, *arguments))
+            order[home].append((group, channel))
+        if not trips:
+            return
+        answers = yield trips
+        ends = {
+            membership: answer
+            for server, of_server in order.items()
+            for membership, answer in zip(of_server, answers[server], strict=True)
+        }
+        with self._lock:
+            for (group, channel), milliseconds in ends.items():
+                if milliseconds:
+                    self._table.extend(group, channel, int(milliseconds) * 1000)
+            # One that Redis does not have has just left, and this process has not been told yet. Or Redis has lost
+            # it: then it is still missing the next time.
+            missing = {one for one in memberships if not ends[one] and self._table.has(*one)}
+            lost = missing & self._missing
+            self._missing = (self._missing - set(memberships)) | (missing - lost)
+        if lost:
+            logger.warning("Redis has lost %d group memberships: telling it again.", len(lost))
+            yield from self.change(list(lost), JOIN)
 
     def note(self, told: Envelope, process: str, stamp: bytes) -> None:
         """Keep a change of membership that the process's queue told of."""

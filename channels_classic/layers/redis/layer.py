@@ -72,7 +72,8 @@ class RedisChannelLayer(BaseChannelLayer):
         self._values = Values(keys, placement, cipher)
         self._statistics = Statistics(keys, placement, self.expiry)
         sending = Sending(queues, placement, envelopes, self.expiry)
-        self._receiving = Receiving(transport, queues, placement, groups, Epochs(groups), envelopes, self.expiry)
+        self._epochs = epochs = Epochs(groups)
+        self._receiving = Receiving(transport, queues, placement, groups, epochs, envelopes, self.expiry)
         self._batches = Batches(transport, placement, queues, envelopes, groups, turns, sending, self._receiving)
 
     def close(self) -> None:
@@ -142,6 +143,27 @@ class RedisChannelLayer(BaseChannelLayer):
     async def arelease(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
         await self._transport.arun(self._release(list(channels)))
+
+    def joined(self) -> list[str]:
+        """As the contract has it."""
+        return self._groups.joined()
+
+    def renew(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        self._transport.run(self._groups.renew(channels))
+
+    async def arenew(self, channels: Iterable[str]) -> None:
+        """As the contract has it."""
+        await self._transport.arun(self._groups.renew(channels))
+
+    def repair(self) -> None:
+        """As the contract has it."""
+        self._transport.run(self._epochs.compare(self._queues, len(self._transport.servers)))
+
+    async def arepair(self) -> None:
+        """As the contract has it."""
+        await self._transport.ready()
+        await self._transport.arun(self._epochs.compare(self._queues, len(self._transport.servers)))
 
     def _release(self, channels: list[str]) -> Steps[None]:
         yield from self._groups.change(self._groups.memberships_of(channels), LEAVE)

@@ -12,6 +12,7 @@ NAMES = (
     "pending",
     "group_add",
     "group_discard",
+    "group_renew",
     "group_routes",
     "turns",
 )

@@ -29,6 +29,20 @@ class MemberTable:
         if not groups:
             del self._groups[channel]
 
+    def extend(self, group: str, channel: str, ends: int) -> None:
+        """A membership ends later, if it has not ended by now: at ``ends``, as in ``join``."""
+        members = self._ends.get(group, {})
+        if channel in members:
+            members[channel] = ends
+
+    def has(self, group: str, channel: str) -> bool:
+        """Whether ``channel`` is a member of ``group``."""
+        return channel in self._ends.get(group, {})
+
+    def channels(self) -> list[str]:
+        """All that are members of any group."""
+        return list(self._groups)
+
     def members(self, group: str, process: str, now: int) -> list[str]:
         """The members of ``group`` among the channels of ``process`` (the name up to and including ``!``)."""
         members = self._ends.get(group, {})
