@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -9,23 +11,105 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from channels_classic.asgi import channel_layers
 from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.layer_settings import layer_entry
+from channels_classic.layers import LayerUnavailable
+from channels_classic.redaction import one_line, redacted
+from channels_classic.routing import Consumer, Include, Route, RouteLike, Router
 from channels_classic.sessions.store import keeps_sessions
+from channels_classic.synchronous import wraps_asynchronous
+
+CLIENT_CHANNELS = (
+    "http.request",
+    "http.disconnect",
+    "websocket.connect",
+    "websocket.receive",
+    "websocket.disconnect",
+)
+"""What interface servers send to."""
+
+MEANT = {
+    "websocket.close": "websocket.disconnect",
+    "websocket.closed": "websocket.disconnect",
+    "websocket.message": "websocket.receive",
+    "websocket.open": "websocket.connect",
+}
+"""Names that other libraries have for them, too different to be taken for a slip."""
+
+SIMILAR = 0.8
+"""How similar a name has to be to one of them, from 0 to 1, to be taken for that."""
 
 
 @register("channels")
 def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Every entry of ``CHANNEL_LAYERS`` makes a layer and a router."""
+    """Every entry of ``CHANNEL_LAYERS`` makes a layer and a router, whose routes can get messages."""
     try:
         aliases = list(channel_layers.configs)
     except InvalidChannelLayerError as error:
         return [Error(str(error), id="channels.E001")]
-    errors: list[CheckMessage] = []
+    found: list[CheckMessage] = []
     for alias in aliases:
+        where = f"CHANNEL_LAYERS[{alias!r}]"
         try:
-            channel_layers.make_backend(alias).close()
+            layer = channel_layers.make_backend(alias)
+            found += _check_routing(layer.router, f"{where}['ROUTING']")
+            layer.close()
         except InvalidChannelLayerError as error:
-            errors.append(Error(str(error), id="channels.E001"))
-    return errors
+            found.append(Error(str(error), id="channels.E001"))
+        except LayerUnavailable as error:
+            found.append(
+                Warning(
+                    f"{where} cannot be used now: {one_line(error)}",
+                    hint="Start its server, or correct its address in CONFIG.",
+                    id="channels.W003",
+                )
+            )
+        except Exception as error:
+            kind = type(error).__name__
+            text, _ = redacted(error, _config(alias))
+            found.append(Error(f"{where} cannot be used: {kind}: {text}", id="channels.E001"))
+    return found
+
+
+def _check_routing(router: Router, where: str) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for channel in sorted(router.channels - set(CLIENT_CHANNELS)):
+        meant = MEANT.get(channel) or next(
+            iter(difflib.get_close_matches(channel.lower(), CLIENT_CHANNELS, n=1, cutoff=SIMILAR)), None
+        )
+        if meant is not None:
+            found.append(
+                Warning(
+                    f"{where} routes the channel {channel!r}, to which no client's message ever goes.",
+                    hint=f"Did you mean {meant!r}? If your own code sends to {channel!r}, add 'channels.W002' to "
+                    "SILENCED_SYSTEM_CHECKS.",
+                    id="channels.W002",
+                )
+            )
+    for consumer in _consumers(router.root.routing):
+        if wraps_asynchronous(consumer):
+            found.append(
+                Warning(
+                    f"{where}: the consumer {consumer.__module__}.{consumer.__qualname__} is an async def with a "
+                    "decorator around it. Unless that runs it, nobody does.",
+                    hint="Write it as a plain def. If the decorator runs it, as by async_to_sync, add "
+                    "'channels.W004' to SILENCED_SYSTEM_CHECKS.",
+                    id="channels.W004",
+                )
+            )
+    return found
+
+
+def _consumers(routes: Iterable[RouteLike]) -> Iterator[Consumer]:
+    for route in routes:
+        if isinstance(route, Route):
+            yield route.consumer
+        elif isinstance(route, Include):
+            yield from _consumers(route.routing)
+
+
+def _config(alias: str) -> dict[str, Any]:
+    config = layer_entry(alias).get("CONFIG", {})
+    return config if isinstance(config, dict) else {}
 
 
 @register("channels")

@@ -1,9 +1,14 @@
 """What ``manage.py check`` says about the settings."""
 
+import functools
+
 import pytest
 from django.contrib.sessions.backends import signed_cookies
 from django.core.checks import run_checks
 from django.test import override_settings
+
+from channels_classic.layers import LayerUnavailable
+from channels_classic.routing import include
 
 MEMORY = "channels_classic.layers.InMemoryChannelLayer"
 GOOD = {"BACKEND": MEMORY, "ROUTING": {}}
@@ -42,6 +47,129 @@ def test_every_alias_is_looked_at():
     assert [text.partition("'nowhere")[0] for _, text in found] == [
         f"CHANNEL_LAYERS['{alias}']['BACKEND']: Cannot find the channel layer class " for alias in ("one", "two")
     ]
+
+
+class RaisingLayer:
+    """Raises what the test wants: when it is made, or when it is closed."""
+
+    error = ""
+    extensions = ()
+
+    def __init__(self, error, at="__init__", password=""):
+        self.error, self.at, self.password = error, at, password
+        self.do("__init__")
+
+    def do(self, step):
+        if self.at == step:
+            raise self.error(f"cannot do it with {self.password}")
+
+    def close(self):
+        self.do("close")
+
+
+@pytest.mark.parametrize("at", ["__init__", "close"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyError, OSError, ValueError, AttributeError])
+def test_a_layer_that_raises_anything_is_one_error(error, at):
+    config = {"error": error, "at": at, "password": "hunter2"}
+    found = errors({"default": {**GOOD, "BACKEND": f"{__name__}.RaisingLayer", "CONFIG": config}})
+    ((identity, text),) = found
+    assert identity == "channels.E001"
+    assert "CHANNEL_LAYERS['default']" in text
+    assert "cannot do it with ***" in text
+
+
+def test_a_sentinel_that_cannot_be_reached_is_no_traceback():
+    backend = "channels_classic.layers.RedisSentinelChannelLayer"
+    config = {"hosts": [("127.0.0.1", 1)]}
+    assert [each for each, _ in errors({"default": {**GOOD, "BACKEND": backend, "CONFIG": config}})] in (
+        [],
+        ["channels.W003"],
+    )
+
+
+def test_a_layer_that_cannot_be_reached_is_a_warning():
+    config = {"error": LayerUnavailable}
+    found = errors({"default": {**GOOD, "BACKEND": f"{__name__}.RaisingLayer", "CONFIG": config}})
+    ((identity, text),) = found
+    assert identity == "channels.W003"
+    assert text.startswith("CHANNEL_LAYERS['default'] cannot be used now: cannot do it")
+
+
+def test_a_routing_that_cannot_be_imported_is_one_error(tmp_path, monkeypatch):
+    (tmp_path / "bad_routing.py").write_text("routing = undefined\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    ((identity, text),) = errors({"default": {**GOOD, "ROUTING": "bad_routing.routing"}})
+    assert identity == "channels.E001"
+    assert "name 'undefined' is not defined" in text
+
+
+@pytest.mark.parametrize(
+    ("channel", "meant"),
+    [
+        ("websocket.recieve", "websocket.receive"),
+        ("websocket.receieve", "websocket.receive"),
+        ("websockets.receive", "websocket.receive"),
+        ("websocket_receive", "websocket.receive"),
+        ("WebSocket.Receive", "websocket.receive"),
+        ("websocket.message", "websocket.receive"),
+        ("http.requests", "http.request"),
+        ("http.reqeust", "http.request"),
+        ("HTTP.request", "http.request"),
+        ("http.disconnected", "http.disconnect"),
+        ("websocket.connected", "websocket.connect"),
+        ("websocket.conect", "websocket.connect"),
+        ("websocket.disconect", "websocket.disconnect"),
+        ("websocket.close", "websocket.disconnect"),
+    ],
+)
+@pytest.mark.parametrize("included", [False, True])
+def test_a_misspelt_channel_is_a_warning(channel, meant, included):
+    routing = {channel: consumer}
+    if included:
+        routing = [include(routing, path="^/chat")]
+    with override_settings(CHANNEL_LAYERS={"default": {**GOOD, "ROUTING": routing}}):
+        (warning,) = (found for found in run_checks() if found.id == "channels.W002")
+    assert f"CHANNEL_LAYERS['default']['ROUTING'] routes the channel {channel!r}" in warning.msg
+    assert f"Did you mean {meant!r}?" in warning.hint
+
+
+@pytest.mark.parametrize(
+    "channel",
+    [
+        "http.request",
+        "websocket.receive",
+        "asgi.delay",
+        "chat.receive",
+        "chat-messages",
+        "thumbnails",
+        "binding.chat",
+    ],
+)
+def test_other_channels_are_not(channel):
+    assert errors({"default": {**GOOD, "ROUTING": {channel: consumer}}}) == []
+
+
+def consumer(message):
+    """A consumer."""
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def inner(message):
+        return function(message)
+
+    return inner
+
+
+@decorated
+async def hidden(message):
+    """Would never run."""
+
+
+def test_an_async_consumer_behind_a_decorator_of_ones_own_is_a_warning():
+    ((identity, text),) = errors({"default": {**GOOD, "ROUTING": {"queue": hidden}}})
+    assert identity == "channels.W004"
+    assert f"{__name__}.hidden" in text
 
 
 @pytest.mark.parametrize("engine", ["django.contrib.sessions.backends.signed_cookies", __name__])
