@@ -6,6 +6,7 @@ what a server is about to send when it is killed (``BATCH_LIMIT`` messages at th
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -22,15 +23,13 @@ from channels_classic.delay import DELAY_CHANNEL
 from channels_classic.delay.models import REQUEUE_DELAY, DelayedMessage, dump_content
 from channels_classic.layers import LayerUnavailable, MessageTooLarge, Received
 from channels_classic.layers.codec import check_message
-from channels_classic.layers.names import check_channel
+from channels_classic.layers.names import check_channel, random_part
 from channels_classic.log import logger
+from worker.alarm import Alarm
 from worker.signals import stopping_at_signals
 
 BATCH_LIMIT = 100
 """How many messages are stored or sent at once: enough to make queries few, and a loss small."""
-
-WAIT_SECONDS = 1.0
-"""How long a server waits in one call, so that it ends this soon when it is told to."""
 
 LONGEST_DELAY = 10 * 365 * 24 * 3600 * 1000
 """Milliseconds: ten years. What is longer is a mistake, such as seconds or a date in the wrong place."""
@@ -54,6 +53,7 @@ class Worker:
         self.signal_handlers = signal_handlers
         self.database_sleep_duration = database_sleep_duration
         self._layer = getattr(channel_layer, "channel_layer", channel_layer)
+        self._own_channel = f"delay.{random_part()}!"
         self._stopping = threading.Event()
         self._backoff = Backoff()
         self._unstored: list[DelayedMessage] = []
@@ -62,41 +62,67 @@ class Worker:
 
     @property
     def termed(self) -> bool:
-        """Whether ``run`` has to end; set it, from any thread, to let it end within a second."""
+        """Whether ``run`` has to end. To set it is to call ``stop``."""
         return self._stopping.is_set()
 
     @termed.setter
     def termed(self, value: bool) -> None:
         if value:
-            self._stopping.set()
+            self.stop()
         else:
             self._stopping.clear()
 
+    def stop(self) -> None:
+        """Let ``run`` end when it has stored what it received. Any thread may call this."""
+        self._stopping.set()
+        self._wake()
+
     def run(self) -> None:
         """Receive, store and send until told to end."""
-        with stopping_at_signals(self._stopping.set) if self.signal_handlers else nullcontext():
-            while not self.termed:
-                try:
-                    self._store(self._receive())
-                    self._send_due()
-                    if self._backoff.succeed():
-                        logger.warning("The delay server works again.")
-                except (LayerUnavailable, DatabaseError) as error:
-                    self._pause(error)
-            self._finish()
+        self._alarm = Alarm(self._wake)
+        self._alarm.start()
+        try:
+            with stopping_at_signals(self.stop) if self.signal_handlers else nullcontext():
+                while not self.termed:
+                    self._turn()
+                self._finish()
+        finally:
+            self._alarm.stop()
+
+    def _turn(self) -> None:
+        try:
+            self._store(self._receive())
+            self._send_due()
+        except (LayerUnavailable, DatabaseError) as error:
+            self._pause(error)
+        else:
+            if self._backoff.succeed():
+                logger.warning("The delay server works again.")
+
+    def _wake(self) -> None:
+        """End the wait in ``_receive``."""
+        try:
+            self._layer.send_batch([self._layer.prepare(f"{self._own_channel}wake", {})])
+        except LayerUnavailable:
+            pass  # then it does not wait for messages
 
     def _receive(self) -> list[Received]:
         if self._unstored:  # first things first
             return []
-        timeout = max(0.0, min(self._seconds_to_wait(), WAIT_SECONDS))
-        batch: list[Received] = self._layer.receive_batch([DELAY_CHANNEL], BATCH_LIMIT, timeout)
-        return batch
-
-    def _seconds_to_wait(self) -> float:
         until_look = self._look_at - time.monotonic()
-        if self._next_due is None:
-            return until_look
-        return min(until_look, (self._next_due - timezone.now()).total_seconds())
+        until_due = self._seconds_until_due()
+        timeout = 0.0
+        if until_due > 0:
+            timeout = max(0.0, until_look)
+            if until_due < timeout:
+                self._alarm.set(until_due)
+            else:
+                self._alarm.clear()
+        batch = self._layer.receive_batch([DELAY_CHANNEL, self._own_channel], BATCH_LIMIT, timeout)
+        return [received for received in batch if received.channel == DELAY_CHANNEL]
+
+    def _seconds_until_due(self) -> float:
+        return math.inf if self._next_due is None else (self._next_due - timezone.now()).total_seconds()
 
     def _store(self, batch: Sequence[Received]) -> None:
         now = timezone.now()
@@ -113,7 +139,7 @@ class Worker:
             self._unstored.clear()
 
     def _send_due(self) -> None:
-        if self._seconds_to_wait() > 0:
+        if self._seconds_until_due() > 0 and time.monotonic() < self._look_at:
             return
         close_connections()
         self._look()
