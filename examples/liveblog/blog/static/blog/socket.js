@@ -1,42 +1,20 @@
-// A WebSocket with streams in it, which comes back after every loss, ever more patiently.
+// The socket of the page, with streams in it. It connects again by itself, and the page says whether it is open.
 
-const FIRST_WAIT = 500; // milliseconds
-const LONGEST_WAIT = 15_000;
+import { WebSocketBridge } from "../channels_classic/js/websocketbridge.mjs";
 
-const WORDS = { connecting: "Connecting…", connected: "Connected", reconnecting: "Reconnecting…" };
+const WORDS = { connected: "Connected", reconnecting: "Reconnecting…" };
 
 // streams: a function for each stream by its name, which is given each payload.
 export function openSocket(path, streams) {
-  let socket;
-  let attempts = 0;
-  let retry;
+  const bridge = new WebSocketBridge();
+  for (const [name, callback] of Object.entries(streams)) bridge.demultiplex(name, callback);
+  bridge.connect(path);
+  const { socket } = bridge;
+  socket.addEventListener("open", () => show("connected"));
+  socket.addEventListener("close", () => show("reconnecting"));
 
-  function connect() {
-    clearTimeout(retry);
-    socket = new WebSocket(new URL(path, location.href.replace(/^http/, "ws")));
-    socket.onopen = () => show("connected");
-    socket.onmessage = (event) => {
-      attempts = 0; // here, not in onopen: a server that accepts and drops at once is not back yet
-      const { stream, payload } = JSON.parse(event.data);
-      streams[stream]?.(payload);
-    };
-    socket.onclose = () => {
-      show("reconnecting");
-      const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
-      attempts += 1;
-      retry = setTimeout(connect, wait * (0.5 + Math.random() / 2)); // or all would come back in one moment
-    };
-  }
-
-  addEventListener("online", () => socket.readyState === WebSocket.CLOSED && connect());
-  connect();
-
-  // Whether it could be sent.
-  return function send(stream, payload) {
-    const open = socket.readyState === WebSocket.OPEN;
-    if (open) socket.send(JSON.stringify({ stream, payload }));
-    return open;
-  };
+  // Whether it was sent. The bridge would keep it for later, but a page may be closed before that.
+  return (stream, payload) => socket.readyState === WebSocket.OPEN && bridge.stream(stream).send(payload);
 }
 
 function show(state) {
