@@ -20,8 +20,14 @@ from channels_classic.message import Message
 HEADER_NAMES_KEPT = 1000
 """How many header names are remembered with their key in ``META``.
 
-Real clients send a few dozen. The limit is for those who make names up, so that they cannot fill the memory.
+Real clients send a few dozen. The limits are for those who make names up, so that they cannot fill the memory.
 """
+
+LONGEST_NAME_KEPT = 100
+"""Bytes; a longer header name is not remembered."""
+
+SLOWEST_BODY = 500
+"""Bytes per second; a body that is slower on the whole does not arrive in time, however steadily it comes."""
 
 
 class AsgiRequest(HttpRequest):
@@ -43,7 +49,8 @@ class AsgiRequest(HttpRequest):
     """
 
     body_receive_timeout: float = 60
-    """Seconds for a body to arrive, all of it: for so long a slow client may keep a worker from its work."""
+    """Seconds from one part of a body to the next one. On the whole, ``SLOWEST_BODY`` bytes have to come for each
+    second that the body takes longer than this."""
 
     if TYPE_CHECKING:  # what HttpRequest has besides, unknown to the type stubs
         _encoding: str | None
@@ -202,7 +209,7 @@ class MetaKeys(dict[bytes, str]):
             key = ""
         elif key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             key = f"HTTP_{key}"
-        if len(self) < HEADER_NAMES_KEPT:
+        if len(self) < HEADER_NAMES_KEPT and len(name) <= LONGEST_NAME_KEPT:
             self[name] = key
         return key
 
@@ -212,13 +219,21 @@ meta_keys = MetaKeys()
 
 def add_headers(meta: dict[str, Any], headers: Iterable[Sequence[bytes]]) -> None:
     """Put a header list into ``meta``; what comes more than once is joined as HTTP has it."""
+    repeated: dict[str, list[str]] = {}
     for name, value in headers:
         key = meta_keys[name]
-        if key in meta:
-            separator = "; " if key == "HTTP_COOKIE" else ","
-            meta[key] = meta[key] + separator + value.decode("latin-1")
-        elif key:
-            meta[key] = value.decode("latin-1")
+        if not key:
+            continue
+        text = value.decode("latin-1")
+        # Joined once, at the end: to add to a text again and again takes time by the square of their number.
+        if key in repeated:
+            repeated[key].append(text)
+        elif key in meta:
+            repeated[key] = [meta[key], text]
+        else:
+            meta[key] = text
+    for key, texts in repeated.items():
+        meta[key] = ("; " if key == "HTTP_COOKIE" else ",").join(texts)
 
 
 def check_content_length(length: str) -> None:
@@ -247,24 +262,31 @@ def split_path(path: str, root_path: str) -> tuple[str, str]:
 
 
 def receive_body(channel_layer: BaseChannelLayer, channel: str, timeout: float) -> Iterator[bytes]:
-    """The parts of a body, as they come over a body channel (specification, section 4).
+    """The parts of a body, as they come over a body channel (specification, sections 4 and 9).
 
     Arguments:
-        timeout: seconds from the first part to the last.
+        timeout: seconds from one part to the next, and those that the whole may take beyond what ``SLOWEST_BODY``
+            gives its bytes.
 
     Raises:
         RequestTimeout: they were not enough.
         RequestAborted: the client went away.
     """
-    deadline = time.monotonic() + timeout
+    started = last = time.monotonic()
+    size = 0
     while True:
-        late = time.monotonic() >= deadline
+        now = time.monotonic()
+        late = now - last >= timeout or now - started >= timeout + size / SLOWEST_BODY
         _, part = channel_layer.receive([channel], block=not late)
         if part is not None:
             if part.get("closed"):
                 raise RequestAborted("The client went away before the body of its request was complete.")
-            yield part.get("content") or b""
+            content = part.get("content") or b""
+            if content:
+                size += len(content)
+                last = time.monotonic()
+            yield content
             if not part.get("more_content"):
                 return
         if late:
-            raise RequestTimeout(f"The body of a request did not arrive within {timeout} seconds.")
+            raise RequestTimeout(f"The body of a request made no progress within {timeout} seconds.")

@@ -186,6 +186,45 @@ def test_header_names_that_clients_make_up_do_not_fill_the_memory() -> None:
     assert len(request_module.meta_keys) <= request_module.HEADER_NAMES_KEPT
 
 
+def test_long_header_names_do_not_fill_it_either() -> None:
+    before = dict(request_module.meta_keys)
+    for number in range(50):
+        name = f"x-{number}-{'a' * 250_000}".encode()
+        assert asgi_request(headers=[(name, b"1")]).META[f"HTTP_X_{number}_{'A' * 250_000}"] == "1"
+    added = set(request_module.meta_keys) - set(before)
+    assert sum(map(len, added)) < 10_000
+
+
+def test_the_memory_of_header_names_is_bounded_in_bytes() -> None:
+    limit = request_module.HEADER_NAMES_KEPT * request_module.LONGEST_NAME_KEPT
+    for number in range(3000):
+        asgi_request(headers=[(f"x-{number}-".encode().ljust(number % 300, b"a"), b"1")])
+    assert sum(map(len, request_module.meta_keys)) <= limit
+
+
+@pytest.mark.parametrize(("name", "separator"), [("x-many", ","), ("cookie", "; ")])
+def test_equal_headers_are_joined_in_linear_time(name: str, separator: str) -> None:
+    """Counted, not timed: what is copied must not grow with the square of their number."""
+    copied = 0
+
+    class Counted(str):
+        def __add__(self, other: str) -> Counted:
+            nonlocal copied
+            copied += len(self) + len(other)
+            return Counted(str.__add__(self, other))
+
+    class Value(bytes):
+        def decode(self, *args: Any) -> str:
+            return Counted(super().decode(*args))
+
+    values = [Value(b"v" * 50) for _ in range(2000)]
+    meta: dict[str, Any] = {}
+    request_module.add_headers(meta, [(name.encode(), value) for value in values])
+    (joined,) = meta.values()
+    assert joined == separator.join(["v" * 50] * 2000)
+    assert copied < 3 * len(joined)
+
+
 def test_the_encoding_comes_from_the_content_type() -> None:
     request = asgi_request(query_string=b"a=%FC", headers={"Content-Type": 'text/plain; charset="latin-1"'})
 
@@ -345,7 +384,7 @@ def test_a_body_in_several_messages() -> None:
 def test_a_large_body_lies_on_disk(settings: Any, size: int) -> None:
     settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 50_000
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = None
-    layer = InMemoryChannelLayer()
+    layer = InMemoryChannelLayer(channel_capacity={"http.request.body?*": 1000})
     body_parts(layer, *[b"x" * 1000] * (size // 1000))
     request = asgi_request(layer=layer, method="PUT", body_channel=BODY_CHANNEL)
 
@@ -356,7 +395,7 @@ def test_a_large_body_lies_on_disk(settings: Any, size: int) -> None:
 
 
 def test_files_that_come_in_chunks_of_unknown_length() -> None:
-    layer = InMemoryChannelLayer()
+    layer = InMemoryChannelLayer(channel_capacity={"http.request.body?*": 1000})
     body = encode_multipart(BOUNDARY, {"file": SimpleUploadedFile("f.bin", b"0123456789" * 1000)})
     body_parts(layer, *(body[start : start + 900] for start in range(0, len(body), 900)))
     headers = {"content-type": MULTIPART_CONTENT, "transfer-encoding": "chunked"}
@@ -401,11 +440,12 @@ def test_a_body_that_is_too_slow(parts: list[bytes]) -> None:
     for part in parts:
         layer.send(BODY_CHANNEL, {"content": part, "more_content": True})
 
-    with pytest.raises(RequestTimeout, match="within 0 seconds"):
+    with pytest.raises(RequestTimeout, match="no progress within 0 seconds"):
         ImpatientRequest(http_request(layer=layer, method="PUT", body_channel=BODY_CHANNEL))
 
 
-def test_a_client_that_sends_drop_by_drop_is_too_slow() -> None:
+def test_a_client_that_sends_drop_by_drop_is_too_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_module, "SLOWEST_BODY", 100_000)
     layer = InMemoryChannelLayer(capacity=1)
     stopped = threading.Event()
 
@@ -427,6 +467,55 @@ def test_a_client_that_sends_drop_by_drop_is_too_slow() -> None:
     finally:
         stopped.set()
         thread.join()
+
+
+class FakeTime:
+    """A clock that goes on as parts come."""
+
+    def __init__(self, parts: list[tuple[float, bytes]]) -> None:
+        self.now = 0.0
+        self.parts = iter(parts)
+        self.next: tuple[float, bytes] | None = None
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def receive(self, channels: Any, block: bool = False) -> tuple[str, dict[str, Any]] | tuple[None, None]:
+        if not block:
+            return None, None
+        self.next = self.next or next(self.parts)
+        pause, content = self.next
+        waited = min(pause, 5.0)  # a layer waits a few seconds in one call
+        self.now += waited
+        self.next = (pause - waited, content)
+        if pause > waited:
+            return None, None
+        self.next = None
+        return "body?a", {"content": content, "more_content": content != b"end"}
+
+
+@pytest.mark.parametrize(
+    ("parts", "arrives"),
+    [
+        ([(50.0, b"x" * 100_000)] * 20 + [(1.0, b"end")], True),  # steady progress for a quarter of an hour
+        ([(50.0, b"x" * 100_000)] * 20 + [(61.0, b"x"), (1.0, b"end")], False),  # then none
+        ([(1.0, b"x")] * 1000 + [(1.0, b"end")], False),  # drop by drop
+        ([(30.0, b"")] * 3 + [(1.0, b"end")], False),  # parts without content are no progress
+        ([(59.0, b"end")], True),
+    ],
+)
+def test_a_body_has_to_make_progress(
+    monkeypatch: pytest.MonkeyPatch, parts: list[tuple[float, bytes]], arrives: bool
+) -> None:
+    clock = FakeTime(parts)
+    monkeypatch.setattr(request_module, "time", clock)
+    body = request_module.receive_body(clock, "body?a", 60)  # type: ignore[arg-type]
+    if arrives:
+        assert b"".join(body) == b"".join(content for _, content in parts)
+    else:
+        with pytest.raises(RequestTimeout, match="no progress within 60 seconds"):
+            list(body)
+        assert clock.now < sum(pause for pause, _ in parts)
 
 
 def test_a_body_of_which_parts_are_lost_is_not_taken_for_whole() -> None:
