@@ -9,6 +9,7 @@ from channels_classic.legacycheck.finding import Finding
 from channels_classic.legacycheck.project import Project, SourceFile
 
 SENDS = ("group_send", "send", "send_group")
+BINDINGS = {"WebsocketBinding", "WebsocketBindingWithMembers"}
 OLD_DELAY_CHANNEL = "channels.delay"
 
 
@@ -18,6 +19,8 @@ def check(project: Project) -> Iterator[Finding]:
         for node in ast.walk(file.tree):
             if isinstance(node, ast.AsyncFunctionDef):
                 yield from _check_async(file, node)
+            elif isinstance(node, ast.ClassDef):
+                yield from _check_class(file, node)
             elif isinstance(node, ast.Call):
                 yield from _check_call(file, node)
     for name in ("worker", "interface_server"):
@@ -41,6 +44,34 @@ def _check_async(file: SourceFile, function: ast.AsyncFunctionDef) -> Iterator[F
             f"{function.name!r} is an async function, which no worker can run as a consumer.",
             "Make it a plain function; for what it awaits there is asgiref.sync.async_to_sync.",
         )
+
+
+def _check_class(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
+    bases = {getattr(base, "attr", getattr(base, "id", "")) for base in node.bases}
+    if not bases & BINDINGS:
+        return
+    assigned = {
+        target.id: each
+        for each in node.body
+        if isinstance(each, ast.Assign)
+        for target in each.targets
+        if isinstance(target, ast.Name)
+    }
+    if "model" in assigned and not assigned.keys() & {"fields", "exclude"}:
+        yield file.finding(
+            node.lineno,
+            "binding",
+            f"The binding {node.name!r} has neither fields nor exclude.",
+            "Set fields to the names of the fields that clients may see, or to ['__all__'].",
+        )
+    for each in node.body:
+        if isinstance(each, ast.FunctionDef) and each.name == "group_names" and len(each.args.args) > 2:
+            yield file.finding(
+                each.lineno,
+                "binding",
+                "group_names gets no action any more.",
+                "Write: @classmethod, def group_names(cls, instance).",
+            )
 
 
 def _check_call(file: SourceFile, call: ast.Call) -> Iterator[Finding]:

@@ -120,7 +120,7 @@ def _is_old(package: str, versions: str) -> bool:
     if package not in OLD_LINES:
         return True
     limits = [(operator, int(major)) for operator, major in re.findall(r"(===?|<=?|~=|>=?)\s*(\d+)", versions)]
-    if package == "channels" and not limits:
+    if package == "channels" and (not limits or any(major < 2 for _, major in limits)):
         return True
     return any(
         (operator in ("==", "===", "~=", "<=") and major < OLD_LINES[package])

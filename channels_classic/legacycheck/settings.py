@@ -30,8 +30,16 @@ SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
 def check(project: Project) -> Iterator[Finding]:
     """Look at what the modules of the project assign to settings."""
-    for file in project.modules:
-        assigned = dict(_assignments(file))
+    all_assigned = [(file, dict(_assignments(file))) for file in project.modules]
+    says_auto_field = any("DEFAULT_AUTO_FIELD" in assigned for _, assigned in all_assigned)
+    for file, assigned in all_assigned:
+        if "INSTALLED_APPS" in assigned and not says_auto_field:
+            yield file.finding(
+                assigned["INSTALLED_APPS"].lineno,
+                "django-setting",
+                "Without DEFAULT_AUTO_FIELD primary keys have 64 bits from Django 6.0 on, which takes migrations.",
+                "Set DEFAULT_AUTO_FIELD = 'django.db.models.AutoField', which the tables have.",
+            )
         if isinstance(layers := assigned.get("CHANNEL_LAYERS"), ast.Dict):
             for entry in layers.values:
                 if isinstance(entry, ast.Dict):

@@ -133,6 +133,22 @@ def test_names_that_people_import(runs: Callable[[str], str]) -> None:
     runs(OLD_IMPORTS)
 
 
+def test_old_forms_are_accepted(runs: Callable[[str], str]) -> None:
+    runs("""\
+        import django
+        django.setup()
+        from channels import Channel, Group
+        from channels.handler import AsgiRequest
+        from channels.message import Message
+        from asgiref.inmemory import ChannelLayer
+        layer = ChannelLayer()
+        Channel(b"queue", channel_layer=layer).send({"keys": {1: 2**64 - 1}, "bytes": bytearray(b"a")})
+        assert layer.receive(["queue"])[1] == {"keys": {1: 2**64 - 1}, "bytes": b"a"}
+        content = {"reply_channel": "a", "method": "GET", "path": b"/", "headers": {"host": "example.com"}}
+        assert AsgiRequest(Message(content, "http.request", layer)).META["HTTP_HOST"] == "example.com"
+    """)
+
+
 def test_asgiref_itself_stays(runs: Callable[[str], str]) -> None:
     printed = runs("""\
         import channels_classic.legacy

@@ -111,3 +111,22 @@ def test_a_new_start_when_code_changes(project: Project) -> None:
         assert answer() == "hello"
         server.wait(is_noticed)
         server.wait(is_new)
+
+
+def test_the_root_path_of_a_header_is_not_believed(project: Project) -> None:
+    """``daphne`` took it from any client."""
+    project.write(
+        {
+            "myproject/urls.py": """\
+                from django.http import HttpResponse
+                from django.urls import re_path
+
+                def show(request):
+                    return HttpResponse(f"{request.META['SCRIPT_NAME']} {request.path}")
+
+                urlpatterns = [re_path("", show)]
+            """,
+        }
+    )
+    with project.served() as site:
+        assert site.http.get("/page/", headers={"Daphne-Root-Path": "/elsewhere"}).text == " /page/"

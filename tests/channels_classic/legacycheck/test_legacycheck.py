@@ -26,6 +26,7 @@ SETTINGS = """\
 import channels_classic.legacy
 
 INSTALLED_APPS = ["channels", "chat"]
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "asgi_redis.RedisChannelLayer",
@@ -165,6 +166,28 @@ def test_consumers_and_what_they_send(found: Find) -> None:
     ]
 
 
+def test_bindings(found: Find) -> None:
+    module = """\
+        class Old(WebsocketBinding):
+            model = Value
+
+            def group_names(self, instance, action):
+                return ["values"]
+
+        class New(websockets.WebsocketBindingWithMembers):
+            model = Value
+            fields = ["name"]
+
+            @classmethod
+            def group_names(cls, instance):
+                return ["values"]
+
+        class Base(WebsocketBinding):
+            pass
+    """
+    assert found(**{"chat/a.py": module}) == [("chat/a.py", 1, "binding"), ("chat/a.py", 4, "binding")]
+
+
 def test_modules_that_have_our_names(found: Find) -> None:
     assert found(**{"worker/__init__.py": "", "interface_server.py": "", "chat/worker.py": ""}) == [
         ("interface_server.py", 1, "module-name"),
@@ -175,7 +198,7 @@ def test_modules_that_have_our_names(found: Find) -> None:
 def test_settings(findings: Callable[..., list[Finding]]) -> None:
     settings = """\
         import channels_classic.legacy
-        INSTALLED_APPS = ["channels", "channels_classic"]
+        INSTALLED_APPS = ["channels", "channels_classic"]  # and no DEFAULT_AUTO_FIELD
         SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
         USE_L10N = True
         MIDDLEWARE_CLASSES = []
@@ -198,6 +221,7 @@ def test_settings(findings: Callable[..., list[Finding]]) -> None:
     results = findings(**{"myproject/settings.py": settings})
     assert [(each.line, each.rule) for each in results] == [
         (2, "app-twice"),
+        (2, "django-setting"),
         (3, "signed-cookies"),
         (4, "django-setting"),
         (5, "django-setting"),
@@ -210,7 +234,7 @@ def test_settings(findings: Callable[..., list[Finding]]) -> None:
         (19, "layer-backend"),
     ]
     assert "secret" not in str(results)
-    assert "connection_kwargs" in results[5].remedy
+    assert "connection_kwargs" in results[6].remedy
 
 
 def test_channel_sessions_elsewhere_than_in_cookies(found: Find) -> None:
@@ -253,6 +277,7 @@ def test_requirements(found: Find) -> None:
         "Django>=1.11,<1.12",
         "channels",
         "channels[tests]==1.1.8 ; python_version > '3'",
+        "channels>=0.17",
     ]
     fine = ["channels>=4", "asgiref>=3.8", "daphne==4.1", "Django>=5.2,<6", "# channels==1.1.8", "-r base.txt", ""]
     text = "\n".join([*lines, *fine])
