@@ -64,7 +64,7 @@ class WorkerGroup:
             raise ValueError(f"A worker needs at least one thread, not {n_threads}.")
         self.signal_handlers = signal_handlers
         self.stop_timeout = stop_timeout
-        self._streams = StreamThreads(stream_threads, ended=self._note)
+        self._streams = StreamThreads(stream_threads, ended=lambda: self._note(False))
         self._watchdog = Watchdog()
         self.workers = [
             Worker(channel_layer, watchdog=self._watchdog, streams=self._streams, **options)
@@ -74,9 +74,9 @@ class WorkerGroup:
             threading.Thread(target=self._run_worker, args=[worker], name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
         ]
-        # Something has ended, or a signal has come. No event: the handler of a signal may interrupt the wait for
-        # one, and would wait for its lock.
-        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Something has happened; true: the group has to end. No event: the handler of a signal may interrupt the
+        # wait for one, and would wait for its lock.
+        self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._hurried_at: float | None = None
         self._failure: BaseException | None = None
 
@@ -91,7 +91,8 @@ class WorkerGroup:
         with self._stopping_at_signals():
             try:
                 self.start()
-                self._news.get()
+                while not self._news.get():
+                    pass  # an answer that lasts has come to its end
             finally:
                 left = self.stop()
         if self._failure is not None:
@@ -112,7 +113,7 @@ class WorkerGroup:
         Returns:
             What still runs after the stop timeout, for people; it is in the log as well.
         """
-        self._news.put(None)
+        self._note()
         told_at = time.monotonic()
         for worker in self.workers:
             worker.stop_without_waking()
@@ -147,8 +148,8 @@ class WorkerGroup:
         """Let ``run`` come to its end, as SIGTERM does. A signal handler may call this."""
         self._note()
 
-    def _note(self) -> None:
-        self._news.put(None)
+    def _note(self, has_to_end: bool = True) -> None:
+        self._news.put(has_to_end)
 
     def _deadline(self, told_at: float) -> float:
         deadline = told_at + self.stop_timeout

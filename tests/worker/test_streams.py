@@ -24,6 +24,7 @@ from channels_classic.layers.gone import tell_gone
 from tests.http_messages import REQUEST
 from tests.interface_server.hosted import Hosted
 from tests.worker.conftest import CLIENTS, DEADLINE, StartWorkers, eventually, layer_with
+from worker import WorkerGroup
 from worker.streams import StreamThreads
 
 pytestmark = pytest.mark.urls(__name__)
@@ -439,3 +440,20 @@ def test_real_sockets_that_stall_and_stream(start_workers: StartWorkers) -> None
             assert client.recv(12) == b"HTTP/1.1 200"
         for _ in range(50):
             assert hosted.get("/page/").result(DEADLINE).text == "a page"
+
+
+def test_the_end_of_a_stream_is_not_the_end_of_the_workers(layer: Any) -> None:
+    gate.opened.set()
+    group = WorkerGroup(layer, 1)
+    running = threading.Thread(target=group.run)
+    running.start()
+    try:
+        clients = Clients(layer)
+        for _ in range(3):
+            assert clients.answer(clients.ask("/waiting/")) == (200, b"at last")
+            assert clients.answer(clients.ask("/page/")) == (200, b"a page")
+        assert running.is_alive()
+    finally:
+        group.sigterm_handler()
+        running.join(DEADLINE)
+    assert not running.is_alive()
