@@ -12,6 +12,7 @@ from django.db.models import ManyToManyField, Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from channels_classic.binding.commits import Before, Known, Listener, announce, read
+from channels_classic.log import logger
 
 _listeners: dict[type[Model], list[Listener]] = {}
 
@@ -191,7 +192,14 @@ def _known_of(
 
 
 def _known(model: type[Model], row: Model, signal_kwargs: Mapping[str, Any]) -> Before:
-    return {listener: listener.known(row, signal_kwargs) for listener in _listeners[model]}
+    before = {}
+    for listener in _listeners[model]:
+        try:
+            before[listener] = listener.known(row, signal_kwargs)
+        except Exception:  # a binding that fails must not fail whoever saves
+            logger.exception("What clients know of %s %r was not found out:", model._meta.label, row.pk)
+            before[listener] = Known()
+    return before
 
 
 def _nothing_known(model: type[Model]) -> Before:

@@ -152,12 +152,23 @@ class Change:
         transaction.add(model, key)
 
     def tell(self) -> None:
-        """Tell the bindings, unless an earlier change of the same instance has done so."""
+        """Tell the bindings, unless an earlier change of the same instance has done so.
+
+        Raises:
+            ExceptionGroup: bindings failed; the others have told.
+        """
         self._transaction.is_over = True
-        if self._transaction.is_first(self._model, self._key):
-            row = self._transaction.take_row(self._model, self._key)
-            for listener, known in self._before.items():
+        if not self._transaction.is_first(self._model, self._key):
+            return
+        row = self._transaction.take_row(self._model, self._key)
+        errors = []
+        for listener, known in self._before.items():
+            try:
                 listener.tell(known, row, self._signal_kwargs)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0] if len(errors) == 1 else ExceptionGroup("Several bindings failed.", errors)
 
     def tell_or_log(self) -> None:
         """As ``tell``. The data is saved, so what fails now must not fail whoever saved it."""

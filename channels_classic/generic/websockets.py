@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from channels_classic.auth import channel_and_http_session_user_from_http, channel_session_user_from_http
 from channels_classic.channel import Channel, Group
 from channels_classic.decorators import TURN
-from channels_classic.exceptions import SendNotAvailableOnDemultiplexer
+from channels_classic.exceptions import DenyConnection, SendNotAvailableOnDemultiplexer
 from channels_classic.generic import frames
 from channels_classic.generic.base import BaseConsumer, refuse_awaitable
 from channels_classic.generic.frames import BadFrame
@@ -102,8 +103,10 @@ class WebsocketConsumer(BaseConsumer):
 
     def raw_disconnect(self, message: Message, **kwargs: Any) -> Any:
         """Leave the groups, then ``disconnect``."""
-        for group in self._groups(message, kwargs):
-            group.discard(self._reply_channel)
+        # A socket that was denied says goodbye too, and may be denied here once more: it is in no group.
+        with suppress(DenyConnection):
+            for group in self._groups(message, kwargs):
+                group.discard(self._reply_channel)
         return self.disconnect(message, **kwargs)
 
     def _groups(self, message: Message, kwargs: Mapping[str, Any]) -> list[Group]:

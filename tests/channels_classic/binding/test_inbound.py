@@ -171,6 +171,31 @@ class TestRequests(InboundCase):
         assert self.reader.ask(binding, action="create", data={"title": "Emma", "shelf": None}) is None
         assert (Book.objects.get().shelf, Book.objects.get().inventory) == (shelf, "books")
 
+    def test_a_session_without_a_user(self) -> None:
+        def create(self: Any, data: dict[str, Any]) -> None:
+            self.message.channel_session["title"] = data["title"]
+
+        binding = bind(create=create, channel_session_user=False, channel_session=True)
+        with apply_routes([route("books", binding.consumer)]):
+            self.reader.send_and_consume("books", {"text": '{"action": "create", "data": {"title": "Emma"}}'})
+        assert self.reader.channel_session["title"] == "Emma"
+
+    def test_order(self) -> None:
+        for ordering in ("strict_ordering", "slight_ordering"):
+            binding = bind(**{ordering: True})
+            client = Reader()
+            with apply_routes(
+                [route("websocket.receive", binding.consumer), route("websocket.connect", binding.consumer)]
+            ):
+                client.send(
+                    "websocket.receive", {"order": 1}, text={"action": "create", "data": {"title": ordering}}
+                )
+                client.consume("websocket.receive")
+                assert not Book.objects.filter(title=ordering).exists()
+                client.send_and_consume("websocket.connect", {"order": 0})
+                client.consume("websocket.receive")
+                assert Book.objects.filter(title=ordering).exists()
+
     def test_a_route_of_its_own(self) -> None:
         binding = bind()
         with apply_routes([route("books", binding.consumer)]):

@@ -218,12 +218,21 @@ class TestTransactions(TransactionChannelTestCase):
             raise KeyError("bug")
 
         bind(serialize_data=serialize_data)
+        bind(stream="last")
         with self.assertLogs("django.channels", "ERROR") as log:
             book = self.create()
         assert Book.objects.get() == book
         assert f"Clients were not told that library.Book {book.pk} has changed" in log.output[0]
         assert "KeyError: 'bug'" in log.output[0]
-        assert self.reader.actions() == ["create"]  # by the other binding
+        assert self.reader.actions() == ["create", "create"]  # by the bindings before and after it
+        with self.assertLogs("django.channels", "ERROR") as log:
+            book.save()
+        assert f"What clients know of library.Book {book.pk} was not found out" in log.output[0]
+        assert self.reader.actions() == ["update", "update"]
+        bind(serialize_data=serialize_data)
+        with self.assertLogs("django.channels", "ERROR") as log:
+            self.create("Persuasion")
+        assert log.output[0].count("KeyError: 'bug'") == 2
 
 
 class TestInATestCase(ChannelTestCase):

@@ -202,9 +202,12 @@ class TestGroups(ChannelTestCase):
                 raise DenyConnection
 
         for consumer in (Denying, DenyingEarly):
-            with apply_routes([consumer.as_route()]), pytest.raises(DenyConnection):
-                WSClient().send_and_consume("websocket.connect")
-            assert members("secret") == []
+            client = WSClient()
+            with apply_routes([consumer.as_route()]):
+                with pytest.raises(DenyConnection):
+                    client.send_and_consume("websocket.connect")
+                assert members("secret") == []
+                assert client.send_and_consume("websocket.disconnect").message["code"] == 1000
 
     def test_a_connect_that_fails_leaves_the_groups(self) -> None:
         class Failing(WebsocketConsumer):
