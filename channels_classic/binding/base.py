@@ -8,14 +8,15 @@ from inspect import Parameter, signature
 from typing import Any, ClassVar
 
 from django.apps import apps
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
-from django.db import DataError, IntegrityError, router, transaction
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import router, transaction
 from django.db.models import Field, Model
 
 from channels_classic.apps import legacy_is_active
 from channels_classic.auth import channel_session_user
-from channels_classic.binding import changes, fields
+from channels_classic.binding import changes, fields, requests
 from channels_classic.binding.commits import Known
+from channels_classic.binding.requests import CREATE, DELETE, UPDATE, Refused
 from channels_classic.channel import Group
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.log import logger
@@ -23,25 +24,6 @@ from channels_classic.message import Message
 from channels_classic.sessions import channel_session
 
 __all__ = ["CREATE", "DELETE", "UPDATE", "Binding", "BindingMetaclass", "Refused"]
-
-
-CREATE, UPDATE, DELETE = "create", "update", "delete"
-
-LONGEST_ECHO = 100
-"""How long an action or a key may be, in characters, to be repeated to the client that sent it."""
-
-
-class Refused(ValueError):
-    """A client's request that is not carried out. The client is told the text and the errors.
-
-    Arguments:
-        text: why.
-        errors: what is wrong with which field, by name.
-    """
-
-    def __init__(self, text: str, errors: Mapping[str, list[str]] | None = None) -> None:
-        super().__init__(text)
-        self.errors = dict(errors or {})
 
 
 class BindingMetaclass(type):
@@ -241,7 +223,9 @@ class Binding(metaclass=BindingMetaclass):
             self.user = AnonymousUser()
         try:
             self.action, self.pk, self.data = self.deserialize(message)
-            self._check_form()
+            requests.check_form(self.model, self.action, self.pk, self.data)
+            if self.action == CREATE:
+                self.pk = None  # an instance that is to be has none yet
             self.run_action(self.action, self.pk, self.data)
         except Refused as error:
             self._refuse(error)
@@ -270,7 +254,7 @@ class Binding(metaclass=BindingMetaclass):
         Raises:
             Refused: it may not, or it cannot be done.
         """
-        try:
+        with requests.refusals(self.model):
             if not self.has_permission(self.user, action, pk):
                 raise PermissionDenied
             with transaction.atomic(using=router.db_for_write(self.model)):
@@ -280,18 +264,6 @@ class Binding(metaclass=BindingMetaclass):
                     self.update(pk, data)
                 else:
                     self.delete(pk)
-        except self.model.DoesNotExist:
-            raise Refused("This does not exist.") from None
-        except PermissionDenied:
-            raise Refused("You may not do this.") from None
-        except ValidationError as error:
-            by_field = hasattr(error, "error_dict")
-            raise Refused(
-                "This is not valid.", error.message_dict if by_field else {str(NON_FIELD_ERRORS): error.messages}
-            ) from None
-        except (DataError, IntegrityError) as error:
-            logger.warning("%s: %s of %r failed in the database: %s", type(self).__name__, action, pk, error)
-            raise Refused("This does not go with what there is.") from None
 
     def new_instance(self) -> Any:
         """What ``create`` begins with. Override it to set what clients may not choose."""
@@ -323,25 +295,6 @@ class Binding(metaclass=BindingMetaclass):
         if not legacy_is_active():
             instance.full_clean(exclude=exclude)
 
-    def _check_form(self) -> None:
-        """See that the request has the form of one.
-
-        Raises:
-            Refused: it has not.
-        """
-        if self.action not in (CREATE, UPDATE, DELETE):
-            raise Refused('"action" must be "create", "update" or "delete".')
-        if self.action == CREATE:
-            self.pk = None
-        elif isinstance(self.pk, bool) or not isinstance(self.pk, (int, str)):
-            raise Refused(f'To {self.action}, "pk" must be a primary key.')
-        if self.action != DELETE and not isinstance(self.data, dict):
-            raise Refused(f'To {self.action}, "data" must be an object of fields and their values.')
-        try:
-            self.model._meta.pk.to_python(self.pk)
-        except ValidationError:
-            raise Refused("This does not exist.") from None
-
     def _get(self, pk: Any) -> Any:
         rows = self.model._default_manager.using(router.db_for_write(self.model)).select_related(None)
         try:
@@ -350,17 +303,19 @@ class Binding(metaclass=BindingMetaclass):
             raise self.model.DoesNotExist from None
 
     def _write(self, instance: Any, data: dict[str, Any], is_new: bool) -> None:
-        writable = fields.writable(self.selected_fields())
-        key = self.model._meta.pk
-        if is_new and self.fields is not None and key.name in self.fields and not key.auto_created:
-            writable.append(key)
+        keys = self.model._meta.pk_fields
+        writable = [field for field in fields.writable(self.selected_fields()) if is_new or field not in keys]
+        if is_new and self.fields is not None:  # a key is the client's to choose only if it is named
+            writable += [
+                key for key in keys if key.name in self.fields and not (key.auto_created or key in writable)
+            ]
         written = [field for field in writable if field.name in data]
         if not written and not is_new:
             return
         many = fields.assign(instance, written, data)
         validated = {field.name for field in (writable if is_new else written)}
         self.validate(instance, {field.name for field in instance._meta.fields} - validated)
-        if key in written:
+        if any(key in written for key in keys):
             instance.save(force_insert=True)  # not to overwrite the one that has the key
         else:
             instance.save()
@@ -368,7 +323,7 @@ class Binding(metaclass=BindingMetaclass):
             getattr(instance, name).set(keys)
 
     def _refuse(self, error: Refused) -> None:
-        action, pk = _short(self.action), _short(self.pk)
+        action, pk = requests.short(self.action), requests.short(self.pk)
         logger.warning("%s refused %s of %r: %s %s", type(self).__name__, action, pk, error, error.errors or "")
         if self.message.reply_channel is None:
             return
@@ -380,11 +335,6 @@ class Binding(metaclass=BindingMetaclass):
             "model": self.model_label,
         }
         self.message.reply_channel.send(self.encode(self._stream_name(), payload))
-
-
-def _short(value: Any) -> Any:
-    """What a client sent, to be told back and logged: ``None`` in the place of what is no key or action."""
-    return value if isinstance(value, (int, str)) and len(str(value)) <= LONGEST_ECHO else None
 
 
 def _takes_action(group_names: Callable[..., Any]) -> bool:

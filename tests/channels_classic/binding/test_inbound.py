@@ -19,7 +19,7 @@ from channels_classic.exceptions import ConsumeLater
 from channels_classic.generic.websockets import WebsocketDemultiplexer
 from channels_classic.test import ChannelTestCase, TransactionChannelTestCase, apply_routes
 from tests.channels_classic.binding.client import Reader, bind
-from tests.channels_classic.binding.library.models import Book, Code, Paper, Shelf, Tag
+from tests.channels_classic.binding.library.models import Book, Code, Paper, Place, Shelf, Tag
 from tests.channels_classic.generic.test_frames import contents
 
 
@@ -42,11 +42,8 @@ class InboundCase(ChannelTestCase):
         assert any("BookBinding refused" in line for line in log.output)
         assert answer["action"] == "error"
         assert answer["model"] == "library.book"
-        echoed = {key: payload.get(key) for key in ("action", "pk")}
-        for key, value in echoed.items():
-            if not isinstance(value, (int, str)) or (key, echoed["action"]) == ("pk", "create"):
-                echoed[key] = None
-        assert answer["request"] == echoed
+        pk = None if payload["action"] == "create" else payload.get("pk")
+        assert answer["request"] == {"action": payload["action"], "pk": pk}
         return answer["error"], answer["errors"]
 
 
@@ -151,6 +148,21 @@ class TestRequests(InboundCase):
         assert list(answer["errors"]) == ["code"]
         assert self.reader.ask(codes, action="update", pk="x", data={"code": "y", "text": "3"}) is None
         assert list(Code.objects.values_list("code", "text")) == [("x", "3")]
+
+    def test_a_key_of_several_fields(self) -> None:
+        places = bind(model=Place, fields=["__all__"], group_names=group_of_all)
+        data = {"row": 1, "column": 2, "text": "a"}
+        assert self.reader.ask(places, action="create", data=data) is None
+        assert self.watcher.told() == [("create", [1, 2], data)]
+        with self.assertLogs("django.channels", "WARNING"):
+            assert self.reader.ask(places, action="create", data={**data, "text": "b"})["action"] == "error"
+        assert self.reader.ask(places, action="update", pk=[1, 2], data={"column": 3, "text": "c"}) is None
+        assert list(Place.objects.values("row", "column", "text")) == [{**data, "text": "c"}]
+        with self.assertLogs("django.channels", "WARNING"):
+            for pk in ([1], [1, 2, 3], [1, "x"], [1, [2]], [1, True], 1, "1"):
+                assert self.reader.ask(places, action="delete", pk=pk)["action"] == "error"
+        assert self.reader.ask(places, action="delete", pk=[1, 2]) is None
+        assert not Place.objects.exists()
 
     def test_methods_can_be_overridden(self) -> None:
         def create(self: Any, data: dict[str, Any]) -> None:

@@ -60,3 +60,10 @@ class Paper(models.Model):
 class Code(models.Model):
     code = models.CharField(max_length=20, primary_key=True)
     text = models.CharField(max_length=20)
+
+
+class Place(models.Model):
+    pk = models.CompositePrimaryKey("row", "column")
+    row = models.IntegerField()
+    column = models.IntegerField()
+    text = models.CharField(max_length=20)
