@@ -14,6 +14,10 @@ from typing import Any
 
 from interface_server.asgi_types import Event
 from interface_server.headers import HOP_BY_HOP, BadHeader, asks_to_close, checked_headers
+from interface_server.unknown_keys import check_keys
+
+KEYS = frozenset({"status", "headers", "content", "more_content"})
+"""What a message of an answer may say."""
 
 WITHOUT_CONTENT = (204, 304)
 """Statuses whose answers end with their headers, whatever content a consumer sends."""
@@ -60,10 +64,15 @@ class Answer:
 
         Raises:
             BadAnswer: the message does not fit.
+            UnknownKeys: the answer has begun, and nothing of the message means anything to it.
         """
         if self.state is AnswerState.DONE:
             return []
-        body = content.get("content", b"")
+        if self.state is AnswerState.STREAMING:
+            check_keys(content, KEYS)
+        body = content.get("content")
+        if body is None:
+            body = b""
         if not isinstance(body, bytes):
             raise BadAnswer(f"content must be bytes, not {body!r:.100}")
         more = bool(content.get("more_content", False))

@@ -18,6 +18,7 @@ from interface_server.http.exchanges import Exchanges
 from interface_server.http.upload import Upload
 from interface_server.outcome import Outcome
 from interface_server.spool import Spool
+from interface_server.unknown_keys import UnknownKeys
 
 INLINE_BODY = 128 * 1024
 """Bytes of a body that travel inside ``http.request``; only a longer body gets a body channel."""
@@ -194,6 +195,9 @@ class Exchange:
             return
         try:
             events = self._answer.feed(content)
+        except UnknownKeys as error:
+            self._context.warn_once(error.keys, "A part of the answer to %s was ignored: %s.", self, error)
+            return
         except BadAnswer as error:
             logger.error("The answer to %s is not one, the exchange ends: %s.", self, error)
             self._give_up(BAD_ANSWER, "its consumer made a mistake")

@@ -10,11 +10,12 @@ close code rejects.
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from interface_server.asgi_types import Event
 from interface_server.headers import BadHeader, checked_headers
+from interface_server.unknown_keys import check_keys
 
 NORMAL_CLOSURE = 1000
 
@@ -31,18 +32,6 @@ class BadMessage(Exception):
     """
 
     events: Sequence[Event] = ()
-
-
-class UnknownKeys(BadMessage):
-    """A consumer sent a message that says nothing a socket knows.
-
-    Arguments:
-        keys: of the message.
-    """
-
-    def __init__(self, keys: Collection[object]) -> None:
-        self.keys = tuple(sorted(map(str, keys)))
-        super().__init__(f"it should have one of {', '.join(sorted(KEYS))}, but has {', '.join(self.keys)}")
 
 
 class SocketState(enum.Enum):
@@ -72,11 +61,11 @@ class Conversation:
 
         Raises:
             BadMessage: nothing of the message is done but for the ``events`` of the error.
+            UnknownKeys: nothing of the message means anything.
         """
         if self.state is SocketState.CLOSED:
             return []
-        if content and KEYS.isdisjoint(content):
-            raise UnknownKeys(content)
+        check_keys(content, KEYS)
         close = self._close_code(content)
         data = data_of(content)
         events: list[Event] = []

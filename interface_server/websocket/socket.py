@@ -11,7 +11,8 @@ from interface_server import messages
 from interface_server.asgi_types import Event, Receive, Scope, Send
 from interface_server.context import Context
 from interface_server.outcome import Outcome
-from interface_server.websocket.conversation import BadMessage, Conversation, SocketState, UnknownKeys
+from interface_server.unknown_keys import UnknownKeys
+from interface_server.websocket.conversation import BadMessage, Conversation, SocketState
 from interface_server.websocket.direct import DIRECT, Direct
 from interface_server.websocket.incoming import TRY_AGAIN_LATER, Incoming
 from interface_server.websocket.outgoing import Outgoing
@@ -23,6 +24,8 @@ CLOSE_SECONDS = 10.0
 NO_STATUS_RECEIVED = 1005
 ABNORMAL_CLOSURE = 1006
 INTERNAL_ERROR = 1011
+
+IGNORED = "A message to the WebSocket %s was ignored: %s."
 
 UNAVAILABLE: list[Event] = [
     {
@@ -75,20 +78,16 @@ class WebSocket:
             return
         try:
             events = self._conversation.feed(content)
+        except UnknownKeys as error:
+            # Most likely all messages of one consumer are like that.
+            self._context.warn_once(error.keys, IGNORED, self._path, error)
+            return
         except BadMessage as error:
-            self._warn_of(error)
+            logger.warning(IGNORED, self._path, error)
             events = list(error.events)
         if events and self._outgoing.is_full:
             self._outgoing.clear()
         self._put(events)
-
-    def _warn_of(self, error: BadMessage) -> None:
-        text = "A message to the WebSocket %s was ignored: %s."
-        if isinstance(error, UnknownKeys):
-            # Most likely all messages of one consumer are like that.
-            self._context.warn_once(error.keys, text, self._path, error)
-        else:
-            logger.warning(text, self._path, error)
 
     def abort(self) -> None:
         """Nothing more can be done for this socket: the process is about to end (called by the context)."""

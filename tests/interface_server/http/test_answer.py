@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interface_server.http.answer import Answer, AnswerState, BadAnswer, plain
+from interface_server.unknown_keys import UnknownKeys
 from tests.interface_server.strategies import bad_headers, good_headers, oddities
 
 START = "http.response.start"
@@ -54,6 +55,25 @@ def test_what_comes_after_the_last_chunk_is_ignored(late: dict[str, Any]) -> Non
     answer.feed({"status": 200, "content": b"all"})
     assert answer.feed(late) == []
     assert answer.size == 3
+
+
+def test_content_that_is_none_is_empty() -> None:
+    answer = Answer()
+    assert answer.feed({"status": 200, "content": None, "more_content": True})[1] == body(b"", True)
+    assert answer.feed({"content": None, "more_content": True}) == [body(b"", True)]
+    assert answer.feed({"content": None}) == [body(b"", False)]
+
+
+def test_a_part_with_unknown_keys_only() -> None:
+    answer = Answer()
+    answer.feed({"status": 200, "more_content": True})
+    with pytest.raises(
+        UnknownKeys, match="one of content, headers, more_content, status, but has cotnent"
+    ) as error:
+        answer.feed({"cotnent": b"misspelt"})
+    assert error.value.keys == ("cotnent",)
+    assert answer.feed({"content": b"fits", "extra": 1, "more_content": True}) == [body(b"fits", True)]
+    assert answer.feed({}) == [body(b"", False)]
 
 
 def test_a_second_status_is_an_error() -> None:

@@ -605,6 +605,22 @@ def test_a_client_that_leaves_with_a_further_request_behind(hosted: Hosted, size
     assert hosted.receive_for("http.disconnect", reply_channel)["path"] == "/gone"
 
 
+def test_parts_that_say_nothing_are_warned_of_once_for_each_kind(
+    hosted: Hosted, caplog: pytest.LogCaptureFixture
+) -> None:
+    misspelt = f"cotnent{len(hosted.access)}"  # of a kind that this server has not met
+    for number in range(2):
+        response = hosted.get(f"/odd/{number}")
+        reply_channel = hosted.receive("http.request")["reply_channel"]
+        hosted.send(reply_channel, status=200, content=b"one ", more_content=True)
+        for _ in range(2):
+            hosted.send(reply_channel, **{misspelt: b"part"})
+        hosted.send(reply_channel, content=b"two")
+        assert response.result(DEADLINE).content == b"one two"
+    [record] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "A part of the answer to GET /odd/0 was ignored: it should have one of content," in record.getMessage()
+
+
 def test_a_second_answer_later_is_logged(hosted: Hosted, caplog: pytest.LogCaptureFixture) -> None:
     response = hosted.get("/twice")
     reply_channel = answer(hosted, content=b"first")

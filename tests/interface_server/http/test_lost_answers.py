@@ -14,7 +14,7 @@ from tests.interface_server.hosted import DEADLINE, Hosted, read_response, read_
 from tests.redis_proxy import RedisProxy
 
 BODY = b"".join(b"%7d," % number for number in range(200_000))
-BODY_KEY = b"asgi:http.request.body?"
+BODY_KEY = b"asgi:queue:http.request.body?"
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_an_answer_that_has_begun_is_cut(proxy: RedisProxy, far: Hosted, caplog:
 
 
 def test_a_request_that_may_have_arrived(proxy: RedisProxy, far: Hosted) -> None:
-    proxy.cut_after(b"asgi:http.request")
+    proxy.cut_after(b"asgi:queue:http.request")
     response, content = read_response(upload(far))
     assert (response.status, content) == (503, b"The server is busy; try again in a moment.")
     request = far.receive("http.request")
@@ -86,7 +86,7 @@ def test_a_request_that_may_have_arrived(proxy: RedisProxy, far: Hosted) -> None
 
 def test_a_connect_that_may_have_arrived(proxy: RedisProxy, far: Hosted) -> None:
     """What its consumer did can be undone by that of the disconnect."""
-    proxy.cut_after(b"asgi:websocket.connect")
+    proxy.cut_after(b"asgi:queue:websocket.connect")
     dialled = far.dial()
     with pytest.raises(InvalidStatus) as refused:
         dialled.result(DEADLINE)
