@@ -32,7 +32,7 @@ class BadFrame(ChannelSocketException, ValueError):
 
 def encode(content: Any) -> str:
     """``content`` as JSON. Dates, times, UUIDs, decimals and lazy texts become strings, as in Django's JSON."""
-    return json.dumps(content, cls=DjangoJSONEncoder)
+    return _ENCODER.encode(content)
 
 
 def decode(text: str) -> Any:
@@ -42,7 +42,7 @@ def decode(text: str) -> Any:
         ValueError: it is not JSON, as ``NaN`` and ``Infinity`` are not, or it is nested too deeply.
         RecursionError: it is nested far too deeply.
     """
-    content = json.loads(text, parse_constant=_refuse)
+    content = _DECODER.decode(text)
     if text.count("[") + text.count("{") > DEEPEST and _is_deeper(content, DEEPEST):
         raise ValueError(f"It is nested more than {DEEPEST} levels deep.")
     return content
@@ -50,6 +50,11 @@ def decode(text: str) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON.")
+
+
+# Made once: json.loads and json.dumps with these options make new ones for each frame.
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_ENCODER = DjangoJSONEncoder()
 
 
 def _is_deeper(content: Any, levels: int) -> bool:
