@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from channels_classic.layers import RedisChannelLayer
 from tests.postgres import PostgresServer
 from tests.project import DEADLINE, MANAGE, Project
+from tests.redis_server import RedisServer
 from worker.delay import BATCH_LIMIT
 
 SETTINGS = """\
@@ -38,14 +41,18 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[st
             yield server.settings
 
 
-@pytest.fixture
-def project(database: dict[str, Any], redis_url: str, tmp_path: Path) -> Project:
-    settings = SETTINGS.format(database=database, redis=redis_url)
+def project_in(folder: Path, database: dict[str, Any], redis: str) -> Project:
+    settings = SETTINGS.format(database=database, redis=redis)
     project = Project(
-        tmp_path, {"manage.py": MANAGE, "myproject/__init__.py": "", "myproject/settings.py": settings}
+        folder, {"manage.py": MANAGE, "myproject/__init__.py": "", "myproject/settings.py": settings}
     )
     project.manage("migrate", "--verbosity", "0")
     return project
+
+
+@pytest.fixture
+def project(database: dict[str, Any], redis_url: str, tmp_path: Path) -> Project:
+    return project_in(tmp_path, database, redis_url)
 
 
 @pytest.fixture
@@ -102,6 +109,58 @@ def test_a_killed_server(project: Project, layer: RedisChannelLayer) -> None:
         assert not layer.receive_batch(["later"], 1, 1.5)
     assert set(received.values()) == {1}
     assert received.total() >= MESSAGES - 2 * BATCH_LIMIT  # received and not stored, or deleted and not sent
+
+
+def test_a_redis_that_goes_away(tmp_path: Path) -> None:
+    """What is stored is sent when it is back, and what is sent to it then is taken."""
+    received: Counter[int] = Counter()
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
+    with RedisServer() as server:
+        project = project_in(tmp_path, database, server.url)
+        layer = RedisChannelLayer(hosts=[server.url], capacity=100_000)
+        with project.running("rundelay") as delay:
+            delay.wait("receiving on the channel layer 'default'")
+            send(layer, range(1), delay=0)
+            receive(layer, 1, received)
+            send(layer, range(1, 3), delay=1500)
+            while stored(tmp_path) < 2:
+                time.sleep(0.01)
+            server.kill()
+            delay.wait("The delay server cannot work; trying again.")
+            server.restart()
+            receive(layer, 3, received)
+            delay.wait("The delay server works again.")
+            send(layer, range(3, 4), delay=0)
+            receive(layer, 4, received)
+            assert delay.end() == 0
+        layer.close()
+    assert received == Counter(range(4))
+
+
+def test_a_database_that_is_locked(tmp_path: Path, redis_url: str, layer: RedisChannelLayer) -> None:
+    received: Counter[int] = Counter()
+    database = {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(tmp_path / "db.sqlite3"),
+        "OPTIONS": {"timeout": 0.1},
+    }
+    project = project_in(tmp_path, database, redis_url)
+    with project.running("rundelay") as delay, closing(sqlite3.connect(tmp_path / "db.sqlite3")) as other:
+        delay.wait("receiving on the channel layer 'default'")
+        other.execute("BEGIN IMMEDIATE")
+        send(layer, range(2), delay=0)
+        delay.wait("The delay server cannot work; trying again. OperationalError: database is locked")
+        other.rollback()
+        receive(layer, 2, received)
+        assert delay.end() == 0
+    assert received == Counter(range(2))
+
+
+def stored(folder: Path) -> int:
+    """How many messages wait in the database."""
+    with closing(sqlite3.connect(folder / "db.sqlite3")) as connection:
+        [[number]] = connection.execute("SELECT count(*) FROM delay_delayedmessage").fetchall()
+    return int(number)
 
 
 def test_it_has_to_make_sense(project: Project) -> None:
