@@ -1,62 +1,118 @@
-"""Options of the interface server, checked, and what is made of them: the layer, the application, the socket."""
+"""The options of ``channels-interface``: each is a field here, with its default, its type and its help."""
 
 from __future__ import annotations
 
-import errno
-import importlib
+import dataclasses
 import logging
-import os
+import re
 import socket
 import ssl
-import stat
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from channels_classic.layers import BaseChannelLayer
+import click
+
+from channels_classic.layers import BaseChannelLayer, RedisChannelLayer
 from channels_classic.log import logger
+from channels_classic.redaction import one_line, redacted
 from interface_server.access import AccessLog
 from interface_server.application import InterfaceServer
+from interface_server.context import Options
+from interface_server.program.imports import BadLayer, import_layer
+from interface_server.program.listening import listening_socket
+from interface_server.program.tls import BadTLS, tls_context
+from interface_server.transport.proxy import TrustedProxies
+from interface_server.transport.server import ServerSettings
+
+OF_CLIENTS = Options()
+OF_CONNECTIONS = ServerSettings()
+OF_LAYER = RedisChannelLayer()
+FILE = click.Path(exists=True, dir_okay=False)
 
 
 class BadConfiguration(Exception):
-    """An option does not fit; the text says which, what it is and what it should be."""
+    """An option does not fit; the text says which, what it is and what it should be. It holds no secret."""
+
+
+def option(default: Any, help: str, *short: str, **click_options: Any) -> Any:
+    """A field that is an option.
+
+    Arguments:
+        help: for ``--help``.
+        short: further names, such as ``-p``.
+        click_options: of ``click.option``.
+    """
+    return field(default=default, metadata={"help": help, "short": short, "click": click_options})
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The options of ``channels-interface``, by the same names; its ``--help`` says what each means."""
+    """What the person who runs ``channels-interface`` wants.
+
+    Raises:
+        BadConfiguration: the options do not fit together.
+    """
 
     channel_layer: str | None = None
-    redis: Sequence[str] = ()
-    prefix: str = "asgi:"
-    capacity: int = 100
-    expiry: float = 60
-    encryption_key: Sequence[str] = ()
-    bind: str = "127.0.0.1"
-    port: int = 8000
-    unix_socket: str | None = None
-    fd: int | None = None
-    processes: int = 1
-    http_timeout: float = 60
-    websocket_timeout: float = -1
-    websocket_handshake_timeout: float = 5
-    ping_interval: float = 30
-    ping_timeout: float = 30
-    ws_protocol: Sequence[str] = ()
-    root_path: str = ""
-    proxy_headers: bool = False
-    trusted_proxies: str = "127.0.0.1"
-    ssl_keyfile: str | None = None
-    ssl_certfile: str | None = None
-    ssl_keyfile_password: str | None = None
-    ssl_ca_certs: str | None = None
-    ssl_ciphers: str | None = None
-    access_log: str | None = None
-    max_message_size: int = 1024 * 1024
-    per_message_deflate: bool = False
-    verbose: int = 0
+    redis: Sequence[str] = option(
+        (), "Redis server(s), instead of MODULE:LAYER.", "-r", multiple=True, metavar="URL"
+    )
+    prefix: str = option(OF_LAYER.prefix, "With --redis: the prefix of the layer's keys.")
+    capacity: int = option(OF_LAYER.capacity, "With --redis: messages a channel holds.", type=click.IntRange(1))
+    expiry: float = option(OF_LAYER.expiry, "With --redis: seconds until a message expires.", type=float)
+    encryption_key: Sequence[str] = option(
+        (), "With --redis: write with the first, read with all.", multiple=True, metavar="KEY"
+    )
+    bind: str = option("127.0.0.1", "The address to listen on.", "-b", metavar="ADDRESS")
+    port: int = option(8000, "The port; 0 for a free one.", "-p", type=click.IntRange(0, 65535))
+    unix_socket: str | None = option(
+        None, "Listen on a socket in the file system instead.", "-u", type=click.Path()
+    )
+    fd: int | None = option(None, "Listen on a socket that the parent process opened.", type=click.IntRange(0))
+    processes: int = option(1, "Processes on one port; SIGHUP renews them.", type=click.IntRange(1))
+    shutdown_timeout: float = option(
+        OF_CONNECTIONS.shutdown_timeout, "Seconds that exchanges may take to finish when it stops.", type=float
+    )
+    http_timeout: float = option(
+        OF_CLIENTS.http_timeout, "Seconds that a request waits for its answer.", "-t", type=float
+    )
+    websocket_timeout: float = option(-1, "Seconds until a WebSocket is closed; -1 for never.", type=float)
+    websocket_handshake_timeout: float = option(
+        OF_CLIENTS.websocket_handshake_timeout, "Seconds that a WebSocket waits to be accepted.", type=float
+    )
+    ping_interval: float = option(
+        OF_CONNECTIONS.ping_interval, "Seconds between pings to a WebSocket; 0 for none.", type=float
+    )
+    ping_timeout: float = option(OF_CONNECTIONS.ping_timeout, "Seconds that a ping may go unanswered.", type=float)
+    ws_protocol: Sequence[str] = option(
+        (), "Agree to this subprotocol. Can be given several times.", multiple=True, metavar="NAME"
+    )
+    root_path: str = option("", "The path that a proxy cuts off, for example /app.")
+    proxy_headers: bool = option(
+        False, "Believe X-Forwarded-For and X-Forwarded-Proto of --trusted-proxies.", is_flag=True
+    )
+    trusted_proxies: str = option(
+        "127.0.0.1",
+        "With --proxy-headers: addresses, networks such as 10.0.0.0/8, 'unix' for whoever comes by --unix-socket, "
+        "'*' for any peer. Separated by commas.",
+        metavar="NAMES",
+    )
+    ssl_keyfile: str | None = option(None, "The private key, for TLS.", type=FILE)
+    ssl_certfile: str | None = option(None, "The certificate, for TLS.", type=FILE)
+    ssl_keyfile_password: str | None = option(None, "The password of the private key.")
+    ssl_ca_certs: str | None = option(
+        None, "Clients need a certificate that is signed by one of these.", type=FILE
+    )
+    ssl_ciphers: str | None = option(None, "The ciphers, as OpenSSL names them; by default those of Python.")
+    access_log: str | None = option(None, "Write a line for each exchange; - for standard output.", metavar="FILE")
+    max_message_size: int = option(
+        OF_CONNECTIONS.max_message_size, "Bytes of one WebSocket message.", type=click.IntRange(1)
+    )
+    per_message_deflate: bool = option(
+        False, "Compress WebSocket messages, at the cost of speed and memory.", is_flag=True
+    )
+    verbose: int = option(0, "Say more; twice: everything.", "-v", count=True, show_default=False)
 
     def __post_init__(self) -> None:
         if bool(self.channel_layer) == bool(self.redis):
@@ -70,19 +126,18 @@ class Configuration:
             raise BadConfiguration("TLS needs both --ssl-certfile and --ssl-keyfile.")
         if not all(self.encryption_key):
             raise BadConfiguration("--encryption-key must not be empty.")
-        for name in ("http_timeout", "websocket_handshake_timeout", "ping_timeout", "expiry"):
+        for name in ("http_timeout", "websocket_handshake_timeout", "ping_timeout", "expiry", "shutdown_timeout"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):
-                raise BadConfiguration(f"--{name.replace('_', '-')} must be above 0, not {value:g}.")
+                raise BadConfiguration(f"{flag(name)} must be above 0, not {value:g}.")
         if not 0 <= self.ping_interval < float("inf"):
             raise BadConfiguration(f"--ping-interval must be above 0, or 0 for none, not {self.ping_interval:g}.")
+        self.make_trusted_proxies()
 
     def set_up_logging(self) -> None:
         """Let what the server has to say reach standard error."""
-        level = [logging.INFO, logging.INFO, logging.DEBUG][min(self.verbose, 2)]
         logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-8s %(message)s")
-        logger.setLevel(level)
-        logging.getLogger("uvicorn").setLevel(logging.WARNING if self.verbose == 0 else level)
+        logger.setLevel(logging.DEBUG if self.verbose >= 2 else logging.INFO)
 
     def make_layer(self) -> BaseChannelLayer:
         """The channel layer.
@@ -90,30 +145,26 @@ class Configuration:
         Raises:
             BadConfiguration: it cannot be found or made.
         """
-        if self.redis:
-            from channels_classic.layers import RedisChannelLayer
-
+        if self.channel_layer is not None:
             try:
-                return RedisChannelLayer(
-                    hosts=list(self.redis),
-                    prefix=self.prefix,
-                    capacity=self.capacity,
-                    expiry=self.expiry,
-                    symmetric_encryption_keys=list(self.encryption_key) or None,
-                )
-            except (ValueError, ImportError) as error:
-                raise BadConfiguration(f"--redis {' '.join(self.redis)}: {error}") from error
-        assert self.channel_layer is not None
-        layer = _import(self.channel_layer)
-        layer = getattr(layer, "channel_layer", layer)
-        if not isinstance(layer, BaseChannelLayer):
-            raise BadConfiguration(f"{self.channel_layer} should be a channel layer, but is {layer!r}.")
-        if layer.local_only:
+                return import_layer(self.channel_layer)
+            except BadLayer as error:
+                raise BadConfiguration(one_line(error)) from error
+        config = {
+            "hosts": list(self.redis),
+            "prefix": self.prefix,
+            "capacity": self.capacity,
+            "expiry": self.expiry,
+            "symmetric_encryption_keys": list(self.encryption_key) or None,
+        }
+        try:
+            return RedisChannelLayer(**config)
+        except (ValueError, TypeError, ImportError) as error:
+            text, cause = redacted(error, config)
+            urls = " ".join(map(without_login, self.redis))
             raise BadConfiguration(
-                f"{self.channel_layer} is {type(layer).__name__}, which works inside one process only: no worker "
-                "would see a message. Use RedisChannelLayer, or runserver, which has workers of its own."
-            )
-        return layer
+                f"--redis {urls}: {text} A server is given as redis://HOST:PORT/DATABASE."
+            ) from cause
 
     def make_application(self) -> InterfaceServer:
         """The ASGI application.
@@ -126,15 +177,60 @@ class Configuration:
             access_log = None if self.access_log is None else AccessLog(self.access_log)
         except OSError as error:
             raise BadConfiguration(f"--access-log {self.access_log}: {error.strerror}.") from error
-        return InterfaceServer(
-            layer,
-            http_timeout=self.http_timeout,
-            websocket_handshake_timeout=self.websocket_handshake_timeout,
-            websocket_timeout=None if self.websocket_timeout < 0 else self.websocket_timeout,
-            ws_protocols=self.ws_protocol,
+        names = {option.name for option in dataclasses.fields(Options)} & {
+            own.name for own in dataclasses.fields(self)
+        }
+        options: dict[str, Any] = {name: getattr(self, name) for name in names}
+        options["websocket_timeout"] = None if self.websocket_timeout < 0 else self.websocket_timeout
+        return InterfaceServer(layer, ws_protocols=self.ws_protocol, access_log=access_log, **options)
+
+    def make_server_settings(self) -> ServerSettings:
+        """What the connections of the server have in common.
+
+        Raises:
+            BadConfiguration: TLS cannot be spoken with what was given.
+        """
+        return ServerSettings(
+            root_path=self.root_path.rstrip("/"),
+            trusted_proxies=self.make_trusted_proxies(),
+            ping_interval=self.ping_interval,
+            ping_timeout=self.ping_timeout,
             max_message_size=self.max_message_size,
-            access_log=access_log,
+            per_message_deflate=self.per_message_deflate,
+            tls=self.make_tls_context(),
+            shutdown_timeout=self.shutdown_timeout,
         )
+
+    def make_trusted_proxies(self) -> TrustedProxies | None:
+        """Whose X-Forwarded headers are believed.
+
+        Raises:
+            BadConfiguration: one of the names is none.
+        """
+        try:
+            proxies = TrustedProxies(self.trusted_proxies)
+        except ValueError as error:
+            raise BadConfiguration(f"--trusted-proxies: {error}.") from error
+        return proxies if self.proxy_headers else None
+
+    def make_tls_context(self) -> ssl.SSLContext | None:
+        """What TLS needs; ``None`` without TLS.
+
+        Raises:
+            BadConfiguration: TLS cannot be spoken with what was given.
+        """
+        if self.ssl_certfile is None or self.ssl_keyfile is None:
+            return None
+        try:
+            return tls_context(
+                self.ssl_certfile,
+                self.ssl_keyfile,
+                self.ssl_keyfile_password,
+                self.ssl_ca_certs,
+                self.ssl_ciphers,
+            )
+        except BadTLS as error:
+            raise BadConfiguration(one_line(error)) from error
 
     def make_socket(self) -> socket.socket:
         """The socket to listen on, bound.
@@ -143,118 +239,18 @@ class Configuration:
             BadConfiguration: it cannot be had.
         """
         try:
-            if self.fd is not None:
-                return socket.socket(fileno=self.fd)
-            if self.unix_socket is not None:
-                return _bind_unix(self.unix_socket)
-            family, _, _, _, address = socket.getaddrinfo(
-                self.bind, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-            )[0]
-            sock = socket.socket(family)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-            return sock
+            return listening_socket(self.bind, self.port, self.unix_socket, self.fd)
         except (OSError, OverflowError) as error:
             where = self.unix_socket or (f"--fd {self.fd}" if self.fd is not None else f"{self.bind}:{self.port}")
             reason = getattr(error, "strerror", None) or error
             raise BadConfiguration(f"Cannot listen on {where}: {reason}.") from error
 
-    def check_tls(self) -> None:
-        """Make sure that TLS can be spoken with what was given.
 
-        Raises:
-            BadConfiguration: it cannot.
-        """
-        if self.ssl_certfile is None or self.ssl_keyfile is None:
-            return
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            # Without a password OpenSSL would ask for it on the terminal.
-            context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, lambda: self.ssl_keyfile_password or "")
-        except (OSError, ValueError) as error:
-            raise BadConfiguration(
-                f"The certificate {self.ssl_certfile} and the private key {self.ssl_keyfile} cannot be used: "
-                f"{error}. Do they belong together, and is --ssl-keyfile-password right, if the key has one?"
-            ) from error
-        if self.ssl_ciphers:
-            try:
-                context.set_ciphers(self.ssl_ciphers)
-            except ssl.SSLError as error:
-                raise BadConfiguration(f"--ssl-ciphers {self.ssl_ciphers}: {error}.") from error
-        if self.ssl_ca_certs is not None:
-            try:
-                context.load_verify_locations(self.ssl_ca_certs)
-            except OSError as error:
-                raise BadConfiguration(f"--ssl-ca-certs {self.ssl_ca_certs}: {error}.") from error
-
-    def clean_up(self) -> None:
-        """Leave nothing behind in the file system."""
-        if self.unix_socket is not None:
-            try:
-                os.unlink(self.unix_socket)
-            except FileNotFoundError:
-                pass
-
-    def describe(self, sock: socket.socket) -> str:
-        """Where ``sock`` listens, for people."""
-        address = sock.getsockname()
-        if not isinstance(address, tuple):
-            return f"unix:{address}"
-        host = f"[{address[0]}]" if ":" in address[0] else address[0]
-        return f"{'https' if self.ssl_certfile else 'http'}://{host}:{address[1]}"
-
-    def uvicorn_options(self) -> dict[str, Any]:
-        """For ``hosting.serve``."""
-        return {
-            "root_path": self.root_path.rstrip("/"),
-            "proxy_headers": self.proxy_headers,
-            "forwarded_allow_ips": self.trusted_proxies,
-            "ws_ping_interval": self.ping_interval or None,
-            "ws_ping_timeout": self.ping_timeout,
-            "ws_per_message_deflate": self.per_message_deflate,
-            "ssl_keyfile": self.ssl_keyfile,
-            "ssl_certfile": self.ssl_certfile,
-            "ssl_keyfile_password": self.ssl_keyfile_password,
-            "ssl_ca_certs": self.ssl_ca_certs,
-            "ssl_cert_reqs": ssl.CERT_REQUIRED if self.ssl_ca_certs else ssl.CERT_NONE,
-            # Nothing instead of uvicorn's default: Python's choice of ciphers is newer.
-            "ssl_ciphers": self.ssl_ciphers or "",
-            "log_level": "warning" if self.verbose == 0 else None,
-        }
+def flag(name: str) -> str:
+    """The option of a field: ``--http-timeout`` for ``http_timeout``."""
+    return "--" + name.replace("_", "-")
 
 
-def _import(path: str) -> Any:
-    module_name, colon, name = path.partition(":")
-    if not colon or not name:
-        raise BadConfiguration(f"The channel layer must be given as MODULE:LAYER, not {path!r}.")
-    sys.path.insert(0, os.getcwd())
-    try:
-        found = importlib.import_module(module_name)
-        for part in name.split("."):
-            found = getattr(found, part)
-        return found
-    except Exception as error:
-        # Whatever the project does when it is imported.
-        raise BadConfiguration(
-            f"Cannot import the channel layer {path!r}: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _bind_unix(path: str) -> socket.socket:
-    if os.path.lexists(path):
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise OSError(errno.EEXIST, "there is something else of that name")
-        probe = socket.socket(socket.AF_UNIX)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)  # left over by a server that was killed
-        else:
-            raise OSError(errno.EADDRINUSE, "another server listens there")
-        finally:
-            probe.close()
-    sock = socket.socket(socket.AF_UNIX)
-    sock.bind(path)
-    # The proxy that connects may be another user; the folder can say who may.
-    os.chmod(path, 0o666)  # noqa: S103
-    return sock
+def without_login(url: str) -> str:
+    """A URL without the name, the password and the query in it."""
+    return re.sub(r"\?.*", "?***", re.sub(r"^([^/?]*://)?.*@", r"\1***@", url, flags=re.DOTALL), flags=re.DOTALL)

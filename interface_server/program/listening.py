@@ -1,0 +1,60 @@
+"""The socket that an interface server listens on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+
+
+def listening_socket(bind: str, port: int, unix_socket: str | None, fd: int | None) -> socket.socket:
+    """A socket that is bound, but does not listen yet.
+
+    Arguments:
+        bind, port: the address, where neither of the others is given.
+        unix_socket: the path of a socket in the file system.
+        fd: the number of a socket that the parent process opened.
+
+    Raises:
+        OSError: it cannot be had.
+        OverflowError: the port is none.
+    """
+    if fd is not None:
+        return socket.socket(fileno=fd)
+    if unix_socket is not None:
+        return _bind_unix(unix_socket)
+    family, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    sock = socket.socket(family)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(address)
+    return sock
+
+
+def describe(sock: socket.socket, is_tls: bool) -> str:
+    """Where ``sock`` listens, for people: a URL, or ``unix:`` and a path."""
+    address = sock.getsockname()
+    if not isinstance(address, tuple):
+        return f"unix:{address}"
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"{'https' if is_tls else 'http'}://{host}:{address[1]}"
+
+
+def _bind_unix(path: str) -> socket.socket:
+    if os.path.lexists(path):
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise OSError(errno.EEXIST, "there is something else of that name")
+        probe = socket.socket(socket.AF_UNIX)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)  # left over by a server that was killed
+        else:
+            raise OSError(errno.EADDRINUSE, "another server listens there")
+        finally:
+            probe.close()
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(path)
+    # The proxy that connects may be another user; the folder can say who may.
+    os.chmod(path, 0o666)  # noqa: S103
+    return sock

@@ -1,0 +1,68 @@
+"""Serving an ``InterfaceServer`` in this process, from its first client to its last goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+
+from channels_classic.backoff import Backoff
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.log import logger
+from interface_server.application import InterfaceServer
+from interface_server.program.stopping import stopping_at_signals
+from interface_server.transport.http_connection import HttpConnection
+from interface_server.transport.server import LIFESPAN_SECONDS, Server, ServerSettings
+
+GRACE = 5.0
+"""Seconds by which the server may take longer to stop than the times that it gives others."""
+
+
+def make_server(application: InterfaceServer, settings: ServerSettings) -> Server:
+    """A server for HTTP and WebSockets."""
+    return Server(application, settings, HttpConnection)
+
+
+def serve(
+    application: InterfaceServer,
+    settings: ServerSettings,
+    sockets: Sequence[socket.socket],
+    started: Callable[[], None],
+    clean_up: Callable[[], None],
+) -> None:
+    """Serve until a signal comes.
+
+    Arguments:
+        sockets: bound already.
+        started: called when clients can be served.
+        clean_up: called before the process ends early.
+
+    Raises:
+        StartupFailed: the application could not start.
+        ServerFailed: the application died, or something was cut off at the end.
+    """
+    server = make_server(application, settings)
+    background = set[asyncio.Task[None]]()
+
+    def started_and_look() -> None:
+        started()
+        background.add(asyncio.create_task(report_layer(application.context.layer)))
+
+    timeout = settings.shutdown_timeout + LIFESPAN_SECONDS + GRACE
+    with stopping_at_signals(server.stop, server.describe_running, timeout, clean_up):
+        server.run(sockets, started_and_look)
+
+
+async def report_layer(layer: BaseChannelLayer) -> None:
+    """Say whether the layer can be reached, and keep trying until it can."""
+    backoff = Backoff()
+    while True:
+        try:
+            await layer.aresume([layer.new_channel("reached!")])
+        except LayerUnavailable as error:
+            if not backoff.failures:
+                logger.error("The channel layer is not reached yet; trying again. %s", error)
+            await asyncio.sleep(backoff.fail())
+        else:
+            logger.info("The channel layer is reached.")
+            return

@@ -1,0 +1,90 @@
+"""Stopping a process: in order at the first signal, at once at the second one, and in time in any case."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from channels_classic.log import logger
+
+Wish = Literal["stop", "hurry", "never mind"]
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def stopping_at_signals(
+    stop: Callable[[], None],
+    running: Callable[[], str],
+    timeout: float,
+    clean_up: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """See to it that SIGTERM and SIGINT end this process, whatever its other threads do.
+
+    A second signal, or the end of ``timeout``, ends it with status 1 and one line in the log. Outside the main
+    thread, where no signals arrive, this does nothing.
+
+    Arguments:
+        stop: called at the first signal. The block has to end soon after it.
+        running: says what is still running, in a few words; empty for nothing known. Called in another thread.
+        timeout: seconds from the first signal to the end of the block.
+        clean_up: called before the process ends early.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # Not an event: a handler may interrupt whoever waits for one, and would wait for its lock.
+    wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
+    # A service manager may signal a supervisor and its processes alike; only the supervisor counts its signals.
+    is_child = multiprocessing.parent_process() is not None
+    told = False
+
+    def handle(*_: object) -> None:
+        nonlocal told
+        if not told:
+            wishes.put("stop")
+        elif not is_child:
+            wishes.put("hurry")
+        told = True
+
+    def watch() -> None:
+        if wishes.get() != "stop":
+            return
+        stop()
+        try:
+            wish = wishes.get(timeout=timeout)
+        except queue.Empty:
+            _end(f"It did not stop within {timeout:g} s", running(), clean_up)
+        else:
+            if wish == "hurry":
+                _end("Told to stop once more", running(), clean_up)
+
+    former = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
+    watcher = threading.Thread(target=watch, name="stopping", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        wishes.put("never mind")
+        watcher.join()
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _end(reason: str, running: str, clean_up: Callable[[], None]) -> None:
+    """End the process. Nothing less ends threads that never return."""
+    logger.error("%s. Not finished: %s.", reason, running or "nothing that is known")
+    clean_up()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads it any more
+    os._exit(1)
