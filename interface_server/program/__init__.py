@@ -1,1 +1,1 @@
-"""The program: options, the command line, and hosting."""
+"""The program: options, the command line, and serving in a process that stops."""

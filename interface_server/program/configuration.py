@@ -150,7 +150,7 @@ class Configuration:
                 return import_layer(self.channel_layer)
             except BadLayer as error:
                 raise BadConfiguration(one_line(error)) from error
-        config = {
+        config: dict[str, Any] = {
             "hosts": list(self.redis),
             "prefix": self.prefix,
             "capacity": self.capacity,

@@ -23,7 +23,7 @@ def import_layer(path: str) -> BaseChannelLayer:
     layer = _import(path)
     layer = getattr(layer, "channel_layer", layer)
     if not isinstance(layer, BaseChannelLayer):
-        raise BadLayer(f"{path} should be a channel layer, but is {type(layer).__name__} {layer!r:.100}.")
+        raise BadLayer(f"{path} should be a channel layer, but is of type {type(layer).__name__}.")
     if layer.local_only:
         raise BadLayer(
             f"{path} is {type(layer).__name__}, which works inside one process only: no worker would see a "

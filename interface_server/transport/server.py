@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from channels_classic.log import logger, printable
 from interface_server.asgi_types import Application
 from interface_server.transport.lifespan import Lifespan
 from interface_server.transport.proxy import TrustedProxies
@@ -79,7 +80,11 @@ class ServerSettings:
 
 
 class ServerFailed(Exception):
-    """The server stopped before it was told to, or left something unfinished; the text says what."""
+    """The server did not stop in order; the text says why."""
+
+
+class CutOff(ServerFailed):
+    """Something did not finish in time when the server stopped; the text says what."""
 
 
 class Server:
@@ -127,7 +132,8 @@ class Server:
 
         Raises:
             StartupFailed: the application could not start.
-            ServerFailed: the application died, or something had to be cut off.
+            CutOff: something did not finish in time.
+            ServerFailed: the application died, or did not stop in time.
         """
         self._loop = asyncio.get_running_loop()
         if self._is_stopping:
@@ -144,6 +150,7 @@ class Server:
             started()
         death = await self._wait_for_the_end(lifespan)
         self._is_stopping = True
+        logger.debug("The server stops; connections that are open: %d.", len(self.connections))
         for listener in listeners:
             listener.close()
         unfinished = await self._close_connections()
@@ -151,7 +158,7 @@ class Server:
         if death is not None:
             raise ServerFailed(f"The application died: {death!r}") from death
         if unfinished:
-            raise ServerFailed(f"Cut off after {self.settings.shutdown_timeout:g} s: {unfinished}.")
+            raise CutOff(f"Cut off after {self.settings.shutdown_timeout:g} s: {unfinished}.")
 
     def stop(self) -> None:
         """Stop serving soon. Any thread and any signal handler may call this, more than once."""
@@ -161,7 +168,7 @@ class Server:
 
     def describe_running(self) -> str:
         """What runs at the moment, for people: ``GET /page, 2 WebSockets``. Any thread may call this."""
-        names = sorted(str(connection) for connection in self.connections.copy())
+        names = sorted(printable(str(connection)) for connection in self.connections.copy())
         shown = ", ".join(names[:10])
         return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 

@@ -20,6 +20,10 @@ from channels_classic.staticfiles import default_http_consumer
 from interface_server import InterfaceServer
 from interface_server.access import client_of, describe
 
+if TYPE_CHECKING:
+    from interface_server.transport.server import Server
+    from worker import WorkerGroup
+
 if TYPE_CHECKING or not apps.is_installed("django.contrib.staticfiles"):
     from django.core.management.commands.runserver import Command as DjangoCommand
 else:
@@ -28,6 +32,12 @@ else:
 logger = logging.getLogger("django.server")
 
 WORKER_THREADS = 4
+
+SHUTDOWN_SECONDS = 5.0
+"""How long exchanges may take to finish when the server is told to stop."""
+
+STOP_SECONDS = 10.0
+"""How long all may take to end then, consumers in the worker threads too."""
 
 
 class DevelopmentServer:
@@ -56,7 +66,9 @@ class DevelopmentServer:
 
     def serve_forever(self) -> None:
         """Serve until the process is told to stop."""
-        from interface_server.program.hosting import serve
+        from interface_server.program.serving import make_server
+        from interface_server.program.stopping import stopping_at_signals
+        from interface_server.transport.server import ServerFailed, ServerSettings
         from worker import WorkerGroup
 
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
@@ -72,11 +84,26 @@ class DevelopmentServer:
             ws_protocols=getattr(settings, "CHANNELS_WS_PROTOCOLS", ()),
             access_log=log_access,
         )
-        try:
-            serve(application, [self.socket], root_path=(settings.FORCE_SCRIPT_NAME or "").rstrip("/"))
-        finally:
-            if workers is not None:
-                workers.stop()
+        server = make_server(
+            application,
+            ServerSettings(
+                root_path=(settings.FORCE_SCRIPT_NAME or "").rstrip("/"), shutdown_timeout=SHUTDOWN_SECONDS
+            ),
+        )
+        with stopping_at_signals(server.stop, lambda: running(server, workers), STOP_SECONDS):
+            try:
+                server.run([self.socket])
+            except ServerFailed as error:
+                raise CommandError(str(error)) from error
+            finally:
+                if workers is not None:
+                    workers.stop()
+
+
+def running(server: Server, workers: WorkerGroup | None) -> str:
+    """What is still running when the server should have stopped, for people."""
+    threads = [thread.name for thread in workers.threads if thread.is_alive()] if workers else []
+    return ", ".join(filter(None, [server.describe_running(), *threads]))
 
 
 class Command(DjangoCommand):
