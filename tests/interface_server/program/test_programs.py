@@ -1,8 +1,7 @@
-"""``channels-interface`` and ``python -m interface_server``: real processes, Redis, and the test as the worker."""
+"""``channels-interface`` and ``python -m interface_server``: what they serve, and their options."""
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -10,29 +9,21 @@ import ssl
 import stat
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from cryptography.fernet import Fernet
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect, unix_connect
+from websockets.sync.client import unix_connect
 
 from interface_server.program.cli import main
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
-from tests.programs import children_of, completed, is_alive, running
-from tests.project import DEADLINE, Running
+from tests.interface_server.program.served import SCRIPT, Serve, refused
+from tests.programs import completed
+from tests.project import DEADLINE
 from tests.redis_server import RedisServer, free_port
-
-MODULE = [sys.executable, "-m", "interface_server"]
-SCRIPT = Path(sys.executable).with_name("channels-interface")
-
-LISTENS = re.compile(r"Interface server (\d+) listens on (\S+), channel layer (\w+)\.")
 
 WITHOUT_DJANGO = """\
 import sys
@@ -46,76 +37,6 @@ sys.meta_path.insert(0, NoDjango())
 from interface_server.program.cli import main
 main()
 """
-
-
-class Served:
-    """An interface server in a process of its own, and clients for it."""
-
-    def __init__(self, program: Running) -> None:
-        self.program = program
-
-    @property
-    def pids(self) -> list[int]:
-        """The processes that have said where they listen, in that order."""
-        return [int(pid) for pid, _, _ in LISTENS.findall(self.program.log)]
-
-    @property
-    def url(self) -> str:
-        found = LISTENS.search(self.program.log)
-        assert found
-        return found[2]
-
-    def get(self, path: str = "/", **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=DEADLINE, trust_env=False, **options)
-
-    def post(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.post(self.url + path, timeout=DEADLINE, trust_env=False, **options)
-
-    def connect(self, path: str = "/", **options: Any) -> ClientConnection:
-        options = {"compression": None, "proxy": None, "open_timeout": DEADLINE, **options}
-        return connect(self.url.replace("http", "ws", 1) + path, **options)
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        self.program.process.send_signal(number)
-        return self.program.process.wait(DEADLINE)
-
-
-Serve = Callable[..., Served]
-
-
-@pytest.fixture
-def serve(tmp_path: Path, redis_url: str) -> Iterator[Serve]:
-    """Starts a server with these options, on a free port and over Redis unless told otherwise."""
-    with ExitStack() as stack:
-
-        def serve(
-            *options: object,
-            layer: tuple[object, ...] = ("--redis", redis_url),
-            port: tuple[str, ...] = ("--port", "0"),
-            command: list[Any] = MODULE,
-            processes: int = 1,
-            **keywords: Any,
-        ) -> Served:
-            command = [*command, *layer, *port, *options]
-            served = Served(stack.enter_context(running(command, tmp_path, **keywords)))
-            served.program.wait(lambda: len(served.pids) >= processes)
-            return served
-
-        yield serve
-
-
-@pytest.fixture
-def backend(redis_url: str) -> Iterator[Backend]:
-    with Backend(redis_url) as backend:
-        yield backend
-
-
-def refused(folder: Path, *options: object, **variables: str) -> tuple[int, str]:
-    """The status and the one message with which the program ends when it is given ``options``."""
-    done = completed([*MODULE, *options], folder, variables)
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
-    return done.returncode, done.stderr
 
 
 # What it serves, and where.
@@ -365,73 +286,6 @@ def test_every_option_has_its_help_and_its_variable(tmp_path: Path) -> None:
             assert max(parameter.opts, key=len) in text
 
 
-# What cannot be.
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "text"),
-    [
-        ([], 1, "either MODULE:LAYER, for example myproject.asgi:channel_layer, or --redis"),
-        (["a:b", "--redis", "redis://x"], 1, "either MODULE:LAYER"),
-        (["nothing"], 1, "The channel layer must be given as MODULE:LAYER, not 'nothing'."),
-        (["nothing:layer"], 1, "No module named 'nothing'"),
-        (["os:layer"], 1, "module 'os' has no attribute 'layer'"),
-        (["os:sep"], 1, "os:sep should be a channel layer, but is of type str."),
-        (["broken:layer"], 1, "Cannot import the channel layer 'broken:layer': RuntimeError: not today"),
-        (["memory:layer"], 1, "memory:layer is InMemoryChannelLayer, which works inside one process only"),
-        (["--redis", "127.0.0.1:6379"], 1, "127.0.0.1:6379"),
-        (["--redis", "redis://x", "--encryption-key", ""], 1, "key"),
-        (["--redis", "redis://x", "--port", "http"], 2, "'http' is not a valid integer"),
-        (["--redis", "redis://x", "--port", "70000"], 2, "70000 is not in the range"),
-        (["--redis", "redis://x", "--bind", "192.0.2.1"], 1, "Cannot listen on 192.0.2.1:8000: "),
-        (["--redis", "redis://x", "--bind", "nowhere.invalid"], 1, "Cannot listen on nowhere.invalid:8000: "),
-        (["--redis", "redis://x", "--processes", "0"], 2, "0 is not in the range"),
-        (["--redis", "redis://x", "--http-timeout", "soon"], 2, "'soon' is not a valid float"),
-        (["--redis", "redis://x", "--http-timeout", "0"], 1, "--http-timeout must be above 0, not 0."),
-        (["--redis", "redis://x", "--ping-timeout", "nan"], 1, "--ping-timeout must be above 0, not nan."),
-        (["--redis", "redis://x", "--ping-interval", "-1"], 1, "--ping-interval must be above 0, or 0 for none"),
-        (["--redis", "redis://x", "--fd", "77"], 1, "Cannot listen on --fd 77: Bad file descriptor."),
-        (["--redis", "redis://x", "--fd", "1", "-u", "x"], 1, "--unix-socket and --fd exclude each other."),
-        (["--redis", "redis://x", "-u", "/nowhere/x"], 1, "Cannot listen on /nowhere/x: No such file"),
-        (["--redis", "redis://x", "--ssl-certfile", "/nowhere"], 2, "File '/nowhere' does not exist"),
-        (["--redis", "redis://x", "--ssl-certfile", "memory.py"], 1, "both --ssl-certfile and --ssl-keyfile"),
-        (
-            ["--redis", "redis://x", "--ssl-certfile", "memory.py", "--ssl-keyfile", "memory.py"],
-            1,
-            "The certificate memory.py and the private key memory.py cannot be used",
-        ),
-        (["--redis", "redis://x", "--access-log", "/nowhere/log"], 1, "/nowhere/log: No such file or directory."),
-        (["--redis", "redis://x", "--prot", "80"], 2, "--prot"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_is_said_in_one_line(tmp_path: Path, options: list[str], code: int, text: str) -> None:
-    (tmp_path / "broken.py").write_text("raise RuntimeError('not today')\n")
-    (tmp_path / "memory.py").write_text(
-        "from channels_classic.layers import InMemoryChannelLayer\nlayer = InMemoryChannelLayer()\n"
-    )
-    ended, printed = refused(tmp_path, *options)
-    assert ended == code
-    *usage, message = printed.strip().splitlines()
-    assert message.startswith("Error: ")
-    assert text in message
-    assert all(line.startswith(("Usage: ", "Try ")) or not line for line in usage)
-    assert bool(usage) == (code == 2)
-
-
-def test_a_taken_port(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        code, text = refused(tmp_path, "--redis", "redis://x", "--port", port)
-    assert (code, text) == (1, f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use.\n")
-
-
-def test_bad_values_in_the_environment(tmp_path: Path) -> None:
-    code, text = refused(tmp_path, "--redis", "redis://x", CHANNELS_INTERFACE_PORT="many")
-    assert code == 2
-    assert "'many' is not a valid integer" in text
-
-
 # Redis comes and goes.
 
 
@@ -457,131 +311,3 @@ def test_redis_that_is_not_there_yet(serve: Serve, tmp_path: Path) -> None:
         assert "The channel layer is back." in served.program.log
         assert served.stop() == 0
         assert "Traceback" not in served.program.log
-
-
-# The end.
-
-
-@contextmanager
-def in_a_thread(function: Callable[[], Any]) -> Iterator[Callable[[], Any]]:
-    """Runs ``function`` meanwhile; gives a function that waits for its result."""
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(function()))
-    thread.start()
-
-    def result() -> Any:
-        thread.join(DEADLINE)
-        return results[0]
-
-    yield result
-    thread.join(DEADLINE)
-
-
-def is_refused(served: Served) -> bool:
-    host, port = served.url.removeprefix("http://").split(":")
-    with socket.socket() as client:
-        return client.connect_ex((host, int(port))) != 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_signal_ends_it_when_what_runs_is_complete(
-    serve: Serve, backend: Backend, number: signal.Signals, processes: int
-) -> None:
-    served = serve("--processes", processes, processes=processes)
-    with served.connect("/socket/") as client, in_a_thread(lambda: served.get("/later/")) as response:
-        client.send("hello")
-        assert client.recv(DEADLINE) == "hello"
-        backend.wait_for("http.request")
-        served.program.process.send_signal(number)
-        with pytest.raises(ConnectionClosed) as closed:
-            client.recv(DEADLINE)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1012
-        if processes == 1:
-            eventually(lambda: is_refused(served))
-        assert served.program.process.poll() is None
-        backend.go.set()
-        assert response().text == "at last"
-        assert served.program.process.wait(DEADLINE) == 0
-    disconnect = backend.wait_for("websocket.disconnect")
-    assert (disconnect["path"], disconnect["order"]) == ("/socket/", 2)
-    backend.wait_for("http.disconnect")
-    assert "Traceback" not in served.program.log
-    assert not any(is_alive(pid) for pid in served.pids)
-
-
-# Several processes.
-
-
-def test_several_processes(serve: Serve, backend: Backend) -> None:
-    served = serve("--processes", 2, "--access-log", "-", processes=2)
-    first, second = served.pids
-    assert set(children_of(served.program.process.pid)) >= {first, second}
-
-    # Both serve: while one is stopped, the other one answers all.
-    for stopped in (first, second):
-        os.kill(stopped, signal.SIGSTOP)
-        try:
-            eventually(lambda: answers_at_once(served))
-        finally:
-            os.kill(stopped, signal.SIGCONT)
-
-    os.kill(first, signal.SIGKILL)
-    served.program.wait("another starts now")
-    served.program.wait(lambda: len(served.pids) == 3)
-    assert served.get("/").status_code == 200
-    assert is_alive(second)
-    os.kill(second, signal.SIGKILL)
-    served.program.wait(lambda: len(served.pids) == 4)
-    assert served.get("/").status_code == 200
-    assert served.stop() == 0
-    assert not any(is_alive(pid) for pid in served.pids)
-
-
-def answers_at_once(served: Served) -> bool:
-    """Whether a connection was taken by a process that runs."""
-    try:
-        return httpx.get(served.url, timeout=1, trust_env=False).status_code == 200
-    except httpx.TimeoutException:
-        return False
-
-
-def test_sighup_renews_the_processes(serve: Serve, backend: Backend) -> None:
-    served = serve("--processes", 2, processes=2)
-    former = served.pids
-    with in_a_thread(lambda: served.get("/later/")) as response, served.connect() as client:
-        backend.wait_for("http.request")
-        served.program.process.send_signal(signal.SIGHUP)
-        served.program.wait("The interface server processes are renewed.")
-        assert served.get("/").status_code == 200
-        with pytest.raises(ConnectionClosed):
-            client.recv(DEADLINE)
-        backend.go.set()
-        assert response().text == "at last"
-    eventually(lambda: not any(is_alive(pid) for pid in former))
-    assert len([pid for pid in served.pids if is_alive(pid)]) == 2
-    assert served.stop() == 0
-
-
-def test_processes_do_not_outlive_their_supervisor(serve: Serve) -> None:
-    served = serve("--processes", 2, processes=2)
-    served.stop(signal.SIGKILL)
-    eventually(lambda: not any(is_alive(pid) for pid in served.pids))
-
-
-def test_a_second_signal_does_not_wait(serve: Serve, backend: Backend) -> None:
-    served = serve("--processes", 2, processes=2)
-
-    def get() -> object:
-        try:
-            return served.get("/later/")
-        except httpx.TransportError as error:
-            return error
-
-    with in_a_thread(get) as result:
-        backend.wait_for("http.request")
-        served.program.process.send_signal(signal.SIGTERM)
-        eventually(lambda: len([pid for pid in served.pids if is_alive(pid)]) == 1)
-        assert served.stop() == 0
-        assert isinstance(result(), httpx.TransportError)
