@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
@@ -66,6 +67,13 @@ class InterfaceServer:
         await receive()
         self.start()
         await send({"type": "lifespan.startup.complete"})
-        await receive()
+        told = asyncio.ensure_future(receive())
+        failed = asyncio.ensure_future(self.context.failed.wait())
+        await asyncio.wait([told, failed], return_when=asyncio.FIRST_COMPLETED)
+        failed.cancel()
+        if not told.done():
+            # A host that looks after the lifespan, as our own does, ends the process by this.
+            told.cancel()
+            raise RuntimeError("a part of the interface server failed")
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})

@@ -1,0 +1,95 @@
+"""``stopping_at_signals`` by itself: whatever the process does, signals end it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.programs import running
+from tests.project import DEADLINE
+
+PROGRAM = """
+import logging, os, sys, threading
+logging.basicConfig(format="%(message)s")
+from interface_server.program.stopping import stopping_at_signals
+
+told = threading.Event()
+WORK
+
+def end():
+    print("told")
+    told.set()
+
+with stopping_at_signals(end, lambda: "GET /slow", TIMEOUT, lambda: print("cleaned up")):
+    print("ready")
+    work()
+print("the end")
+"""
+
+OBEYS = "work = told.wait"
+NEVER_ENDS = "work = threading.Event().wait"
+BUSY = """
+def work():
+    while True:
+        sum(range(1000))
+"""
+JOINS = """
+def work():
+    thread = threading.Thread(target=threading.Event().wait)
+    thread.start()
+    thread.join()
+"""
+LOOP = """
+import asyncio, uvloop
+def work():
+    async def wait():
+        await asyncio.Event().wait()
+    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(wait())
+"""
+LEAVES_A_THREAD = """
+def work():
+    with stopping_at_signals(lambda: None, str, 60):
+        pass
+    threading.Thread(target=threading.Event().wait).start()
+    told.wait()
+    threading.Event().wait()
+"""
+
+
+def program(work: str, timeout: float = 60) -> list[str]:
+    return [sys.executable, "-u", "-c", PROGRAM.replace("WORK", work).replace("TIMEOUT", str(timeout))]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    with running(program(OBEYS), tmp_path) as server:
+        server.wait("ready")
+        server.process.send_signal(number)
+        assert server.process.wait(DEADLINE) == 0
+        assert server.log.splitlines() == ["ready", "told", "the end"]
+
+
+@pytest.mark.parametrize("work", [NEVER_ENDS, BUSY, JOINS, LOOP, LEAVES_A_THREAD])
+def test_a_second_signal(tmp_path: Path, work: str) -> None:
+    with running(program(work), tmp_path) as server:
+        server.wait("ready")
+        server.process.send_signal(signal.SIGTERM)
+        server.wait("told")
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(DEADLINE) == 1
+        assert server.log.splitlines()[2:] == ["Told to stop once more. Not finished: GET /slow.", "cleaned up"]
+
+
+@pytest.mark.parametrize("work", [NEVER_ENDS, BUSY, JOINS, LOOP])
+def test_the_timeout(tmp_path: Path, work: str) -> None:
+    with running(program(work, 0.2), tmp_path) as server:
+        server.wait("ready")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(DEADLINE) == 1
+        assert server.log.splitlines()[2:] == [
+            "It did not stop within 0.2 s. Not finished: GET /slow.",
+            "cleaned up",
+        ]
