@@ -127,6 +127,8 @@ class Supervisor:
         name: what they are, for the log: "worker".
         stop_timeout: seconds that they have to end when they are told to, for as long as they need by default.
             One that needs more is told to hurry, and killed soon after.
+        serving: called with the number of processes that are ready, each time it may have changed.
+        stopping: called when the processes are told to stop for good.
     """
 
     def __init__(
@@ -136,7 +138,11 @@ class Supervisor:
         count: int,
         name: str,
         stop_timeout: float | None = None,
+        serving: Callable[[int], None] = lambda ready: None,
+        stopping: Callable[[], None] = lambda: None,
     ) -> None:
+        self._say_serving = serving
+        self._say_stopping = stopping
         self._target = target
         self._arguments = arguments
         self._count = count
@@ -167,6 +173,8 @@ class Supervisor:
                 told = self._wait(signals)
                 self._reap()
                 self._take_over()
+                self._say_serving(sum(child.is_ready for child in self._serving))
+            self._say_stopping()
             return self._end(signals)
 
     def _start(self, number: int) -> list[_Child]:

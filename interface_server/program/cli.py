@@ -16,6 +16,7 @@ from channels_classic.processes import Supervisor
 from interface_server.application import InterfaceServer
 from interface_server.program import listening, serving
 from interface_server.program.configuration import BadConfiguration, Configuration, flag
+from interface_server.program.vacancy import Vacancy
 from interface_server.transport.lifespan import StartupFailed
 from interface_server.transport.server import ServerFailed, ServerSettings
 
@@ -58,8 +59,8 @@ def main(**options: Any) -> None:
     try:
         if configuration.processes == 1:
             serve(configuration, application, settings, sock)
-        else:
-            supervise(configuration, sock)
+        elif status := supervise(configuration, sock):
+            sys.exit(status)
     finally:
         clean_up(configuration)
 
@@ -93,9 +94,23 @@ def serve(
         sys.exit(1)
 
 
-def supervise(configuration: Configuration, sock: socket.socket) -> None:
-    """Serve in several processes; one that dies is replaced, SIGHUP renews them without a gap."""
-    Supervisor(serve_in_child, (configuration, sock), configuration.processes, "interface server").run()
+def supervise(configuration: Configuration, sock: socket.socket) -> int:
+    """Serve in several processes; one that dies is replaced, SIGHUP renews them without a gap.
+
+    Returns:
+        The status to end with.
+    """
+    vacancy = Vacancy(sock, is_tls=configuration.ssl_certfile is not None)
+    supervisor = Supervisor(
+        serve_in_child,
+        (configuration, sock),
+        configuration.processes,
+        "interface server",
+        stop_timeout=serving.stop_timeout(configuration.shutdown_timeout),
+        serving=vacancy.ready,
+        stopping=vacancy.close,
+    )
+    return supervisor.run()
 
 
 def serve_in_child(ready: Callable[[], None], configuration: Configuration, sock: socket.socket) -> None:

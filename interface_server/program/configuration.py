@@ -163,7 +163,7 @@ class Configuration:
             text, cause = redacted(error, config)
             urls = " ".join(map(without_login, self.redis))
             raise BadConfiguration(
-                f"--redis {urls}: {text} A server is given as redis://HOST:PORT/DATABASE."
+                f"--redis {urls}: {text.rstrip('.')}. A server is given as redis://HOST:PORT/DATABASE."
             ) from cause
 
     def make_application(self) -> InterfaceServer:

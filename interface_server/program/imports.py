@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
+
+LOGIN = re.compile(r"://[^\s'\"]*@")
+"""The name and the password in a URL."""
 
 
 class BadLayer(Exception):
@@ -44,4 +48,5 @@ def _import(path: str) -> Any:
         return found
     except Exception as error:
         # Whatever the project does when it is imported.
-        raise BadLayer(f"Cannot import the channel layer {path!r}: {type(error).__name__}: {error}") from error
+        text = LOGIN.sub("://***@", f"{type(error).__name__}: {error}")
+        raise BadLayer(f"Cannot import the channel layer {path!r}: {text}") from error

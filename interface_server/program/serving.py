@@ -48,9 +48,14 @@ def serve(
         started()
         background.add(asyncio.create_task(report_layer(application.context.layer)))
 
-    timeout = settings.shutdown_timeout + LIFESPAN_SECONDS + GRACE
+    timeout = stop_timeout(settings.shutdown_timeout)
     with stopping_at_signals(server.stop, server.describe_running, timeout, clean_up):
         server.run(sockets, started_and_look)
+
+
+def stop_timeout(shutdown_timeout: float) -> float:
+    """Seconds in which a process ends that gives exchanges ``shutdown_timeout`` seconds to finish."""
+    return shutdown_timeout + LIFESPAN_SECONDS + GRACE
 
 
 async def report_layer(layer: BaseChannelLayer) -> None:
@@ -63,6 +68,9 @@ async def report_layer(layer: BaseChannelLayer) -> None:
             if not backoff.failures:
                 logger.error("The channel layer is not reached yet; trying again. %s", error)
             await asyncio.sleep(backoff.fail())
+        except Exception as error:
+            logger.error("The channel layer cannot be used: %r", error)
+            return
         else:
             logger.info("The channel layer is reached.")
             return

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from typing import Literal
 
 from channels_classic.log import logger
+from channels_classic.processes import HURRY
 
 Wish = Literal["stop", "hurry", "never mind"]
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
@@ -42,15 +41,17 @@ def stopping_at_signals(
         return
     # Not an event: a handler may interrupt whoever waits for one, and would wait for its lock.
     wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
-    # A service manager may signal a supervisor and its processes alike; only the supervisor counts its signals.
+    # A service manager may signal a supervisor and its processes alike. Only the supervisor counts its signals,
+    # and passes a second one on by HURRY.
     is_child = multiprocessing.parent_process() is not None
+    numbers = [signal.SIGTERM, signal.SIGINT, *([HURRY] if is_child else [])]
     told = False
 
-    def handle(*_: object) -> None:
+    def handle(number: int, frame: object) -> None:
         nonlocal told
         if not told:
             wishes.put("stop")
-        elif not is_child:
+        if number == HURRY or (told and not is_child):
             wishes.put("hurry")
         told = True
 
@@ -66,7 +67,7 @@ def stopping_at_signals(
             if wish == "hurry":
                 _end("Told to stop once more", running(), clean_up)
 
-    former = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
+    former = {number: signal.signal(number, handle) for number in numbers}
     watcher = threading.Thread(target=watch, name="stopping", daemon=True)
     watcher.start()
     try:

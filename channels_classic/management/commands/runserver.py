@@ -36,7 +36,7 @@ WORKER_THREADS = 4
 SHUTDOWN_SECONDS = 5.0
 """How long exchanges may take to finish when the server is told to stop."""
 
-STOP_SECONDS = 10.0
+STOP_SECONDS = 12.0
 """How long all may take to end then, consumers in the worker threads too."""
 
 
@@ -75,7 +75,9 @@ class DevelopmentServer:
         layer.router.check_default(self.http_consumer)
         workers = None
         if self.options["run_worker"]:
-            workers = WorkerGroup(layer, worker_threads(self.options), signal_handlers=False)
+            workers = WorkerGroup(
+                layer, worker_threads(self.options), signal_handlers=False, stop_timeout=SHUTDOWN_SECONDS
+            )
             workers.start()
         application = InterfaceServer(
             layer.channel_layer,
@@ -84,26 +86,25 @@ class DevelopmentServer:
             ws_protocols=getattr(settings, "CHANNELS_WS_PROTOCOLS", ()),
             access_log=log_access,
         )
-        server = make_server(
-            application,
-            ServerSettings(
-                root_path=(settings.FORCE_SCRIPT_NAME or "").rstrip("/"), shutdown_timeout=SHUTDOWN_SECONDS
-            ),
-        )
+        root_path = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
+        server = make_server(application, ServerSettings(root_path=root_path, shutdown_timeout=SHUTDOWN_SECONDS))
+        left: list[str] = []
         with stopping_at_signals(server.stop, lambda: running(server, workers), STOP_SECONDS):
             try:
                 server.run([self.socket])
             except ServerFailed as error:
-                raise CommandError(str(error)) from error
+                left.append(str(error))
             finally:
                 if workers is not None:
-                    workers.stop()
+                    left += workers.stop()
+        if left:
+            raise CommandError("; ".join(left))
 
 
 def running(server: Server, workers: WorkerGroup | None) -> str:
     """What is still running when the server should have stopped, for people."""
-    threads = [thread.name for thread in workers.threads if thread.is_alive()] if workers else []
-    return ", ".join(filter(None, [server.describe_running(), *threads]))
+    consumers = workers.still_running() if workers is not None else []
+    return ", ".join(filter(None, [server.describe_running(), *consumers]))
 
 
 class Command(DjangoCommand):

@@ -42,6 +42,9 @@ from tests.interface_server.program.served import refused
             1,
             "The certificate memory.py and the private key memory.py cannot be used",
         ),
+        (["--redis", "redis://x", "--shutdown-timeout", "0"], 1, "--shutdown-timeout must be above 0, not 0."),
+        (["--redis", "redis://x", "--trusted-proxies", "10.0.0.1/8"], 1, "--trusted-proxies: '10.0.0.1/8' should"),
+        (["--redis", "redis://x", "--trusted-proxies", "unix,proxy"], 1, "--trusted-proxies: 'proxy' should be"),
         (["--redis", "redis://x", "--access-log", "/nowhere/log"], 1, "/nowhere/log: No such file or directory."),
         (["--redis", "redis://x", "--prot", "80"], 2, "--prot"),
     ],
@@ -72,3 +75,32 @@ def test_bad_values_in_the_environment(tmp_path: Path) -> None:
     code, text = refused(tmp_path, "--redis", "redis://x", CHANNELS_INTERFACE_PORT="many")
     assert code == 2
     assert "'many' is not a valid integer" in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://someone:s3cr3t-word@x:notaport",
+        "redis//:s3cr3t-word@host",
+        "redis://:s3cr3t/-word@host",
+        "http://a:s3cr3t-word@b/?password=s3cr3t-word",
+        "s3cr3t-word@host",
+        "redis://:s3cr3t-word@[::1",
+    ],
+)
+def test_no_password_is_shown(tmp_path: Path, url: str) -> None:
+    code, text = refused(tmp_path, "--redis", url, "--encryption-key", "s3cr3t-word")
+    assert code == 1
+    assert "s3cr3t" not in text
+    assert "-word" not in text
+    assert text.startswith("Error: --redis ")
+    assert text.count("\n") == 1
+    by_environment = refused(tmp_path, CHANNELS_INTERFACE_REDIS=url)[1]
+    assert "s3cr3t" not in by_environment
+
+
+def test_no_password_of_a_project_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise RuntimeError('cannot reach\\nredis://me:s3cr3t@host/0')\n")
+    code, text = refused(tmp_path, "broken:layer")
+    assert (code, text.count("\n")) == (1, 1)
+    assert "redis://***@host/0" in text

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -43,18 +46,80 @@ def test_a_signal_ends_it_when_what_runs_is_complete(
     assert not any(is_alive(pid) for pid in served.pids)
 
 
-def test_a_second_signal_does_not_wait(serve: Serve, backend: Backend) -> None:
-    served = serve("--processes", 2, processes=2)
+def outcome(function: Callable[[], Any]) -> Any:
+    """What a client got, or the error that it ended with."""
+    try:
+        return function()
+    except httpx.TransportError as error:
+        return error
 
-    def get() -> object:
-        try:
-            return served.get("/later/")
-        except httpx.TransportError as error:
-            return error
 
-    with in_a_thread(get) as result:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_second_signal_does_not_wait(serve: Serve, backend: Backend, processes: int) -> None:
+    served = serve("--processes", processes, processes=processes)
+    with in_a_thread(lambda: outcome(lambda: served.get("/later/"))) as result:
         backend.wait_for("http.request")
         served.program.process.send_signal(signal.SIGTERM)
-        eventually(lambda: len([pid for pid in served.pids if is_alive(pid)]) == 1)
-        assert served.stop() == 0
+        eventually(lambda: is_refused(served))
+        assert served.stop() == 1
         assert isinstance(result(), httpx.TransportError)
+    served.program.wait("Told to stop once more")
+    assert "GET /later/" in served.program.log
+    assert not any(is_alive(pid) for pid in served.pids)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_does_not_finish_in_time_is_cut_off(serve: Serve, backend: Backend, processes: int) -> None:
+    served = serve("--processes", processes, "--shutdown-timeout", "0.3", processes=processes)
+    with served.connect("/socket/"), in_a_thread(lambda: outcome(lambda: served.get("/later/"))) as result:
+        backend.wait_for("http.request")
+        assert served.stop() == 1
+        assert isinstance(result(), httpx.TransportError)
+    assert "Cut off after 0.3 s: GET /later/." in served.program.log
+    assert "Traceback" not in served.program.log
+    # Goodbyes are delivered all the same.
+    backend.wait_for("websocket.disconnect")
+    backend.wait_for("http.disconnect")
+
+
+def test_a_part_that_fails_ends_the_process(
+    serve: Serve, backend: Backend, tmp_path: Path, redis_url: str
+) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from channels_classic.layers import RedisChannelLayer\n"
+        "class Broken(RedisChannelLayer):\n"
+        "    async def asend_batch(self, deliveries):\n"
+        "        if any('fail' in str(delivery) for delivery in deliveries):\n"
+        "            raise OverflowError('(34, Numerical result out of range)')\n"
+        "        return await super().asend_batch(deliveries)\n"
+        f"layer = Broken(hosts=[{redis_url!r}])\n"
+    )
+    served = serve(layer=("broken:layer",))
+    assert served.get("/").status_code == 200
+    with served.connect("/socket/") as client:
+        response = outcome(lambda: served.get("/fail/"))
+        assert isinstance(response, httpx.TransportError) or response.status_code == 503
+        with pytest.raises(ConnectionClosed):
+            client.recv(DEADLINE)
+    assert served.program.process.wait(DEADLINE) == 1
+    assert "a part of the interface server failed" in served.program.log
+
+
+def test_a_supervisor_replaces_a_process_whose_part_failed(
+    serve: Serve, backend: Backend, tmp_path: Path, redis_url: str
+) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from channels_classic.layers import RedisChannelLayer\n"
+        "class Broken(RedisChannelLayer):\n"
+        "    async def asend_batch(self, deliveries):\n"
+        "        if any('fail' in str(delivery) for delivery in deliveries):\n"
+        "            raise ZeroDivisionError\n"
+        "        return await super().asend_batch(deliveries)\n"
+        f"layer = Broken(hosts=[{redis_url!r}])\n"
+    )
+    served = serve("--processes", 2, layer=("broken:layer",), processes=2)
+    outcome(lambda: served.get("/fail/"))
+    served.program.wait("ended with status 1; another starts now")
+    served.program.wait(lambda: len(served.pids) == 3)
+    eventually(lambda: getattr(outcome(lambda: served.get("/")), "status_code", None) == 200)
+    assert served.stop() == 0

@@ -1,0 +1,71 @@
+"""While no process serves, the supervisor answers: a client that is accepted by nobody would wait in silence."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import socket
+import threading
+
+from interface_server.transport.http_response import short_response
+
+CLIENT_SECONDS = 0.5
+"""How long one client may take to send its request and to take the answer."""
+
+
+class Vacancy:
+    """Answers with 503 on a listening socket while no process does; the system goes on accepting for the socket.
+
+    Arguments:
+        sock: that the processes listen on.
+        is_tls: whether clients speak TLS; their connections are closed then, since the supervisor has no key.
+    """
+
+    def __init__(self, sock: socket.socket, is_tls: bool) -> None:
+        self._sock = sock
+        self._is_tls = is_tls
+        self._wake_receiver, self._wake_sender = os.pipe()
+        self._has_served = False
+        self._thread: threading.Thread | None = None
+
+    def ready(self, processes: int) -> None:
+        """Take notice of how many processes serve now."""
+        if processes:
+            self._has_served = True
+            self._stop()
+        elif self._has_served and self._thread is None:  # before the first one, nobody listens
+            self._thread = threading.Thread(target=self._answer, name="vacancy", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening for good: the port refuses as soon as the processes stop listening too."""
+        self._stop()
+        self._sock.close()
+
+    def _stop(self) -> None:
+        if self._thread is not None:
+            os.write(self._wake_sender, b"x")
+            self._thread.join()
+            self._thread = None
+
+    def _answer(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._sock, selectors.EVENT_READ)
+            selector.register(self._wake_receiver, selectors.EVENT_READ)
+            while all(key.fd != self._wake_receiver for key, _ in selector.select()):
+                try:
+                    client, _ = self._sock.accept()
+                except OSError:
+                    continue  # it has left, or a process was faster
+                with client:
+                    self._answer_one(client)
+            os.read(self._wake_receiver, 1)
+
+    def _answer_one(self, client: socket.socket) -> None:
+        client.settimeout(CLIENT_SECONDS)
+        try:
+            if not self._is_tls:
+                client.recv(65536)
+                client.sendall(short_response(503, "No process of the server is ready at the moment."))
+        except OSError:
+            pass
