@@ -72,6 +72,9 @@ class State(enum.Enum):
     LOST = enum.auto()
 
 
+OPEN = State.OPEN
+
+
 class ClientGone(OSError):
     """The client is gone: nothing can be sent to it."""
 
@@ -145,15 +148,16 @@ class WebSocketConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
         self._heard = True
-        if self._state is State.HEAD:
-            head, end, rest = data.partition(b"\r\n\r\n")
-            self._take_head(head + end)
-            data = rest
-        if self._state is State.LOST or self._transport.is_closing():
+        if self._state is OPEN:
+            self._incoming.feed(data)
             return
-        self._incoming.feed(data)
-        if self._incoming.size > MAX_HELD_BACK:
-            self._transport.pause_reading()
+        if self._state is State.HEAD:
+            head, end, data = data.partition(b"\r\n\r\n")
+            self._take_head(head + end)
+        if not (self._state is State.LOST or self._transport.is_closing()):
+            self._incoming.feed(data)
+            if self._incoming.size > MAX_HELD_BACK:
+                self._transport.pause_reading()
 
     # The server's calls.
 
@@ -192,7 +196,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def write(self, frame: bytes) -> bool:
         """As ``Direct`` has it."""
-        if self._state is not State.OPEN or not self._writable.is_set() or self._protocol.extensions:
+        if self._state is not OPEN or not self._writable.is_set() or self._protocol.extensions:
             return False
         self._transport.write(frame)
         return True
@@ -293,7 +297,7 @@ class WebSocketConnection(asyncio.Protocol):
                 self._ping_sent_at = 0.0
 
     def _take_message(self, message: str | bytes) -> None:
-        if self._state is not State.OPEN:
+        if self._state is not OPEN:
             return
         if self.listener is not None:
             self.listener(message)
@@ -316,7 +320,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._state is State.LOST:
             raise ClientGone
         kind = event["type"]
-        if self._state is State.OPEN and kind == "websocket.send":
+        if self._state is OPEN and kind == "websocket.send":
             self._send_message(event)
         elif self._state is State.OPEN and kind == "websocket.close":
             self._close(event.get("code") or CloseCode.NORMAL_CLOSURE, event.get("reason") or "")

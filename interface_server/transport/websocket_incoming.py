@@ -9,6 +9,8 @@ from typing import cast
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.server import ServerProtocol
 
+TEXT, BINARY, CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
+
 PIECE = 16 * 1024
 """Bytes that are parsed at once. A read may bring many more, and every other byte of it may be a frame."""
 
@@ -83,8 +85,13 @@ class Incoming:
 
     def _parse(self, data: bytes) -> None:
         self._protocol.receive_data(data)
-        self._frames += cast("list[Frame]", self._protocol.events_received())
-        self._deliver()
+        frames = cast("list[Frame]", self._protocol.events_received())
+        if len(frames) == 1 and not self._frames:
+            self._take(frames[0])
+            self._parsed()
+        else:
+            self._frames += frames
+            self._deliver()
 
     def _deliver(self) -> None:
         while self._frames:
@@ -99,18 +106,18 @@ class Incoming:
 
     def _take(self, frame: Frame) -> None:
         opcode = frame.opcode
-        if opcode is Opcode.CONT:
+        if opcode is TEXT or opcode is BINARY:
+            self._is_text = opcode is TEXT
+            if frame.fin:
+                self._give(bytes(frame.data))
+            else:
+                self._fragments += frame.data
+        elif opcode is CONT:
             # In one piece: many small fragments would take much more than their size.
             self._fragments += frame.data
             if frame.fin:
                 data, self._fragments = bytes(self._fragments), bytearray()
                 self._give(data)
-        elif opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            self._is_text = opcode is Opcode.TEXT
-            if frame.fin:
-                self._give(bytes(frame.data))
-            else:
-                self._fragments += frame.data
         else:
             self._take_control(frame)
 
