@@ -35,14 +35,22 @@ def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
     if scope.get("query_string"):
         path += "?" + scope["query_string"].decode("latin-1")
     if event == "http":
-        line = f'"{scope["method"]} {path} HTTP/{scope["http_version"]}" {details["status"]} {details["size"]}'
+        what, result = (
+            f"{scope['method']} {path} HTTP/{scope['http_version']}",
+            f"{details['status']} {details['size']}",
+        )
     else:
-        word = event.rpartition(".")[2].upper()
-        line = f'"WebSocket {word} {path}" {details.get("code", "-")}'
-    return printable(line)
+        what, result = f"WebSocket {event.rpartition('.')[2].upper()} {path}", str(details.get("code", "-"))
+    return f'"{_quotable(what)}" {result}'
 
 
 def client_of(scope: Scope) -> str:
-    """The client's address, as far as there is one."""
+    """The client's address, as far as there is one, in printable characters."""
     client = scope.get("client")
-    return str(client[0]) if client else "-"
+    # A host other than ours may have it from a header.
+    return printable(str(client[0])).replace(" ", "%20") if client else "-"
+
+
+def _quotable(text: str) -> str:
+    """``text`` as it can stand in quotes: with no quote in it that would end it early."""
+    return printable(text.replace("\\", "\\\\").replace('"', '\\"'))

@@ -27,7 +27,6 @@ from django.db.models import QuerySet
 from django.db.transaction import Atomic
 from django.http import HttpRequest, HttpResponse
 from django.test import LiveServerTestCase
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 import channels_classic
 import interface_server
@@ -67,7 +66,6 @@ USED: dict[str, dict[str, Any]] = {
     "channels_classic.sessions.store": {"_session_cache": SessionBase, "_session_key": SessionBase},
     "channels_classic.test.liveserver": {"_create_server_thread": LiveServerTestCase},
     "channels_classic.test.session": {"_session_key": SessionBase},
-    "interface_server.transport.http_protocol": {"_start_asgi_task": HttpToolsProtocol},
 }
 """Private names by the module that uses them, each with the class or the object that has it."""
 
