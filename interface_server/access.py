@@ -40,7 +40,8 @@ def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
             f"{details['status']} {details['size']}",
         )
     else:
-        what, result = f"WebSocket {event.rpartition('.')[2].upper()} {path}", str(details.get("code", "-"))
+        what = f"WebSocket {event.rpartition('.')[2].upper()} {path}"
+        result = str(details.get("code", "-"))
     return f'"{_quotable(what)}" {result}'
 
 
