@@ -109,6 +109,26 @@ class Configuration:
     max_message_size: int = option(
         OF_CONNECTIONS.max_message_size, "Bytes of one WebSocket message.", type=click.IntRange(1)
     )
+    max_body_size: int = option(
+        OF_CLIENTS.max_body_size,
+        "Bytes of the body of one request; a larger one gets 413.",
+        type=click.IntRange(1),
+    )
+    max_bodies_size: int = option(
+        OF_CLIENTS.max_bodies_size,
+        "Bytes of all bodies that a process keeps until workers take them; more gets 503.",
+        type=click.IntRange(1),
+    )
+    max_answer_size: int = option(
+        OF_CLIENTS.max_answer_size,
+        "Bytes of one answer that wait for a slow client before its worker has to wait.",
+        type=click.IntRange(1),
+    )
+    max_answers_size: int = option(
+        OF_CLIENTS.max_answers_size,
+        "Bytes of all answers that wait for slow clients in a process.",
+        type=click.IntRange(1),
+    )
     per_message_deflate: bool = option(
         False, "Compress WebSocket messages, at the cost of speed and memory.", is_flag=True
     )

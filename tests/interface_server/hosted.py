@@ -30,6 +30,23 @@ HANDSHAKE = (
 """A raw client's, with its path and further header lines."""
 
 
+class Surviving:
+    """An application whose host goes on when its lifespan ends by an error, as most do."""
+
+    def __init__(self, application: InterfaceServer) -> None:
+        self._application = application
+        self.begin_exchange = application.begin_exchange
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self._application(scope, receive, send)
+        except RuntimeError:
+            if scope["type"] != "lifespan":
+                raise
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+
+
 class Hosted:
     """A running server: a context manager that starts and ends it.
 
@@ -43,7 +60,7 @@ class Hosted:
         self.access: list[tuple[str, str, Content]] = []
         self.server = InterfaceServer(self.layer, access_log=self._log_access, **options)
         settings = ServerSettings(max_message_size=self.server.context.options.max_message_size)
-        self._host = Server(self.server, settings, HttpConnection)
+        self._host = Server(Surviving(self.server), settings, HttpConnection)
         self._has_started = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._socket.getsockname()
