@@ -27,7 +27,10 @@ MOVED = {
 ADDED = {
     "channels_classic.layers": {"RedisLocalChannelLayer": "channels_classic.legacy.asgi_redis"},
     "channels_classic.management.commands.runserver": {"WorkerThread": "channels_classic.legacy.names"},
-    "channels_classic.message": {"pending_message_store": "channels_classic.legacy.names"},
+    "channels_classic.message": {
+        "PendingMessageStore": "channels_classic.legacy.names",
+        "pending_message_store": "channels_classic.legacy.names",
+    },
     "channels_classic.sessions": {"wait_channel_name": "channels_classic.legacy.names"},
     "worker": {"StopWorkerGroupLoop": "channels_classic.legacy.names"},
 }

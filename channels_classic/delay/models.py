@@ -45,7 +45,10 @@ class DelayedMessageQuerySet(models.QuerySet["DelayedMessage"]):
                 self.filter(pk__lt=0).update(channel_name="")
             taken = list(waiting[:limit])
             if taken:
-                self.filter(pk__in=[message.pk for message in taken]).delete()
+                deleted, _ = self.filter(pk__in=[message.pk for message in taken]).delete()
+                if deleted != len(taken):  # a database that locks otherwise: somebody else has deleted one
+                    transaction.set_rollback(True, using=self.db)
+                    return []
         return taken
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_classic import channel_layers
-from channels_classic.delay.models import DelayedMessage, dump_content, load_content
+from channels_classic.delay.models import DelayedMessage, DelayedMessageQuerySet, dump_content, load_content
 from channels_classic.test import ChannelTestCase
 
 
@@ -57,6 +57,19 @@ class TestDelayedMessage(ChannelTestCase):
         assert len(DelayedMessage.objects.take_due(3)) == 2
         assert DelayedMessage.objects.take_due(3) == []
         assert DelayedMessage.objects.count() == 1
+
+    def test_one_that_somebody_else_takes_meanwhile(self) -> None:
+        """Whatever the locks of a database are worth: then nothing is taken, and the next try finds the rest."""
+        messages = [store(number=number) for number in range(3)]
+
+        class Raced(DelayedMessageQuerySet):
+            def delete(self) -> Any:
+                DelayedMessageQuerySet(DelayedMessage).filter(pk=messages[1].pk).delete()
+                return super().delete()
+
+        assert Raced(DelayedMessage).take_due(10) == []
+        assert DelayedMessage.objects.count() == 3
+        assert len(DelayedMessage.objects.take_due(10)) == 3
 
 
 class TestTheTable(ChannelTestCase):
