@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from channels_classic.layers.capacity import Capacities
+from channels_classic.layers.capacity import Capacities, check_patterns
 from channels_classic.layers.classic import ClassicCalls
+from channels_classic.layers.keywords import check_number
 from channels_classic.layers.threaded import ThreadedCalls
 
 
@@ -31,13 +32,13 @@ class BaseChannelLayer(ClassicCalls, ThreadedCalls):
         capacity: int = 100,
         channel_capacity: Mapping[str | re.Pattern[str], int] | None = None,
     ) -> None:
-        for keyword, value in (("expiry", expiry), ("group_expiry", group_expiry), ("capacity", capacity)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-                raise ValueError(f"{keyword} of a channel layer must be a number above 0, not {value!r}.")
+        check_number("expiry", expiry)
+        check_number("group_expiry", group_expiry)
+        check_number("capacity", capacity, whole=True)
         self.expiry = expiry
         self.group_expiry = group_expiry
         self.capacity = capacity
-        self.channel_capacity = dict(channel_capacity or {})
+        self.channel_capacity = check_patterns(channel_capacity)
         self._capacities = Capacities(capacity, self.channel_capacity)
 
     def capacity_of(self, channel: str) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from channels_classic.layers import names
+from channels_classic.layers.keywords import check_number, masked
 
 INTERFACE_PREFIX = "interface."
 INTERFACE_CAPACITY = 10_000
@@ -21,6 +23,29 @@ BODY_CAPACITY = 4
 """The capacity of a body channel, whose messages are much larger than others. Its sender waits for room."""
 
 MOST_REMEMBERED = 1000
+
+
+def check_patterns(channel_capacity: Any) -> dict[str | re.Pattern[str], int]:
+    """The value of ``channel_capacity`` as a dict.
+
+    Raises:
+        ValueError: it is not a dict of globs or compiled regular expressions to capacities.
+    """
+    if channel_capacity is None:
+        return {}
+    if not isinstance(channel_capacity, Mapping):
+        raise ValueError(
+            "channel_capacity of a channel layer must be a dict of globs or compiled regular expressions to "
+            f"capacities, not {masked(channel_capacity)}."
+        )
+    for pattern, limit in channel_capacity.items():
+        if not isinstance(pattern, (str, re.Pattern)) or isinstance(getattr(pattern, "pattern", ""), bytes):
+            raise ValueError(
+                "The keys of channel_capacity must be globs ('http.*') or compiled regular expressions of str, "
+                f"not {masked(pattern)}."
+            )
+        check_number(f"channel_capacity[{getattr(pattern, 'pattern', pattern)!r}]", limit, whole=True)
+    return dict(channel_capacity)
 
 
 class Capacities:

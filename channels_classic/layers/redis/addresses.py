@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import math
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import redis
@@ -14,14 +13,23 @@ import redis.asyncio.retry
 import redis.retry
 from redis.backoff import NoBackoff
 
+from channels_classic.layers.keywords import masked, suggestion
+
 # redis-py 5.2 and before asks for a command's name, later ones warn about it.
 _name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("command_name")
 GET_CONNECTION = ("_",) if _name is not None and _name.default is inspect.Parameter.empty else ()
 """The arguments of a pool's ``get_connection``."""
 
+CONNECT_SECONDS = 5
+"""How long it may take to connect to a server, or to a sentinel."""
+
+ANSWER_SECONDS = 5
+"""How long a server may take for an answer; a longer one means that it hangs. ``socket_timeout`` in
+``connection_kwargs`` changes it."""
+
 DEFAULTS: dict[str, Any] = {
-    "socket_connect_timeout": 5,
-    # A server that is gone without a word is noticed within half a minute.
+    "socket_connect_timeout": CONNECT_SECONDS,
+    # A server that is gone without a word is noticed within half a minute, though nobody asks it anything.
     "socket_keepalive": True,
     "socket_keepalive_options": {
         getattr(socket, option): value
@@ -35,34 +43,27 @@ DEFAULTS: dict[str, Any] = {
     },
 }
 
-THREAD_TIMEOUT = 45
-"""Seconds; longer than any wait for a message: only a server that hangs takes so long to answer a thread.
-
-An event loop does without, since redis-py makes a task of every call for it.
-"""
-
-WAIT_MARGIN = 0.25
-"""Seconds; Redis ends a wait in its own good time, up to 0.1 seconds late by default."""
+SCHEMES = ("redis://", "rediss://", "unix://")
+EXPECTED = (
+    "hosts must be a list of URLs ('redis://localhost:6379/0'), (host, port) pairs or dicts of keywords "
+    "for redis-py"
+)
 
 
-def longest_wait(timeout: float | None) -> float:
-    """How long to wait for a message at a stretch, so that a server with so much time to answer keeps to it.
-
-    A longer wait would take the server for one that hangs. Of ``THREAD_TIMEOUT`` it is 30 seconds.
-    """
-    if timeout is None:
-        return math.inf
-    return max(0.01, timeout - max(timeout / 3, WAIT_MARGIN))
-
-
-def check_hosts(hosts: Any) -> None:
-    """Make sure that ``hosts`` is a list.
+def check_hosts(hosts: Any) -> list[Any]:
+    """The hosts as a list.
 
     Raises:
-        ValueError: it is a single host, or something else.
+        ValueError: they are a single host, or something else.
     """
     if isinstance(hosts, (str, bytes, Mapping)):
-        raise ValueError(f"hosts must be a list; put the single one into a list: [{hosts!r}].")
+        raise ValueError(f"hosts must be a list; put the single one into a list: [{masked(hosts)}].")
+    if not isinstance(hosts, Sequence):
+        raise ValueError(f"{EXPECTED}, not {masked(hosts)}.")
+    if len(hosts) == 2 and isinstance(hosts[0], str) and isinstance(hosts[1], int):
+        pair = f"({masked(hosts[0])}, {hosts[1]})"
+        raise ValueError(f"hosts must be a list of servers; put the single pair into a list: [{pair}].")
+    return list(hosts)
 
 
 class PoolSource(Protocol):
@@ -80,7 +81,7 @@ class Address:
         connection_kwargs: more keywords for redis-py.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these, or redis-py makes nothing of it. The text never has a secret.
     """
 
     def __init__(self, host: Any, connection_kwargs: Mapping[str, Any]) -> None:
@@ -94,13 +95,16 @@ class Address:
         elif isinstance(host, (tuple, list)) and len(host) == 2:
             keywords["host"], keywords["port"] = host
         else:
+            raise ValueError(f"{EXPECTED}; one of them is {masked(host)}.")
+        if self.url is not None and not (isinstance(self.url, str) and self.url.startswith(SCHEMES)):
             raise ValueError(
-                "hosts must be a list of URLs ('redis://localhost:6379/0'), (host, port) pairs or dicts "
-                f"of keywords for redis-py; one of them is {host!r}."
+                f"A URL in hosts must begin with one of {', '.join(SCHEMES)}, not {masked(self.url)}."
             )
+        if "host" in keywords and not isinstance(keywords["host"], str):
+            raise ValueError(f"The host of a server in hosts must be a str, not {masked(keywords['host'])}.")
+        keywords.update(_port_and_database(keywords))
         self.keywords = keywords
-        # Errors in a URL are the settings' and show at once, not when a message is sent.
-        self.pool(redis)
+        self._check()
 
     def pool(self, module: Any) -> Any:
         """A connection pool of ``redis`` or ``redis.asyncio``."""
@@ -123,15 +127,106 @@ class Address:
         where = pool.get("path") or f"{pool.get('host', 'localhost')}:{pool.get('port', 6379)}"
         return f"{where}, database {pool.get('db') or 0}"
 
+    def _check(self) -> None:
+        """Make sure that redis-py takes all of it, so that errors show at once, not at the first message."""
+        for module in (redis, redis.asyncio):
+            try:
+                pool = self.pool(module)
+            except Exception:
+                # The text of the error may quote what it could not make sense of, a password among it.
+                where = f"the URL {masked(self.url)}" if self.url else "a server"
+                raise ValueError(f"redis-py can make nothing of {where} in hosts. {EXPECTED}.") from None
+            check_keywords(pool, "hosts or connection_kwargs")
+
+
+def check_keywords(pool: Any, setting: str) -> None:
+    """Make sure that redis-py's connections take the keywords of a pool.
+
+    Arguments:
+        setting: where they are from, for people.
+
+    Raises:
+        ValueError: they do not.
+    """
+    kind = pool.connection_class
+    check_names(
+        pool.connection_kwargs, {name for base in kind.__mro__ for name in _parameters(base.__init__)}, setting
+    )
+    try:
+        kind(**pool.connection_kwargs)
+    except Exception as error:
+        raise ValueError(
+            f"redis-py's connections do not take the keywords in {setting} ({type(error).__name__}): "
+            f"{', '.join(sorted(pool.connection_kwargs))}."
+        ) from None
+
+
+def check_names(keywords: Iterable[str], known: Iterable[str], setting: str) -> None:
+    """Make sure that all keywords are known.
+
+    Arguments:
+        setting: where they are from, for people.
+
+    Raises:
+        ValueError: one of them is not.
+    """
+    for name in keywords:
+        if name not in known:
+            raise ValueError(
+                f"redis-py's connections have no keyword {name!r}, which is in {setting}.{suggestion(name, known)}"
+            )
+
+
+def check_client_keywords(module: Any, keywords: Iterable[str], setting: str) -> None:
+    """The same for those of redis-py's clients, which the connections to sentinels belong to."""
+    check_names(keywords, _parameters(module.Redis.__init__), setting)
+
+
+def check_connection_kwargs(connection_kwargs: Any) -> dict[str, Any]:
+    """The keywords as a dict.
+
+    Raises:
+        ValueError: they are not a dict with ``str`` keys.
+    """
+    if connection_kwargs is None:
+        return {}
+    if not isinstance(connection_kwargs, Mapping) or not all(isinstance(name, str) for name in connection_kwargs):
+        raise ValueError(
+            f"connection_kwargs must be a dict of keywords for redis-py, not {masked(connection_kwargs)}."
+        )
+    return dict(connection_kwargs)
+
 
 def pool_defaults(module: Any) -> dict[str, Any]:
     """Keywords for a pool of ``redis`` or ``redis.asyncio`` that the user may override."""
     # Retrying is the layer's own business: redis-py would send messages twice.
     retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
-    return {**DEFAULTS, "socket_timeout": THREAD_TIMEOUT if module is redis else None, **retry}
+    return {**DEFAULTS, "socket_timeout": ANSWER_SECONDS, **retry}
 
 
 def pools_of_sentinels(pool: Any) -> list[Any]:
     """The pools of connections to the sentinels that a pool asks where its server is."""
     manager = getattr(pool, "sentinel_manager", None)
     return [sentinel.connection_pool for sentinel in manager.sentinels] if manager else []
+
+
+def _port_and_database(keywords: Mapping[str, Any]) -> dict[str, int]:
+    numbers = {}
+    for name in ("port", "db"):
+        value = keywords.get(name)
+        if value is None:
+            continue
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            numbers[name] = int(value)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"The {name} of a server in hosts must be a number, not {masked(value)}. {EXPECTED}."
+            ) from None
+    return numbers
+
+
+def _parameters(function: Any) -> list[str]:
+    # redis-py wraps some of its functions.
+    return list(inspect.signature(inspect.unwrap(function)).parameters)

@@ -81,15 +81,15 @@ class Batches:
             failure.nothing_done = False
         refused: Sequence[int] = []
         if (pushes or remembered) and failure is None:
-            refused, routes = answers[0][0]
-            if routes:
-                pushes = self._sending.pushes(deliveries, self._groups.remember(remembered, routes))
-                again = Trips()
-                again.add(0, self._queues.send(pushes))
-                try:
-                    ((refused, _),) = (yield again)[0]
-                except LayerUnavailable as error:
-                    failure = error
+            try:
+                refused, routes = self._queues.sent(0, answers[0][0])
+                if routes:
+                    pushes = self._sending.pushes(deliveries, self._groups.remember(remembered, routes))
+                    again = Trips()
+                    again.add(0, self._queues.send(pushes))
+                    refused, _ = self._queues.sent(0, (yield again)[0][0])
+            except LayerUnavailable as error:
+                failure = error
         receiving = self._receiving.from_one(answers, asked, channels, limit)
         received = yield from self._receive_behind(deliveries, receiving, failure)
         if failure is not None:

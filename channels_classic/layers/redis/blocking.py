@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import select
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from redis.exceptions import RedisError
-
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis import replies
 from channels_classic.layers.redis.private import socket_of
 from channels_classic.layers.redis.server import Server
 from channels_classic.layers.redis.steps import Command, checked
@@ -30,8 +28,8 @@ class _Wait(NamedTuple):
             connection.send_command(*command)
         except BaseException as error:
             server.drop(connection)
-            if isinstance(error, (RedisError, OSError)):
-                raise replies.broken(server.name, error) from error
+            if isinstance(error, Exception):
+                raise server.failure(error) from error
             raise
         return cls(server, connection, identity)
 
@@ -42,9 +40,10 @@ class _Wait(NamedTuple):
                 checked(self.server.round_trip([("CLIENT", "UNBLOCK", self.identity)]))
             return self.server.read(self.connection)
         except BaseException as error:
-            self.connection.disconnect()
-            if isinstance(error, (RedisError, OSError)):
-                return replies.broken(self.server.name, error)
+            with suppress(Exception):
+                self.connection.disconnect()
+            if isinstance(error, Exception):
+                return self.server.failure(error)
             raise
         finally:
             self.server.give(self.connection)

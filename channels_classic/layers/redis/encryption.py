@@ -5,6 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from typing import Any
+
+
+def make_cipher(keys: Any) -> Cipher | None:
+    """The cipher for the value of ``symmetric_encryption_keys``; ``None`` if there are no keys.
+
+    Raises:
+        ValueError: it is not a list of strings.
+    """
+    if keys is None:
+        return None
+    if not isinstance(keys, (list, tuple)) or not all(isinstance(key, (str, bytes)) for key in keys):
+        raise ValueError("symmetric_encryption_keys must be a list of strings; put a single key into a list.")
+    if not all(keys):
+        raise ValueError("symmetric_encryption_keys has an empty key, which protects nothing. Take it out.")
+    return Cipher(keys) if keys else None
 
 
 class Cipher:
@@ -14,12 +30,10 @@ class Cipher:
         keys: any strings; the Fernet key is made of each by SHA-256.
 
     Raises:
-        ValueError: the keys are not a list of str, or the package ``cryptography`` is not there.
+        ValueError: the package ``cryptography`` is not there.
     """
 
     def __init__(self, keys: Sequence[str | bytes]) -> None:
-        if isinstance(keys, (str, bytes)) or not all(isinstance(key, (str, bytes)) for key in keys):
-            raise ValueError("symmetric_encryption_keys must be a list of strings; put a single key into a list.")
         try:
             from cryptography.fernet import Fernet, InvalidToken, MultiFernet
         except ImportError as error:

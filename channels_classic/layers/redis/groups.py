@@ -101,7 +101,7 @@ class Groups:
                     pushes[of_process].append(Push(None, route, body, self._group_expiry, limited=False))
             redis.add(home, (script, len(keys), *keys, *arguments))
         for server, some in pushes.items():
-            process.add(server, self._queues.send(some))
+            process.add(server, self._queues.send(some, urgent=False))
         return [trips for trips in ((process, redis) if kind == JOIN else (redis, process)) if trips]
 
     def memberships(self) -> list[tuple[str, str]]:

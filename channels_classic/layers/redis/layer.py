@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.layers.redis.addresses import Address, PoolSource, check_hosts
+from channels_classic.layers.keywords import check_text
+from channels_classic.layers.redis.addresses import Address, PoolSource, check_connection_kwargs, check_hosts
 from channels_classic.layers.redis.batches import Batches
-from channels_classic.layers.redis.encryption import Cipher
+from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.encryption import make_cipher
 from channels_classic.layers.redis.envelope import JOIN, LEAVE, Envelopes
 from channels_classic.layers.redis.epochs import Epochs, flush
 from channels_classic.layers.redis.groups import Groups
@@ -57,23 +59,26 @@ class RedisChannelLayer(BaseChannelLayer):
         **config: Any,
     ) -> None:
         super().__init__(**config)
-        cipher = Cipher(symmetric_encryption_keys) if symmetric_encryption_keys else None
+        check_text("prefix", prefix)
+        check_text("stats_prefix", stats_prefix)
+        cipher = make_cipher(symmetric_encryption_keys)
         envelopes = Envelopes(cipher)
         self.prefix = prefix
         self.stats_prefix = stats_prefix
         self._keys = keys = Keys(prefix, stats_prefix)
-        self._transport = transport = Transport(
-            hosts if callable(hosts) else _addresses(hosts, connection_kwargs or {})
-        )
+        self._transport = transport = Transport(hosts if callable(hosts) else _addresses(hosts, connection_kwargs))
         self._placement = placement = Placement(lambda: len(transport.servers))
-        self._queues = queues = Queues(keys, placement, self.capacity_of, self.expiry)
+        clocks = Clocks(lambda server: transport.servers[server].seconds)
+        self._queues = queues = Queues(keys, placement, clocks, self.capacity_of, self.expiry)
         self._groups = groups = Groups(keys, placement, queues, envelopes, self.group_expiry)
         self._turns = turns = Turns(keys, placement, envelopes, self.expiry, self.group_expiry)
         self._values = Values(keys, placement, cipher)
         self._statistics = Statistics(keys, placement, self.expiry)
         sending = Sending(queues, placement, envelopes, self.expiry)
         self._epochs = epochs = Epochs(groups)
-        self._receiving = Receiving(transport, queues, placement, groups, epochs, envelopes, self.expiry)
+        self._receiving = Receiving(
+            transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry
+        )
         self._batches = Batches(transport, placement, queues, envelopes, groups, turns, sending, self._receiving)
 
     def close(self) -> None:
@@ -245,8 +250,9 @@ class RedisChannelLayer(BaseChannelLayer):
 
 
 def _addresses(
-    hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any]
+    hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any] | None
 ) -> Callable[[], Sequence[PoolSource]]:
-    check_hosts(hosts)
-    addresses = [Address(host, connection_kwargs) for host in (hosts or ["redis://localhost:6379/0"])]
+    found = check_hosts(hosts) if hosts is not None else []
+    keywords = check_connection_kwargs(connection_kwargs)
+    addresses = [Address(host, keywords) for host in found or ["redis://localhost:6379/0"]]
     return lambda: addresses

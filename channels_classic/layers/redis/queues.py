@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from channels_classic.layers import names
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.envelope import STAMP_LENGTH
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement, is_spread
@@ -55,12 +57,21 @@ class Queues:
     Arguments:
         keys: of the layer.
         placement: of the queues.
+        clocks: of the servers.
         capacity_of: tells how many entries the queue of a channel holds.
         expiry: seconds that a message lives.
     """
 
-    def __init__(self, keys: Keys, placement: Placement, capacity_of: Callable[[str], int], expiry: float) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        placement: Placement,
+        clocks: Clocks,
+        capacity_of: Callable[[str], int],
+        expiry: float,
+    ) -> None:
         self._keys = keys
+        self._clocks = clocks
         self._placement = placement
         self._capacity_of = capacity_of
         self._expiry = expiry
@@ -72,16 +83,18 @@ class Queues:
         server: int = 0,
         last: bool = True,
         remembered: Mapping[str, Sequence[str]] | None = None,
+        urgent: bool = True,
     ) -> Command:
         """The command for one server that appends entries.
 
         Arguments:
             last: whether no other server will be asked for what this one refuses.
             remembered: groups and their routes; if these are not right any more, nothing is to be sent.
+            urgent: whether nothing is to be sent either once it took longer than the sender waits.
         """
         remembered = remembered or {}
         of_queue: dict[str, int] = {}
-        arguments: list[Any] = [STATISTICS_SECONDS, len(remembered)]
+        arguments: list[Any] = [self._clocks.latest(server) if urgent else 0, STATISTICS_SECONDS, len(remembered)]
         for routes in remembered.values():
             arguments += [len(routes), *routes]
         run: tuple[str, float, bool] | None = None
@@ -104,20 +117,30 @@ class Queues:
             keys += [self._keys.queue(queue), self._keys.paused(queue), self._keys.statistics(queue)]
         return ("send", len(keys) + 1, *keys, self._keys.totals, *arguments)
 
-    def receive(self, queues: Sequence[str], limit: int) -> Command:
-        """The command that takes up to so many entries out of queues, none of which starves another."""
-        return (
-            "receive",
-            len(queues) + 1,
-            self._keys.epoch,
-            *self._keys.queues(queues),
-            limit,
-            names.random_part(),
-        )
+    def sent(self, server: int, answer: Any) -> tuple[Sequence[int], Sequence[Any]]:
+        """What the answer of a server to ``send`` says: which entries were refused, and routes that are others.
 
-    def receive_counted(self, queues: Sequence[str], counts: Sequence[int]) -> Command:
+        Raises:
+            LayerUnavailable: nothing was sent, because it took too long.
+        """
+        refused, routes, now, late = answer
+        self._clocks.told(server, now)
+        if late:
+            raise LayerUnavailable("Redis hung: what was sent arrived when its time was over.", nothing_done=True)
+        return refused, routes
+
+    def receive(self, queues: Sequence[str], limit: int, server: int = 0, wait: float = 0) -> Command:
+        """The command that takes up to so many entries out of queues, none of which starves another.
+
+        Arguments:
+            wait: seconds that the server is to wait before it takes them.
+        """
+        keys = (self._keys.epoch, *self._keys.queues(queues))
+        return ("receive", len(keys), *keys, limit, names.random_part(), self._clocks.latest(server, wait))
+
+    def receive_counted(self, queues: Sequence[str], counts: Sequence[int], server: int) -> Command:
         """The command that takes so many entries of each queue."""
-        return (*self.receive(queues, 0), *counts)
+        return (*self.receive(queues, 0, server), *counts)
 
     def wait(self, queues: Sequence[str], timeout: float) -> Command:
         """The command that waits for an entry, up to so many seconds, and takes it."""

@@ -14,6 +14,7 @@ from typing import Any
 from channels_classic.layers import codec
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.blocking import wait_for_any
+from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes, time_of_expiry
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
@@ -24,6 +25,9 @@ from channels_classic.layers.redis.transport import Transport
 from channels_classic.layers.types import Received
 from channels_classic.log import logger
 
+LONGEST_WAIT = 10.0
+"""Seconds to wait for a message at a stretch, so that a server that hangs is noticed though nobody sends."""
+
 
 class Receiving:
     """Takes entries out of queues and opens them.
@@ -32,6 +36,7 @@ class Receiving:
         transport: has the servers to wait on.
         queues: make the commands.
         placement: of the queues.
+        clocks: of the servers.
         groups: know the members of a group that a message is for.
         epochs: of the servers.
         envelopes: of the messages.
@@ -43,6 +48,7 @@ class Receiving:
         transport: Transport,
         queues: Queues,
         placement: Placement,
+        clocks: Clocks,
         groups: Groups,
         epochs: Epochs,
         envelopes: Envelopes,
@@ -51,6 +57,7 @@ class Receiving:
         self._transport = transport
         self._queues = queues
         self._placement = placement
+        self._clocks = clocks
         self._groups = groups
         self._epochs = epochs
         self._envelopes = envelopes
@@ -76,7 +83,7 @@ class Receiving:
     def add_command(self, trips: Trips, channels: list[str], limit: int, server: int = 0) -> dict[int, list[str]]:
         """Put the command for one server into ``trips``; which channels it asks for, in which order."""
         rotated = self._queues.rotated(channels)
-        trips.add(server, self._queues.receive(rotated, limit))
+        trips.add(server, self._queues.receive(rotated, limit, server, trips.wait))
         return {server: rotated}
 
     def from_one(
@@ -93,8 +100,8 @@ class Receiving:
 
     def wait_on_one(self, server: int, channels: list[str], limit: int, timeout: float) -> Steps[list[Received]]:
         """Wait for a message on one server, and take along what has come with it, in one round trip."""
-        timeout = min(timeout, self._transport.servers[server].longest_wait)
-        trips = Trips(partial=True)
+        timeout = min(timeout, LONGEST_WAIT)
+        trips = Trips(partial=True, wait=timeout)
         trips.add(server, self._queues.wait(self._queues.rotated(channels), timeout))
         asked = self.add_command(trips, channels, limit - 1, server) if limit > 1 else {}
         answers = yield trips
@@ -119,7 +126,7 @@ class Receiving:
             asked = self._placement.by_server(channels)
             for server, of_server in asked.items():
                 shares = [counts.get((server, channel), 0) for channel in of_server]
-                trips.add(server, self._queues.receive_counted(of_server, shares))
+                trips.add(server, self._queues.receive_counted(of_server, shares, server))
             received, more = yield from self._received((yield trips), asked)
         return received
 
@@ -127,6 +134,7 @@ class Receiving:
         """Wait, by this thread, for a message on several servers; the oldest of those that come together."""
         numbers = self._placement.of_channels(channels)
         servers = [self._transport.servers[number] for number in numbers]
+        timeout = min(timeout, LONGEST_WAIT)
         answers = wait_for_any(servers, self._queues.wait(channels, timeout), timeout)
         failure = failure_in(answers)
         entries = sorted(
@@ -213,6 +221,7 @@ class Receiving:
                 failure = answer
                 continue
             time_there, epoch, lists = answer
+            self._clocks.told(server, time_there)
             now = max(now, time_there)
             if self._epochs.is_new(server, epoch):
                 try:

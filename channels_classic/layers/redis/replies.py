@@ -1,26 +1,100 @@
-"""What the errors of Redis and of its connections mean, told to people."""
+"""What the errors of Redis and of its connections mean: for the caller, and for people."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from redis import exceptions
 from redis.exceptions import AuthenticationError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 
 
-def refusal(server: str, error: ResponseError) -> LayerUnavailable:
-    """What to make of a command that a server refused."""
-    if "used memory > 'maxmemory'" in str(error):
-        # A command does nothing then, and no more does a script that writes nothing before.
-        failure = LayerUnavailable(
-            f"Redis at {server} is full: its memory has reached maxmemory, and it takes nothing more. "
-            "Raise maxmemory, or find out what fills it; messages wait in it if workers are too few.",
-            nothing_done=True,
-        )
-    else:
+class OtherServer(LayerUnavailable):
+    """The server is not the one to ask any more: the address, or the sentinels, have to be asked again."""
+
+
+class _Meaning(NamedTuple):
+    text: str
+    other_server: bool = False
+
+
+MEANINGS = {
+    "READONLY": _Meaning(
+        "is a replica, and takes no writes. If it was the master until now, the layer follows to the new one as "
+        "soon as its address, or the sentinels, lead there.",
+        other_server=True,
+    ),
+    "MASTERDOWN": _Meaning("is a replica that has lost its master.", other_server=True),
+    "UNBLOCKED": _Meaning("has ended a wait, because it is no master any more.", other_server=True),
+    "LOADING": _Meaning("is loading its data, and serves when it is done."),
+    "MISCONF": _Meaning(
+        "cannot save its data to the disk, and takes no writes until it can. Its log tells why. If its data need "
+        "not be saved, set stop-writes-on-bgsave-error to no."
+    ),
+    "NOREPLICAS": _Meaning(
+        "has fewer replicas than min-replicas-to-write demands, and takes no writes until then."
+    ),
+    "OOM": _Meaning(
+        "is full: its memory has reached maxmemory, and it takes nothing more. Raise maxmemory, or find out what "
+        "fills it; messages wait in it if workers are too few."
+    ),
+    "BUSY": _Meaning("is busy with somebody's script. If that does not end, SCRIPT KILL ends it."),
+    "CLUSTERDOWN": _Meaning("belongs to a cluster that is down."),
+    "TRYAGAIN": _Meaning("belongs to a cluster that is moving these keys to another server."),
+    "CROSSSLOT": _Meaning(
+        "belongs to a cluster, where all keys of a command have to be in one slot. Give prefix and stats_prefix "
+        "the same hash tag, as in '{asgi}:' and '{asgi}meta:'."
+    ),
+    "MOVED": _Meaning("belongs to a cluster, and another server of it has these keys. Put that one into hosts."),
+    "ASK": _Meaning("belongs to a cluster that is moving these keys to another server."),
+}
+"""What a server says before it does anything.
+
+Each of them comes instead of a command, or of the first write of a script: what they are about does not change
+while a script runs, and a Redis that is full refuses a script at its first write only. So nothing was done.
+"""
+
+# redis-py takes the code off those that it has a class for.
+_CODES = {
+    getattr(exceptions, name): code
+    for name, code in {
+        "ReadOnlyError": "READONLY",
+        "MasterDownError": "MASTERDOWN",
+        "BusyLoadingError": "LOADING",
+        "OutOfMemoryError": "OOM",
+        "ClusterDownError": "CLUSTERDOWN",
+        "TryAgainError": "TRYAGAIN",
+        "ClusterCrossSlotError": "CROSSSLOT",
+        "MovedError": "MOVED",
+        "AskError": "ASK",
+    }.items()
+    if hasattr(exceptions, name)
+}
+# Up to Redis 6.2, a script's error has the one that caused it in the middle.
+_CODE = re.compile(rf"(?:^|: -)({'|'.join(MEANINGS)})\b")
+
+
+def refusal(server: str, error: BaseException) -> LayerUnavailable:
+    """What to make of a command that a server refused.
+
+    Arguments:
+        server: its name, for people.
+    """
+    code = _code_of(error)
+    if code is None:
         hint = ""
         if "WRONGTYPE" in str(error):
             hint = " Does another program use keys with the same prefix? Set another one."
+        elif isinstance(error, exceptions.NoPermissionError):
+            hint = " Its ACL keeps the user in hosts from what the layer needs."
         failure = LayerUnavailable(f"Redis at {server} refused a command: {error}.{hint}")
+    else:
+        meaning = MEANINGS[code]
+        kind = OtherServer if meaning.other_server else LayerUnavailable
+        failure = kind(f"Redis at {server} {meaning.text}", nothing_done=True)
     failure.__cause__ = error
     return failure
 
@@ -29,18 +103,52 @@ def unreachable(server: str, error: BaseException) -> LayerUnavailable:
     """What to make of an error while connecting to a server."""
     if isinstance(error, LayerUnavailable):
         return error
-    hint = ""
-    if isinstance(error, (AuthenticationError, ResponseError)):
-        hint = " Check user, password and database in hosts."
-    return LayerUnavailable(f"Cannot connect to Redis at {server}: {error}{hint}", nothing_done=True)
+    if (code := _code_of(error)) is not None:
+        failure = LayerUnavailable(f"Redis at {server} {MEANINGS[code].text}", nothing_done=True)
+    else:
+        hint = ""
+        if isinstance(error, (AuthenticationError, ResponseError)):
+            hint = " Check user, password and database in hosts."
+        told = "it does not answer." if isinstance(error, TimeoutError) and not str(error) else f"{error}{hint}"
+        failure = LayerUnavailable(f"Cannot connect to Redis at {server}: {told}", nothing_done=True)
+    failure.__cause__ = error
+    return failure
 
 
-def broken(server: str, error: BaseException) -> LayerUnavailable:
-    """What to make of an error on a connection that was there."""
+def broken(server: str, error: BaseException, seconds: float) -> LayerUnavailable:
+    """What to make of an error on a connection that was there.
+
+    Arguments:
+        server: its name, for people.
+        seconds: that it had for its answer.
+    """
     if isinstance(error, LayerUnavailable):
         return error
     if isinstance(error, AuthenticationError):
         return unreachable(server, error)
-    failure = LayerUnavailable(f"The connection to Redis at {server} broke: {error}")
+    if _code_of(error) is not None:
+        return refusal(server, error)
+    # redis-py raises this in the place of READONLY, if sentinels told of the server.
+    if isinstance(error.__context__, exceptions.ReadOnlyError):
+        return refusal(server, error.__context__)
+    if isinstance(error, (TimeoutError, exceptions.TimeoutError)):
+        failure: LayerUnavailable = OtherServer(f"Redis at {server} did not answer within {seconds:g} s.")
+    else:
+        failure = LayerUnavailable(f"The connection to Redis at {server} broke: {error or type(error).__name__}")
     failure.__cause__ = error
     return failure
+
+
+def _code_of(error: BaseException) -> str | None:
+    for kind, code in _CODES.items():
+        if isinstance(error, kind):
+            return code
+    if not isinstance(error, ResponseError):
+        return None
+    found = _CODE.search(str(error))
+    return found[1] if found else None
+
+
+def other_server(answers: Sequence[Any]) -> bool:
+    """Whether one of the answers says that the server is not the one to ask any more."""
+    return any(isinstance(answer, OtherServer) for answer in answers)

@@ -71,7 +71,16 @@ class Sending:
             except LayerUnavailable as error:
                 error.nothing_done = error.nothing_done and attempt == 0
                 raise
-            refused = [some[number] for server, some in by_server.items() for number in answers[server][0][0]]
+            refused: list[Push] = []
+            late = []
+            for server, some in by_server.items():
+                try:
+                    refused += [some[number] for number in self._queues.sent(server, answers[server][0])[0]]
+                except LayerUnavailable as error:
+                    late.append(error)
+            if late:
+                late[0].nothing_done = len(late) == len(by_server) and attempt == 0
+                raise late[0]
             spread = [push for push in refused if is_spread(push.channel)]
             full += [push.position for push in refused if push not in spread and push.position is not None]
             pushes = spread

@@ -12,7 +12,15 @@ import redis.sentinel
 from redis.exceptions import RedisError
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis.addresses import PoolSource, check_hosts, pool_defaults
+from channels_classic.layers.keywords import check_number, masked
+from channels_classic.layers.redis.addresses import (
+    Address,
+    PoolSource,
+    check_client_keywords,
+    check_connection_kwargs,
+    check_hosts,
+    pool_defaults,
+)
 from channels_classic.layers.redis.layer import RedisChannelLayer
 
 SENTINEL_TIMEOUT = 5
@@ -118,34 +126,56 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
         connection_kwargs: Mapping[str, Any] | None = None,
         **config: Any,
     ) -> None:
-        check_hosts(hosts)
-        if isinstance(services, str):
-            raise ValueError(f"services must be a list; put the single one into a list: [{services!r}].")
-        sentinels = [_host_and_port(host) for host in (hosts or [("localhost", 26379)])]
-        keywords = dict(connection_kwargs or {})
+        found = check_hosts(hosts) if hosts is not None else []
+        sentinels = [_host_and_port(host) for host in found or [("localhost", 26379)]]
+        names = _check_services(services)
+        check_number("sentinel_refresh_interval", sentinel_refresh_interval, zero=True)
+        keywords = check_connection_kwargs(connection_kwargs)
+        for module in (redis, redis.asyncio):
+            check_client_keywords(module, _sentinel_keywords(module, keywords), "sentinel_kwargs")
+
+        Address({}, {name: value for name, value in keywords.items() if name != "sentinel_kwargs"})
 
         def find() -> Sequence[PoolSource]:
-            names = services or _known_services(sentinels, keywords)
-            return [_Service(sentinels, name, keywords, sentinel_refresh_interval) for name in names]
+            masters = names or _known_services(sentinels, keywords)
+            return [_Service(sentinels, name, keywords, sentinel_refresh_interval) for name in masters]
 
         super().__init__(find, **config)
 
 
 def _host_and_port(host: Any) -> tuple[str, int]:
-    if isinstance(host, str):
-        keywords: dict[str, Any] = redis.connection.parse_url(host)  # type: ignore[no-untyped-call]
-        return keywords.get("host", "localhost"), keywords.get("port", 26379)
     try:
+        if isinstance(host, str):
+            keywords: dict[str, Any] = redis.connection.parse_url(host)  # type: ignore[no-untyped-call]
+            return keywords.get("host", "localhost"), keywords.get("port", 26379)
         name, port = host
-        return str(name), int(port)
+        if isinstance(name, str) and not isinstance(port, bool):
+            return name, int(port)
     except (TypeError, ValueError):
-        raise ValueError(f"A sentinel must be a (host, port) pair or a redis:// URL, not {host!r}.") from None
+        pass
+    raise ValueError(
+        f"A sentinel in hosts must be a (host, port) pair or a redis:// URL, not {masked(host)}. A password for "
+        "it belongs into connection_kwargs, as {'sentinel_kwargs': {'password': …}}."
+    )
+
+
+def _check_services(services: Any) -> list[str]:
+    if services is None:
+        return []
+    if isinstance(services, (str, bytes)):
+        raise ValueError(f"services must be a list; put the single one into a list: [{masked(services)}].")
+    if not isinstance(services, Sequence) or not all(isinstance(name, str) and name for name in services):
+        raise ValueError(f"services must be a list of the names of masters, not {masked(services)}.")
+    return list(services)
 
 
 def _sentinel_keywords(module: Any, connection_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords for the connections to the sentinels: one that is away must not keep us from asking the next."""
     ours = {**pool_defaults(module), "socket_timeout": SENTINEL_TIMEOUT}
-    return {**ours, **connection_kwargs.get("sentinel_kwargs", {})}
+    theirs = connection_kwargs.get("sentinel_kwargs", {})
+    if not isinstance(theirs, Mapping):
+        raise ValueError(f"sentinel_kwargs must be a dict of keywords for redis-py, not {masked(theirs)}.")
+    return {**ours, **theirs}
 
 
 def _known_services(sentinels: Sequence[tuple[str, int]], connection_kwargs: Mapping[str, Any]) -> list[str]:

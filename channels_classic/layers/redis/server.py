@@ -1,22 +1,23 @@
 """A Redis server, for threads: its connections, and the round trips over them.
 
 redis-py's connections are used without its clients: a round trip costs less, and it can be told whether a server
-that went away has seen anything of it.
+that went away has seen anything of it. Whatever goes wrong, redis-py, the system or the server itself being the
+cause, becomes a ``LayerUnavailable`` here.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis import replies
-from channels_classic.layers.redis.addresses import GET_CONNECTION, longest_wait, pools_of_sentinels
-from channels_classic.layers.redis.private import socket_of
+from channels_classic.layers.redis.addresses import ANSWER_SECONDS, GET_CONNECTION, pools_of_sentinels
 from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.steps import Command
 
@@ -31,22 +32,32 @@ class Server:
 
     def __init__(self, pool: redis.ConnectionPool, name: str) -> None:
         self.name = name
-        self.longest_wait = longest_wait(pool.connection_kwargs.get("socket_timeout"))
-        """Seconds to wait for a message at a stretch."""
         self._pool = pool
+        self.seconds: float = pool.connection_kwargs.get("socket_timeout") or ANSWER_SECONDS
+        """How long the server may take for an answer."""
+        pool.connection_kwargs["socket_timeout"] = self.seconds
         self._set_up = SetUp(name)
         # A pool of our own in front of redis-py's: taking a connection from there costs more than the round trip.
         self._idle: list[Any] = []
         self._process = os.getpid()
 
-    def round_trip(self, commands: Sequence[Command]) -> Sequence[Any]:
-        """Send commands, and return their answers: a ``LayerUnavailable`` in the place of each that failed."""
+    def round_trip(self, commands: Sequence[Command], wait: float = 0) -> Sequence[Any]:
+        """Send commands, and return their answers: a ``LayerUnavailable`` in the place of each that failed.
+
+        Arguments:
+            wait: seconds that one of the commands lets the server wait.
+        """
         try:
             connection = self.take()
         except LayerUnavailable as error:
             return [error] * len(commands)
+        answers: Sequence[Any] = ()
         try:
-            answers: Sequence[Any] = self.call(connection, self._set_up.with_digests(commands))
+            if wait:
+                _set_timeout(connection, self.seconds + wait)
+            answers = self.call(connection, self._set_up.with_digests(commands))
+            if wait:
+                _set_timeout(connection, self.seconds)
             if missing := unknown_scripts(answers):
                 try:
                     self._set_up.learn(self.call(connection, self._set_up.commands))
@@ -57,13 +68,13 @@ class Server:
                 answers = completed(answers, missing, again)
         finally:
             self.give(connection)
+        if replies.other_server(answers):
+            self.drop_all()
         return answers
 
     def close(self) -> None:
         """Let go of all connections."""
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            self._pool.release(connection)
+        self.drop_all()
         self._pool.disconnect()
         for pool in pools_of_sentinels(self._pool):
             pool.disconnect()
@@ -86,7 +97,7 @@ class Server:
             self.drop(connection)
         try:
             connection = self._pool.get_connection(*GET_CONNECTION)
-        except (RedisError, OSError) as error:
+        except Exception as error:
             raise replies.unreachable(self.name, error) from error
         if not self._set_up.done:
             try:
@@ -98,15 +109,23 @@ class Server:
 
     def give(self, connection: Any) -> None:
         """Give a connection back; one that was closed goes."""
-        if socket_of(connection) is not None:  # what is_connected tells, which redis-py 5 lacks
+        if connection._sock is not None:  # what is_connected tells, which redis-py 5 lacks
             self._idle.append(connection)
         else:
             self.drop(connection)
 
     def drop(self, connection: Any) -> None:
         """Let go of a connection."""
-        connection.disconnect()
-        self._pool.release(connection)
+        with suppress(Exception):
+            connection.disconnect()
+        with suppress(Exception):
+            self._pool.release(connection)
+
+    def drop_all(self) -> None:
+        """Let go of all connections that nobody uses, so that the next one leads to where the server is now."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            self.drop(connection)
 
     def call(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
         """The answers to commands over one connection, as ``round_trip`` has them; or a ``NoScriptError``."""
@@ -116,10 +135,11 @@ class Server:
             for _ in commands:
                 answers.append(self.read(connection))
         except BaseException as error:
-            connection.disconnect()  # answers may be on their way that nobody reads any more
-            if not isinstance(error, (RedisError, OSError)):
+            with suppress(Exception):
+                connection.disconnect()  # answers may be on their way that nobody reads any more
+            if not isinstance(error, Exception):
                 raise
-            answers += [replies.broken(self.name, error)] * (len(commands) - len(answers))
+            answers += [self.failure(error)] * (len(commands) - len(answers))
         return answers
 
     def read(self, connection: Any) -> Any:
@@ -131,10 +151,19 @@ class Server:
         except ResponseError as error:
             return replies.refusal(self.name, error)
 
+    def failure(self, error: Exception) -> LayerUnavailable:
+        """What to make of an error that broke a connection."""
+        return replies.broken(self.name, error, self.seconds)
+
+
+def _set_timeout(connection: Any, seconds: float) -> None:
+    with suppress(AttributeError):  # it was closed, or it is of fakeredis, which has no socket
+        connection._sock.settimeout(seconds)
+
 
 def _has_ended(connection: Any) -> bool:
     """Whether the other side has closed an idle connection: then it is readable, for an end that is."""
     try:
         return bool(connection.can_read(0))
-    except (RedisError, OSError):
+    except Exception:
         return True

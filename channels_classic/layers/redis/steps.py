@@ -26,13 +26,15 @@ class Trips:
     Arguments:
         partial: the steps go on although a part has failed, with a ``LayerUnavailable`` in the place of each
             answer that did not come. Otherwise the failure is raised where the round trips were asked for.
+        wait: seconds that one of the commands lets its server wait, on top of the time for an answer.
     """
 
-    __slots__ = ("commands", "partial")
+    __slots__ = ("commands", "partial", "wait")
 
-    def __init__(self, partial: bool = False) -> None:
+    def __init__(self, partial: bool = False, wait: float = 0) -> None:
         self.commands: dict[int, list[Command]] = {}
         self.partial = partial
+        self.wait = wait
 
     def __bool__(self) -> bool:
         return bool(self.commands)

@@ -57,7 +57,10 @@ class Transport:
         try:
             trips = next(steps)
             while True:
-                answers = {number: servers[number].round_trip(trips.commands[number]) for number in trips.commands}
+                answers = {
+                    number: servers[number].round_trip(commands, trips.wait)
+                    for number, commands in trips.commands.items()
+                }
                 failure = trips.failure(answers)
                 trips = steps.send(answers) if failure is None else steps.throw(failure)
         except StopIteration as stop:
@@ -71,7 +74,8 @@ class Transport:
             trips = next(steps)
             while True:
                 answers = {
-                    number: await servers[number].round_trip(trips.commands[number]) for number in trips.commands
+                    number: await servers[number].round_trip(commands, trips.wait)
+                    for number, commands in trips.commands.items()
                 }
                 failure = trips.failure(answers)
                 trips = steps.send(answers) if failure is None else steps.throw(failure)

@@ -94,9 +94,8 @@ def test_a_bare_host_is_refused(hosts: Any) -> None:
 
 @pytest.mark.parametrize("host", [None, 6379, ("localhost",), ("a", 1, 2), b"redis://localhost"])
 def test_a_host_that_is_none(host: Any) -> None:
-    with pytest.raises(ValueError, match="hosts must be a list of URLs") as error:
+    with pytest.raises(ValueError, match="hosts must be a list of URLs"):
         RedisChannelLayer([host])
-    assert repr(host) in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost:6379", "", "redis://localhost:port/0"])

@@ -7,6 +7,8 @@
 -- ARGV
 --   1  how many messages at the most, over all queues; 0 for as many as the further arguments say
 --   2  the epoch to set where there is none
+--   3  the time after which the reader has given up, in microseconds: then nothing is taken; 0 if it waits however
+--      long it takes
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
 -- Returns the time in microseconds (16 digits), the epoch, and for every queue the list of its entries.
@@ -14,11 +16,18 @@
 local time = redis.call("TIME")
 local limit = tonumber(ARGV[1])
 local queues = #KEYS - 1
+local latest = tonumber(ARGV[3])
 local taken = {}
 
-if limit == 0 then
+if latest > 0 and latest < time[1] * 1e6 + time[2] then
+    limit = -1
+end
+
+if limit < 0 then
+    taken = {}
+elseif limit == 0 then
     for q = 1, queues do
-        local count = tonumber(ARGV[2 + q])
+        local count = tonumber(ARGV[3 + q])
         taken[q] = count > 0 and redis.call("LPOP", KEYS[q + 1], count) or {}
     end
 else

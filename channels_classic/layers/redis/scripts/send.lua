@@ -9,21 +9,22 @@
 --       asgi:paused:<queue>      set         the local parts of the process's channels that refuse messages at the
 --                                            moment; an hour after the last change
 --       asgi-meta:queue:<kind>   hash        statistics: messages_count, channel_full_count; never, or for a process
---                                            ARGV[1] after its last message; swept: when the queue was last searched
+--                                            ARGV[2] after its last message; swept: when the queue was last searched
 --                                            for what has expired
 --   and last, one more:
 --       asgi-meta:totals         hash        statistics of all queues together; never
 --
 -- ARGV
---   1  seconds for which the statistics of a process's queue are kept
---   2  the number of groups; then, for every group, the number of its routes and these, sorted
+--   1  the time after which the sender has given up, in microseconds; 0 if it waits however long it takes
+--   2  seconds for which the statistics of a process's queue are kept
+--   3  the number of groups; then, for every group, the number of its routes and these, sorted
 --   …  for every run of messages to one queue: the number of the queue, from 1, capacity (-1: no limit), life in
 --      microseconds, whether refusals count in the statistics (1 or 0; another server may still take them), number
 --      of messages n, then n times: the local part of the channel ("" where nothing can be paused), body
 --
 -- An entry of a queue is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
--- Returns the positions, from 0 over all messages of the call, of those that were refused, and if the routes are
--- others, for every group the list of them.
+-- Returns the positions, from 0 over all messages of the call, of those that were refused; if the routes are others,
+-- for every group the list of them; the time, 16 digits of microseconds; and 1 if the sender has given up.
 
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
@@ -74,8 +75,13 @@ local function drop_all_expired(queue, statistics, life)
     end
 end
 
-local groups = tonumber(ARGV[2])
-local argument = 3
+local latest = tonumber(ARGV[1])
+if latest > 0 and latest < now then
+    return { refused, {}, stamp_now, 1 }
+end
+
+local groups = tonumber(ARGV[3])
+local argument = 4
 local routes, changed = {}, false
 for g = 1, groups do
     -- Nothing is written before the messages: a Redis that is full refuses a script at its first write only.
@@ -92,7 +98,7 @@ if changed then
     for g = 1, groups do
         redis.call("ZREMRANGEBYSCORE", KEYS[g], "-inf", "(" .. math.floor(now / 1000))
     end
-    return { refused, routes }
+    return { refused, routes, stamp_now, 0 }
 end
 
 while argument <= #ARGV do
@@ -148,7 +154,7 @@ while argument <= #ARGV do
         all_refused = all_refused + count - sent
     end
     if of_process then
-        redis.call("EXPIRE", statistics, ARGV[1])
+        redis.call("EXPIRE", statistics, ARGV[2])
     end
     all_sent = all_sent + sent
 end
@@ -159,4 +165,4 @@ end
 if all_refused > 0 then
     redis.call("HINCRBY", totals, "channel_full_count", all_refused)
 end
-return { refused, {} }
+return { refused, {}, stamp_now, 0 }

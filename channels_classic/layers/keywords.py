@@ -1,0 +1,76 @@
+"""Checks of a layer's keywords: errors name the keyword and the remedy, and never have a secret.
+
+What stands in the settings may be a password, or a URL or a dict with one. So a value is not quoted as it is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_USER_INFORMATION = re.compile(r"^(?P<scheme>[a-z+]*://)?(?:(?P<user>[^:@/]*):)?.*@", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"localhost|[\w.-]+:\d{1,5}|\d+\.\d+\.\d+\.\d+|-?\d+", re.ASCII)
+_PORT = re.compile(r"^([a-z+]*://(?:[^@]*@)?[^/?#:@]*):(?!\d*(?:[/?#]|$))[^/?#@]*(?=[/?#]|$)", re.IGNORECASE)
+_PARAMETER = re.compile(r"([?&][^=&]*=)(?!\d+(?:&|$))[^&]*")
+
+
+def masked(value: Any) -> str:
+    """What to tell people about a value that may be a secret, or have one in it."""
+    if isinstance(value, str):
+        if "://" in value or "@" in value:
+            public = _USER_INFORMATION.sub(_without_password, value, count=1)
+            return repr(_PARAMETER.sub(r"\1***", _PORT.sub(r"\1:***", public)))
+        # Anything but a host or a number may be a password in the wrong place.
+        return repr(value) if not value or _HOST.fullmatch(value) else "'***'"
+    if isinstance(value, bytes):
+        return f"b{masked(value.decode('utf-8', 'replace'))}"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name!r}: '***'" for name in value if isinstance(name, str)) + "}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(masked, value))}{',' * (len(value) == 1)})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(masked, value))}]"
+    if value is None or isinstance(value, (bool, int, float)):
+        return repr(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def check_number(keyword: str, value: Any, whole: bool = False, zero: bool = False) -> None:
+    """Make sure that the value of a keyword is a finite number above 0.
+
+    Arguments:
+        whole: whether it has to be an ``int``.
+        zero: whether it may be 0.
+
+    Raises:
+        ValueError: it is not.
+    """
+    kinds = int if whole else (int, float)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or value < 0 or (value == 0 and not zero):
+        what = "a whole number" if whole else "a number"
+        least = ", 0 or more" if zero else " above 0"
+        raise ValueError(f"{keyword} of a channel layer must be {what}{least}, not {masked(value)}.")
+
+
+def check_text(keyword: str, value: Any) -> None:
+    """Make sure that the value of a keyword is a ``str``.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{keyword} of a channel layer must be a str, not {masked(value)}.")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A sentence that tells what may have been meant, if something is near."""
+    near = difflib.get_close_matches(name, sorted(known), 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _without_password(found: re.Match[str]) -> str:
+    return f"{found['scheme'] or ''}{found['user'] or ''}:***@"
