@@ -36,7 +36,8 @@ class AsyncServer:
         # The deadline is kept here, for the round trip as a whole: redis-py would make a task for every command.
         self._seconds: float = pool.connection_kwargs.get("socket_timeout") or ANSWER_SECONDS
         pool.connection_kwargs["socket_timeout"] = None
-        self._connect_seconds = CONNECT_SECONDS * (1 + len(pools_of_sentinels(pool))) + self._seconds
+        connecting = pool.connection_kwargs.get("socket_connect_timeout") or CONNECT_SECONDS
+        self._connect_seconds = connecting * (1 + len(pools_of_sentinels(pool))) + self._seconds
         self._set_up = SetUp(name)
         self._idle: list[Any] = []
 

@@ -28,7 +28,9 @@ LONG = 60.0
 
 @pytest.fixture
 def quick(server: RedisServer) -> Iterator[RedisChannelLayer]:
-    layer = RedisChannelLayer([server.url], connection_kwargs={"socket_timeout": SECONDS})
+    layer = RedisChannelLayer(
+        [server.url], connection_kwargs={"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS}
+    )
     yield layer
     layer.close()
 
