@@ -18,6 +18,7 @@ from channels_classic.layers.redis.addresses import (
     GET_CONNECTION,
     pools_of_sentinels,
 )
+from channels_classic.layers.redis.private import has_ended
 from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.steps import Command
 
@@ -77,7 +78,7 @@ class AsyncServer:
     async def _take(self) -> Any:
         while self._idle:
             connection = self._idle.pop()
-            if not _has_ended(connection):
+            if not has_ended(connection):
                 return connection
             # Known before anything is sent: nothing has to be given up for it.
             await self._drop(connection)
@@ -131,14 +132,6 @@ class AsyncServer:
             return error
         except ResponseError as error:
             return replies.refusal(self.name, error)
-
-
-def _has_ended(connection: Any) -> bool:
-    """Whether an idle connection was closed, by the other side or by an error."""
-    reader, writer = connection._reader, connection._writer
-    if isinstance(reader, asyncio.StreamReader) and (reader.at_eof() or reader.exception() is not None):
-        return True
-    return isinstance(writer, asyncio.StreamWriter) and writer.is_closing()
 
 
 def _pack(commands: Sequence[Command]) -> list[bytes]:

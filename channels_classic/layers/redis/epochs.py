@@ -45,7 +45,7 @@ class Epochs:
         """
         trips = Trips()
         for server in range(servers):
-            trips.add(server, queues.receive_counted([], []))
+            trips.add(server, queues.receive_counted([], [], server))
         answers = yield trips
         for server in range(servers):
             _, epoch, _ = answers[server][0]

@@ -76,9 +76,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._statistics = Statistics(keys, placement, self.expiry)
         sending = Sending(queues, placement, envelopes, self.expiry)
         self._epochs = epochs = Epochs(groups)
-        self._receiving = Receiving(
-            transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry
-        )
+        self._receiving = Receiving(transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry)
         self._batches = Batches(transport, placement, queues, envelopes, groups, turns, sending, self._receiving)
 
     def close(self) -> None:

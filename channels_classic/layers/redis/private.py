@@ -20,9 +20,9 @@ def socket_of(connection: Any) -> Any:
 
 
 def has_ended(connection: Any) -> bool:
-    """Whether the other side has closed a connection of an event loop, as far as the event loop knows by now."""
+    """Whether a connection of an event loop was closed or broken, as far as the event loop knows by now."""
     reader = connection._reader
-    return isinstance(reader, asyncio.StreamReader) and reader.at_eof()
+    return isinstance(reader, asyncio.StreamReader) and (reader.at_eof() or reader.exception() is not None)
 
 
 def check(*connections: Any) -> None:

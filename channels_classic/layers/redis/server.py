@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis import replies
 from channels_classic.layers.redis.addresses import ANSWER_SECONDS, GET_CONNECTION, pools_of_sentinels
+from channels_classic.layers.redis.private import socket_of
 from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.steps import Command
 
@@ -109,7 +110,7 @@ class Server:
 
     def give(self, connection: Any) -> None:
         """Give a connection back; one that was closed goes."""
-        if connection._sock is not None:  # what is_connected tells, which redis-py 5 lacks
+        if socket_of(connection) is not None:  # what is_connected tells, which redis-py 5 lacks
             self._idle.append(connection)
         else:
             self.drop(connection)
@@ -158,7 +159,7 @@ class Server:
 
 def _set_timeout(connection: Any, seconds: float) -> None:
     with suppress(AttributeError):  # it was closed, or it is of fakeredis, which has no socket
-        connection._sock.settimeout(seconds)
+        socket_of(connection).settimeout(seconds)
 
 
 def _has_ended(connection: Any) -> bool:
