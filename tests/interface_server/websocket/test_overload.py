@@ -17,7 +17,7 @@ from websockets.sync.client import ClientConnection
 from channels_classic.layers import Delivery, InMemoryChannelLayer
 from interface_server import InterfaceServer
 from interface_server.websocket.incoming import BOUNDS
-from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted
+from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, eventually
 from tests.interface_server.loops import until
 
 Start = Callable[..., Hosted]
@@ -92,6 +92,24 @@ def test_a_flood_that_exceeds_its_own_bounds_is_closed_and_forgotten(start: Star
     connection, _ = hosted.open()
     connection.send("next")
     assert hosted.receive("websocket.receive")["text"] == "next"
+
+
+def test_many_messages_at_once_are_no_flood_when_they_are_read_at_their_pace(start: Start) -> None:
+    hosted = start(narrow_layer(10))
+    count = 3 * BOUNDS.most.messages
+    flooding(hosted, b"/quick", Frame(Opcode.TEXT, b"x" * 50).serialize(mask=True) * count)
+    assert [hosted.receive("websocket.receive")["order"] for _ in range(count)] == list(range(1, count + 1))
+
+
+def test_who_leaves_while_nothing_is_taken_from_it_is_noticed(start: Start) -> None:
+    hosted = start(narrow_layer(10))
+    client = flooding(hosted, b"/leaves", Frame(Opcode.TEXT, b"x" * 50).serialize(mask=True) * 500)
+    eventually(lambda: hosted.layer.channel_statistics("websocket.receive")["channel_full_count"])
+    client.close()
+    disconnect = hosted.receive("websocket.disconnect")
+    assert (disconnect["code"], disconnect["order"]) == (1006, 11)
+    assert [hosted.receive("websocket.receive")["order"] for _ in range(10)] == list(range(1, 11))
+    assert hosted.is_empty("websocket.receive")
 
 
 def test_workers_that_are_away_close_nobody(start: Start) -> None:

@@ -146,12 +146,27 @@ def test_a_close_without_a_code(hosted: Hosted) -> None:
     assert (message["code"], message["order"]) == (1000, 1)
 
 
-def test_a_client_that_vanishes(hosted: Hosted) -> None:
+@pytest.mark.parametrize("how", [b"", b"\x01\x00\x00\x00\x00\x00\x00\x00"], ids=["end", "reset"])
+def test_a_client_that_vanishes(hosted: Hosted, how: bytes) -> None:
     connection, reply_channel = hosted.open("/gone")
-    connection.socket.shutdown(socket.SHUT_RDWR)
+    connection.send("last words")
+    assert hosted.receive("websocket.receive")["order"] == 1
+    if how:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, how)
+        connection.socket.close()
+    else:
+        connection.socket.shutdown(socket.SHUT_RDWR)
     message = hosted.receive_for("websocket.disconnect", reply_channel)
-    assert (message["path"], message["order"]) == ("/gone", 1)
-    assert message["code"] in (1005, 1006)
+    assert (message["path"], message["code"], message["order"]) == ("/gone", 1006, 2)
+
+
+def test_a_close_frame_without_a_code(hosted: Hosted) -> None:
+    client = hosted.raw(HANDSHAKE % (b"/", b""))
+    reply_channel = connecting(hosted)
+    hosted.send(reply_channel, accept=True)
+    assert b" 101 " in client.recv(1000)
+    client.sendall(Frame(Opcode.CLOSE, b"").serialize(mask=True))
+    assert hosted.receive_for("websocket.disconnect", reply_channel)["code"] == 1005
 
 
 def test_frames_wait_for_the_accept(hosted: Hosted) -> None:
