@@ -27,8 +27,11 @@ FULL_SECONDS = 0.05
 MAX_KINDS = 100
 """Of so many kinds of warnings the first one is logged."""
 
-DRAIN_SECONDS = 5.0
-"""How long the end of the server waits for the layer to take what is still to be sent."""
+DRAIN_SECONDS = 10.0
+"""How long the end of the server waits for the layer to take what is still to be sent, goodbyes above all."""
+
+RELEASE_SECONDS = 3.0
+"""How long it waits then until the memberships of its clients have ended."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,9 @@ class Context:
         try:
             if not self.failed.is_set():
                 await asyncio.wait_for(self.outbox.drain(), DRAIN_SECONDS)
-                await asyncio.wait_for(self.departures.finish(), DRAIN_SECONDS)
+                await asyncio.wait_for(self.departures.finish(), RELEASE_SECONDS)
         except TimeoutError:
-            logger.error("The channel layer did not take the last messages within %s s.", DRAIN_SECONDS)
+            logger.error("The channel layer did not take the last messages in time.")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

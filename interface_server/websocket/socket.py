@@ -55,7 +55,8 @@ class WebSocket:
         self._receive = receive
         self._conversation = Conversation(scope.get("subprotocols") or (), context.options.ws_protocols)
         self._decided = asyncio.Event()
-        self._connect_taken = False
+        self._connect = Outcome.REFUSED
+        """What became of ``websocket.connect``: unknown as well as long as it is on its way."""
         self._direct: Direct | None = None
         self._has_room = asyncio.Event()
         self._reply_channel = context.reader.join(self)
@@ -129,13 +130,12 @@ class WebSocket:
         except MessageTooLarge:
             self._put(self._conversation.reject())
             return
-        self._connect_taken = True
+        self._connect = Outcome.UNKNOWN
         self._context.outbox.put(delivery, self._connect_done, self._reply_channel)
 
     def _connect_done(self, outcome: Outcome) -> None:
+        self._connect = outcome
         if outcome is not Outcome.TAKEN:
-            # Where a consumer may have it, what that did has to be undone when the socket is gone.
-            self._connect_taken = outcome is Outcome.UNKNOWN
             self._refuse()
 
     def _refuse(self) -> None:
@@ -155,7 +155,11 @@ class WebSocket:
             timer.cancel()
 
     def _handshake_timed_out(self) -> None:
-        if self._conversation.state is SocketState.CONNECTING:
+        if self._conversation.state is not SocketState.CONNECTING:
+            return
+        if self._connect is Outcome.UNKNOWN:
+            self._refuse()
+        else:
             logger.warning(
                 "Nobody accepted the WebSocket %s within %s s: is a worker running that receives on "
                 "websocket.connect, and does its consumer accept?",
@@ -215,7 +219,8 @@ class WebSocket:
         self._conversation.state = SocketState.CLOSED
         self._context.reader.leave(self._reply_channel)
         self._outgoing.release()
-        if self._connect_taken and not self._context.outbox.withdraw(self._reply_channel):
+        # Where a consumer may have the connect, what that did has to be undone.
+        if self._connect is not Outcome.REFUSED and not self._context.outbox.withdraw(self._reply_channel):
             self._incoming.end(code)
             self._context.departures.add(self._reply_channel)
         if self._conversation.accepted:

@@ -68,8 +68,9 @@ def test_what_nobody_waits_for_any_more_never_runs() -> None:
             assert hosted.get("/first").result(DEADLINE).status_code == 503
             for number in range(5):
                 assert hosted.get(f"/later/{number}").result(DEADLINE).status_code == 503
-            with pytest.raises(InvalidStatus):
+            with pytest.raises(InvalidStatus) as refused:
                 hosted.dial("/later").result(DEADLINE)
+            assert refused.value.response.status_code == 503
         connection, _ = hosted.open("/afterwards")
         connection.send("afterwards")
         assert hosted.receive("websocket.receive")["path"] == "/afterwards"
