@@ -209,7 +209,10 @@ class Spool:
             rest = rest[written:]
 
     def _close_file(self) -> None:
-        if self._file is not None:
-            # To free the blocks of a large file takes time, too.
-            asyncio.get_running_loop().run_in_executor(None, self._file.close)
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                # To free the blocks of a large file takes time, too.
+                asyncio.get_running_loop().run_in_executor(None, file.close)
+            except RuntimeError:  # the event loop ends, and has no threads any more
+                file.close()

@@ -189,13 +189,13 @@ class _HeadParser:
         try:
             parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
-            pass  # an offer; the one who makes it does not decide (RFC 9110, section 7.8)
+            self._is_complete = False  # an offer; who makes it does not decide (RFC 9110, section 7.8)
         except httptools.HttpParserError:
             raise BadRequest("This is no HTTP request.") from None
-        else:
-            if self._is_complete:
-                self._parser = parser  # which waits for another head
-        return _make_head(raw, parser.get_method().decode(), target, version, headers)
+        head, length = _make_head(raw, parser.get_method().decode(), target, version, headers)
+        if self._is_complete and head.keep_alive:
+            self._parser = parser  # where no body follows, it waits for another head
+        return head, length
 
 
 def _make_head(

@@ -35,7 +35,9 @@ class Surviving:
 
     def __init__(self, application: InterfaceServer) -> None:
         self._application = application
-        self.begin_exchange = application.begin_exchange
+
+    def begin_exchange(self, scope: Any, connection: Any) -> Any:
+        return self._application.begin_exchange(scope, connection)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
