@@ -31,13 +31,20 @@ class InHand:
     """
 
     def __init__(self, layer: BaseChannelLayer) -> None:
-        self.running: Running | None = None
         self._layer = layer
+        self._received: Received | None = None
+        self._since = 0.0
         self._lock = threading.Lock()
         self._waiting: deque[Received] = deque()
         self._needs_care = False
         """Whether messages came together, so that some may wait behind a slow one."""
         self._relief_failed = False
+
+    @property
+    def running(self) -> Running | None:
+        """The message that runs now, if one does."""
+        received = self._received
+        return None if received is None else Running(received, self._since)
 
     @property
     def waiting(self) -> int:
@@ -61,9 +68,9 @@ class InHand:
             if not self._waiting:
                 self._rest()
                 return None
-            received = self._waiting.popleft()
-            self.running = Running(received, time.monotonic())
-            return received
+            self._received = self._waiting.popleft()
+            self._since = time.monotonic()
+            return self._received
 
     def rest(self) -> None:
         """Nothing runs any more; what waits still has to be given back."""
@@ -71,7 +78,7 @@ class InHand:
             self._rest()
 
     def _rest(self) -> None:
-        self.running = None
+        self._received = None
         self._needs_care = False
 
     def relieve(self, patience: float, flush: Callable[[], None]) -> bool:
@@ -85,7 +92,7 @@ class InHand:
         """
         # Held to the end: the worker must not take newer messages, nor come to its end, before these are back.
         with self._lock:
-            if self.running is None or time.monotonic() - self.running.since < patience:
+            if self._received is None or time.monotonic() - self._since < patience:
                 return self._needs_care
             try:
                 flush()

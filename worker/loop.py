@@ -88,7 +88,7 @@ class Worker:
         self._pace = Pace()
         self._backoff = Backoff()
         self._watchdog = watchdog
-        self._streams = streams
+        self._hand_over = None if streams is None else streams.start
         self._stopping = threading.Event()
         self._hurried = False
         self._wake_channel = f"worker.{random_part()}!"
@@ -211,8 +211,7 @@ class Worker:
         if received.channel.startswith(self._wake_channel):
             return
         started = time.monotonic()
-        hand_over = None if self._streams is None else self._streams.start
-        pending = PendingSends(self._senders.own.settle_turn, self._wait_out, hand_over)
+        pending = PendingSends(self._senders.own.settle_turn, self._wait_out, self._hand_over)
         try:
             message = self._message(received)
             if self.callback is not None:
