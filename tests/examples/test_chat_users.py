@@ -180,6 +180,63 @@ def test_log_out_closes_the_sockets_and_keeps_other_browsers(site: Site, private
         assert next_frame(again, "presence")["people"] == [{"name": "bob", "guest": False}]
 
 
+@pytest.fixture
+def root(site: Site) -> Visitor:
+    site.add_users("root")
+    site.execute("UPDATE auth_user SET is_staff = 1, is_superuser = 1 WHERE username = ?", [("root",)])
+    return site.log_in("root")
+
+
+def change_in_admin(site: Site, root: Visitor, change: str, name: str, room: str) -> None:
+    """Takes a user's rights away, in one of several ways."""
+    user, ann = (site.select("SELECT id FROM auth_user WHERE username = ?", each) for each in (name, "ann"))
+    private = site.select("SELECT id FROM rooms_privateroom WHERE key = ?", room)
+    account = {"username": name, "date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
+    if change == "deleted":
+        root.post(f"/admin/auth/user/{user}/delete/", post="yes")
+    elif change == "deleted with others":
+        fields = {"action": "delete_selected", "_selected_action": str(user), "post": "yes"}
+        root.post("/admin/auth/user/", **fields)
+    elif change == "inactive":
+        root.post(f"/admin/auth/user/{user}/change/", **account)
+    elif change == "another password":
+        new = {"password1": PASSWORD[::-1], "password2": PASSWORD[::-1], "usable_password": "true"}
+        root.post(f"/admin/auth/user/{user}/password/", **new)
+    elif change == "no member any more":
+        root.post(f"/admin/rooms/privateroom/{private}/change/", name="Plans", owner=str(ann), members=str(ann))
+    else:
+        root.post(f"/admin/rooms/privateroom/{private}/delete/", post="yes")
+
+
+CHANGES = [
+    "deleted",
+    "deleted with others",
+    "inactive",
+    "another password",
+    "no member any more",
+    "room deleted",
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_silent_socket_reads_no_more(site: Site, ann: Visitor, root: Visitor, change: str) -> None:
+    """It sends nothing after its first message, so no consumer looks at its rights."""
+    name = f"dave{CHANGES.index(change)}"
+    dave = site.log_in(name)
+    room = ann.post("/rooms/", name="Plans")
+    ann.post(f"{room}members/", invite=name)
+    with joined(site, ann, room) as one, joined(site, dave, room) as silent:
+        next_frame(silent, "presence")
+        change_in_admin(site, root, change, name, room.split("/")[2])
+        code, frames = frames_until_closed(silent)
+        assert code == NOT_ANY_MORE
+        if change != "room deleted":
+            speak(one, "dave is gone")
+            next_frame(one, "message")
+        assert "dave is gone" not in json.dumps(frames)
+    assert refused(site, dave, room)
+
+
 @pytest.mark.parametrize("after", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
 def test_log_in_leads_nowhere_else(site: Site, after: str) -> None:
     site.add_users("ann")

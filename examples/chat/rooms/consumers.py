@@ -10,17 +10,16 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
-from channels_classic import Channel, Group
+from channels_classic import Channel
 from channels_classic.auth import channel_session_user, channel_session_user_from_http
 from channels_classic.message import Message as ChannelMessage
 from channels_classic.security.websockets import allowed_hosts_only
 from channels_classic.sessions import enforce_ordering
 
 from .frames import NOT_ANY_MORE, frame, parse_frame
+from .groups import lobby_group, room_group, user_group
 from .models import Message, Presence, PresenceQuerySet, check_guest_name, list_rooms, may_enter
 from .rules import RuleError, clean_name, clean_text, is_room_name
-
-LOBBY = "lobby"
 
 
 @enforce_ordering  # the outermost: a socket that is denied counts as well, for it says goodbye
@@ -33,7 +32,7 @@ def join_room(message: ChannelMessage, room: str) -> None:
         return
     # First into the group, then the history: what is said in between comes twice rather than never,
     # and the browser knows messages by their id.
-    room_group(room).add(message.reply_channel)
+    enter_groups(message, room)
     message.reply_channel.send({"accept": True})
     message.reply_channel.send(frame("history", messages=Message.objects.history(room)))
     query = parse_qs(message["query_string"].decode("ascii", "replace"))
@@ -68,14 +67,14 @@ def leave_room(message: ChannelMessage, room: str) -> None:
 @allowed_hosts_only
 def watch_lobby(message: ChannelMessage) -> None:
     """websocket.connect of the page that lists the rooms"""
-    Group(LOBBY).add(message.reply_channel)
+    lobby_group().add(message.reply_channel)
     message.reply_channel.send({"accept": True})
     message.reply_channel.send(frame("rooms", at=time.time(), rooms=list_rooms()))
 
 
 def leave_lobby(message: ChannelMessage) -> None:
     """websocket.disconnect"""
-    Group(LOBBY).discard(message.reply_channel)
+    lobby_group().discard(message.reply_channel)
 
 
 def refuse(message: ChannelMessage) -> None:
@@ -101,13 +100,16 @@ def visitor_name(message: ChannelMessage, wanted: object) -> str:
     return name
 
 
-def room_group(room: str) -> Group:
-    return Group(f"room-{room}")
+def enter_groups(message: ChannelMessage, room: str) -> None:
+    """Before rights are looked at: whoever takes one away in between finds the socket in the user's group."""
+    room_group(room).add(message.reply_channel)
+    if message.user.is_authenticated:
+        user_group(message.user.pk).add(message.reply_channel)
 
 
 def stay(message: ChannelMessage, room: str, name: str) -> None:
     """The visitor is in the room; those who have not been heard of for long are in none any more."""
-    room_group(room).add(message.reply_channel)  # each time, because membership expires
+    enter_groups(message, room)  # each time, because membership expires
     news = Presence.objects.touch(room, message.reply_channel.name, name, message.user)
     put_out(Presence.objects.gone(), code=True)  # who is there after all connects again
     if not may_enter(message.user, room):  # removed while they were on their way in
@@ -150,4 +152,4 @@ def announce(room: str) -> None:
     here = presence(room)
     room_group(room).send(frame("presence", **here))
     if is_room_name(room):
-        Group(LOBBY).send(frame("rooms", at=here["at"], rooms=[{"name": room, "people": len(here["people"])}]))
+        lobby_group().send(frame("rooms", at=here["at"], rooms=[{"name": room, "people": len(here["people"])}]))

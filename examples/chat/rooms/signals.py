@@ -1,0 +1,54 @@
+"""Whoever loses a right stops reading at once: their sockets are closed, also those that never say anything.
+
+A consumer looks at rights when a message comes. A browser that only listens sends none, so whatever takes a right
+away has to close its sockets: for that each socket of a user is in a group of that user, too.
+
+Django sends these signals for all that uses the ORM, the admin included, but not for bulk updates
+(`QuerySet.update`) and not for SQL.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.signals import m2m_changed, post_delete, post_save
+from django.dispatch import receiver
+
+from channels_classic import Group
+
+from .frames import NOT_ANY_MORE
+from .groups import room_group, user_group
+from .models import PrivateRoom
+
+
+def close_sockets(group: Group) -> None:
+    """Closes all sockets in a group once the change is committed; not before, or they would be let in again."""
+    transaction.on_commit(lambda: group.send({"close": NOT_ANY_MORE}))
+
+
+@receiver(post_delete, sender=settings.AUTH_USER_MODEL)
+def user_deleted(instance: Any, **kwargs: Any) -> None:
+    close_sockets(user_group(instance.pk))
+
+
+@receiver(post_save, sender=settings.AUTH_USER_MODEL)
+def user_changed(instance: Any, created: bool, update_fields: Any, **kwargs: Any) -> None:
+    """A user was made inactive, or has another password: whoever is still logged in just connects again."""
+    if not created and set(update_fields or ()) != {"last_login"}:
+        close_sockets(user_group(instance.pk))
+
+
+@receiver(post_delete, sender=PrivateRoom)
+def room_deleted(instance: PrivateRoom, **kwargs: Any) -> None:
+    close_sockets(room_group(instance.key))
+
+
+@receiver(m2m_changed, sender=PrivateRoom.members.through)
+def members_removed(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **kwargs: Any) -> None:
+    """Members of a room were removed, by its form or by the admin; those who still may come back by themselves."""
+    if action == "post_remove":
+        for user in [instance.pk] if reverse else pk_set or ():
+            close_sockets(user_group(user))
+    elif action == "pre_clear":  # afterwards nobody knows who they were
+        for user in [instance.pk] if reverse else instance.members.values_list("pk", flat=True):
+            close_sockets(user_group(user))
