@@ -148,16 +148,16 @@ class WebSocketConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
         self._heard = True
-        if self._state is OPEN:
-            self._incoming.feed(data)
-            return
-        if self._state is State.HEAD:
-            head, end, data = data.partition(b"\r\n\r\n")
-            self._take_head(head + end)
-        if not (self._state is State.LOST or self._transport.is_closing()):
-            self._incoming.feed(data)
-            if self._incoming.size > MAX_HELD_BACK:
-                self._transport.pause_reading()
+        if self._state is not OPEN:
+            if self._state is State.HEAD:
+                head, end, data = data.partition(b"\r\n\r\n")
+                self._take_head(head + end)
+            if self._transport.is_closing():
+                return
+        incoming = self._incoming
+        incoming.feed(data)
+        if incoming.is_held and incoming.size > MAX_HELD_BACK:
+            self._transport.pause_reading()
 
     # The server's calls.
 
@@ -176,9 +176,8 @@ class WebSocketConnection(asyncio.Protocol):
     def keep_alive(self, now: float) -> None:
         """As ``keepalive.Connection`` has it."""
         settings = self._server.settings
-        if self._heard or not self._transport.is_reading():
-            # The client lives, or it cannot be heard: while nothing is read from it, its answer to a ping waits
-            # behind all that it sent before.
+        if self._heard or self._incoming.is_held:
+            # The client lives, or it cannot be heard: its answer to a ping waits behind what is held back.
             self._heard = False
             self._silent_since = now
         if self._state is not State.OPEN:

@@ -314,19 +314,46 @@ def test_what_comes_before_the_decision_is_held_back(script: Callable[..., Any])
     assert [data for opcode, data in read if opcode is Opcode.TEXT] == [b"one", b"two", b"three"]
 
 
-def test_what_is_held_back_is_bounded() -> None:
-    async def never(receive: Any, send: Any, scope: Any) -> None:
-        await receive()
+async def never_decides(receive: Any, send: Any, scope: Any) -> None:
+    await receive()
 
-    with served(never) as (server, site):
+
+async def never_wants(receive: Any, send: Any, scope: Any) -> None:
+    scope["extensions"][DIRECT].pause()
+    await send({"type": "websocket.accept"})
+    scope["extensions"][DIRECT].pause()
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("script", [never_decides, never_wants])
+def test_what_is_held_back_is_bounded(script: Callable[..., Any]) -> None:
+    with served(script, shutdown_timeout=0.1) as (server, site):
         client = raw(server)
         eventually(lambda: site.scopes)
+        if script is never_wants:
+            assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
         connection = next(iter(server.server.connections))
         assert isinstance(connection, WebSocketConnection)
         while connection._transport.is_reading():
-            client.sendall(b"x" * 4096)
+            client.sendall(frame(Opcode.BINARY, b"x" * 4096))
         assert connection._incoming.size < 2**20
         client.close()
+        server.server.stop()
+        server.join()
+        server.error = None
+
+
+@pytest.mark.parametrize("script", [never_decides, never_wants])
+def test_a_client_that_leaves_while_it_is_held_back(script: Callable[..., Any]) -> None:
+    with served(script, shutdown_timeout=0.1) as (server, site):
+        client = raw(server)
+        eventually(lambda: site.scopes)
+        client.sendall(frame(Opcode.BINARY, b"x" * 4096))
+        client.close()
+        eventually(lambda: not server.server.connections)
+        server.server.stop()
+        server.join()
+        server.error = None
 
 
 def test_a_message_that_is_too_large() -> None:
