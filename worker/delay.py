@@ -207,6 +207,30 @@ class Worker:
                 time.sleep(self._backoff.fail())
 
 
+class DelayThread(threading.Thread):
+    """A delay server in a thread of a process that does more: ``runserver``.
+
+    Arguments:
+        channel_layer: of ``channel_layers``.
+    """
+
+    def __init__(self, channel_layer: Any) -> None:
+        super().__init__(name="delay", daemon=True)
+        self.worker = Worker(channel_layer, signal_handlers=False)
+
+    def run(self) -> None:
+        """Work until stopped."""
+        try:
+            self.worker.run()
+        finally:
+            connections.close_all()
+
+    def stop(self, timeout: float) -> None:
+        """Let it end, and wait for that, up to ``timeout`` seconds."""
+        self.worker.stop()
+        self.join(timeout)
+
+
 def close_connections() -> None:
     """Close the database connections that are past their age or broken, unless a test is in a transaction."""
     if not any(connection.in_atomic_block for connection in connections.all(initialized_only=True)):

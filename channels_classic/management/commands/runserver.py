@@ -23,6 +23,7 @@ from interface_server.access import client_of, describe
 if TYPE_CHECKING:
     from interface_server.transport.server import Server
     from worker import WorkerGroup
+    from worker.delay import DelayThread
 
 if TYPE_CHECKING or not apps.is_installed("django.contrib.staticfiles"):
     from django.core.management.commands.runserver import Command as DjangoCommand
@@ -79,6 +80,7 @@ class DevelopmentServer:
                 layer, worker_threads(self.options), signal_handlers=False, stop_timeout=SHUTDOWN_SECONDS
             )
             workers.start()
+        delay = start_delay(layer) if self.options["run_worker"] else None
         application = InterfaceServer(
             layer.channel_layer,
             http_timeout=self.options["http_timeout"],
@@ -95,10 +97,23 @@ class DevelopmentServer:
             except ServerFailed as error:
                 left.append(str(error))
             finally:
+                if delay is not None:
+                    delay.stop(SHUTDOWN_SECONDS)
                 if workers is not None:
                     left += workers.stop()
         if left:
             raise CommandError("; ".join(left))
+
+
+def start_delay(layer: Any) -> DelayThread | None:
+    """Start a delay server in a thread, if the project has the app ``channels_classic.delay``."""
+    if not apps.is_installed("channels_classic.delay"):
+        return None
+    from worker.delay import DelayThread
+
+    thread = DelayThread(layer)
+    thread.start()
+    return thread
 
 
 def running(server: Server, workers: WorkerGroup | None) -> str:

@@ -156,6 +156,45 @@ def test_a_database_that_is_locked(tmp_path: Path, redis_url: str, layer: RedisC
     assert received == Counter(range(2))
 
 
+def test_in_development_runserver_does_it(tmp_path: Path) -> None:
+    """With a layer in memory, which no other process could reach."""
+    routing = """\
+        from channels_classic import Channel, route
+
+        def receive(message):
+            later = {"channel": message.reply_channel.name, "delay": 100, "content": {"text": message["text"]}}
+            Channel("asgi.delay").send(later)
+
+        routing = [route("websocket.receive", receive)]
+    """
+    settings = """\
+        SECRET_KEY = "for tests"
+        DEBUG = True
+        ROOT_URLCONF = "myproject.urls"
+        INSTALLED_APPS = ["channels_classic", "channels_classic.delay"]
+        DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
+        CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels_classic.layers.InMemoryChannelLayer",
+                "ROUTING": "myproject.routing.routing",
+            },
+        }
+    """
+    files = {
+        "manage.py": MANAGE,
+        "myproject/__init__.py": "",
+        "myproject/settings.py": settings,
+        "myproject/urls.py": "urlpatterns = []\n",
+        "myproject/routing.py": routing,
+    }
+    project = Project(tmp_path, files)
+    project.manage("migrate", "--verbosity", "0")
+    with project.served() as site, site.connect() as client:
+        client.send("hello")
+        assert client.recv() == "hello"
+        assert site.server.end() == 0
+
+
 def stored(folder: Path) -> int:
     """How many messages wait in the database."""
     with closing(sqlite3.connect(folder / "db.sqlite3")) as connection:
