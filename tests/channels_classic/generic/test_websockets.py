@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils.decorators import method_decorator
 
 from channels_classic import channel_layers, route_class
+from channels_classic.auth import channel_session_user, channel_session_user_from_http
 from channels_classic.exceptions import DenyConnection
 from channels_classic.generic.websockets import JsonWebsocketConsumer, WebsocketConsumer
 from channels_classic.message import Message
@@ -251,6 +253,27 @@ class TestUsersAndOrder(ChannelTestCase):
     def test_neither(self) -> None:
         _, consumers = self.sockets()
         assert not any(hasattr(consumer.message, "user") for consumer in consumers)
+
+    def test_decorators_on_methods(self) -> None:
+        """With Django's ``method_decorator``, as the original told people to, and without."""
+        seen = []
+
+        class Decorated(WebsocketConsumer):
+            @method_decorator(channel_session_user_from_http)
+            def connect(self, message: Message, **kwargs: Any) -> None:
+                seen.append(message.user.username)
+                super().connect(message, **kwargs)
+
+            @channel_session_user
+            def raw_receive(self, message: Message, **kwargs: Any) -> None:
+                seen.append(message.user.username)
+
+        client = WSClient(ordered=True)
+        client.force_login(get_user_model().objects.create_user("ann"))
+        with apply_routes([Decorated.as_route()]):
+            client.send_and_consume("websocket.connect")
+            client.send_and_consume("websocket.receive", text="x")
+        assert seen == ["ann", "ann"]
 
     def test_flags_do_not_spread(self) -> None:
         self.sockets(http_user_and_session=True, strict_ordering=True)
