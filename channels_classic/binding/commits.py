@@ -3,6 +3,9 @@
 The row is read anew then, so what clients get is what the database has: no state that was overwritten or rolled
 back, nothing that was set on an instance and not saved. One instance is told of once, however often the
 transaction wrote it: the difference from what clients knew before its first write.
+
+What a consumer changes is told when it is done, as all that it sends goes out then. Its rows are read then too: a
+consumer that takes its time must not tell of a state that another one has overwritten meanwhile.
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
+from channels_classic import pending
 from channels_classic.log import logger
+from channels_classic.signals import consumer_finished
 
 READ_AT_ONCE = 500
 """How many rows one query reads after a transaction that changed many."""
@@ -59,13 +65,17 @@ def read(model: type[Model], keys: Iterable[Any], using: str) -> dict[Any, Model
     return rows
 
 
-class Transaction:
-    """The rows that a transaction changed, to be read once it is committed."""
+class Batch:
+    """The rows that are told of together, such as those of a transaction, to be read when they are.
+
+    Arguments:
+        using: the alias of the database.
+        block: the outermost block of the transaction.
+    """
 
     def __init__(self, using: str, block: Any = None) -> None:
         self.using = using
         self.block = block
-        """The outermost of the blocks that it consists of."""
         self.is_over = False
         self._told: set[tuple[type[Model], Any]] = set()
         self._unread: dict[type[Model], dict[Any, None]] = {}
@@ -95,7 +105,7 @@ class Transaction:
 
 
 _latest = threading.local()
-"""The latest transaction of this thread for each database, as an attribute by its alias."""
+"""The batch of this thread's latest transaction in each database, as an attribute by its alias."""
 
 
 def announce(
@@ -113,22 +123,24 @@ def announce(
     connection = transaction.get_connection(using)
     if connection.in_atomic_block and is_test_cases(connection):
         tell_finished(connection)
-        Change(Transaction(using), model, key, before, signal_kwargs or {}).tell()
+        change = Change(Batch(using), model, key, before, signal_kwargs or {})
+        if not change.wait_for_consumer():
+            change.tell()
         return
     change = Change(_current(connection), model, key, before, signal_kwargs or {})
     if connection.in_atomic_block or connection.get_autocommit():
-        transaction.on_commit(change.tell_or_log, using=using)
+        transaction.on_commit(change.is_committed, using=using)
     else:
-        change.tell_or_log()  # a transaction by hand, of whose end nobody is told
+        change.is_committed()  # a transaction by hand, of whose end nobody is told
 
 
-def _current(connection: BaseDatabaseWrapper) -> Transaction:
-    """The transaction that runs. What runs after a commit, and before all is told of, may be in one of its own."""
+def _current(connection: BaseDatabaseWrapper) -> Batch:
+    """That of the transaction that runs; it may have begun while what the last one changed is still being told."""
     using = connection.alias
     block = next((block for block in connection.atomic_blocks if not _is_test_cases(block)), None)
-    latest: Transaction | None = getattr(_latest, using, None)
+    latest: Batch | None = getattr(_latest, using, None)
     if block is None or latest is None or latest.is_over or latest.block is not block:
-        latest = Transaction(using, block)
+        latest = Batch(using, block)
         setattr(_latest, using, latest)
     return latest
 
@@ -138,18 +150,42 @@ class Change:
 
     def __init__(
         self,
-        transaction: Transaction,
+        batch: Batch,
         model: type[Model],
         key: Any,
         before: Before,
         signal_kwargs: Mapping[str, Any],
     ) -> None:
-        self._transaction = transaction
+        self._batch = batch
         self._model = model
         self._key = key
         self._before = before
         self._signal_kwargs = signal_kwargs
-        transaction.add(model, key)
+        batch.add(model, key)
+
+    def is_committed(self) -> None:
+        """Tell of it, now or at the end of the consumer that runs."""
+        if not self.wait_for_consumer():
+            self.tell_or_log()
+
+    def wait_for_consumer(self) -> bool:
+        """Let it be told when the consumer that runs in this context is done; whether one runs."""
+        self._batch.is_over = True
+        consumer = pending.current()
+        if consumer is None:
+            return False
+        _of_consumers.setdefault(consumer, []).append(self)
+        return True
+
+    @property
+    def using(self) -> str:
+        """The alias of the database."""
+        return self._batch.using
+
+    def move(self, batch: Batch) -> None:
+        """Let it be told together with others."""
+        self._batch = batch
+        batch.add(self._model, self._key)
 
     def tell(self) -> None:
         """Tell the bindings, unless an earlier change of the same instance has done so.
@@ -157,10 +193,10 @@ class Change:
         Raises:
             ExceptionGroup: bindings failed; the others have told.
         """
-        self._transaction.is_over = True
-        if not self._transaction.is_first(self._model, self._key):
+        self._batch.is_over = True
+        if not self._batch.is_first(self._model, self._key):
             return
-        row = self._transaction.take_row(self._model, self._key)
+        row = self._batch.take_row(self._model, self._key)
         errors = []
         for listener, known in self._before.items():
             try:
@@ -176,6 +212,25 @@ class Change:
             self.tell()
         except Exception:
             logger.exception("Clients were not told that %s %r has changed:", self._model._meta.label, self._key)
+
+
+_of_consumers: WeakKeyDictionary[pending.PendingSends, list[Change]] = WeakKeyDictionary()
+"""What the consumers that run have changed, by what collects their sends."""
+
+
+def _tell_at_end(**kwargs: Any) -> None:
+    consumer = pending.current()
+    if consumer is None:
+        return
+    changes = _of_consumers.pop(consumer, [])
+    batches: dict[str, Batch] = {}
+    for change in changes:
+        change.move(batches.setdefault(change.using, Batch(change.using)))
+    for change in changes:
+        change.tell_or_log()
+
+
+consumer_finished.connect(_tell_at_end, dispatch_uid=__name__)
 
 
 # A test case has a transaction around each test, which is never committed. What changes in no other is told at
@@ -197,7 +252,7 @@ def tell_finished(connection: BaseDatabaseWrapper) -> None:
     if any(changes):
         connection.run_on_commit = [hook for hook in connection.run_on_commit if _change_of(hook) is None]
     for change in changes:
-        if change is not None:
+        if change is not None and not change.wait_for_consumer():
             change.tell()
 
 

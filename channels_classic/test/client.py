@@ -121,6 +121,8 @@ class Client:
             except (DenyConnection, ConsumeLater) as error:
                 self._ended_by = error
                 raise
+            finally:
+                tell_changes()
 
         with connections_left_alone():
             pending = consume(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
+import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -11,9 +14,10 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from channels_classic import route
 from channels_classic.binding import announce_changes, changes
 from channels_classic.binding.commits import READ_AT_ONCE
-from channels_classic.test import ChannelTestCase, TransactionChannelTestCase, in_memory_layers
+from channels_classic.test import ChannelTestCase, TransactionChannelTestCase, apply_routes, in_memory_layers
 from tests.channels_classic.binding.client import Reader, bind
 from tests.channels_classic.binding.library.models import Book, Shelf, Tag
 
@@ -233,6 +237,84 @@ class TestTransactions(TransactionChannelTestCase):
         with self.assertLogs("django.channels", "ERROR") as log:
             self.create("Persuasion")
         assert log.output[0].count("KeyError: 'bug'") == 2
+
+
+class Consumers:
+    """What consumers change is told when they are done; for both kinds of test cases."""
+
+    def setUp(self) -> None:
+        self.shelf = Shelf.objects.create(name="one")
+        self.reader = Reader(f"shelf-{self.shelf.pk}")
+        bind()
+
+    def run_consumer(self, consumer: Callable[[Any], None]) -> None:
+        with apply_routes([route("work", consumer)]):
+            self.reader.send_and_consume("work")
+
+    def test_told_once_and_behind_what_the_consumer_sends(self) -> None:
+        def consumer(message: Any) -> None:
+            book = Book.objects.create(title="Emma", shelf=self.shelf)
+            with transaction.atomic():
+                book.pages = 2
+                book.save()
+            book.pages = 3
+            book.save()
+            with transaction.atomic():
+                book.pages = 4
+                book.save()
+            assert self.reader.told() == []
+            reply = {"action": "sent", "pk": 0, "data": None}
+            message.reply_channel.send({"text": json.dumps({"payload": reply})})
+
+        self.run_consumer(consumer)
+        (sent, created) = self.reader.told()
+        assert sent[0] == "sent"
+        assert (created[0], created[2]) == ("create", {"title": "Emma", "pages": 4})
+
+    def test_what_another_has_overwritten_meanwhile_is_not_told(self) -> None:
+        book = Book.objects.create(title="Emma", shelf=self.shelf)
+        self.reader.told()
+
+        def consumer(message: Any) -> None:
+            book.pages = 2
+            book.save()
+            other = contextvars.Context().run(Book.objects.get)
+            other.pages = 3
+            contextvars.Context().run(other.save)  # as in another process, and done at once
+
+        self.run_consumer(consumer)
+        assert [data["pages"] for _, _, data in self.reader.told()] == [3, 3]
+
+    def test_a_consumer_that_fails_has_changed_what_it_has(self) -> None:
+        def consumer(message: Any) -> None:
+            Book.objects.create(title="Emma", shelf=self.shelf)
+            try:
+                with transaction.atomic():
+                    Book.objects.create(title="undone", shelf=self.shelf)
+                    raise UndoError
+            except UndoError:
+                pass
+            raise KeyError("bug")
+
+        with pytest.raises(KeyError):
+            self.run_consumer(consumer)
+        assert [data["title"] for _, _, data in self.reader.told()] == ["Emma"]
+
+    def test_one_consumer_after_another(self) -> None:
+        def consumer(message: Any) -> None:
+            Book.objects.create(title=f"{Book.objects.count()}", shelf=self.shelf)
+
+        for number in range(3):
+            self.run_consumer(consumer)
+            assert [data["title"] for _, _, data in self.reader.told()] == [str(number)]
+
+
+class TestConsumers(Consumers, TransactionChannelTestCase):
+    pass
+
+
+class TestConsumersInATestCase(Consumers, ChannelTestCase):
+    pass
 
 
 class TestInATestCase(ChannelTestCase):
