@@ -133,6 +133,7 @@ class Context:
     async def _restore(self) -> None:
         """Tell a layer that is back what its server may have lost, before anything is sent to groups."""
         await self.layer.arepair()
+        await self.layer.aresume_turns(self.reader.next_orders())
         self.flow.repeat()
         self._memberships.compare()
 

@@ -54,6 +54,11 @@ class Reader:
         """How many clients there are."""
         return len(self._clients)
 
+    def next_orders(self) -> dict[str, int]:
+        """For each client that numbers its messages, the order of the first one that the layer has not taken."""
+        orders = {channel: getattr(client, "next_order", None) for channel, client in self._clients.items()}
+        return {channel: order for channel, order in orders.items() if order is not None}
+
     def has(self, reply_channel: str) -> bool:
         """Whether there is a client with that reply channel."""
         return reply_channel in self._clients

@@ -7,7 +7,7 @@ The batches make a layer fast; the classic calls are made of them in ``classic.p
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from channels_classic.layers.exceptions import LayerUnavailable
@@ -167,6 +167,19 @@ class LayerContract(ABC):
         """
         raise lacks(self, "ordering")
 
+    def resume_turns(self, orders: Mapping[str, int]) -> None:
+        """Let messages go on whose turns the server behind the layer has lost.
+
+        An interface server calls it after an outage, before it sends anything else.
+
+        Arguments:
+            orders: for the reply channel of each client that is there, the order of the first message that the
+                layer has not taken yet. What came before is not waited for, if the server knows nothing of it.
+
+        Raises:
+            LayerUnavailable: the server behind the layer does not answer.
+        """
+
     def end_of_turn(self, reply_channel: str, order: int, *, last: bool = False) -> Delivery:
         """What to send when a message that entered its turn has been handled, behind what its consumer sent.
 
@@ -248,6 +261,9 @@ class LayerContract(ABC):
     @abstractmethod
     async def apause(self, channels: Iterable[str]) -> None:
         """As ``pause``."""
+
+    async def aresume_turns(self, orders: Mapping[str, int]) -> None:
+        """As ``resume_turns``."""
 
     @abstractmethod
     async def aresume(self, channels: Iterable[str]) -> None:

@@ -57,6 +57,11 @@ class Incoming:
         self._taken = 0
         self._goodbye: int | None = None
 
+    @property
+    def next_order(self) -> int:
+        """The order of the first message that the layer has not taken."""
+        return self._taken + 1
+
     def pass_on(self, data: str | bytes) -> None:
         """Send a message of the client on."""
         context = self._context

@@ -65,6 +65,11 @@ class WebSocket:
             context, shared.goodbyes, self._path, self._reply_channel, self._close, self._read_on
         )
 
+    @property
+    def next_order(self) -> int:
+        """The order of the first message that the layer has not taken (asked by the reader)."""
+        return self._incoming.next_order
+
     def deliver(self, content: dict[str, Any]) -> None:
         """A message from a consumer (called by the reader)."""
         if (

@@ -73,8 +73,8 @@ class Turns:
         back: list[Due] = []
         state = self._clients.get(client)
         if state is not None:
-            if state.lease is not None and turn_end.order == state.next:
-                back = self._give_turn(state, state.next + 1, now)
+            if (state.lease is not None and turn_end.order == state.next) or turn_end.order > state.next:
+                back = self._give_turn(state, turn_end.order + 1, now)
             state.gone = state.gone or turn_end.last
             self._keep(client, state, now)
         return back

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
+from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Queues
@@ -32,6 +33,7 @@ class Batches:
         queues: make the commands that put messages back.
         envelopes: of these.
         groups: know the routes.
+        epochs: tell whether a server has lost its data.
         turns: whose ends travel with batches.
         sending, receiving: what their names say.
     """
@@ -43,6 +45,7 @@ class Batches:
         queues: Queues,
         envelopes: Envelopes,
         groups: Groups,
+        epochs: Epochs,
         turns: Turns,
         sending: Sending,
         receiving: Receiving,
@@ -52,14 +55,43 @@ class Batches:
         self._queues = queues
         self._envelopes = envelopes
         self._groups = groups
+        self._epochs = epochs
         self._turns = turns
         self._sending = sending
         self._receiving = receiving
+        self._is_unsure = False
+        """Whether there was an outage, in which the servers may have lost their data."""
 
     def send_and_receive(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int
     ) -> Steps[tuple[list[int], list[Received]]]:
         """Send, then receive: the positions of the messages whose channel was full, and what was received."""
+        try:
+            if (self._is_unsure or self._epochs.is_fresh) and any(delivery.to_group for delivery in deliveries):
+                yield from self._make_sure()
+            return (yield from self._send_and_receive(deliveries, channels, limit))
+        except LayerUnavailable:
+            self._is_unsure = True
+            raise
+
+    def _make_sure(self) -> Steps[None]:
+        """After an outage, see to it that a message to a group is not sent while its members are missing."""
+        try:
+            yield from self._epochs.compare(self._queues, self._placement.count)
+        except LayerUnavailable as error:
+            error.nothing_done = True
+            raise
+        self._is_unsure = False
+        if self._epochs.is_fresh:
+            raise LayerUnavailable(
+                "Redis has lost its data. Messages to groups wait a moment, until the processes that hold members "
+                "have told it of these again.",
+                nothing_done=True,
+            )
+
+    def _send_and_receive(
+        self, deliveries: Sequence[Delivery], channels: list[str], limit: int
+    ) -> Steps[tuple[list[int], list[Received]]]:
         if self._placement.count > 1:
             return (yield from self._with_several(deliveries, channels, limit))
         groups = {delivery.name for delivery in deliveries if delivery.to_group}
@@ -120,7 +152,7 @@ class Batches:
             try:
                 received = self._transport.run(wait)
             except LayerUnavailable:
-                self._receiving.failed = True
+                self._receiving.failed = self._is_unsure = True
                 raise
         return received
 
@@ -138,7 +170,7 @@ class Batches:
             try:
                 received = await self._transport.arun(self._receiving.wait_on_one(server, channels, limit, left))
             except LayerUnavailable:
-                self._receiving.failed = True
+                self._receiving.failed = self._is_unsure = True
                 raise
             if received:
                 return received

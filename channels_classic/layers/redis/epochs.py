@@ -7,6 +7,8 @@ mark says so, and the process forgets instead.
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 from channels_classic.layers import names
@@ -20,6 +22,10 @@ from channels_classic.log import logger
 
 FLUSHED = "flushed:"
 
+TELLING_SECONDS = 1.2
+"""How long messages to groups wait for the processes that hold members to tell a server of these again. They look
+for the server every second."""
+
 
 class Epochs:
     """The epochs of the servers, as this process knows them.
@@ -31,10 +37,16 @@ class Epochs:
     def __init__(self, groups: Groups) -> None:
         self._groups = groups
         self._known: dict[int, bytes] = {}
+        self._lost_at = -math.inf
 
     def is_new(self, server: int, epoch: bytes) -> bool:
         """Whether that server had another epoch when it was last read from, or was never read from."""
         return self._known.get(server) != epoch
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a server has lost its data just now, and other processes are to tell it the members again."""
+        return time.monotonic() - self._lost_at < TELLING_SECONDS
 
     def compare(self, queues: Queues, servers: int) -> Steps[None]:
         """Look which servers have lost their data, and do what that calls for.
@@ -57,9 +69,13 @@ class Epochs:
         if server in self._known:
             if epoch.startswith(FLUSHED.encode()):
                 self._groups.forget()
-            elif memberships := self._groups.memberships():
+                self._known[server] = epoch
+                return
+            if memberships := self._groups.memberships():
                 logger.warning("Redis has lost its data: telling it %d group memberships again.", len(memberships))
                 yield from self._groups.change(memberships, JOIN)
+            else:
+                self._lost_at = time.monotonic()
         self._known[server] = epoch  # only now: it is tried again if the server went away in between
 
 

@@ -77,7 +77,9 @@ class RedisChannelLayer(BaseChannelLayer):
         sending = Sending(queues, placement, envelopes, self.expiry)
         self._epochs = epochs = Epochs(groups)
         self._receiving = Receiving(transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry)
-        self._batches = Batches(transport, placement, queues, envelopes, groups, turns, sending, self._receiving)
+        self._batches = Batches(
+            transport, placement, queues, envelopes, groups, epochs, turns, sending, self._receiving
+        )
 
     def close(self) -> None:
         """Let go of the connections of all threads."""
@@ -191,6 +193,14 @@ class RedisChannelLayer(BaseChannelLayer):
     def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
         """As the contract has it."""
         self._transport.run(self._turns.suspend(reply_channel, order, token))
+
+    def resume_turns(self, orders: Mapping[str, int]) -> None:
+        """As the contract has it."""
+        self._transport.run(self._turns.resume(orders))
+
+    async def aresume_turns(self, orders: Mapping[str, int]) -> None:
+        """As the contract has it."""
+        await self._transport.arun(self._turns.resume(orders))
 
     # Values.
 

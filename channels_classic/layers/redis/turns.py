@@ -6,7 +6,7 @@ its channel on that server, as good as any for a normal channel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from channels_classic.layers import codec, names, turns
@@ -61,6 +61,16 @@ class Turns:
             for of_server in answers.values():
                 for answer in of_server:
                     self._verdict(answer)
+
+    def resume(self, orders: Mapping[str, int]) -> Steps[None]:
+        """Let the messages of clients go on whose turns a server has lost: from that order on."""
+        clients = list(orders)
+        for start in range(0, len(clients), MOST_AT_ONCE):
+            trips = Trips()
+            for client in clients[start : start + MOST_AT_ONCE]:
+                trips.add(self._server_of(client), self._command(client, "resume", orders[client]))
+            if trips:
+                yield trips
 
     def add_ends(self, trips: Trips, deliveries: Iterable[Delivery]) -> None:
         """Put the ends of turns among ``deliveries`` into ``trips``, behind what is there."""

@@ -288,3 +288,114 @@ def test_a_flush_is_no_loss(server: RedisServer, layer: RedisChannelLayer) -> No
     assert layer.receive_batch(["test.process!"], 10) == []
     assert other.group_channels("group") == []
     other.close()
+
+
+# A server that comes back empty: clients go on, and members come first.
+
+
+def test_ordered_clients_go_on_where_they_were(server: RedisServer, layer: RedisChannelLayer) -> None:
+    first, second = "interface.test!first", "interface.test!second"
+    for order in range(5):
+        assert layer.enter_turn(first, order, "frames", {"order": order})
+        layer.send_batch([layer.end_of_turn(first, order)])
+    server.restart()
+    wait_until(lambda: works(layer))
+    layer.resume_turns({first: 5, second: 0})
+    assert not layer.enter_turn(first, 6, "frames", {"order": 6})
+    assert layer.enter_turn(first, 5, "frames", {"order": 5})
+    layer.send_batch([layer.end_of_turn(first, 5)])
+    assert layer.receive(["frames"]) == ("frames", {"order": 6})
+    # One that has just come begins with the first message, whoever is faster.
+    assert not layer.enter_turn(second, 1, "frames", {})
+    assert layer.enter_turn(second, 0, "frames", {})
+
+
+def test_a_message_that_a_worker_had_in_its_hands_is_the_next_one(
+    server: RedisServer, layer: RedisChannelLayer
+) -> None:
+    client = "interface.test!client"
+    layer.enter_turn(client, 0, "frames", {})
+    server.restart()
+    wait_until(lambda: works(layer))
+    assert not layer.enter_turn(client, 4, "frames", {"order": 4})
+    layer.resume_turns({client: 6})
+    assert layer.receive(["frames"]) == ("frames", {"order": 4})
+    assert layer.enter_turn(client, 4, "frames", {"order": 4})
+
+
+def test_an_end_whose_beginning_is_lost(server: RedisServer, layer: RedisChannelLayer) -> None:
+    """What was handled had its turn: the next one does not wait for it."""
+    client = "interface.test!client"
+    layer.enter_turn(client, 0, "frames", {})
+    layer.send_batch([layer.end_of_turn(client, 0)])
+    layer.enter_turn(client, 1, "frames", {})
+    with server.client() as at_server:
+        # As a replica has it that has fallen behind.
+        at_server.hset(f"asgi:turns:{client}", mapping={"next": 0, "lease": ""})
+    assert not layer.enter_turn(client, 2, "frames", {"order": 2})
+    layer.send_batch([layer.end_of_turn(client, 1)])
+    assert layer.receive(["frames"]) == ("frames", {"order": 2})
+
+
+def test_to_resume_changes_nothing_for_those_whose_turns_are_there(layer: RedisChannelLayer) -> None:
+    client = "interface.test!client"
+    assert layer.enter_turn(client, 0, "frames", {})
+    layer.resume_turns({client: 5})
+    assert not layer.enter_turn(client, 1, "frames", {"order": 1})
+    layer.send_batch([layer.end_of_turn(client, 0)])
+    layer.resume_turns({client: 5})
+    assert layer.receive(["frames"]) == ("frames", {"order": 1})
+    assert layer.enter_turn(client, 1, "frames", {"order": 1})
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
+def test_a_message_to_a_group_waits_for_its_members(
+    server: RedisServer, layer: RedisChannelLayer, asynchronous: bool
+) -> None:
+    """The sender is back before the process that holds the members is."""
+    sender = RedisChannelLayer([server.url])
+    process = "interface.test!"
+    layer.group_add("group", f"{process}one")
+    layer.receive_batch([process], 10)
+    sender.receive_batch(["work"], 10)
+    server.kill()
+
+    async def asend() -> None:
+        try:
+            await sender.asend_batch([sender.prepare_group("group", {"number": 1})])
+        finally:
+            await sender.aclose()
+
+    def send() -> None:
+        if asynchronous:
+            asyncio.run(asend())
+        else:
+            sender.send_group("group", {"number": 1})
+
+    with pytest.raises(LayerUnavailable):
+        send()
+    server.start()
+
+    def is_sent() -> bool:
+        try:
+            send()
+        except LayerUnavailable as error:
+            failures.append(error)
+            return False
+        return True
+
+    failures: list[LayerUnavailable] = []
+    assert not is_sent()
+    layer.repair()
+    wait_until(is_sent)
+    assert all(failure.nothing_done for failure in failures)
+    assert [one.content for one in layer.receive_batch([process], 10)] == [{"number": 1}]
+    sender.close()
+
+
+def works(layer: RedisChannelLayer) -> bool:
+    try:
+        layer.channel_statistics("test")
+    except LayerUnavailable:
+        return False
+    return True

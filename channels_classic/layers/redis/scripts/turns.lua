@@ -32,6 +32,7 @@
 --      end      order, last ("1" or "0")
 --      suspend  order, token
 --      release
+--      resume   order
 --
 -- Any step may be carried out again when its answer was lost. An enter with the same token has the same verdict, or,
 -- if its message has come to its queue since, runs either this one or that one. An end and a suspend do nothing.
@@ -226,14 +227,23 @@ if step == "enter" then
     local slight, channel, message, token = ARGV[9] == "1", ARGV[10], ARGV[11], ARGV[12]
     verdict = enter(turns, order, slight, channel, message, token, tonumber(ARGV[13]), tonumber(ARGV[14]))
     save(turns)
+elseif step == "resume" then
+    local turns = load(KEYS[1], client)
+    if order > 0 and turns.next == 0 and not turns.lease then
+        -- What this server had of the client is lost. A message that a worker had in its hands may wait already.
+        local lowest = waiting_orders(turns)[1]
+        give_turn(turns, lowest and lowest < order and lowest or order)
+        save(turns)
+    end
 elseif redis.call("EXISTS", KEYS[1]) == 1 then
     local turns = load(KEYS[1], client)
     if step == "release" then
         turns.gone = true
         go_on(turns)
     elseif step == "end" then
-        if turns.lease and order == turns.next then
-            give_turn(turns, turns.next + 1)
+        -- A later one had its turn as well: this server has lost that those before it ended.
+        if turns.lease and order == turns.next or order > turns.next then
+            give_turn(turns, order + 1)
         end
         turns.gone = turns.gone or ARGV[9] == "1"
     elseif turns.lease and order == turns.next and ARGV[9] == turns.token then
