@@ -75,7 +75,7 @@ class ChannelLayerManager:
         """The setting, or what stands in for it.
 
         Raises:
-            InvalidChannelLayerError: it is no dict.
+            InvalidChannelLayerError: it is not a dict.
         """
         return layer_settings()
 

@@ -1,6 +1,6 @@
 """Users for consumers: who is on the other end (specification, section 8).
 
-``message.user`` is found out when it is first looked at, for each message anew: somebody who has logged out or
+``message.user`` is found out when it is first looked at, for each message again: somebody who has logged out or
 changed the password is ``AnonymousUser`` from the next message on. Nothing here changes or deletes a session for
 that, because no cookie can be set over an open socket.
 """

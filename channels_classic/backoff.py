@@ -39,7 +39,7 @@ class Backoff:
         return step * random.uniform(0.5, 1)
 
     def succeed(self) -> bool:
-        """Begin anew with the shortest pause.
+        """Begin again with the shortest pause.
 
         Returns:
             Whether this ends a row of failures.

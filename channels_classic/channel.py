@@ -78,7 +78,7 @@ class Channel(_Named):
         Raises:
             ChannelFull: it is sent now, and the channel is full.
             MessageTooLarge: it takes more than 1 MiB as JSON.
-            TypeError: it is no dict, or holds what no channel layer carries.
+            TypeError: it is not a dict, or holds what no channel layer carries.
         """
         check_message(content)
         self.send_checked(content, immediately)
@@ -111,7 +111,7 @@ class Group(_Named):
         self.channel_layer.group_add(self.name, _name_of(channel))
 
     def discard(self, channel: Channel | str) -> None:
-        """End the membership of ``channel``; nothing happens if it is no member."""
+        """End the membership of ``channel``; nothing happens if it is not a member."""
         self.channel_layer.group_discard(self.name, _name_of(channel))
 
     def send(self, content: dict[str, Any], immediately: bool = False) -> None:
@@ -123,7 +123,7 @@ class Group(_Named):
         Raises:
             MessageTooLarge: it takes more than 1 MiB as JSON.
             TypeError: it holds what no channel layer carries.
-            ValueError: it is no dict.
+            ValueError: it is not a dict.
         """
         if not isinstance(content, dict):
             raise ValueError(f"A group takes a dict to send, not {content!r}.")

@@ -79,7 +79,7 @@ def layer_settings() -> dict[str, Any]:
     """The setting, or what stands in for it.
 
     Raises:
-        InvalidChannelLayerError: it is no dict.
+        InvalidChannelLayerError: it is not a dict.
     """
     entries: Any = getattr(settings, "CHANNEL_LAYERS", WITHOUT_SETTING)
     if not isinstance(entries, dict):
@@ -163,7 +163,7 @@ def _check_keywords(layer_class: Callable[..., Any], config: object, where: str)
     """Find a misspelt keyword before the call does, whose error names no other.
 
     Raises:
-        InvalidChannelLayerError: there is one, or ``config`` is no dict.
+        InvalidChannelLayerError: there is one, or ``config`` is not a dict.
     """
     if not isinstance(config, dict):
         raise InvalidChannelLayerError(f"{where} must be a dict of keywords for the layer, not {_shown(config)}.")

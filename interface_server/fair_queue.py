@@ -39,7 +39,7 @@ class ClientQueue:
     """The entries of one client, those in a round trip to the layer included.
 
     Arguments:
-        most: what it takes at the most; ``None`` where the caller sees to that.
+        most: what it takes at most; ``None`` where the caller sees to that.
         settled: called with what became of each entry, in the order in which they were put in.
     """
 

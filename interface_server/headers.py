@@ -31,7 +31,7 @@ def checked_headers(headers: Any) -> Iterator[tuple[bytes, bytes]]:
     """The pairs of a header list, names in lower case; ``None`` stands for an empty one.
 
     Raises:
-        BadHeader: it is no list of pairs, or one of them could break out of its line.
+        BadHeader: it is not a list of pairs, or one of them could break out of its line.
     """
     if headers is None:
         return

@@ -14,7 +14,7 @@ from channels_classic.layers.names import random_part
 from channels_classic.log import logger
 
 BATCH_LIMIT = 1000
-"""How many messages are taken at once at the most."""
+"""How many messages are taken at once at most."""
 
 DELIVERIES_AT_ONCE = 500
 """After so many deliveries the event loop does something else, so that a large group does not stop everything."""

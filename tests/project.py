@@ -30,7 +30,7 @@ FOR_PROGRAMS = {
     # The programs run the code beside these tests, whatever is installed.
     "PYTHONPATH": str(REPOSITORY),
     "PYTHONUNBUFFERED": "1",
-    # A test may write a module anew within the second and at the same length, which to Python is the same module.
+    # A test may write a module again within the second and at the same length, which to Python is the same module.
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
@@ -189,7 +189,7 @@ class Site:
 
 
 class Socket:
-    """A WebSocket whose ``recv`` does not wait for ever."""
+    """A WebSocket whose ``recv`` does not wait forever."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection

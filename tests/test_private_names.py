@@ -35,7 +35,7 @@ from channels_classic.layers.redis import private
 from tests.project import REPOSITORY
 
 PACKAGES = (channels_classic, interface_server, worker)
-# The standard library is no third party. What is DOCUMENTED is public: see Django's pages and named tuples.
+# The standard library is not a third party. What is DOCUMENTED is public: see Django's pages and named tuples.
 NOT_FOREIGN = {*sys.stdlib_module_names, *(package.__name__ for package in PACKAGES)}
 DOCUMENTED = {"_replace", "_asdict", "_state", "_meta", "_exit", "_base_manager", "_default_manager"}
 

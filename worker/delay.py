@@ -1,7 +1,7 @@
 """``Worker``, the delay server: stores what comes on ``asgi.delay`` and sends it on when it is due.
 
 A message is deleted from the database before it is sent. So none is ever sent twice, by however many servers; but
-what a server is about to send when it is killed (``BATCH_LIMIT`` messages at the most) is lost.
+what a server is about to send when it is killed (``BATCH_LIMIT`` messages at most) is lost.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Worker:
 
         Raises:
             KeyboardInterrupt: it came to this thread, without ``signal_handlers``. The consumer that ran has
-                failed; all else ends as ever.
+                failed; all else ends as usual.
         """
         with stopping_at_signals(self.stop) if self.signal_handlers else nullcontext():
             self._run()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 BATCH_SECONDS = 0.002
-"""How much work a worker takes at once: what it can start this soon, by what consumers took of late.
+"""How much work a worker takes at once: what it can start this soon, by what consumers took recently.
 
 More would hoard what another worker could run; less would pay a round trip to the layer for every message.
 """
 
 BATCH_LIMIT = 64
-"""How many messages a worker takes at once at the most."""
+"""How many messages a worker takes at once at most."""
 
 WEIGHT = 0.1
 """How much the last consumer counts against all before it."""

@@ -1,4 +1,4 @@
-"""System checks of bindings: a name that is no field's is found by ``manage.py check``."""
+"""System checks of bindings: a name that is not a field's is found by ``manage.py check``."""
 
 from __future__ import annotations
 

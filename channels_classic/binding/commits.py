@@ -1,6 +1,6 @@
 """What is told of a change when its transaction is committed (specification, section 10).
 
-The row is read anew then, so what clients get is what the database has: no state that was overwritten or rolled
+The row is read again then, so what clients get is what the database has: no state that was overwritten or rolled
 back, nothing that was set on an instance and not saved. One instance is told of once, however often the
 transaction wrote it: the difference from what clients knew before its first write.
 

@@ -31,7 +31,7 @@ def selected(model: type[Model], fields: Names, exclude: Names) -> list[Field[An
 
 
 def unknown(model: type[Model], names: Names) -> list[str]:
-    """Those of ``names`` that are no fields of ``model``."""
+    """Those of ``names`` that are not fields of ``model``."""
     known = {field.name for field in (*model._meta.concrete_fields, *model._meta.many_to_many)}
     return [name for name in _names(names or ()) if name not in (*known, "pk", ALL)]
 

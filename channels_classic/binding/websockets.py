@@ -65,7 +65,7 @@ class WebsocketBinding(Binding):
         """The action, the primary key and the data of a frame's payload.
 
         Raises:
-            Refused: the payload is no object.
+            Refused: the payload is not an object.
         """
         try:
             body = frames.decode(message["text"])
@@ -77,7 +77,7 @@ class WebsocketBinding(Binding):
 
 
 class WebsocketBindingWithMembers(WebsocketBinding):
-    """A ``WebsocketBinding`` that also tells of attributes, properties and methods that are no fields."""
+    """A ``WebsocketBinding`` that also tells of attributes, properties and methods that are not fields."""
 
     model = None
 

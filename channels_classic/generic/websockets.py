@@ -273,7 +273,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         """Call the consumer of the frame's stream.
 
         Raises:
-            BadFrame: the frame is for no stream, or its payload is no object.
+            BadFrame: the frame is for no stream, or its payload is not an object.
         """
         if not isinstance(content, dict) or "stream" not in content or "payload" not in content:
             raise BadFrame('A frame here must be an object with "stream" and "payload".')

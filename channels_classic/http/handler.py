@@ -127,7 +127,7 @@ class AsgiHandler(BaseHandler):
         return response
 
     def process_exception_by_middleware(self, exception: Exception, request: HttpRequest) -> Any:
-        """As Django's own, but ``ResponseLater`` is no failure for middleware to make a response of."""
+        """As Django's own, but ``ResponseLater`` is not a failure for middleware to make a response of."""
         if isinstance(exception, ResponseLater):
             return None
         return super().process_exception_by_middleware(exception, request)

@@ -75,7 +75,7 @@ class AsgiRequest(HttpRequest):
             self._read_start_line(content)
             self._read_headers(content)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise BadRequest(f"This is no http.request message: {type(error).__name__}: {error}") from error
+            raise BadRequest(f"This is not an http.request message: {type(error).__name__}: {error}") from error
         if body_channel := content.get("body_channel"):
             self._stream = self._receive_body(body_channel)
 
@@ -84,7 +84,7 @@ class AsgiRequest(HttpRequest):
         if not path.startswith("/"):
             path = f"/{path}"
         if not path.isascii():
-            path.encode()  # What is no UTF-8 would fail later, in a view that makes a URL of it again.
+            path.encode()  # What is not UTF-8 would fail later, in a view that makes a URL of it again.
         root_path = content.get("root_path") or ""
         if root_path or settings.FORCE_SCRIPT_NAME is not None:
             script_name, path_info = split_path(path, root_path)
@@ -165,7 +165,7 @@ class AsgiRequest(HttpRequest):
 
     @cached_property
     def COOKIES(self) -> dict[str, str]:  # type: ignore[override]  # noqa: N802
-        """The cookies; what is no UTF-8 in them is replaced."""
+        """The cookies; what is not UTF-8 in them is replaced."""
         cookies = self.META.get("HTTP_COOKIE", "").encode("latin-1").decode(errors="replace")
         return parse_cookie(cookies)
 

@@ -55,7 +55,7 @@ class AnswerSender:
         """Send what is left, and wait for the client where it takes no more for now.
 
         Arguments:
-            stopping: set when the worker stops; an event stream ends then, for its client to begin it anew.
+            stopping: set when the worker stops; an event stream ends then, for its client to begin it again.
 
         Raises:
             ChannelFull: the client did not take the next part in time.

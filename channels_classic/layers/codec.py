@@ -94,7 +94,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
     try:
         message = msgpack.unpackb(packed, unicode_errors="surrogatepass", strict_map_key=not old_values)
     except Exception as error:
-        raise ValueError(f"These bytes are no packed message: {packed[:40]!r} ({error})") from error
+        raise ValueError(f"These bytes are not a packed message: {packed[:40]!r} ({error})") from error
     if not isinstance(message, dict):
         raise ValueError(f"These bytes are packed, but no message: {packed[:40]!r}")
     return message

@@ -190,7 +190,7 @@ class LayerContract(ABC):
         """
         return Delivery(reply_channel, b"", turn_end=TurnEnd(order, last))
 
-    # The extension "values": what is no message, by name, for a while.
+    # The extension "values": what is not a message, by name, for a while.
 
     def get_value(self, name: str) -> tuple[bytes, float] | None:
         """The value of that name and the seconds left to it, or ``None``."""
@@ -223,7 +223,7 @@ class LayerContract(ABC):
         Raises:
             LayerUnavailable: ``deliveries`` could not be sent, and its ``nothing_done`` is about them. Its
                 ``received`` has what was taken in the same trip. If they were sent and only receiving failed, that
-                is no error: the next call meets it. Without ``deliveries``, as ``receive_batch``.
+                is not an error: the next call meets it. Without ``deliveries``, as ``receive_batch``.
         """
         full = self.send_batch(deliveries)
         try:

@@ -52,13 +52,13 @@ def check_turn(order: Any, channel: str) -> None:
 
     Raises:
         TypeError: the channel is not a normal one.
-        ValueError: the order is no number from 0 on.
+        ValueError: the order is not a number from 0 on.
     """
     if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= LARGEST_ORDER:
         raise ValueError(f"The order of a message must be an int, 0 or more and below 2**53, not {order!r}.")
     names.check_channel(channel)
     if "?" in channel or "!" in channel:
-        raise TypeError(f"Messages of {channel!r} cannot be handled in order: it is no normal channel.")
+        raise TypeError(f"Messages of {channel!r} cannot be handled in order: it is not a normal channel.")
 
 
 def may_run(verdict: Verdict, client: str, order: int, channel: str) -> bool:

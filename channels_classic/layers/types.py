@@ -24,7 +24,7 @@ class Delivery(NamedTuple):
         name: a channel or, with ``to_group``, a group.
         payload: the packed message.
         to_group: whether it is for all members of a group.
-        turn_end: then it is no message, but the end of a turn of the reply channel ``name``.
+        turn_end: then it is not a message, but the end of a turn of the reply channel ``name``.
     """
 
     name: str

@@ -21,7 +21,7 @@ class OldNameFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The way to the module, or ``None`` if ``fullname`` is no old name.
+        """The way to the module, or ``None`` if ``fullname`` is not an old name.
 
         Raises:
             ModuleNotFoundError: it is one, but there is no such module here.

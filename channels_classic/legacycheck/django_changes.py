@@ -80,7 +80,7 @@ def check(project: Project) -> Iterator[Finding]:
             yield file.finding(
                 error.lineno or 1,
                 "python-3",
-                f"This is no Python 3: {error.msg}.",
+                f"This is not a Python 3: {error.msg}.",
                 "Let 2to3 or pyupgrade do most of it.",
             )
         yield from _check_imports(file)

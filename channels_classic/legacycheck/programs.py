@@ -63,7 +63,7 @@ OLD_LINES = {"asgiref": 3, "channels": 2, "daphne": 2, "django": 5}
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Look at all files of the project that are no Python."""
+    """Look at all files of the project that are not Python."""
     for file in project.files:
         name = PurePosixPath(file.name).name
         if name.endswith(SUFFIXES) or name.startswith(NAMES) or "nginx" in file.name:

@@ -45,7 +45,7 @@ class SourceFile:
 
     @functools.cached_property
     def syntax_error(self) -> SyntaxError | None:
-        """Why it is no Python 3, if it is not."""
+        """Why it is not a Python 3, if it is not."""
         try:
             self._parsed = ast.parse(self.text.lstrip("\ufeff"))
         except SyntaxError as error:
@@ -56,7 +56,7 @@ class SourceFile:
 
     @property
     def tree(self) -> ast.Module:
-        """Its syntax tree; empty if it is no Python 3."""
+        """Its syntax tree; empty if it is not a Python 3."""
         return ast.Module([], []) if self.syntax_error else self._parsed
 
 

@@ -22,7 +22,7 @@ def find(folder: Path) -> list[Finding]:
         NotADirectoryError: there is no such folder.
     """
     if not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is no folder.")
+        raise NotADirectoryError(f"{folder} is not a folder.")
     project = Project(folder)
     return sorted({finding for check in CHECKS for finding in check(project)})
 

@@ -110,7 +110,7 @@ class ChannelSession(SessionBase):
         self.modified = True
 
     def delete(self, session_key: str | None = None) -> None:
-        """Delete what is stored; what is changed after that will be stored anew."""
+        """Delete what is stored; what is changed after that will be stored again."""
         for key in self._keys if session_key is None else [session_key]:
             super().delete(key)
         if session_key is None:
@@ -179,7 +179,7 @@ def _derive_key(reply_channel: str, secret: Any) -> str:
 
 
 def http_session_for(key: str | None) -> SessionBase | None:
-    """The HTTP session of a key, loaded when it is first looked at; ``None`` for what is no key of one."""
+    """The HTTP session of a key, loaded when it is first looked at; ``None`` for what is not a key of one."""
     if not key or not key.isascii() or not key.isprintable():
         return None
     if len(key) == KEY_LENGTH and key.startswith(KEY_PREFIX):

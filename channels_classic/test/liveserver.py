@@ -75,7 +75,7 @@ class LiveServerThread(threading.Thread):
                 self.is_ready.set()  # it listens: who connects now is served as soon as the server runs
                 try:
                     self._server.run([listening])
-                except CutOff as error:  # what a test left open is no fault of it
+                except CutOff as error:  # what a test left open is not a fault of it
                     logger.debug("%s", error)
         except Exception as error:
             self.error = error
@@ -165,7 +165,7 @@ class LiveServer:
 
 @contextmanager
 def live_server(host: str = "localhost", worker_threads: int = 4) -> Iterator[LiveServer]:
-    """A server for tests that are no methods of a ``ChannelLiveServerTestCase``; the layers are as they are.
+    """A server for tests that are not methods of a ``ChannelLiveServerTestCase``; the layers are as they are.
 
     Raises:
         OSError: it cannot listen on ``host``.

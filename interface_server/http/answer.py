@@ -24,7 +24,7 @@ WITHOUT_CONTENT = (204, 304)
 
 
 class BadAnswer(Exception):
-    """A consumer sent what is no answer; the text says what was expected and what came."""
+    """A consumer sent what is not an answer; the text says what was expected and what came."""
 
 
 class AnswerState(enum.Enum):

@@ -13,7 +13,7 @@ from interface_server.outcome import Outcome
 from interface_server.spool import Spool
 
 PART = 256 * 1024
-"""Bytes of one message on a body channel, at the most."""
+"""Bytes of one message on a body channel, at most."""
 
 FULL_PAUSE = (0.004, 0.2)
 """The shortest and the longest pause, in seconds, before a full body channel is tried again."""

@@ -21,7 +21,7 @@ STALL_BYTES = 6000
 
 
 class Deadline:
-    """Calls back at a time that may be moved often: a timer that finds it moved is only made anew.
+    """Calls back at a time that may be moved often: a timer that finds it moved is only made again.
 
     Arguments:
         loop: whose time counts.

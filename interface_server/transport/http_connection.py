@@ -249,7 +249,7 @@ class HttpConnection(asyncio.Protocol):
         cycle = self._cycle
         is_too_much = cycle is not None and not cycle.takes_body and self._reader.waiting > READ_AHEAD
         if is_too_much and cycle is not None and not cycle.body_left:
-            # It is no solution to read nothing more: then nobody would notice when the client leaves.
+            # It is not a solution to read nothing more: then nobody would notice when the client leaves.
             logger.warning(
                 "A client was cut off: it sends requests, but does not wait for the answers (%s).", str(cycle)
             )
@@ -282,7 +282,7 @@ class HttpConnection(asyncio.Protocol):
             self._close()
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answer what is no request, and end the connection."""
+        """Answer what is not a request, and end the connection."""
         cycle = self._cycle
         if cycle is not None and cycle.response.has_started:
             self._transport.abort()
@@ -315,7 +315,7 @@ class HttpConnection(asyncio.Protocol):
         self._close()
 
     def _let_go(self) -> None:
-        """The connection is no business of this object any more."""
+        """The connection is not a business of this object any more."""
         self._server.connections.discard(self)
         self._deadline.cancel_timer()
         self._stall.close()

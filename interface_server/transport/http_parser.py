@@ -13,13 +13,13 @@ from functools import lru_cache
 import httptools
 
 MAX_HEAD = 128 * 1024
-"""Bytes of the head of a request, and of all trailers behind a body, at the most."""
+"""Bytes of the head of a request, and of all trailers behind a body, at most."""
 
 MAX_FIELDS = 1000
-"""Header fields of a request at the most: many short ones take much more memory than their bytes."""
+"""Header fields of a request at most: many short ones take much more memory than their bytes."""
 
 MAX_CHUNK_LINE = 4096
-"""Bytes of the line before a chunk, with its extensions, at the most."""
+"""Bytes of the line before a chunk, with its extensions, at most."""
 
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
 """Header fields that say something about the connection or the message as a whole."""
@@ -31,7 +31,7 @@ _is_absolute = re.compile(rb"https?://([^/?#]+)(/[^?#]*)?(\?[^#]*)?", re.IGNOREC
 
 
 class BadRequest(Exception):
-    """What the client sent is no request that can be answered; the connection has to end.
+    """What the client sent is not a request that can be answered; the connection has to end.
 
     Arguments:
         text: for the client.
@@ -126,7 +126,7 @@ class RequestReader:
         """The next part of the body, and whether more follows; ``None`` while nothing is there.
 
         Raises:
-            BadRequest: the chunks of the body are no chunks.
+            BadRequest: the chunks of the body are not chunks.
         """
         buffer = self._buffer
         if not buffer:
@@ -191,7 +191,7 @@ class _HeadParser:
         except httptools.HttpParserUpgrade:
             self._is_complete = False  # an offer; who makes it does not decide (RFC 9110, section 7.8)
         except httptools.HttpParserError:
-            raise BadRequest("This is no HTTP request.") from None
+            raise BadRequest("This is not an HTTP request.") from None
         head, length = _make_head(raw, parser.get_method().decode(), target, version, headers)
         if self._is_complete and head.keep_alive:
             self._parser = parser  # where no body follows, it waits for another head
@@ -202,7 +202,7 @@ def _make_head(
     raw: bytes, method: str, target: bytes, version: str, headers: list[tuple[bytes, bytes]]
 ) -> tuple[Head, int | None]:
     if method == "CONNECT":
-        raise BadRequest("This is no proxy.", 501)  # and so has no tunnel to offer (RFC 9110, section 9.3.6)
+        raise BadRequest("This is not a proxy.", 501)  # and so has no tunnel to offer (RFC 9110, section 9.3.6)
     fields: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name in _FRAMING:
@@ -231,7 +231,7 @@ def _make_head(
     else:
         path, query = _split_target(target, method, headers)
     if b"#" in target or not target.isascii():
-        raise BadRequest("The target of the request is no path.")
+        raise BadRequest("The target of the request is not a path.")
     head = Head(
         method, path, query, version, headers, raw, keep_alive, length != 0, expects_continue, is_websocket
     )
@@ -256,12 +256,12 @@ def _body_length(fields: dict[bytes, list[bytes]], version: str) -> int | None:
 
 
 def _split_target(target: bytes, method: str, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Path and query of a target that is no path itself (RFC 9112, section 3.2)."""
+    """Path and query of a target that is not a path itself (RFC 9112, section 3.2)."""
     if target == b"*" and method == "OPTIONS":
         return target, b""
     absolute = _is_absolute(target)
     if absolute is None or not _is_host(absolute[1]):
-        raise BadRequest("The target of the request is no path.")
+        raise BadRequest("The target of the request is not a path.")
     # Section 3.2.2: the host of the target counts, whatever the header says.
     headers[:] = [(b"host", absolute[1]), *(header for header in headers if header[0] != b"host")]
     return absolute[2] or b"/", (absolute[3] or b"?")[1:]
@@ -312,7 +312,7 @@ class _Chunks:
             if line == b"\r\n":
                 self.is_complete = True
             elif not _is_trailer(line):
-                raise BadRequest("A trailer behind the body is no header.")
+                raise BadRequest("A trailer behind the body is not a header.")
         else:
             match = _is_chunk_line(line)
             if match is None or len(line) > MAX_CHUNK_LINE:
@@ -333,7 +333,7 @@ def _request_line(line: bytes) -> tuple[bytes, str]:
     """The target and the version of a request (RFC 9112, section 3); httptools looks at the method."""
     parts = line.split(b" ")
     if len(parts) != 3 or not parts[2].startswith(b"HTTP/"):
-        raise BadRequest("This is no HTTP request.")
+        raise BadRequest("This is not an HTTP request.")
     if parts[2] == b"HTTP/1.1":
         return parts[1], "1.1"
     if parts[2] == b"HTTP/1.0":

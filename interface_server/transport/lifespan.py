@@ -45,7 +45,7 @@ class Lifespan:
             self._task = task
 
     async def died(self) -> BaseException:
-        """Wait until the application dies; for ever where it lives.
+        """Wait until the application dies; forever where it lives.
 
         Returns:
             What it died of: an application whose lifespan ends before it is told to has died.

@@ -68,7 +68,7 @@ class TrustedProxies:
 def forwarded(scope: Scope, trusted: TrustedProxies | None) -> None:
     """Put what trusted proxies say of the client into ``scope``: ``client`` and ``scheme``.
 
-    Text that is no address is never taken, and never raises: the last proxy that is known stays the client then.
+    Text that is not an address is never taken, and never raises: the last known proxy stays the client then.
 
     Arguments:
         scope: of a request or a WebSocket, with the peer of the connection as ``client``.

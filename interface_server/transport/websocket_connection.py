@@ -220,7 +220,7 @@ class WebSocketConnection(asyncio.Protocol):
         events = self._protocol.events_received()
         if not events:
             self._refuse(
-                b"".join(self._protocol.data_to_send()) or bad_request("This is no handshake of a WebSocket.\n")
+                b"".join(self._protocol.data_to_send()) or bad_request("This is not a handshake of a WebSocket.\n")
             )
             return
         request = cast(Request, events[0])
@@ -382,7 +382,7 @@ class WebSocketConnection(asyncio.Protocol):
         if not parts:
             return
         if self._protocol.close_sent is not None and self._state is State.OPEN:
-            # The protocol was broken: too large a message, text that is no UTF-8, and the like.
+            # The protocol was broken: too large a message, text that is not UTF-8, and the like.
             self._disconnect(self._protocol.close_sent.code, self._protocol.close_sent.reason)
         if not self._writable.is_set():
             # The pongs of a flood would pile up, as its client reads none of them.

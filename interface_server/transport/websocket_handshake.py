@@ -73,7 +73,7 @@ def refusal(status: int, headers: Headers = (), body: bytes = b"") -> bytes:
     """The response that refuses a handshake; the connection ends with it.
 
     Raises:
-        ValueError: ``status`` is no final status of HTTP.
+        ValueError: ``status`` is not a final status of HTTP.
     """
     if not 200 <= status < 600:
         raise ValueError(f"A handshake is refused with a status from 200 to 599, not {status!r}.")

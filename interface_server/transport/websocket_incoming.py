@@ -129,6 +129,6 @@ class Incoming:
             text = data.decode()
         except UnicodeDecodeError as error:
             self.drop()
-            self._protocol.fail(CloseCode.INVALID_DATA, f"text that is no UTF-8 at byte {error.start}")
+            self._protocol.fail(CloseCode.INVALID_DATA, f"text that is not UTF-8 at byte {error.start}")
         else:
             self._take_message(text)

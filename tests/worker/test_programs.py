@@ -38,7 +38,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 def answer(message):
-    if message["question"] == "for ever":
+    if message["question"] == "forever":
         from channels_classic.log import logger
         logger.warning("It runs in %d", os.getpid())
         # As a library of a project might: such a pool would keep the interpreter from ending.
@@ -138,7 +138,7 @@ def test_what_cannot_be_is_said_in_one_line(folder: Path) -> None:
 
 
 def run_for_ever(layer: RedisChannelLayer, program: Running) -> None:
-    layer.send("questions", {"question": "for ever"})
+    layer.send("questions", {"question": "forever"})
     program.wait("It runs in")
 
 

@@ -14,7 +14,7 @@ class GroupTests(Harness):
     """A message to a group reaches every member once."""
 
     def test_a_group_that_nobody_joined_is_empty(self) -> None:
-        """To look at it, to send to it and to leave it are no errors."""
+        """To look at it, to send to it and to leave it are not errors."""
         layer = self.new_layer("groups")
         self.assertEqual(layer.group_channels("group"), [])
         layer.send_group("group", {})

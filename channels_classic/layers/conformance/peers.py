@@ -147,7 +147,7 @@ class PeerTests(Harness):
         self.assertEqual(self.all_messages(interface, "sends.one!"), [("sends.one!b", {"after": "flush"})])
 
     def test_a_member_of_a_flushed_group_is_none(self) -> None:
-        """A group that is made anew does not bring its former members back."""
+        """A group that is made again does not bring its former members back."""
         interface, worker, other_worker = self.new_peers(3, "groups", "flush")
         for client in "ab":
             worker.group_add("group", f"sends.one!{client}")

@@ -7,7 +7,7 @@ from channels_classic.layers.conformance.harness import Harness
 
 
 class ValueTests(Harness):
-    """What a layer keeps that is no message."""
+    """What a layer keeps that is not a message."""
 
     def value(self, layer: BaseChannelLayer, name: str) -> bytes | None:
         """The value of a name."""

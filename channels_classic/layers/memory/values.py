@@ -1,4 +1,4 @@
-"""Values in memory: what a layer keeps that is no message, such as sessions."""
+"""Values in memory: what a layer keeps that is not a message, such as sessions."""
 
 from __future__ import annotations
 

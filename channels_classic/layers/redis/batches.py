@@ -21,7 +21,7 @@ from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.types import Delivery, Received
 
 SHORTEST_WAIT = 0.005
-"""Seconds; a server may take a shorter wait for none, which to it means for ever."""
+"""Seconds; a server may take a shorter wait for none, which to it means forever."""
 
 
 class Batches:

@@ -21,7 +21,7 @@ JOIN = b"j"
 """A channel of the process (the payload is its local part) is a member of the group from here on."""
 
 LEAVE = b"l"
-"""It is no member any more from here on."""
+"""It is not a member any more from here on."""
 
 STAMP_LENGTH = 16
 _KINDS = (MESSAGE, GROUP_MESSAGE, JOIN, LEAVE)

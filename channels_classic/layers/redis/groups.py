@@ -120,7 +120,7 @@ class Groups:
             return self._table.channels()
 
     def renew(self, channels: Iterable[str]) -> Steps[None]:
-        """Let the memberships of channels of this process last anew, and make those again that Redis has lost."""
+        """Let the memberships of channels of this process last again, and make those again that Redis has lost."""
         memberships = self.memberships_of(channels)
         for start in range(0, len(memberships), MOST_AT_ONCE):
             yield from self._renew(memberships[start : start + MOST_AT_ONCE])

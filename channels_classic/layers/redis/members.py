@@ -18,7 +18,7 @@ class MemberTable:
         self._groups.setdefault(channel, set()).add(group)
 
     def leave(self, group: str, channel: str) -> None:
-        """``channel`` is no member of ``group`` any more."""
+        """``channel`` is not a member of ``group`` any more."""
         members = self._ends.get(group)
         if members is None or members.pop(channel, None) is None:
             return

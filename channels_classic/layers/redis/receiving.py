@@ -89,7 +89,7 @@ class Receiving:
     def from_one(
         self, answers: Answers, asked: Mapping[int, list[str]], channels: list[str], limit: int
     ) -> Steps[list[Received]]:
-        """What was asked for by ``add_command``, or what comes next if that was no message."""
+        """What was asked for by ``add_command``, or what comes next if that was not a message."""
         received, more = yield from self._received(answers, asked)
         while more and not received:
             # Nothing but changes of membership, or messages past their expiry: there may be others behind.

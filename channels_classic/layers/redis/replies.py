@@ -28,7 +28,7 @@ MEANINGS = {
         other_server=True,
     ),
     "MASTERDOWN": _Meaning("is a replica that has lost its master.", other_server=True),
-    "UNBLOCKED": _Meaning("has ended a wait, because it is no master any more.", other_server=True),
+    "UNBLOCKED": _Meaning("has ended a wait, because it is not a master any more.", other_server=True),
     "LOADING": _Meaning("is loading its data, and serves when it is done."),
     "MISCONF": _Meaning(
         "cannot save its data to the disk, and takes no writes until it can. Its log tells why. If its data need "

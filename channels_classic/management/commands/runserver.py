@@ -170,7 +170,7 @@ class Command(DjangoCommand):
         return default_http_consumer(insecure, static)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        """Let Django do as ever, with our server in the place of its own."""
+        """Let Django do as usual, with our server in the place of its own."""
         if options["use_asgi"]:
             self.options = options
             self.server_cls = type("Server", (self.server_cls,), {"options": options})

@@ -62,7 +62,9 @@ class Command(BaseCommand):
             metavar="SECONDS",
             help="How long consumers may take to finish at a stop (default: %(default)s).",
         )
-        parser.add_argument("--reload", action="store_true", help="Start anew when code changes, for development.")
+        parser.add_argument(
+            "--reload", action="store_true", help="Start again when code changes, for development."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""

@@ -500,7 +500,7 @@ class FakeTime:
         ([(50.0, b"x" * 100_000)] * 20 + [(1.0, b"end")], True),  # steady progress for a quarter of an hour
         ([(50.0, b"x" * 100_000)] * 20 + [(61.0, b"x"), (1.0, b"end")], False),  # then none
         ([(1.0, b"x")] * 1000 + [(1.0, b"end")], False),  # drop by drop
-        ([(30.0, b"")] * 3 + [(1.0, b"end")], False),  # parts without content are no progress
+        ([(30.0, b"")] * 3 + [(1.0, b"end")], False),  # parts without content are not progress
         ([(59.0, b"end")], True),
     ],
 )

@@ -188,7 +188,7 @@ def test_a_redis_that_is_out_of_memory(make_layer: MakeLayer) -> None:
     assert "is full: its memory has reached maxmemory" in str(error)
 
 
-# Values that are no messages.
+# Values that are not messages.
 
 ENVELOPES = {
     "nothing": b"",

@@ -1,4 +1,4 @@
-"""The Redis layer while its server is away, and when it comes back: no layer has to be made anew."""
+"""The Redis layer while its server is away, and when it comes back: no layer has to be made again."""
 
 from __future__ import annotations
 

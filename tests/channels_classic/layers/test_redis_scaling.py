@@ -145,7 +145,7 @@ def test_remembered_routes_that_are_wrong_by_now(
         layer.group_add("group", process + "member")
         members.add(process)
         send_and_check(members)
-        # The order of the routes in Redis changes, which is no difference.
+        # The order of the routes in Redis changes, which is not a difference.
         layer.group_add("group", next(iter(members)) + "member")
         send_and_check(members)
     for process in processes:

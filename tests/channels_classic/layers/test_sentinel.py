@@ -20,7 +20,7 @@ PATIENCE = 60
 
 
 def wait_until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for what other processes do in their own time; that they do not answer yet is no reason to give up."""
+    """Wait for what other processes do in their own time, even if they do not answer yet."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

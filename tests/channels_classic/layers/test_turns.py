@@ -243,7 +243,7 @@ class TestNothingStaysBehind:
     @pytest.fixture
     def seconds_left(self, redis_server: RedisServer) -> Iterator[Callable[[], dict[str, int]]]:
         with redis_server.client() as client:
-            # As bytes, since messages are no text.
+            # As bytes, since messages are not text.
             client.connection_pool.connection_kwargs["decode_responses"] = False
 
             def seconds_left() -> dict[str, int]:

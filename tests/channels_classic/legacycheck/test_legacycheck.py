@@ -379,7 +379,7 @@ class TestCommands:
         (folder / "Procfile").unlink()
         call_command("legacycheck", str(folder))
         assert capsys.readouterr().out == "Nothing was found that needs a hand.\n"
-        with pytest.raises(CommandError, match="is no folder"):
+        with pytest.raises(CommandError, match="is not a folder"):
             call_command("legacycheck", str(folder / "elsewhere"))
 
     def test_by_python(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
