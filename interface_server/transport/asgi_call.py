@@ -20,19 +20,25 @@ class AsgiCall:
     Arguments:
         application: of ASGI 3.
         scope: of the request.
+        has_body: whether a body follows.
         connection: where the request comes from and the response goes.
         tasks: holds the task while it runs.
     """
 
     def __init__(
-        self, application: Application, scope: Scope, connection: Connection, tasks: set[asyncio.Task[None]]
+        self,
+        application: Application,
+        scope: Scope,
+        has_body: bool,
+        connection: Connection,
+        tasks: set[asyncio.Task[None]],
     ) -> None:
         self._application = application
         self._scope = scope
         self._connection = connection
         self._tasks = tasks
         self._body = bytearray()
-        self._body_is_complete = False
+        self._body_is_complete = not has_body
         self._request_was_taken = False
         self._has_started = False
         self._is_over = False
@@ -90,7 +96,8 @@ class AsgiCall:
 
     async def _receive(self) -> Event:
         if not self._request_was_taken:
-            self._connection.resume_reading()
+            if not self._body_is_complete:
+                self._connection.resume_reading()
             await self._wait_until(lambda: self._body or self._body_is_complete)
             if not self._is_over:
                 self._request_was_taken = self._body_is_complete

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import socket
+import struct
 from collections.abc import Callable, Sequence
 from typing import cast
 from urllib.parse import unquote_to_bytes
@@ -211,7 +213,7 @@ class HttpConnection(asyncio.Protocol):
         self._cycle = cycle = Cycle(self, head)
         handler = None if self._begin_exchange is None else self._begin_exchange(scope, cycle)
         if handler is None:
-            handler = AsgiCall(self._server.application, scope, cycle, self._server.tasks)
+            handler = AsgiCall(self._server.application, scope, head.has_body, cycle, self._server.tasks)
         cycle.handler = handler
         handler.begin()
         return True
@@ -314,6 +316,12 @@ class HttpConnection(asyncio.Protocol):
         """Close, although the response is not complete."""
         self._close()
 
+    def reset(self) -> None:
+        """Close in a way that is an error for the client."""
+        sock = self._transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+
     def _let_go(self) -> None:
         """The connection is not a business of this object any more."""
         self._server.connections.discard(self)
@@ -384,6 +392,6 @@ class Cycle:
     def abort(self) -> None:
         """As ``Connection`` has it."""
         if self.response.ends_with_connection:
-            self._connection.abort()  # an orderly end would look like the end of the response
+            self._connection.reset()  # an orderly end would look like the end of the response
         else:
             self._connection.close()

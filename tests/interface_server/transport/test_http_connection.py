@@ -9,7 +9,14 @@ from contextlib import suppress
 import pytest
 
 from interface_server.transport import http_connection, http_parser
-from tests.interface_server.hosted import DEADLINE, Hosted, eventually, read_response, read_until_closed
+from tests.interface_server.hosted import (
+    DEADLINE,
+    HANDSHAKE,
+    Hosted,
+    eventually,
+    read_response,
+    read_until_closed,
+)
 
 
 def test_a_head_that_does_not_end_in_time(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,3 +158,104 @@ def test_an_idle_connection_is_closed_also_if_it_sends_empty_lines(
     with suppress(ConnectionError):
         client.sendall(data)
         assert read_until_closed(client) == b""
+
+
+OFFERS = {
+    "foo": b"Connection: Upgrade\r\nUpgrade: foo\r\n",
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+    "websocket": b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+}
+FRAMED = {
+    "length": b"Content-Length: 7\r\n\r\na=1&b=2",
+    "chunks": b"Transfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n4;x=y\r\n&b=2\r\n0\r\nX-Trailer: 1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("pieces", ["one", "head and body", "byte by byte"])
+@pytest.mark.parametrize("framed", FRAMED.values(), ids=FRAMED)
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+def test_an_offer_to_upgrade_that_is_not_taken(hosted: Hosted, offer: bytes, framed: bytes, pieces: str) -> None:
+    """RFC 9110, section 7.8: the body is read, and what comes behind it is the next request."""
+    head = b"POST /first HTTP/1.1\r\nHost: a\r\n" + offer
+    behind = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    client = hosted.raw()
+    if pieces == "one":
+        client.sendall(head + framed + behind)
+    elif pieces == "head and body":
+        for piece in (head + framed[: framed.index(b"\r\n\r\n") + 4], framed.partition(b"\r\n\r\n")[2] + behind):
+            client.sendall(piece)
+    else:
+        for place in range(len(head + framed + behind)):
+            client.sendall((head + framed + behind)[place : place + 1])
+    for path, body in (("/first", b"a=1&b=2"), ("/next", b"")):
+        request = hosted.receive("http.request")
+        assert (request["path"], request["body"]) == (path, body)
+        hosted.send(request["reply_channel"], status=200, content=path.encode())
+    received = read_until_closed(client)
+    assert received.count(b"HTTP/1.1 200 OK") == 2
+    assert received.endswith(b"/next")
+
+
+@pytest.mark.parametrize("framed", FRAMED.values(), ids=FRAMED)
+def test_a_websocket_handshake_with_a_body(hosted: Hosted, framed: bytes) -> None:
+    received = read_until_closed(hosted.raw((HANDSHAKE % (b"/", b""))[:-2] + framed))
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert hosted.is_empty("websocket.connect")
+    assert hosted.is_empty("http.request")
+
+
+def test_a_websocket_behind_a_request(hosted: Hosted) -> None:
+    client = hosted.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + HANDSHAKE % (b"/socket", b"") + b"\x81\x80abcd")
+    hosted.send(hosted.receive("http.request")["reply_channel"], status=200, content=b"first")
+    connect = hosted.receive("websocket.connect")
+    assert connect["path"] == "/socket"
+    hosted.send(connect["reply_channel"], accept=True)
+    assert hosted.receive("websocket.receive")["text"] == ""
+    assert b"first" in client.recv(65536)
+
+
+def test_a_stream_to_a_client_of_http_1_0(hosted: Hosted) -> None:
+    client = hosted.raw(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    reply_channel = hosted.receive("http.request")["reply_channel"]
+    hosted.send(reply_channel, status=200, content=b"one, ", more_content=True)
+    hosted.send(reply_channel, content=b"two")
+    received = read_until_closed(client)
+    assert b"transfer-encoding" not in received
+    assert received.endswith(b"\r\n\r\none, two")
+
+
+def test_a_stream_to_a_client_of_http_1_0_that_is_cut_does_not_look_complete(hosted: Hosted) -> None:
+    client = hosted.raw(b"GET / HTTP/1.0\r\n\r\n")
+    reply_channel = hosted.receive("http.request")["reply_channel"]
+    hosted.send(reply_channel, status=200, content=b"one, ", more_content=True)
+    hosted.send(reply_channel, status=500)
+    with pytest.raises(ConnectionResetError):
+        read_until_closed(client)
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_headers_of_a_consumer_that_are_the_servers_business(hosted: Hosted, more: bool) -> None:
+    client = hosted.raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    reply_channel = hosted.receive("http.request")["reply_channel"]
+    names = (b"Transfer-Encoding", b"Connection", b"Keep-Alive", b"Upgrade", b"Trailer")
+    headers = [[name, b"chunked"] for name in names] + [[b"Date", b"Thu, 01 Jan 1970 00:00:00 GMT"]]
+    hosted.send(reply_channel, status=200, headers=headers, content=b"page", more_content=more)
+    if more:
+        hosted.send(reply_channel)
+    response, content = read_response(client)
+    assert content == b"page"
+    names_sent = sorted(name.lower() for name, _ in response.getheaders())
+    assert names_sent == ["date", "transfer-encoding" if more else "content-length"] or names_sent == [
+        "content-length",
+        "date",
+    ]
+    assert response.getheader("date") == "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("status", [b"HTTP/1.1 400 ", b"HTTP/1.1 501 "])
+def test_a_request_that_is_refused_takes_nothing_with_it(hosted: Hosted, status: bytes) -> None:
+    """What comes behind it is no request any more."""
+    line = b"CONNECT b:80" if b"501" in status else b"GET a"
+    client = hosted.raw(line + b" HTTP/1.1\r\nHost: b:80\r\n\r\nGET /behind HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert read_until_closed(client).startswith(status)
+    assert hosted.is_empty("http.request")
