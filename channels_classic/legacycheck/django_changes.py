@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from channels_classic.legacycheck.finding import Finding
-from channels_classic.legacycheck.old_imports import imports_of
+from channels_classic.legacycheck.old_imports import imports_of, is_within
 from channels_classic.legacycheck.project import Project, SourceFile
 
 MOVED = {
@@ -94,7 +94,7 @@ def _check_imports(file: SourceFile) -> Iterator[Finding]:
     for module, name, line in imports_of(file):
         full = f"{module}.{name}" if name else module
         for old, remedy in MOVED.items():
-            if full == old or full.startswith(f"{old}.") or module == old:
+            if is_within(full, [old]):
                 yield file.finding(line, "django-name", f"Django has no {old!r} any more.", remedy)
 
 
