@@ -19,6 +19,7 @@ from channels_classic.routing import Consumer
 from channels_classic.sessions import session_for_reply_channel
 from channels_classic.test.client import Client
 from channels_classic.test.session import new_session
+from interface_server.unknown_keys import UnknownKeys
 from interface_server.websocket.conversation import BadMessage, Conversation
 
 if TYPE_CHECKING:
@@ -257,7 +258,7 @@ class WSClient(Client):
         conversation = Conversation([name.strip() for name in offered])
         try:
             conversation.feed(answer)
-        except BadMessage as error:
+        except (BadMessage, UnknownKeys) as error:
             return f"The connection was not accepted by {answer!r}: {error}."
         return None if conversation.accepted else f"The connection was rejected: {answer!r}."
 
