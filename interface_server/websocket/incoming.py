@@ -12,7 +12,7 @@ from interface_server.fair_queue import ClientQueue
 from interface_server.outcome import Outcome
 from interface_server.websocket.goodbyes import Goodbyes
 
-BOUNDS = Bounds(high=Amount(100, 2**18), low=Amount(25, 2**16), most=Amount(1000, 2**22))
+BOUNDS = Bounds(high=Amount(20, 2**18), low=Amount(5, 2**16), most=Amount(1000, 2**22))
 """How many messages of one client may be on their way, and how many bytes with all that they take.
 
 From the first mark on nothing more is read from the client, down to the second. What has been read by then still
@@ -90,6 +90,8 @@ class Incoming:
 
     def end(self, code: int) -> None:
         """The socket has ended: say so when it is known which message was the last that arrived."""
+        if code == TRY_AGAIN_LATER:
+            self._context.outbox.drop(self._queue)
         self._context.outbox.leave(self._queue)
         self._goodbye = code
         self._say_goodbye()

@@ -72,7 +72,7 @@ def test_messages_are_numbered() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("size", [1, 10_000])
+@pytest.mark.parametrize("size", [1, 50_000])
 def test_it_is_full_from_one_mark_down_to_another(size: int) -> None:
     async def scenario() -> None:
         async with started(capacity=1) as given:
