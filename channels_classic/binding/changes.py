@@ -11,8 +11,9 @@ from django.db import router
 from django.db.models import ManyToManyField, Model
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
-from channels_classic.binding.commits import Before, Known, Listener, announce, read
+from channels_classic.binding.commits import Before, Known, Listener, announce, read, tell_at_end
 from channels_classic.log import logger
+from channels_classic.signals import consumer_finished
 
 _listeners: dict[type[Model], list[Listener]] = {}
 
@@ -23,6 +24,7 @@ def listen(listener: Listener) -> None:
     if listener in listeners:
         return
     listeners.append(listener)
+    consumer_finished.connect(tell_at_end, dispatch_uid=__name__)  # no consumer pays for it where nothing is bound
     for model in apps.get_models():
         if issubclass(model, listener.model._meta.concrete_model):
             pre_save.connect(_will_save, sender=model, dispatch_uid=__name__)

@@ -23,7 +23,6 @@ from django.db.models import Model
 
 from channels_classic import pending
 from channels_classic.log import logger
-from channels_classic.signals import consumer_finished
 
 READ_AT_ONCE = 500
 """How many rows one query reads after a transaction that changed many."""
@@ -174,7 +173,8 @@ class Change:
         consumer = pending.current()
         if consumer is None:
             return False
-        _of_consumers.setdefault(consumer, []).append(self)
+        # Of one instance the first is enough: before it, clients knew what they know until they are told.
+        _of_consumers.setdefault(consumer, {}).setdefault((self.using, self._model, self._key), self)
         return True
 
     @property
@@ -214,23 +214,21 @@ class Change:
             logger.exception("Clients were not told that %s %r has changed:", self._model._meta.label, self._key)
 
 
-_of_consumers: WeakKeyDictionary[pending.PendingSends, list[Change]] = WeakKeyDictionary()
+_of_consumers: WeakKeyDictionary[pending.PendingSends, dict[Any, Change]] = WeakKeyDictionary()
 """What the consumers that run have changed, by what collects their sends."""
 
 
-def _tell_at_end(**kwargs: Any) -> None:
+def tell_at_end(**kwargs: Any) -> None:
+    """Tell of what the consumer that is done has changed: a receiver of ``consumer_finished``."""
     consumer = pending.current()
     if consumer is None:
         return
-    changes = _of_consumers.pop(consumer, [])
+    changes = list(_of_consumers.pop(consumer, {}).values())
     batches: dict[str, Batch] = {}
     for change in changes:
         change.move(batches.setdefault(change.using, Batch(change.using)))
     for change in changes:
         change.tell_or_log()
-
-
-consumer_finished.connect(_tell_at_end, dispatch_uid=__name__)
 
 
 # A test case has a transaction around each test, which is never committed. What changes in no other is told at
