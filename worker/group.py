@@ -159,13 +159,13 @@ class WorkerGroup:
         return any(thread.is_alive() for thread in self.threads) or bool(self._streams.running())
 
     def still_running(self) -> list[str]:
-        """What runs now, for people."""
+        """What runs now, for people; of the workers that were told to stop, also those that wait for the layer."""
         workers = [
-            worker.running() or f"{thread.name}, which waits for the channel layer"
+            worker.running() or (f"{thread.name}, which waits for the channel layer" if worker.termed else "")
             for worker, thread in zip(self.workers, self.threads, strict=True)
             if thread.is_alive()
         ]
-        return workers + self._streams.running()
+        return [*filter(None, workers), *self._streams.running()]
 
     def _wake_until(self, ended: threading.Event) -> None:
         """Wake the workers; in a thread, because the layer may not answer."""

@@ -171,7 +171,8 @@ class Worker:
         received, since = running
         match = self.channel_layer.router.match(self._message(received))
         consumer = name_of(match[0]) if match else "no consumer"
-        return f"{received.channel} ({consumer}), for {time.monotonic() - since:.0f} s"
+        where = " ".join([received.channel, *filter(None, [received.content.get("path")])])
+        return f"{where} ({consumer}), for {time.monotonic() - since:.0f} s"
 
     def channels(self) -> list[str]:
         """The channels of the routing that this worker takes messages from, sorted."""

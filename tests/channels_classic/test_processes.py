@@ -53,6 +53,22 @@ def test_an_outage_of_hours_does_not_end_the_supervisor() -> None:
     assert max(supervisor._pause_after(child) for _ in range(3000)) <= LONGEST_PAUSE
 
 
+def test_processes_that_the_system_has_no_room_for_are_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = Supervisor(print, (), 2, "test")
+
+    def fail(*args: Any) -> None:
+        raise OSError("Resource temporarily unavailable")
+
+    monkeypatch.setattr("channels_classic.processes._Child", fail)
+    supervisor._fill()
+    assert supervisor._start_at > 0
+    supervisor._fill()  # too early: nothing is tried
+    (record,) = caplog.records
+    assert record.getMessage().startswith("A test process cannot be started; trying again in ")
+
+
 STUBBORN = """\
 import logging
 import signal
