@@ -116,11 +116,11 @@ class Exchange:
         """Whether so many more bytes may come; if not, the request is refused."""
         bodies = self._exchanges.bodies
         if body.size + size > self._context.options.max_body_size:
-            self.deliver(BODY_TOO_LARGE)
+            self._respond(BODY_TOO_LARGE)
             return False
         if bodies.size + size > bodies.limit:
             logger.warning("%s was refused: the bodies of other requests fill max_bodies_size.", self)
-            self.deliver(BUSY)
+            self._respond(BUSY)
             return False
         return True
 
@@ -175,7 +175,7 @@ class Exchange:
             self._scope, self._reply_channel, self._request_done, body, body_channel
         )
         if not self._request_sent:
-            self.deliver(HEADERS_TOO_LARGE)
+            self._respond(HEADERS_TOO_LARGE)
 
     def _request_done(self, outcome: Outcome) -> None:
         if self._request_settled is not None:
@@ -189,6 +189,12 @@ class Exchange:
 
     def deliver(self, content: dict[str, Any]) -> None:
         """Take a message of the answer."""
+        self._respond(content)
+        if self._answer.is_complete:
+            self._exchanges.remember(self._reply_channel, self._scope["path"])
+
+    def _respond(self, content: dict[str, Any]) -> None:
+        """Answer with ``content``, which is a worker's or of this process."""
         if self._answer.is_complete:
             if "status" in content:
                 logger.error("A second answer to %s was ignored.", self._scope["path"])
@@ -217,7 +223,7 @@ class Exchange:
     def time_out(self) -> None:
         """The client, or the worker, did not do its part in time."""
         if self._body is not None and not self._request_sent and self._sending is None:
-            self.deliver(BODY_TOO_SLOW)
+            self._respond(BODY_TOO_SLOW)
         elif not self._answer.has_begun:
             logger.warning(
                 "No answer to %s within %s s: is a worker running that receives on http.request, "
@@ -225,7 +231,7 @@ class Exchange:
                 self,
                 self._context.options.http_timeout,
             )
-            self.deliver(NO_ANSWER)
+            self._respond(NO_ANSWER)
         else:
             self._cut("it stopped in the middle")
 
@@ -259,7 +265,7 @@ class Exchange:
     def _give_up(self, content: dict[str, Any], reason: str) -> None:
         """Answer with ``content``; where the answer has begun, leave it incomplete for this reason."""
         if not self._answer.has_begun:
-            self.deliver(content)
+            self._respond(content)
         else:
             self._cut(reason)
 
@@ -300,6 +306,4 @@ class Exchange:
             self._sending.cancel()
         if self._request_sent:
             context.say_disconnect(self._scope, self._reply_channel)
-        if self._answer.is_complete:
-            self._exchanges.remember(self._reply_channel, self._scope["path"])
         context.log_exchange(self._scope, self._answer.status, self._answer.size, self._started)

@@ -53,6 +53,9 @@ class Stage(enum.Enum):
     CLOSED = enum.auto()
 
 
+READING = (Stage.OPEN, Stage.LAST)
+
+
 class HttpConnection(asyncio.Protocol):
     """Serves the requests of one client by the application of a server.
 
@@ -113,7 +116,7 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the client sent."""
-        if self._stage in (Stage.OPEN, Stage.LAST):
+        if self._stage in READING:
             self._reader.receive(data)
             self.advance()
 
@@ -173,13 +176,14 @@ class HttpConnection(asyncio.Protocol):
             return  # further up it goes on
         self._is_advancing = True
         try:
-            while self._stage in (Stage.OPEN, Stage.LAST) and self._step():
+            while self._stage in READING and self._step():
                 pass
         except BadRequest as error:
             self._refuse(error.status, error.text)
         finally:
             self._is_advancing = False
-        self._regulate_reading()
+        if self._is_paused or self._reader.waiting > READ_AHEAD:
+            self._regulate_reading()
 
     # What the client sends.
 

@@ -627,3 +627,14 @@ def test_a_second_answer_later_is_logged(hosted: Hosted, caplog: pytest.LogCaptu
     assert response.result(DEADLINE).text == "first"
     hosted.send(reply_channel, status=500, content=b"second")
     eventually(lambda: errors(caplog) == ["A second answer to /twice was ignored."])
+
+
+def test_an_answer_that_comes_too_late_is_no_second_one(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    hosted = start(http_timeout=0.2)
+    response = hosted.get("/late")
+    reply_channel = hosted.receive("http.request")["reply_channel"]
+    assert response.result(DEADLINE).status_code == 503
+    hosted.send(reply_channel, status=200, content=b"late")
+    eventually(lambda: not hosted.layer.channel_statistics(reply_channel)["messages_pending"])
+    assert len(errors(caplog)) == 1
+    assert "No answer to GET /late" in errors(caplog)[0]
