@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, connections
+from django.db import connections
 from django.utils import timezone
 
 from channels_classic.backoff import Backoff
@@ -132,7 +132,6 @@ class Worker:
             except (TypeError, ValueError) as error:
                 logger.error("A message on %r was dropped. %s", DELAY_CHANNEL, error)
         if self._unstored:
-            close_connections()
             DelayedMessage.objects.bulk_create(self._unstored)
             first = min(message.due_date for message in self._unstored)
             self._next_due = first if self._next_due is None else min(first, self._next_due)
@@ -141,7 +140,6 @@ class Worker:
     def _send_due(self) -> None:
         if self._seconds_until_due() > 0 and time.monotonic() < self._look_at:
             return
-        close_connections()
         self._look()
         while self._next_due is not None and self._next_due <= timezone.now() and not self._stopping.is_set():
             taken = DelayedMessage.objects.take_due(BATCH_LIMIT)
@@ -232,9 +230,14 @@ class DelayThread(threading.Thread):
 
 
 def close_connections() -> None:
-    """Close the database connections that are past their age or broken, unless a test is in a transaction."""
-    if not any(connection.in_atomic_block for connection in connections.all(initialized_only=True)):
-        close_old_connections()
+    """Close the database connections, one of which may be broken; but none that a test has a transaction on.
+
+    Unlike around requests and consumers, they stay open as long as they work: this server has no use for new ones
+    every second.
+    """
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close()
 
 
 def _message_of(content: dict[str, Any], now: datetime) -> DelayedMessage:

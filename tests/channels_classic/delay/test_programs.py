@@ -10,10 +10,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from channels_classic.layers import RedisChannelLayer
-from tests.postgres import PostgresServer
+from tests.postgres import USER, PostgresServer
 from tests.project import DEADLINE, MANAGE, Project
 from tests.redis_server import RedisServer
 from worker.delay import BATCH_LIMIT
@@ -154,6 +155,26 @@ def test_a_database_that_is_locked(tmp_path: Path, redis_url: str, layer: RedisC
         receive(layer, 2, received)
         assert delay.end() == 0
     assert received == Counter(range(2))
+
+
+def test_a_connection_that_the_database_ends(tmp_path: Path, redis_url: str, layer: RedisChannelLayer) -> None:
+    received: Counter[int] = Counter()
+    with PostgresServer() as server:
+        project = project_in(tmp_path, server.settings, redis_url)
+        with project.running("rundelay") as delay:
+            send(layer, range(1), delay=0)
+            receive(layer, 1, received)
+            with psycopg.connect(host="127.0.0.1", port=server.port, user=USER, dbname="postgres") as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s "
+                    "AND pid <> pg_backend_pid()",
+                    [USER],
+                )
+            send(layer, range(1, 3), delay=0)
+            receive(layer, 3, received)
+            delay.wait("The delay server works again.")
+            assert delay.end() == 0
+    assert received == Counter(range(3))
 
 
 def test_in_development_runserver_does_it(tmp_path: Path) -> None:
