@@ -128,9 +128,9 @@ def announce(
         return
     change = Change(_current(connection), model, key, before, signal_kwargs or {})
     if connection.in_atomic_block or connection.get_autocommit():
-        transaction.on_commit(change.is_committed, using=using)
+        transaction.on_commit(change.on_commit, using=using)
     else:
-        change.is_committed()  # a transaction by hand, of whose end nobody is told
+        change.on_commit()  # a transaction by hand, of whose end nobody is told
 
 
 def _current(connection: BaseDatabaseWrapper) -> Batch:
@@ -162,7 +162,7 @@ class Change:
         self._signal_kwargs = signal_kwargs
         batch.add(model, key)
 
-    def is_committed(self) -> None:
+    def on_commit(self) -> None:
         """Tell of it, now or at the end of the consumer that runs."""
         if not self.wait_for_consumer():
             self.tell_or_log()
