@@ -79,7 +79,7 @@ def _check_routing(router: Router, where: str) -> list[CheckMessage]:
         if meant is not None:
             found.append(
                 Warning(
-                    f"{where} routes the channel {channel!r}, to which no client's message ever goes.",
+                    f"{where} routes the channel {channel!r}, but no message of a client is ever sent to it.",
                     hint=f"Did you mean {meant!r}? If your own code sends to {channel!r}, add 'channels.W002' to "
                     "SILENCED_SYSTEM_CHECKS.",
                     id="channels.W002",

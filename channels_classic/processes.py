@@ -263,7 +263,7 @@ class Supervisor:
         self._serving, self._coming, self._count = [], [], 0
         while self._leaving:
             if self._wait(signals) & STOP:
-                logger.warning("Told to stop once more: not waiting for what the %s processes do.", self._name)
+                logger.warning("Told to stop again: not waiting for the %s processes.", self._name)
                 for child in self._leaving:
                     child.hurry()
             self._reap()

@@ -99,7 +99,9 @@ class InHand:
                 self.give_back()
             except LayerUnavailable as error:
                 if not self._relief_failed:
-                    logger.error("What waits behind a consumer cannot be given back; trying again. %s", error)
+                    logger.error(
+                        "Messages behind a consumer that takes long cannot be given back; trying again. %s", error
+                    )
                 self._relief_failed = self._needs_care = True
                 return True
             self._needs_care = False

@@ -199,7 +199,7 @@ def _known(model: type[Model], row: Model, signal_kwargs: Mapping[str, Any]) -> 
         try:
             before[listener] = listener.known(row, signal_kwargs)
         except Exception:  # a binding that fails must not fail whoever saves
-            logger.exception("What clients know of %s %r was not found out:", model._meta.label, row.pk)
+            logger.exception("Could not find out what clients know of %s %r:", model._meta.label, row.pk)
             before[listener] = Known()
     return before
 

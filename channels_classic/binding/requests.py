@@ -79,7 +79,7 @@ def refusals(model: Any) -> Iterator[None]:
         ) from None
     except (DataError, IntegrityError) as error:
         logger.warning("A request to change %s failed in the database: %s", model._meta.label, error)
-        raise Refused("This does not go with what there is.") from None
+        raise Refused("This conflicts with data that exists.") from None
 
 
 def short(value: Any) -> Any:

@@ -96,7 +96,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
     except Exception as error:
         raise ValueError(f"These bytes are not a packed message: {packed[:40]!r} ({error})") from error
     if not isinstance(message, dict):
-        raise ValueError(f"These bytes are packed, but no message: {packed[:40]!r}")
+        raise ValueError(f"These bytes are packed, but are not a message: {packed[:40]!r}")
     return message
 
 

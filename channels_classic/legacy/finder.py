@@ -70,7 +70,7 @@ def install() -> None:
             raise ImportError(
                 f"channels_classic.legacy comes too late: {name!r} has been imported already, from "
                 f"{_place(sys.modules[name].__spec__)}. Make 'import channels_classic.legacy' the first line of "
-                "manage.py, of asgi.py or of the settings, before whatever imports it."
+                "manage.py, of asgi.py or of the settings, before anything that imports it."
             )
     for name in PACKAGES:
         if "." not in name:

@@ -85,7 +85,7 @@ class AsgiConnection:
                 await self._send(event)
             except Exception as error:
                 # The client is gone, which some servers tell by whatever exception they like.
-                logger.debug("The client took no more: %r", error)
+                logger.debug("Writing to a client failed: %r", error)
                 self._events.clear()
                 self._end()
                 return

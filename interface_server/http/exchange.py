@@ -205,7 +205,7 @@ class Exchange:
             self._context.warn_once(error.keys, "A part of the answer to %s was ignored: %s.", self, error)
             return
         except BadAnswer as error:
-            logger.error("The answer to %s is not one, the exchange ends: %s.", self, error)
+            logger.error("The answer to %s is invalid, so the exchange ends: %s.", self, error)
             self._give_up(BAD_ANSWER, "its consumer made a mistake")
             return
         self._send(events)

@@ -132,7 +132,7 @@ class Configuration:
     per_message_deflate: bool = option(
         False, "Compress WebSocket messages, at the cost of speed and memory.", is_flag=True
     )
-    verbose: int = option(0, "Say more; twice: everything.", "-v", count=True, show_default=False)
+    verbose: int = option(0, "Log more; give it twice to log everything.", "-v", count=True, show_default=False)
 
     def __post_init__(self) -> None:
         if bool(self.channel_layer) == bool(self.redis):

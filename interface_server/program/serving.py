@@ -66,11 +66,11 @@ async def report_layer(layer: BaseChannelLayer) -> None:
             await layer.aresume([layer.new_channel("reached!")])
         except LayerUnavailable as error:
             if not backoff.failures:
-                logger.error("The channel layer is not reached yet; trying again. %s", error)
+                logger.error("The channel layer cannot be reached yet; trying again. %s", error)
             await asyncio.sleep(backoff.fail())
         except Exception as error:
             logger.error("The channel layer cannot be used: %r", error)
             return
         else:
-            logger.info("The channel layer is reached.")
+            logger.info("The channel layer answers.")
             return

@@ -65,7 +65,7 @@ def stopping_at_signals(
             _end(f"It did not stop within {timeout:g} s", running(), clean_up)
         else:
             if wish == "hurry":
-                _end("Told to stop once more", running(), clean_up)
+                _end("Told to stop again", running(), clean_up)
 
     former = {number: signal.signal(number, handle) for number in numbers}
     watcher = threading.Thread(target=watch, name="stopping", daemon=True)

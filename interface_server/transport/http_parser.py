@@ -225,7 +225,7 @@ def _make_head(
             and (method, version) == ("GET", "1.1")
         )
         if is_websocket and length != 0:
-            raise BadRequest("A WebSocket begins with a request without a body.")
+            raise BadRequest("The handshake of a WebSocket must not have a body.")
     if target.startswith(b"/"):
         path, _, query = target.partition(b"?")
     else:
@@ -244,9 +244,9 @@ def _body_length(fields: dict[bytes, list[bytes]], version: str) -> int | None:
     codings = fields.get(b"transfer-encoding")
     if codings is not None:
         if lengths is not None or version == "1.0" or len(codings) > 1:
-            raise BadRequest("The request says in two ways how long its body is.")
+            raise BadRequest("The request states the length of its body in two ways.")
         if codings[0].lower() != b"chunked":
-            raise BadRequest("The only transfer coding that is known here is chunked.", 501)
+            raise BadRequest("The only transfer coding that this server knows is chunked.", 501)
         return None
     if lengths is None:
         return 0
@@ -338,7 +338,7 @@ def _request_line(line: bytes) -> tuple[bytes, str]:
         return parts[1], "1.1"
     if parts[2] == b"HTTP/1.0":
         return parts[1], "1.0"
-    raise BadRequest("Only HTTP/1.0 and HTTP/1.1 are spoken here.", 505)
+    raise BadRequest("This server speaks HTTP/1.0 and HTTP/1.1 only.", 505)
 
 
 def _tokens(values: list[bytes] | None) -> frozenset[bytes]:

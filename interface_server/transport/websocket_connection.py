@@ -251,7 +251,7 @@ class WebSocketConnection(asyncio.Protocol):
         except ClientGone:
             self._end_application(CloseCode.NORMAL_CLOSURE)
         except Exception:
-            logger.exception("The WebSocket %s ends by an error of the application:", self._target)
+            logger.exception("The WebSocket %s ends because of an error in the application:", self._target)
             self._end_application(CloseCode.INTERNAL_ERROR)
         else:
             self._end_application(CloseCode.NORMAL_CLOSURE)

@@ -76,7 +76,7 @@ class Outgoing:
                 await self._hand_over(event)
         except Exception as error:
             # The client is gone: receive says so as well, and that is where the socket ends.
-            logger.debug("The WebSocket %s took no more: %r", self._path, error)
+            logger.debug("Writing to the WebSocket %s failed: %r", self._path, error)
             self.clear()
         finally:
             self._writer = None

@@ -87,7 +87,7 @@ def test_a_second_signal_ends_it(site: Site, path: str) -> None:
         site.server.wait(lambda: not site.listens())
         site.server.process.send_signal(signal.SIGINT)
         assert site.server.process.wait(DEADLINE) == 1
-    assert "Told to stop once more. Not finished: " in site.server.log
+    assert "Told to stop again. Not finished: " in site.server.log
     assert path in site.server.log
 
 

@@ -586,7 +586,9 @@ def test_what_cannot_be_given_back_is_tried_again(caplog: pytest.LogCaptureFixtu
         assert not worker.relieve(0)
         assert [receive(layer, "test")["text"] for _ in range(10)] == [str(number) for number in range(10)]
         slow.go_on.set()
-    assert errors(caplog) == ["What waits behind a consumer cannot be given back; trying again. It is gone."]
+    assert errors(caplog) == [
+        "Messages behind a consumer that takes long cannot be given back; trying again. It is gone."
+    ]
 
 
 def test_what_may_be_back_is_not_given_back_twice(caplog: pytest.LogCaptureFixture) -> None:

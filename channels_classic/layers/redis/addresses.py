@@ -135,7 +135,7 @@ class Address:
             except Exception:
                 # The text of the error may quote what it could not make sense of, a password among it.
                 where = f"the URL {masked(self.url)}" if self.url else "a server"
-                raise ValueError(f"redis-py can make nothing of {where} in hosts. {EXPECTED}.") from None
+                raise ValueError(f"redis-py does not understand {where} in hosts. {EXPECTED}.") from None
             check_keywords(pool, "hosts or connection_kwargs")
 
 

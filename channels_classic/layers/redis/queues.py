@@ -126,7 +126,7 @@ class Queues:
         refused, routes, now, late = answer
         self._clocks.told(server, now)
         if late:
-            raise LayerUnavailable("Redis hung: what was sent arrived when its time was over.", nothing_done=True)
+            raise LayerUnavailable("Redis hung: what was sent arrived there too late.", nothing_done=True)
         return refused, routes
 
     def receive(self, queues: Sequence[str], limit: int, server: int = 0, wait: float = 0) -> Command:

@@ -190,4 +190,4 @@ def _known_services(sentinels: Sequence[tuple[str, int]], connection_kwargs: Map
         if services:
             return services
         errors.append(f"{host}:{port} knows of no master")
-    raise LayerUnavailable(f"No sentinel told of a master ({'; '.join(errors)}).", nothing_done=True)
+    raise LayerUnavailable(f"No sentinel knows a master ({'; '.join(errors)}).", nothing_done=True)

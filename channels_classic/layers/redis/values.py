@@ -35,7 +35,7 @@ class Values:
         try:
             return (value if self._cipher is None else self._cipher.decrypt(value)), milliseconds / 1000
         except ValueError as error:
-            logger.error("The value %r was passed over: %s.", name, error)
+            logger.error("The value %r was ignored: %s.", name, error)
             return None
 
     def set(self, name: str, value: bytes, seconds: float, replace: bool) -> Steps[bool]:

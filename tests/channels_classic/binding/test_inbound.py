@@ -339,7 +339,7 @@ class TestWhatIsRefused(InboundCase):
             assert self.reader.ask(binding, action="create", data={"pages": 0}) is None
             assert Book.objects.get().title == ""
             assert self.refused(binding, action="create", data={"pages": 1})[0] == (
-                "This does not go with what there is."
+                "This conflicts with data that exists."
             )
 
     def test_failures_of_the_server_say_nothing_of_it(self) -> None:
@@ -383,7 +383,7 @@ class TestRaces(TransactionChannelTestCase):
         reader = Reader()
         with self.assertLogs("django.channels", "WARNING"):
             answer = reader.ask(bind(validate=validate), action="create", data={"title": "Emma"})
-        assert answer["error"] == "This does not go with what there is."
+        assert answer["error"] == "This conflicts with data that exists."
         assert not Book.objects.exists()  # it was in the same transaction
 
 

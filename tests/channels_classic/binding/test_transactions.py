@@ -231,7 +231,7 @@ class TestTransactions(TransactionChannelTestCase):
         assert self.reader.actions() == ["create", "create"]  # by the bindings before and after it
         with self.assertLogs("django.channels", "ERROR") as log:
             book.save()
-        assert f"What clients know of library.Book {book.pk} was not found out" in log.output[0]
+        assert f"Could not find out what clients know of library.Book {book.pk}" in log.output[0]
         assert self.reader.actions() == ["update", "update"]
         bind(serialize_data=serialize_data)
         with self.assertLogs("django.channels", "ERROR") as log:

@@ -144,7 +144,7 @@ def test_a_service_that_nobody_knows(sentinel: Sentinel) -> None:
 
 def test_no_sentinel_answers() -> None:
     port = free_port()
-    with pytest.raises(LayerUnavailable, match=rf"No sentinel told of a master \(127.0.0.1:{port}: ") as error:
+    with pytest.raises(LayerUnavailable, match=rf"No sentinel knows a master \(127.0.0.1:{port}: ") as error:
         RedisSentinelChannelLayer([("127.0.0.1", port)]).send("test", {})
     assert error.value.nothing_done
 

@@ -101,5 +101,5 @@ class TestRequests:
         assert "response_channel" in keywords
 
     def test_of_something_else(self) -> None:
-        with pytest.raises(BadRequest, match=r"no http\.request message"):
+        with pytest.raises(BadRequest, match=r"not an http\.request message"):
             HttpRequest.channel_decode({"path": "/"})

@@ -361,7 +361,7 @@ def test_what_is_no_answer_is_a_500_and_an_error_in_the_log(
     hosted.send(reply_channel, **message)
     assert (response.result(DEADLINE).status_code, response.result().text) == (500, "Server Error (500)")
     [error] = errors(caplog)
-    assert error.startswith("The answer to GET /bad is not one")
+    assert error.startswith("The answer to GET /bad is invalid")
     assert reason in error
     assert hosted.receive_for("http.disconnect", reply_channel)["path"] == "/bad"
 

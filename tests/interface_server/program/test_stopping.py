@@ -63,7 +63,7 @@ def test_a_second_signal_does_not_wait(serve: Serve, backend: Backend, processes
         eventually(lambda: is_refused(served))
         assert served.stop() == 1
         assert isinstance(result(), httpx.TransportError)
-    served.program.wait("Told to stop once more")
+    served.program.wait("Told to stop again")
     assert "GET /later/" in served.program.log
     assert not any(is_alive(pid) for pid in served.pids)
 

@@ -80,7 +80,7 @@ def test_a_second_signal(tmp_path: Path, work: str) -> None:
         server.wait("told")
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(DEADLINE) == 1
-        assert server.log.splitlines()[2:] == ["Told to stop once more. Not finished: GET /slow.", "cleaned up"]
+        assert server.log.splitlines()[2:] == ["Told to stop again. Not finished: GET /slow.", "cleaned up"]
 
 
 @pytest.mark.parametrize("work", [NEVER_ENDS, BUSY, JOINS, LOOP])

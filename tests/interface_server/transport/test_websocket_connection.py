@@ -216,7 +216,7 @@ def test_a_refusal_with_no_status(status: int, caplog: pytest.LogCaptureFixture)
 
     with served(answer) as (server, _):
         assert read_response(raw(server))[0].status == 500
-    assert "ends by an error of the application" in caplog.text
+    assert "ends because of an error in the application" in caplog.text
 
 
 @pytest.mark.parametrize("accepted", [False, True])
