@@ -84,7 +84,7 @@ class Channel(_Named):
         self.send_checked(content, immediately)
 
     def send_checked(self, content: dict[str, Any], immediately: bool = False) -> None:
-        """As ``send``, for content that surely is what a channel layer carries."""
+        """As ``send``, for content that is known to be valid."""
         layer = self.channel_layer
         if has_own(layer, "send"):
             pending.call(layer.send, self.name, content, immediately)

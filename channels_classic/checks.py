@@ -119,7 +119,7 @@ def check_session_engine(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         if keeps_sessions(settings.SESSION_ENGINE):
             return []
     except (ImportError, AttributeError):
-        return []  # an engine that is none stops every page, and needs no warning
+        return []  # an engine that cannot be imported breaks every page, so it needs no warning
     return [
         Warning(
             f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}, which keeps sessions in signed cookies: nothing on "

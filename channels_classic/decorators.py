@@ -12,7 +12,7 @@ Consumer = TypeVar("Consumer", bound=Callable[..., Any])
 Consume = Callable[[], Any]
 """A consumer with its message and all else it is called with."""
 Around = Callable[[Message, Consume], Any]
-"""What is to happen around a consumer: it calls ``Consume`` and gives what that returned."""
+"""Code around a consumer: it calls ``Consume`` and returns the result."""
 
 TURN = "_turn"
 """The attribute of a decorated consumer that takes the turn of its message.
@@ -70,7 +70,7 @@ def message_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Message:
         message: Message = kwargs["message"]
         return message
     if not args:
-        raise TypeError("A consumer is called with its message first (a method: after self), but there is none.")
+        raise TypeError("A consumer takes a message as its first argument (a method: after self), but got none.")
     # Behind ``self``, unless it comes first.
     if len(args) > 1 and not isinstance(args[0], Message):
         return args[1]  # type: ignore[no-any-return]

@@ -16,10 +16,10 @@ WaitOut = Callable[[LayerUnavailable, Backoff], bool]
 """Waits as long as the back-off says before something is tried again; whether to try again."""
 
 Work = Callable[[threading.Event], None]
-"""What lasts; it should end soon after the event is set, if it would never end by itself."""
+"""Long work. Endless work should end soon after the event is set."""
 
 HandOver = Callable[[str, Work], bool]
-"""Runs what lasts in another thread, under a name for people; whether there is a thread for it."""
+"""Runs long work in another thread, under a name for the log; returns whether a thread was free."""
 
 _current: ContextVar[PendingSends | None] = ContextVar("pending_sends", default=None)
 
@@ -34,7 +34,7 @@ class PendingSends:
         settle_turn: called with a reply channel before its next turn is asked for, so that the end of the one
             before does not wait here.
         wait_out: called while the layer does not answer; without it nobody waits for the layer.
-        hand_over: takes what lasts off the worker's thread; without it that runs in the thread of the consumer.
+        hand_over: runs long work in another thread; without it, long work runs in the consumer's thread.
     """
 
     def __init__(
@@ -111,13 +111,13 @@ def wait_out(error: LayerUnavailable, backoff: Backoff) -> bool:
 
 
 def hand_over(name: str, work: Work) -> bool:
-    """Let what lasts run where it keeps no worker from its work; where there is no worker, it runs at once.
+    """Run long work in a thread that is no worker's. Outside a worker it runs here and now.
 
     Arguments:
-        name: what it is, for people.
+        name: what it is, for the log.
 
     Returns:
-        Whether there was a thread for it; if not, ``work`` has not been called.
+        Whether a thread was free; if not, ``work`` was not called.
     """
     pending = _current.get()
     if pending is None or pending.hand_over is None:
@@ -127,7 +127,7 @@ def hand_over(name: str, work: Work) -> bool:
 
 
 def leave() -> None:
-    """Let every send from here on be immediate: this goes on in another thread than the consumer's."""
+    """Make every further send in this context immediate, because its consumer is done."""
     _current.set(None)
 
 

@@ -92,7 +92,7 @@ class _Child:
             self._send(HURRY)
 
     def end_in_time(self, name: str) -> None:
-        """See to it that it ends when its time is over: it is told to hurry first, and killed then."""
+        """When its time is over, tell it to hurry; when that time is over too, kill it."""
         if self.end_by is None or time.monotonic() < self.end_by:
             return
         if self._is_hurried:
@@ -229,7 +229,7 @@ class Supervisor:
             child.forget()
         for child in [child for child in self._leaving if not child.is_alive]:
             self._leaving.remove(child)
-            # One that was told to stop before it listens for that ends by the signal.
+            # A process that is told to stop before it has a handler dies of the signal.
             self._ended_in_order &= child.exitcode in (0, -signal.SIGTERM)
             child.forget()
         for child in self._leaving:

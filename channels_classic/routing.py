@@ -258,7 +258,7 @@ def resolve_routing(routing: Routing) -> Iterator[RouteLike]:
     """The routes that a setting or an ``include`` means.
 
     Raises:
-        ImportError, ValueError: it means none.
+        ImportError, ValueError: it is not a routing.
     """
     if isinstance(routing, str):
         routing = import_dotted(routing, "the routing")

@@ -42,7 +42,7 @@ def consume(
         router: finds the consumer.
         retries: how often ``ConsumeLater`` may put the message back.
         sender: the sender of the signals around the consumer.
-        on_error: is told of what the consumer should not have raised; called as ``log_error`` is.
+        on_error: called, as ``log_error`` is, with any exception that the consumer should not have raised.
         pending: what collects the sends, if the caller wants to have it in any case.
 
     Returns:
@@ -158,6 +158,6 @@ def _reply(message: Message, content: dict[str, Any]) -> None:
 
 
 def name_of(consumer: Consumer) -> str:
-    """The dotted name of a consumer, for people to find it by."""
+    """The dotted name of a consumer, as log lines have it."""
     named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
     return f"{named.__module__}.{named.__qualname__}"

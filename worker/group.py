@@ -24,7 +24,7 @@ from worker.streams import StreamThreads
 from worker.watchdog import Watchdog
 
 HURRY_SECONDS = 1.0
-"""How long it may still take after they were told once more."""
+"""Seconds that it may take after a second signal."""
 
 WAKE_AGAIN_SECONDS = 2.0
 """How long a worker may take to stop before it is woken once more: wake-ups are messages, and can be lost."""
@@ -111,7 +111,7 @@ class WorkerGroup:
         """Take nothing new, wait for what runs, end the threads.
 
         Returns:
-            What still runs after the stop timeout, for people; it is in the log as well.
+            What is still running after the stop timeout: a text for each, which the log has as well.
         """
         self._note()
         told_at = time.monotonic()
@@ -159,7 +159,7 @@ class WorkerGroup:
         return any(thread.is_alive() for thread in self.threads) or bool(self._streams.running())
 
     def still_running(self) -> list[str]:
-        """What runs now, for people; of the workers that were told to stop, also those that wait for the layer."""
+        """What is running: a text for each consumer and stream, and for each worker that should have stopped."""
         workers = [
             worker.running() or (f"{thread.name}, which waits for the channel layer" if worker.termed else "")
             for worker, thread in zip(self.workers, self.threads, strict=True)

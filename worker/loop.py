@@ -32,7 +32,7 @@ WAIT_SECONDS = 5.0
 """How long an idle worker waits in one call; messages end the wait at once, and so does ``stop``."""
 
 LONGEST_PAUSE_AT_END = 0.5
-"""Seconds; the longest back-off when the worker ends, so that one who is told to hurry ends soon."""
+"""Seconds; the longest back-off when the worker ends, so that it soon notices ``hurry``."""
 
 
 class Routed:
@@ -164,7 +164,7 @@ class Worker:
         return self._in_hand.relieve(patience, self._senders.own.flush)
 
     def running(self) -> str | None:
-        """What runs now, for people: its channel, its consumer, and for how long; ``None`` if nothing does."""
+        """The consumer that is running, its channel, and for how long, as a text; ``None`` if none is running."""
         running = self._in_hand.running
         if running is None:
             return None

@@ -31,7 +31,7 @@ class _Carried(NamedTuple):
 
     @contextmanager
     def here(self) -> Iterator[None]:
-        """Set all of it in this thread, and let none of this thread's own connections stay open."""
+        """Set it in this thread; in the end close all database connections that the thread opened."""
         self.state.activate()
         for alias, connection in self.shared_connections.items():
             connections[alias] = connection
@@ -63,7 +63,7 @@ class StreamThreads:
         """Run ``work`` in a thread of its own.
 
         Arguments:
-            name: what it is, for people.
+            name: what it is, for the log.
 
         Returns:
             Whether there was room for it.
@@ -75,8 +75,8 @@ class StreamThreads:
             if len(self._running) >= self._limit:
                 if not self._is_full:
                     logger.error(
-                        "All %d stream threads are busy: %s is answered with 503, and so are others until one is "
-                        "free. More can be had by --stream-threads.",
+                        "All %d stream threads are busy. %s gets 503, and so do others until a thread is free. "
+                        "Set --stream-threads for more.",
                         self._limit,
                         name,
                     )
@@ -87,9 +87,10 @@ class StreamThreads:
             thread.name = f"stream-{len(self._running)}"
         try:
             thread.start()
-        except BaseException:
+        except RuntimeError as error:  # the system has no room for a thread
             self._forget(thread)
-            raise
+            logger.error("%s gets 503. %s", name, error)
+            return False
         return True
 
     def stop(self) -> None:
@@ -97,7 +98,7 @@ class StreamThreads:
         self._stopping.set()
 
     def running(self) -> list[str]:
-        """What runs still, for people."""
+        """What is running, and for how long: a text for each."""
         now = time.monotonic()
         with self._lock:
             return [f"{name}, for {now - since:.0f} s" for name, since in self._running.values()]

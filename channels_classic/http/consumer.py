@@ -51,7 +51,7 @@ class ViewConsumer:
             ValueError: the message has no reply channel.
         """
         if message.reply_channel is None:
-            raise ValueError(f"An http.request is answered on its reply_channel, but here is none: {message!r}")
+            raise ValueError(f"An http.request needs a reply_channel for its answer, but has none: {message!r}")
         answer = self.handler.answer(message)
         if answer is None:
             return

@@ -31,7 +31,7 @@ class Answer:
     Arguments:
         replies: its messages.
         response: what they are made of.
-        close: called when all of them are sent, or none is wanted any more.
+        close: called when they are sent, or not wanted any more.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Answer:
         self._close = close
 
     def close(self) -> None:
-        """Have done with it, whether or not it was sent to its end."""
+        """Close the response, whether or not it was sent completely."""
         try:
             if isinstance(self.replies, Generator):
                 self.replies.close()

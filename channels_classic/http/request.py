@@ -265,8 +265,8 @@ def receive_body(channel_layer: BaseChannelLayer, channel: str, timeout: float) 
     """The parts of a body, as they come over a body channel (specification, sections 4 and 9).
 
     Arguments:
-        timeout: seconds from one part to the next, and those that the whole may take beyond what ``SLOWEST_BODY``
-            gives its bytes.
+        timeout: seconds from one part to the next; and for the whole body, in addition to the time that its bytes
+            take at ``SLOWEST_BODY``.
 
     Raises:
         RequestTimeout: they were not enough.

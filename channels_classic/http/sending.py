@@ -84,7 +84,7 @@ class AnswerSender:
         return is_done
 
     def _send_parts(self, wait: bool, stopping: threading.Event | None) -> bool:
-        """Send part by part; whether all of them are sent, or none is wanted any more."""
+        """Send part by part; returns whether the answer is complete, or not wanted any more."""
         while True:
             if self._part is None:
                 self._part = next(self._answer.replies, None)
@@ -107,7 +107,7 @@ class AnswerSender:
         """Send a part; whether the channel had room for it."""
         # An answer of one message can leave together with what else the consumer sent. One of several must not: it
         # would pile up in memory, and a stream would come all at once.
-        immediately = self.has_begun or part["more_content"]
+        immediately = self.has_begun or part.get("more_content", False)
         try:
             self._channel.send_checked(part, immediately=immediately)
         except self._channel.channel_layer.ChannelFull:

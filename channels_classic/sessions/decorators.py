@@ -85,7 +85,7 @@ def with_both_sessions(message: Message, consume: Consume) -> Any:
 
 
 def http_session_key(message: Message) -> str | None:
-    """The key that the client gave: in the query, else in the session cookie; what cannot be read is none."""
+    """The key that the client gave, in the query or else in the session cookie; ``None`` if neither is valid."""
     try:
         query = QueryDict(message.get("query_string") or b"")
     except SuspiciousOperation:  # more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS

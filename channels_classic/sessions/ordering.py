@@ -1,6 +1,6 @@
 """``enforce_ordering``: the messages of one client one after another (specification, section 8).
 
-How that holds with any number of workers is told in ``docs/ordering.md``.
+``docs/ordering.md`` explains how this works with any number of workers.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class ChannelSession(SessionBase):
         """Nothing: the session is made when it is first saved."""
 
     def cycle_key(self) -> None:
-        """Nothing but a save: nobody was told the key, so nobody can have fixed it."""
+        """Only save the session: nobody knows its key, so session fixation is not possible."""
         self.modified = True
 
     def delete(self, session_key: str | None = None) -> None:
@@ -203,7 +203,7 @@ def save_existing(session: SessionBase) -> None:
 
 
 def with_channel_session(message: Message, consume: Callable[[], Any]) -> Any:
-    """Run a consumer with ``message.channel_session``, and save that if it was changed, come what may.
+    """Run a consumer with ``message.channel_session``, and save it if it was changed, even if the consumer raised.
 
     Raises:
         ValueError: the message has no reply channel, or the engine cannot keep channel sessions.
