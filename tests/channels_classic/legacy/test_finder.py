@@ -14,7 +14,7 @@ SETTINGS = """\
 
     SECRET_KEY = "for tests"
     HOSTS = {"hosts": [("localhost", 1)]}
-    INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "channels"]
+    INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "channels", "channels.delay"]
     ROOT_URLCONF = "urls"
 """
 
@@ -23,6 +23,10 @@ SAME_MODULES = [
     ("channels.apps", "channels_classic.apps"),
     ("channels.asgi", "channels_classic.asgi"),
     ("channels.auth", "channels_classic.auth"),
+    ("channels.binding.websockets", "channels_classic.binding.websockets"),
+    ("channels.delay.models", "channels_classic.delay.models"),
+    ("channels.delay.worker", "worker.delay"),
+    ("channels.generic.websockets", "channels_classic.generic.websockets"),
     ("channels.channel", "channels_classic.channel"),
     ("channels.exceptions", "channels_classic.exceptions"),
     ("channels.handler", "channels_classic.handler"),
@@ -59,6 +63,8 @@ OLD_IMPORTS = """\
     from channels.asgi import get_channel_layer
     from channels.auth import channel_and_http_session, channel_session, http_session
     from channels.auth import channel_session_user, channel_session_user_from_http, transfer_user
+    from channels.delay.models import DelayedMessage
+    from channels.delay.worker import Worker as DelayWorker
     from channels.exceptions import ResponseLater
     from channels.exceptions import ConsumeLater, DenyConnection, WebsocketCloseException
     from channels.handler import AsgiHandler, AsgiRequest, ViewConsumer
@@ -205,7 +211,8 @@ class TestInSettings:
             django.setup()
             from django.apps import apps
             from django.core.management import get_commands
-            (app,) = [app for app in apps.get_app_configs() if "channels" in app.name]
+            app, delay = [app for app in apps.get_app_configs() if "channels" in app.name]
+            assert (delay.name, delay.label) == ("channels_classic.delay", "delay")
             assert (app.name, app.label) == ("channels_classic", "channels_classic")
             assert get_commands()["runserver"] == "channels_classic"
         """)
