@@ -23,6 +23,7 @@ class Vacancy:
 
     def __init__(self, sock: socket.socket, is_tls: bool) -> None:
         self._sock = sock
+        sock.setblocking(False)  # a process may be faster to accept
         self._is_tls = is_tls
         self._wake_receiver, self._wake_sender = os.pipe()
         self._has_served = False
