@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Coroutine
 from typing import Any
 
@@ -38,7 +39,7 @@ class Exchanges:
         self.bodies = Storage(options.max_bodies_size, MEMORY)
         self.answers = Storage(options.max_answers_size, MEMORY)
         self.uploads = asyncio.Semaphore(UPLOADS)
-        self._answered: dict[str, str] = {}
+        self._answered: OrderedDict[str, str] = OrderedDict()  # a dict takes ever longer to find its first key
         self._tasks: set[asyncio.Task[None]] = set()
         context.reader.late = self._deliver_late
 
@@ -51,7 +52,7 @@ class Exchanges:
     def remember(self, reply_channel: str, path: str) -> None:
         """The request for ``path`` was answered."""
         if len(self._answered) >= REMEMBERED:
-            del self._answered[next(iter(self._answered))]
+            self._answered.popitem(last=False)
         self._answered[reply_channel] = path[:REMEMBERED_PATH]
 
     def _deliver_late(self, reply_channel: str, content: dict[str, Any]) -> None:

@@ -104,7 +104,8 @@ class RequestReader:
         buffer = self._buffer
         if buffer.startswith((b"\r", b"\n")):
             self._skip_empty_lines()
-        end = buffer.find(b"\r\n\r\n", max(0, self._searched - 3)) + 4
+        searched = self._searched
+        end = buffer.find(b"\r\n\r\n", searched - 3 if searched > 3 else 0) + 4
         if end < 4:
             self._searched = len(buffer)
             if len(buffer) > MAX_HEAD:
@@ -207,9 +208,9 @@ def _make_head(
     for name, value in headers:
         if name in _FRAMING:
             fields.setdefault(name, []).append(value)
-    hosts = fields.pop(b"host", [])
+    hosts = fields.pop(b"host", None)
     # RFC 9112, section 3.2
-    if len(hosts) > 1 or (not hosts and version == "1.1") or not all(map(_is_host, hosts)):
+    if version == "1.1" if hosts is None else len(hosts) > 1 or not _is_host(hosts[0]):
         raise BadRequest("A request needs one header Host, with a host.")
     length: int | None = 0
     keep_alive = version == "1.1"
