@@ -54,6 +54,7 @@ class Stage(enum.Enum):
 
 
 READING = (Stage.OPEN, Stage.LAST)
+"""The stages in which what the client sends is of interest."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -137,7 +138,7 @@ class HttpConnection(asyncio.Protocol):
     def shutdown(self) -> None:
         """Finish what runs, then close."""
         if self._cycle is None:
-            self._close()
+            self.close()
         elif self._stage is Stage.OPEN:
             self._stage = Stage.LAST
 
@@ -164,7 +165,7 @@ class HttpConnection(asyncio.Protocol):
         if cycle.body_left:
             self._linger()
         elif self.is_last or not cycle.response.keep_alive:
-            self._close()
+            self.close()
         else:
             self._deadline.set(IDLE_SECONDS)
             if self._reader.waiting:
@@ -285,7 +286,7 @@ class HttpConnection(asyncio.Protocol):
         if self._in_head:
             self._refuse(408, "The request did not arrive in time.")
         else:
-            self._close()
+            self.close()
 
     def _refuse(self, status: int, text: str) -> None:
         """Answer what is not a request, and end the connection."""
@@ -299,7 +300,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _linger(self) -> None:
         if self._transport.is_closing() or not self._transport.can_write_eof():
-            self._close()
+            self.close()
             return
         self._stage = Stage.LINGERING
         self._in_head = False
@@ -308,17 +309,13 @@ class HttpConnection(asyncio.Protocol):
         self._transport.write_eof()
         self._deadline.set(LINGER_SECONDS)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close when all is sent."""
         self._stage = Stage.LINGERING
         self._deadline.clear()
         if self.is_writable and self._transport.get_write_buffer_size():
             self._stall.begin()
         self._transport.close()
-
-    def close(self) -> None:
-        """Close, although the response is not complete."""
-        self._close()
 
     def reset(self) -> None:
         """Close in a way that is an error for the client."""
@@ -327,7 +324,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _let_go(self) -> None:
-        """The connection is not a business of this object any more."""
+        """Forget the connection: it is over, or somebody else's now."""
         self._server.connections.discard(self)
         self._deadline.cancel_timer()
         self._stall.close()
