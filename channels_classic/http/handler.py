@@ -17,7 +17,7 @@ from django.urls import set_script_prefix
 
 from channels_classic import old_forms
 from channels_classic.exceptions import RequestAborted, RequestTimeout, ResponseLater
-from channels_classic.http.replies import Reply
+from channels_classic.http.replies import END, Reply
 from channels_classic.http.request import AsgiRequest
 from channels_classic.http.streaming import iterate
 from channels_classic.message import Message
@@ -32,15 +32,21 @@ class Answer:
         replies: its messages.
         response: what they are made of.
         close: called when they are sent, or not wanted any more.
+        streams: whether the messages are made while they are sent; by default, whether the response is streaming.
     """
 
     def __init__(
-        self, replies: Iterator[Reply], response: HttpResponseBase, close: Callable[[], None] = lambda: None
+        self,
+        replies: Iterator[Reply],
+        response: HttpResponseBase,
+        close: Callable[[], None] = lambda: None,
+        streams: bool | None = None,
     ) -> None:
         self.replies = replies
-        self.streams = response.streaming
+        self.streams = response.streaming if streams is None else streams
         """Whether a message may be long in coming: the next part has still to be made."""
-        self.is_event_stream = response.headers.get("Content-Type", "").partition(";")[0] == "text/event-stream"
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        self.is_event_stream = media_type == "text/event-stream"
         """Whether it may end after any part; its client will then come back for more."""
         self._close = close
 
@@ -106,6 +112,9 @@ class AsgiHandler(BaseHandler):
             return None
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
+        if request.method == "HEAD" and response.streaming:
+            # An answer to HEAD is complete with its head (RFC 9110, section 9.3.2). A stream need not even begin.
+            return Answer(iter([{**self._head(response), **END}]), response, response.close, streams=False)
         return Answer(self.encode_response(response), response, response.close)
 
     def refuse(self, message: Message, status: int, error: Exception) -> Answer:
@@ -140,14 +149,18 @@ class AsgiHandler(BaseHandler):
             response: any response of Django's. A streaming one is read as its messages are taken, so that each
                 part can be on its way before the next one is made. Closing it is up to the caller.
         """
-        headers = encode_headers(response, as_written=old_forms.accepted)
-        message: Reply = {"status": response.status_code, "headers": headers}
+        message = cls._head(response)
         chunks = cls._stream(response) if response.streaming else cls.chunk_bytes(response.content)  # type: ignore[attr-defined]
         for chunk, is_last in chunks:
             message["content"] = chunk
             message["more_content"] = not is_last
             yield message
             message = {}
+
+    @staticmethod
+    def _head(response: HttpResponseBase) -> Reply:
+        headers = encode_headers(response, as_written=old_forms.accepted)
+        return {"status": response.status_code, "headers": headers}
 
     @classmethod
     def _stream(cls, response: Any) -> Iterator[tuple[bytes, bool]]:

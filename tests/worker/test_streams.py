@@ -297,6 +297,27 @@ def test_a_large_response_without_a_free_thread_is_cut(
     assert clients.answer(clients.ask("/page/")) == (200, b"a page")
 
 
+@pytest.mark.parametrize("path_", ["/events/", "/waiting/", "/state-async/"])
+def test_an_answer_to_head_is_complete_with_its_head(
+    layer: Any, clients: Clients, start_workers: StartWorkers, path_: str
+) -> None:
+    finished: list[Any] = []
+
+    def finish(**kwargs: Any) -> None:
+        finished.append(threading.current_thread())
+
+    group = start_workers(layer, 1, stream_threads=1)
+    request_finished.connect(finish)
+    try:
+        client = clients.ask(path_, method="HEAD")
+        assert clients.answer(client) == (200, b"")
+    finally:
+        request_finished.disconnect(finish)
+    assert len(clients.replies[client]) == len(finished) == 1
+    assert not group._streams.running()
+    assert not gate.threads["stream"]
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("path_", "answer"),

@@ -322,6 +322,8 @@ def test_an_answer_is_as_under_wsgi(settings: Any) -> None:
                 assert [[name.lower(), value] for name, value in headers] == [
                     [name.decode(), value.decode("latin-1")] for name, value in messages[0]["headers"]
                 ]
+                if (path_, method) == ("/stream/", "HEAD"):
+                    content = b""  # a WSGI server makes it and throws it away
                 assert b"".join(message["content"] for message in messages) == content
 
 

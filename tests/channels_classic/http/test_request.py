@@ -264,7 +264,7 @@ def test_the_encoding_comes_from_the_content_type() -> None:
     ids=repr,
 )
 def test_a_malformed_message_is_a_bad_request(content: dict[str, Any]) -> None:
-    with pytest.raises(BadRequest, match=r"no http\.request message|Content-Type"):
+    with pytest.raises(BadRequest, match=r"not an http\.request message|Content-Type"):
         asgi_request(**content)
 
 
