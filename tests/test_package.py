@@ -205,6 +205,13 @@ def test_what_is_imported_is_required(package: str) -> None:
         )
 
 
+def test_what_is_required_is_imported() -> None:
+    names = {name for package in PACKAGES for name in imported(package)}
+    distributions = importlib.metadata.packages_distributions()
+    used = {canonicalize_name(distribution) for name in names for distribution in distributions.get(name, [])}
+    assert set(REQUIREMENTS) <= used
+
+
 def test_every_requirement_has_a_lower_and_an_upper_bound() -> None:
     for name, requirement in REQUIREMENTS.items():
         operators = {specifier.operator for specifier in requirement.specifier}

@@ -87,6 +87,14 @@ class OldMessagesToo(OtherQueues):
             return super().fresh(queue, 0)
 
 
+class OldMessagesTakeRoom(OtherQueues):
+    class queues(Queues):
+        def append(self, queue, entry):
+            if len(self._queues.get(queue, ())) >= self._capacity_of(entry.channels[0]):
+                return False
+            return super().append(queue, entry)
+
+
 class YoungAgain(InMemoryChannelLayer):
     """What is given back counts as new."""
 
