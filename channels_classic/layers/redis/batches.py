@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
@@ -31,6 +32,7 @@ class Batches:
         transport: carries out waiting, which takes more than one call's steps.
         placement: of the queues.
         queues: make the commands that put messages back.
+        clocks: of the servers.
         envelopes: of these.
         groups: know the routes.
         epochs: tell whether a server has lost its data.
@@ -43,6 +45,7 @@ class Batches:
         transport: Transport,
         placement: Placement,
         queues: Queues,
+        clocks: Clocks,
         envelopes: Envelopes,
         groups: Groups,
         epochs: Epochs,
@@ -53,6 +56,7 @@ class Batches:
         self._transport = transport
         self._placement = placement
         self._queues = queues
+        self._clocks = clocks
         self._envelopes = envelopes
         self._groups = groups
         self._epochs = epochs
@@ -67,6 +71,8 @@ class Batches:
     ) -> Steps[tuple[list[int], list[Received]]]:
         """Send, then receive: the positions of the messages whose channel was full, and what was received."""
         try:
+            if self._envelopes.are_bound and deliveries and self._clocks.are_unknown:
+                yield from self._clocks.ask(self._placement.count)
             if (self._is_unsure or self._epochs.is_fresh) and any(delivery.to_group for delivery in deliveries):
                 yield from self._make_sure()
             return (yield from self._send_and_receive(deliveries, channels, limit))
@@ -182,7 +188,7 @@ class Batches:
         for received in reversed(batch):
             server, stamp, payload = received.receipt
             queue = names.queue_name(received.channel)
-            body = self._envelopes.seal(MESSAGE, received.channel[len(queue) :], payload)
+            body = self._envelopes.seal(MESSAGE, received.channel[len(queue) :], payload, queue, int(stamp))
             back[server][queue].append(stamp + body)
         trips = Trips()
         for server, values in back.items():

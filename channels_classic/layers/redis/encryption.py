@@ -1,4 +1,8 @@
-"""Symmetric encryption of what lies in Redis (specification, section 3)."""
+"""Symmetric encryption of what lies in Redis (specification, section 3).
+
+Whoever can write to Redis, but has no key, can neither read nor make a message. A token is bound to its place as
+well, and a message to its time of expiry: so tokens cannot be moved, or put back when their time is over.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,13 @@ def make_cipher(keys: Any) -> Cipher | None:
     return Cipher(keys) if keys else None
 
 
+_BOUND = b"\x02"
+"""Begins what is bound to a place. The time of expiry follows (16 digits), the length of the name of the place (2
+bytes), the name, and the body."""
+
+_HEAD = len(_BOUND) + 16 + 2
+
+
 class Cipher:
     """Encrypts with the first key and decrypts with any: so keys can be changed without losing a message.
 
@@ -44,22 +55,37 @@ class Cipher:
         self._invalid = InvalidToken
         self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
 
-    def encrypt(self, body: bytes) -> bytes:
-        """``body`` as a Fernet token."""
-        return self._fernet.encrypt(body)
+    def seal(self, place: str, expires: int, body: bytes) -> bytes:
+        """``body`` as a Fernet token, bound to its place and its time of expiry.
 
-    def decrypt(self, token: bytes) -> bytes:
-        """What was encrypted.
+        Arguments:
+            place: where the token is to lie. It cannot be opened as something that lay elsewhere.
+            expires: when it ends, in microseconds; 0 for what ends by other means.
+        """
+        name = place.encode()
+        return self._fernet.encrypt(_BOUND + b"%016d" % expires + len(name).to_bytes(2, "big") + name + body)
+
+    def open(self, token: bytes, place: str) -> tuple[int, bytes]:
+        """When it ends, and what was sealed.
 
         Raises:
-            ValueError: with none of our keys.
+            ValueError: not by one of our keys, or for another place.
         """
         try:
-            return self._fernet.decrypt(token)
+            bound = self._fernet.decrypt(token)
         except (self._invalid, TypeError) as error:
             raise ValueError(
                 "encrypted with a key that is not in symmetric_encryption_keys, or not at all"
             ) from error
+        name = place.encode()
+        body_at = _HEAD + len(name)
+        if not bound.startswith(_BOUND):
+            raise ValueError(
+                "encrypted by an older version of channels-classic, which did not bind it to its place"
+            )
+        if bound[_HEAD - 2 : body_at] != len(name).to_bytes(2, "big") + name:
+            raise ValueError("it was encrypted for another place, and somebody has moved it here")
+        return int(bound[len(_BOUND) : _HEAD - 2]), bound[body_at:]
 
 
 def _fernet_key(key: str | bytes) -> bytes:

@@ -28,11 +28,12 @@ _KINDS = (MESSAGE, GROUP_MESSAGE, JOIN, LEAVE)
 
 
 class Envelope(NamedTuple):
-    """An opened envelope."""
+    """An opened envelope; ``expires`` is 0 where only the queue tells when it ends."""
 
     kind: bytes
     name: str
     payload: bytes
+    expires: int = 0
 
 
 class Envelopes:
@@ -45,27 +46,41 @@ class Envelopes:
     def __init__(self, cipher: Cipher | None) -> None:
         self._cipher = cipher
 
-    def seal(self, kind: bytes, name: str, payload: bytes) -> bytes:
-        """The bytes of an envelope."""
+    @property
+    def are_bound(self) -> bool:
+        """Whether an envelope cannot be opened elsewhere than in its queue."""
+        return self._cipher is not None
+
+    def seal(self, kind: bytes, name: str, payload: bytes, queue: str, expires: int) -> bytes:
+        """The bytes of an envelope.
+
+        Arguments:
+            queue: that it is for.
+            expires: when it ends at the latest, in microseconds.
+        """
         encoded = name.encode()
         body = kind + bytes((len(encoded),)) + encoded + payload
-        return body if self._cipher is None else self._cipher.encrypt(body)
+        return body if self._cipher is None else self._cipher.seal(_place(queue), expires, body)
 
-    def open(self, sealed: bytes) -> Envelope:
-        """The envelope that was sealed.
+    def open(self, sealed: bytes, queue: str) -> Envelope:
+        """The envelope that was sealed for this queue.
 
         Raises:
-            ValueError: the bytes are not those of an envelope.
+            ValueError: the bytes are not those of an envelope, or of one for another queue.
         """
-        body = sealed if self._cipher is None else self._cipher.decrypt(sealed)
+        expires, body = (0, sealed) if self._cipher is None else self._cipher.open(sealed, _place(queue))
         kind = body[:1]
         if kind not in _KINDS or len(body) < 2 or len(body) < 2 + body[1]:
             raise ValueError(f"not an envelope of a channel layer: {body[:40]!r}")
         end = 2 + body[1]
         try:
-            return Envelope(kind, body[2:end].decode("ascii"), body[end:])
+            return Envelope(kind, body[2:end].decode("ascii"), body[end:], expires)
         except UnicodeDecodeError:
             raise ValueError(f"not an envelope of a channel layer: {body[:40]!r}") from None
+
+
+def _place(queue: str) -> str:
+    return f"queue:{queue}"
 
 
 def time_of_expiry(value: bytes) -> int:

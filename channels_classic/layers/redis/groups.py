@@ -16,6 +16,7 @@ from typing import Any
 
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.envelope import JOIN, Envelope, Envelopes
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.members import MemberTable
@@ -38,16 +39,24 @@ class Groups:
         keys: of the layer.
         placement: of groups and processes.
         queues: make the commands that tell processes of changes.
-        envelopes: of these.
+        clocks: of the servers.
+        envelopes: of what the processes are told.
         group_expiry: seconds that a membership lasts.
     """
 
     def __init__(
-        self, keys: Keys, placement: Placement, queues: Queues, envelopes: Envelopes, group_expiry: float
+        self,
+        keys: Keys,
+        placement: Placement,
+        queues: Queues,
+        clocks: Clocks,
+        envelopes: Envelopes,
+        group_expiry: float,
     ) -> None:
         self._keys = keys
         self._placement = placement
         self._queues = queues
+        self._clocks = clocks
         self._envelopes = envelopes
         self._group_expiry = group_expiry
         self._table = MemberTable()
@@ -92,7 +101,8 @@ class Groups:
             keys = [self._keys.routes(group), self._keys.members(group, route)]
             arguments: list[Any] = [route, local, milliseconds]
             if route.endswith("!"):
-                body = self._envelopes.seal(kind, group, local.encode())
+                expires = self._clocks.now() + milliseconds * 1000
+                body = self._envelopes.seal(kind, group, local.encode(), route, expires)
                 of_process = self._placement.of_channel(route)
                 if of_process == home:
                     keys.append(self._keys.queue(route))

@@ -70,15 +70,15 @@ class RedisChannelLayer(BaseChannelLayer):
         self._placement = placement = Placement(lambda: len(transport.servers))
         clocks = Clocks(lambda server: transport.servers[server].seconds)
         self._queues = queues = Queues(keys, placement, clocks, self.capacity_of, self.expiry)
-        self._groups = groups = Groups(keys, placement, queues, envelopes, self.group_expiry)
-        self._turns = turns = Turns(keys, placement, envelopes, self.expiry, self.group_expiry)
+        self._groups = groups = Groups(keys, placement, queues, clocks, envelopes, self.group_expiry)
+        self._turns = turns = Turns(keys, placement, clocks, envelopes, self.expiry, self.group_expiry)
         self._values = Values(keys, placement, cipher)
         self._statistics = Statistics(keys, placement, self.expiry)
-        sending = Sending(queues, placement, envelopes, self.expiry)
+        sending = Sending(queues, placement, clocks, envelopes, self.expiry)
         self._epochs = epochs = Epochs(groups)
         self._receiving = Receiving(transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry)
         self._batches = Batches(
-            transport, placement, queues, envelopes, groups, epochs, turns, sending, self._receiving
+            transport, placement, queues, clocks, envelopes, groups, epochs, turns, sending, self._receiving
         )
 
     def close(self) -> None:

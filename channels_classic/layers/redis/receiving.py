@@ -263,7 +263,13 @@ class Receiving:
             if stamp < now:
                 continue
             try:
-                kind, name, payload = opened = self._envelopes.open(value[len(stamp) :])
+                opened = self._envelopes.open(value[len(stamp) :], channel)
+                kind, name, payload, expires = opened
+                if expires:
+                    if expires < (int(now) if now else self._clocks.now()):
+                        continue
+                    # Whoever can write to Redis may have prolonged what the queue tells.
+                    stamp = min(stamp, b"%016d" % expires)
                 receipt: tuple[Any, ...] = (server, stamp, payload)
                 if kind == MESSAGE:
                     received.append(Received(channel + name, codec.unpack(payload), receipt))

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes
 from channels_classic.layers.redis.placement import Placement, is_spread
 from channels_classic.layers.redis.queues import Push, Queues
@@ -20,12 +21,16 @@ class Sending:
     Arguments:
         queues: make the commands.
         placement: of the queues.
+        clocks: of the servers.
         envelopes: of the messages.
         expiry: seconds that a message lives.
     """
 
-    def __init__(self, queues: Queues, placement: Placement, envelopes: Envelopes, expiry: float) -> None:
+    def __init__(
+        self, queues: Queues, placement: Placement, clocks: Clocks, envelopes: Envelopes, expiry: float
+    ) -> None:
         self._queues = queues
+        self._clocks = clocks
         self._placement = placement
         self._envelopes = envelopes
         self._expiry = expiry
@@ -33,20 +38,23 @@ class Sending:
     def pushes(self, deliveries: Sequence[Delivery], routes: Mapping[str, list[str]]) -> list[Push]:
         """What to append to which queue for a batch, by the routes of its groups."""
         seal, expiry = self._envelopes.seal, self._expiry
+        expires = self._clocks.now() + int(expiry * 1_000_000) if self._envelopes.are_bound else 0
         pushes = []
         for position, delivery in enumerate(deliveries):
             if delivery.turn_end is not None:
                 continue
             if not delivery.to_group:
-                body = seal(MESSAGE, delivery.name.partition("!")[2], delivery.payload)
+                process, mark, local = delivery.name.partition("!")
+                body = seal(MESSAGE, local, delivery.payload, process + mark, expires)
                 pushes.append(Push(position, delivery.name, body, expiry))
                 continue
             bodies: dict[bool, bytes] = {}
             for route in routes[delivery.name]:
                 of_process = route.endswith("!")
-                if of_process not in bodies:
+                # The same for all of a kind, unless it is bound to its queue.
+                if of_process not in bodies or self._envelopes.are_bound:
                     kind, name = (GROUP_MESSAGE, delivery.name) if of_process else (MESSAGE, "")
-                    bodies[of_process] = seal(kind, name, delivery.payload)
+                    bodies[of_process] = seal(kind, name, delivery.payload, route, expires)
                 pushes.append(Push(None, route, bodies[of_process], expiry))
         return pushes
 

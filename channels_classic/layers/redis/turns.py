@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from channels_classic.layers import codec, names, turns
+from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
@@ -26,14 +27,24 @@ class Turns:
     Arguments:
         keys: of the layer.
         placement: of the clients.
+        clocks: of the servers.
         envelopes: of messages that wait.
         expiry: seconds that a message lives in a queue.
         kept: seconds after its last message that a client's turns are kept.
     """
 
-    def __init__(self, keys: Keys, placement: Placement, envelopes: Envelopes, expiry: float, kept: float) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        placement: Placement,
+        clocks: Clocks,
+        envelopes: Envelopes,
+        expiry: float,
+        kept: float,
+    ) -> None:
         self._keys = keys
         self._placement = placement
+        self._clocks = clocks
         self._envelopes = envelopes
         self._expiry = expiry
         self._kept = kept
@@ -42,7 +53,9 @@ class Turns:
         self, client: str, order: int, channel: str, message: dict[str, Any], slight: bool, token: str
     ) -> Steps[turns.Verdict]:
         """Ask for a turn; what becomes of the message."""
-        body = self._envelopes.seal(MESSAGE, "", codec.pack(message))
+        # It expires when it is back in its queue. Bound to its order, it cannot be handled twice before that.
+        expires = self._clocks.now() + int(self._kept * 1_000_000)
+        body = self._envelopes.seal(MESSAGE, "", codec.pack(message), channel, expires)
         limits = (turns.MAX_WAITING, turns.MAX_WAITING_BYTES)
         verdict = yield from self._step(client, "enter", order, int(slight), channel, body, token, *limits)
         return turns.Verdict(verdict)

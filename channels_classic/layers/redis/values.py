@@ -33,14 +33,16 @@ class Values:
         if value is None:
             return None
         try:
-            return (value if self._cipher is None else self._cipher.decrypt(value)), milliseconds / 1000
+            return (
+                value if self._cipher is None else self._cipher.open(value, _place(name))[1]
+            ), milliseconds / 1000
         except ValueError as error:
             logger.error("The value %r was ignored: %s.", name, error)
             return None
 
     def set(self, name: str, value: bytes, seconds: float, replace: bool) -> Steps[bool]:
         """Store a value in the place of another one, or where there is none; whether that was so."""
-        body = value if self._cipher is None else self._cipher.encrypt(value)
+        body = value if self._cipher is None else self._cipher.seal(_place(name), 0, value)
         condition = "XX" if replace else "NX"
         command = ("SET", self._keys.value(name), body, "PX", int(seconds * 1000), condition)
         (answer,) = yield from self._ask(name, command)
@@ -59,3 +61,7 @@ class Values:
         trips = Trips()
         trips.add(server, *commands)
         return (yield trips)[server]
+
+
+def _place(name: str) -> str:
+    return f"value:{name}"
