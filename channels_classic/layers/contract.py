@@ -218,12 +218,12 @@ class LayerContract(ABC):
     def send_and_receive(
         self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int
     ) -> tuple[list[int], list[Received]]:
-        """``send_batch``, then ``receive_batch`` without waiting: one trip where the layer is a network away.
+        """``send_batch``, then ``receive_batch`` without waiting, in one round trip to a server.
 
         Raises:
             LayerUnavailable: ``deliveries`` could not be sent, and its ``nothing_done`` is about them. Its
-                ``received`` has what was taken in the same trip. If they were sent and only receiving failed, that
-                is not an error: the next call meets it. Without ``deliveries``, as ``receive_batch``.
+                ``received`` has what was taken in the same round trip. If they were sent and only receiving
+                failed, that is not an error: the next call meets it. Without ``deliveries``, as ``receive_batch``.
         """
         full = self.send_batch(deliveries)
         try:

@@ -22,7 +22,7 @@ class LayerUnavailable(ConnectionError):
 
     Attributes:
         received: what the call has taken from its channels nevertheless. Only ``send_and_receive`` and ``receive``
-            ever have something here; who makes these calls deals with it as if it had been returned.
+            ever have something here; a caller deals with it as if it had been returned.
     """
 
     def __init__(self, text: str, nothing_done: bool = False) -> None:

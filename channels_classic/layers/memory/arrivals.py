@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 class Arrivals:
-    """Who waits for something to arrive in a queue.
+    """The threads and tasks that wait for something to arrive in a queue.
 
     Arguments:
         lock: that of the layer, under which things arrive.

@@ -16,7 +16,7 @@ from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Queues
 from channels_classic.layers.redis.receiving import Receiving
 from channels_classic.layers.redis.sending import Sending, positions
-from channels_classic.layers.redis.steps import Steps, Trips, failure_in, one_trip
+from channels_classic.layers.redis.steps import Steps, Trips, failure_in, nothing_done_yet, one_round_trip
 from channels_classic.layers.redis.transport import Transport
 from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.types import Delivery, Received
@@ -31,9 +31,9 @@ class Batches:
     Arguments:
         transport: carries out waiting, which takes more than one call's steps.
         placement: of the queues.
-        queues: make the commands that put messages back.
+        queues: make the commands.
         clocks: of the servers.
-        envelopes: of these.
+        envelopes: of messages that are put back.
         groups: know the routes.
         epochs: tell whether a server has lost its data.
         turns: whose ends travel with batches.
@@ -72,9 +72,9 @@ class Batches:
         """Send, then receive: the positions of the messages whose channel was full, and what was received."""
         try:
             if self._envelopes.are_bound and deliveries and self._clocks.are_unknown:
-                yield from self._clocks.ask(self._placement.count)
+                yield from nothing_done_yet(self._clocks.ask(self._placement.count))
             if (self._is_unsure or self._epochs.is_fresh) and any(delivery.to_group for delivery in deliveries):
-                yield from self._make_sure()
+                yield from nothing_done_yet(self._make_sure())
             return (yield from self._send_and_receive(deliveries, channels, limit))
         except LayerUnavailable:
             self._is_unsure = True
@@ -82,17 +82,12 @@ class Batches:
 
     def _make_sure(self) -> Steps[None]:
         """After an outage, see to it that a message to a group is not sent while its members are missing."""
-        try:
-            yield from self._epochs.compare(self._queues, self._placement.count)
-        except LayerUnavailable as error:
-            error.nothing_done = True
-            raise
+        yield from self._epochs.compare(self._queues, self._placement.count)
         self._is_unsure = False
         if self._epochs.is_fresh:
             raise LayerUnavailable(
                 "Redis has lost its data. Messages to groups wait a moment, until the processes that hold members "
-                "have told it of these again.",
-                nothing_done=True,
+                "have told it of these again."
             )
 
     def _send_and_receive(
@@ -105,7 +100,7 @@ class Batches:
         # The end of a turn must not overtake what its consumer sent, if that had to be sent once more.
         if not any(delivery.turn_end for delivery in deliveries):
             remembered = self._groups.remembered(groups)
-        pushes = self._sending.pushes(deliveries, remembered or (yield from self._groups.routes(groups)))
+        pushes = self._sending.pushes(deliveries, remembered or (yield from self._routes(groups)))
         trips = Trips(partial=True)
         if pushes or remembered:
             trips.add(0, self._queues.send(pushes, remembered=remembered))
@@ -134,6 +129,9 @@ class Batches:
             failure.received = received
             raise failure
         return positions(pushes, refused), received
+
+    def _routes(self, groups: set[str]) -> Steps[dict[str, list[str]]]:
+        return nothing_done_yet(self._groups.routes(groups))
 
     def receive(self, channels: list[str], limit: int, timeout: float) -> list[Received]:
         """Receive, and wait for it, by this thread.
@@ -193,13 +191,13 @@ class Batches:
         trips = Trips()
         for server, values in back.items():
             trips.add(server, self._queues.give_back(values))
-        yield from one_trip(trips)
+        yield from one_round_trip(trips)
 
     def _with_several(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int
     ) -> Steps[tuple[list[int], list[Received]]]:
         groups = {delivery.name for delivery in deliveries if delivery.to_group}
-        pushes = self._sending.pushes(deliveries, (yield from self._groups.routes(groups)))
+        pushes = self._sending.pushes(deliveries, (yield from self._routes(groups)))
         full = yield from self._sending.to_several(pushes)
         ends = Trips()
         self._turns.add_ends(ends, deliveries)

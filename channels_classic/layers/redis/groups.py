@@ -3,8 +3,8 @@
 A broadcast costs Redis the same whether a process holds ten members or ten thousand: Redis keeps for a group
 only which processes hold members (its routes), and sends each of them one message. The process knows its
 members because every change of membership is told to it through the same queue, so changes and messages stay
-in order (``MemberTable``). A list of the members by process is kept beside that, for ``group_channels`` and for
-whoever reads a process's queue without having been told.
+in order (``MemberTable``). A list of the members by process is kept beside that, for ``group_channels`` and for a
+reader of a process's queue that was not told.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from channels_classic.layers.redis.queues import Queues
 from channels_classic.layers.redis.receiving import Receiving
 from channels_classic.layers.redis.sending import Sending
 from channels_classic.layers.redis.statistics import Statistics
-from channels_classic.layers.redis.steps import Steps, one_trip
+from channels_classic.layers.redis.steps import Steps, one_round_trip
 from channels_classic.layers.redis.transport import Transport
 from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.redis.values import Values
@@ -224,19 +224,19 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def pause(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
-        self._transport.run(one_trip(self._queues.pausing("SADD", channels)))
+        self._transport.run(one_round_trip(self._queues.pausing("SADD", channels)))
 
     async def apause(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
-        await self._transport.arun(one_trip(self._queues.pausing("SADD", channels)))
+        await self._transport.arun(one_round_trip(self._queues.pausing("SADD", channels)))
 
     def resume(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
-        self._transport.run(one_trip(self._queues.pausing("SREM", channels)))
+        self._transport.run(one_round_trip(self._queues.pausing("SREM", channels)))
 
     async def aresume(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
-        await self._transport.arun(one_trip(self._queues.pausing("SREM", channels)))
+        await self._transport.arun(one_round_trip(self._queues.pausing("SREM", channels)))
 
     # Flush and statistics.
 

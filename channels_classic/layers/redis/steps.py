@@ -53,7 +53,7 @@ class Trips:
 Steps = Generator[Trips, Answers, Result]
 
 
-def one_trip(trips: Trips) -> Steps[None]:
+def one_round_trip(trips: Trips) -> Steps[None]:
     """The steps of a call that is one round trip, whose answers say nothing."""
     if trips:
         yield from change(trips)
@@ -73,6 +73,15 @@ def change(trips: Trips) -> Steps[Answers]:
         failure.nothing_done = all(isinstance(one, LayerUnavailable) and one.nothing_done for one in every)
         raise failure
     return answers
+
+
+def nothing_done_yet(steps: Steps[Result]) -> Steps[Result]:
+    """Steps that come before anything is sent or changed: if they fail, nothing was done."""
+    try:
+        return (yield from steps)
+    except LayerUnavailable as error:
+        error.nothing_done = True
+        raise
 
 
 def failure_in(answers: Iterable[Any]) -> LayerUnavailable | None:
