@@ -49,7 +49,11 @@ class Lanes:
     @property
     def opens_at(self) -> float:
         """When the next lane with messages may be tried; infinity if there is none."""
-        return min((lane.window.opens_at for lane in self._lanes.values() if lane.queue), default=math.inf)
+        earliest = math.inf
+        for lane in self._lanes.values():
+            if lane.queue and lane.window.opens_at < earliest:
+                earliest = lane.window.opens_at
+        return earliest
 
     @property
     def is_crowded(self) -> bool:
@@ -93,16 +97,17 @@ class Lanes:
             messages: how many at most.
             size: how many bytes at most.
         """
+        if len(self._lanes) > KEPT_LANES:
+            self._forget_idle()
         loads = []
-        for name, lane in list(self._lanes.items()):
-            if not lane.queue:
-                if len(self._lanes) > KEPT_LANES and not lane.window.is_full:
-                    del self._lanes[name]
-            elif lane.window.opens_at <= now:
-                taken = lane.queue.take(min(lane.window.size, messages), size)
+        for name, lane in self._lanes.items():
+            queue, window = lane.queue, lane.window
+            if queue and window.opens_at <= now:
+                before = queue.size
+                taken = queue.take(min(window.size, messages), size)
                 loads.append(Load(lane, taken))
                 messages -= len(taken)
-                size -= sum(entry.size for entry in taken)
+                size -= before - queue.size
                 if messages <= 0 or size <= 0:
                     self._lanes[name] = self._lanes.pop(name)  # the other lanes come first the next time
                     break
@@ -112,6 +117,9 @@ class Lanes:
         """The channel took the first ``count`` messages and had no room for the others."""
         lane, taken = load
         lane.window.learn(len(taken), count, now)
+        if count == len(taken):
+            _settle(taken, Outcome.TAKEN)
+            return
         self._put_back(lane, taken[count:])
         _settle(taken[:count], Outcome.TAKEN)
         self._drop_left(taken[count:])
@@ -139,6 +147,9 @@ class Lanes:
         """Refuse all there is."""
         for lane in list(self._lanes.values()):
             _settle(lane.queue.take_overdue(math.inf), Outcome.REFUSED)
+
+    def _forget_idle(self) -> None:
+        self._lanes = {name: lane for name, lane in self._lanes.items() if lane.queue or lane.window.is_full}
 
     def _put_back(self, lane: Lane, taken: Sequence[Entry]) -> None:
         lane.queue.put_back([entry for entry in taken if not entry.queue.has_left])

@@ -7,6 +7,7 @@ that can wait stand in a queue of their client, one ``FairQueue`` for each chann
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from channels_classic.backoff import Backoff
@@ -190,10 +191,10 @@ class Outbox:
         """Wait until there is something to send, to a channel that is not known to be full."""
         while not self._urgent:
             opens_at = self._lanes.opens_at
-            if opens_at <= self._loop.time():
+            if opens_at == 0 or opens_at <= self._loop.time():
                 return
             self._arrived.clear()
-            if not self._lanes:
+            if opens_at == math.inf:
                 self._emptied.set()
                 await self._arrived.wait()
             else:
@@ -213,13 +214,13 @@ class Outbox:
     def _settle(self, batch: _Batch, refused: Sequence[int]) -> None:
         now = self._loop.time()
         position = len(batch.urgent)
-        refused_positions = frozenset(refused)
         for load in batch.loads:
             # A channel that has refused one message of a batch has refused those behind it as well.
-            end = position + len(load.taken)
-            first = min((at for at in refused if position <= at < end), default=end)
-            self._lanes.settle(load, first - position, now)
+            first, end = position, position + len(load.taken)
+            position = min((at for at in refused if first <= at < end), default=end) if refused else end
+            self._lanes.settle(load, position - first, now)
             position = end
+        refused_positions = frozenset(refused)
         for position, message in enumerate(batch.urgent):
             message.settle(Outcome.REFUSED if position in refused_positions else Outcome.TAKEN)
 

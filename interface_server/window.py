@@ -35,6 +35,8 @@ class Window:
 
     def learn(self, offered: int, taken: int, now: float) -> None:
         """The channel has taken so many of the messages that it was offered."""
+        if taken == offered and self.size == WIDEST:
+            return
         if taken:
             self._backoff.succeed()
         if taken == offered:

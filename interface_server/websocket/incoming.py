@@ -109,7 +109,8 @@ class Incoming:
             self._give_up()
         if self.is_full:
             self._look_for_room()
-        self._say_goodbye()
+        if self._goodbye is not None:
+            self._say_goodbye()
 
     def _look_for_room(self) -> None:
         queue, low = self._queue, BOUNDS.low
