@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any
@@ -11,17 +10,19 @@ from typing import Any
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
 from channels_classic.own_sends import Call
+from channels_classic.stopping import Stopping
 
 WaitOut = Callable[[LayerUnavailable, Backoff], bool]
 """Waits as long as the back-off says before something is tried again; whether to try again."""
 
-Work = Callable[[threading.Event], None]
+Work = Callable[[Stopping], None]
 """Long work. Endless work should end soon after the event is set."""
 
 HandOver = Callable[[str, Work], bool]
 """Runs long work in another thread, under a name for the log; returns whether a thread was free."""
 
 _current: ContextVar[PendingSends | None] = ContextVar("pending_sends", default=None)
+_stopping: ContextVar[Stopping | None] = ContextVar("stopping", default=None)
 
 
 class PendingSends:
@@ -121,14 +122,24 @@ def hand_over(name: str, work: Work) -> bool:
     """
     pending = _current.get()
     if pending is None or pending.hand_over is None:
-        work(threading.Event())
+        work(Stopping())
         return True
     return pending.hand_over(name, work)
 
 
-def leave() -> None:
-    """Make every further send in this context immediate, because its consumer is done."""
+def leave(stopping: Stopping) -> None:
+    """Make every further send in this context immediate, because its consumer is done.
+
+    Arguments:
+        stopping: set when the worker stops; see ``stopping_of_worker``.
+    """
     _current.set(None)
+    _stopping.set(stopping)
+
+
+def stopping_of_worker() -> Stopping:
+    """The event that is set when the worker stops whose long work runs in this context."""
+    return _stopping.get() or Stopping()
 
 
 def end_turn(layer: BaseChannelLayer, end: Delivery) -> None:

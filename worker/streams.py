@@ -13,6 +13,7 @@ from django.db import connections
 
 from channels_classic import pending
 from channels_classic.log import logger
+from channels_classic.stopping import Stopping
 from worker.django_state import DjangoState
 from worker.options import STREAM_THREADS
 
@@ -54,7 +55,7 @@ class StreamThreads:
     def __init__(self, limit: int = STREAM_THREADS, ended: Callable[[], None] = lambda: None) -> None:
         self._limit = limit
         self._ended = ended
-        self._stopping = threading.Event()
+        self._stopping = Stopping()
         self._lock = threading.Lock()
         self._running: dict[threading.Thread, tuple[str, float]] = {}
         self._is_full = False
@@ -94,7 +95,7 @@ class StreamThreads:
         return True
 
     def stop(self) -> None:
-        """Let what is endless end with its next part; everything else may come to its end."""
+        """Let event streams end with their next part; everything else may come to its end."""
         self._stopping.set()
 
     def running(self) -> list[str]:
@@ -106,7 +107,7 @@ class StreamThreads:
     def _run(self, name: str, work: pending.Work, carried: _Carried) -> None:
         try:
             # The consumer is done, so what is sent from here on does not wait for its end.
-            pending.leave()
+            pending.leave(self._stopping)
             with carried.here():
                 work(self._stopping)
         except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 
@@ -11,6 +10,7 @@ from channels_classic.channel import Channel
 from channels_classic.http.handler import Answer
 from channels_classic.http.replies import END, NOTHING_YET, SECOND_STATUS, SERVER_ERROR, Reply
 from channels_classic.layers.gone import is_gone
+from channels_classic.stopping import Stopping
 
 SHORTEST_PAUSE = 0.01
 LONGEST_PAUSE = 0.5
@@ -51,7 +51,7 @@ class AnswerSender:
         """
         return self._send(wait=False, stopping=None)
 
-    def send_all(self, stopping: threading.Event) -> None:
+    def send_all(self, stopping: Stopping) -> None:
         """Send what is left, and wait for the client where it takes no more for now.
 
         Arguments:
@@ -67,7 +67,7 @@ class AnswerSender:
         with suppress(self._channel.channel_layer.ChannelFull):
             self._channel.send(SECOND_STATUS, immediately=True)
 
-    def _send(self, wait: bool, stopping: threading.Event | None) -> bool:
+    def _send(self, wait: bool, stopping: Stopping | None) -> bool:
         is_done = True
         try:
             is_done = self._send_parts(wait, stopping)
@@ -83,7 +83,7 @@ class AnswerSender:
                 self._answer.close()
         return is_done
 
-    def _send_parts(self, wait: bool, stopping: threading.Event | None) -> bool:
+    def _send_parts(self, wait: bool, stopping: Stopping | None) -> bool:
         """Send part by part; returns whether the answer is complete, or not wanted any more."""
         while True:
             if self._part is None:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.db import connections
 
+from channels_classic.pending import stopping_of_worker
+
 Part = TypeVar("Part")
 
 
@@ -17,6 +19,8 @@ def iterate(parts: AsyncIterable[Part]) -> Iterator[Part]:
 
     They are all made by one task, in an event loop of its own: so a stream can hold a timeout, a task group or
     a connection open from one part to the next. The loop stands still while the caller has a part in hand.
+
+    When the worker stops there is an empty part, for the caller to see that, however long the next one takes.
     """
     loop = asyncio.new_event_loop()
     ready: asyncio.Queue[Any] = asyncio.Queue()
@@ -34,12 +38,16 @@ def iterate(parts: AsyncIterable[Part]) -> Iterator[Part]:
                 # The thread for its synchronous code ends here, and connections must not be left behind in it.
                 await sync_to_async(connections.close_all)()
 
+    def wake() -> None:
+        loop.call_soon_threadsafe(ready.put_nowait, b"")
+
     producer = loop.create_task(produce())
     producer.add_done_callback(lambda task: ready.put_nowait(end))
     try:
-        while (part := loop.run_until_complete(ready.get())) is not end:
-            yield part
-            ready.task_done()
+        with stopping_of_worker().waking(wake):
+            while (part := loop.run_until_complete(ready.get())) is not end:
+                yield part
+                ready.task_done()
         producer.result()
     finally:
         loop.run_until_complete(_wind_up())

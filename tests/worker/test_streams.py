@@ -142,7 +142,19 @@ def telling(request: HttpRequest) -> StreamingHttpResponse:
     return StreamingHttpResponse(parts())
 
 
+def events_async(request: HttpRequest) -> StreamingHttpResponse:
+    async def parts() -> AsyncIterator[str]:
+        try:
+            yield "data: 0\n\n"
+            await asyncio.sleep(DEADLINE)  # for news that never come
+        finally:
+            gate.closed.append(request.path)
+
+    return StreamingHttpResponse(parts(), content_type="Text/Event-Stream")
+
+
 urlpatterns = [
+    path("events-async/", events_async),
     path("page/", page),
     path("events/", events),
     path("endless/", lambda request: StreamingHttpResponse(endless(request), content_type="text/plain")),
@@ -419,6 +431,18 @@ def test_a_stop_ends_event_streams_and_lets_the_rest_finish(layer: Any, clients:
     thread.join(DEADLINE)
     assert stopped == [[]]
     assert clients.answer(finite) == (200, b"a partthe rest")
+
+
+def test_a_stop_ends_an_asynchronous_event_stream_that_waits_for_news(layer: Any, clients: Clients) -> None:
+    from worker import WorkerGroup
+
+    group = WorkerGroup(layer, 1, signal_handlers=False)
+    group.start()
+    client = clients.ask("/events-async/")
+    eventually(lambda: clients.has(client))
+    assert group.stop() == []
+    assert clients.answer(client) == (200, b"data: 0\n\n")
+    assert gate.closed == ["/events-async/"]
 
 
 def test_a_stop_does_not_wait_forever(layer: Any, clients: Clients, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,40 @@
+"""An event that also wakes those who wait for something else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Stopping(threading.Event):
+    """Set when a worker stops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._wakers: set[Callable[[], None]] = set()
+
+    def set(self) -> None:
+        """Set the event, and wake all that asked for it."""
+        super().set()
+        with self._lock:
+            for wake in self._wakers:
+                wake()
+
+    @contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, let ``set`` call ``wake``; at once, if the event is set already.
+
+        Arguments:
+            wake: called in any thread; it must not wait for anything.
+        """
+        with self._lock:
+            self._wakers.add(wake)
+            if self.is_set():
+                wake()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wakers.discard(wake)
