@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from types import ModuleType
 
@@ -11,6 +10,7 @@ from django.conf import settings
 from django.core import management
 from django.core.exceptions import ImproperlyConfigured
 
+from channels_classic.old_names import legacy_is_active
 from channels_classic.shadowing import check_packages
 
 
@@ -39,8 +39,3 @@ class ChannelsClassicConfig(AppConfig):
             commands["runserver"] = self.name
         if legacy_is_active():
             import_module("channels_classic.legacy.dialect").discover()
-
-
-def legacy_is_active() -> bool:
-    """Whether the old names are in use."""
-    return "channels_classic.legacy" in sys.modules

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 PACKAGES = {
     "channels": "channels_classic",
     "asgi_redis": "channels_classic.layers",
@@ -35,6 +37,11 @@ ADDED = {
     "worker": {"StopWorkerGroupLoop": "channels_classic.legacy.names"},
 }
 """What modules have under their old name that nobody needs but old code, and where it is."""
+
+
+def legacy_is_active() -> bool:
+    """Whether ``channels_classic.legacy`` was imported, so that the old names are in use."""
+    return "channels_classic.legacy" in sys.modules
 
 
 def current_name(name: str) -> str | None:

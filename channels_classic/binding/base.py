@@ -12,7 +12,6 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import router, transaction
 from django.db.models import Field, Model
 
-from channels_classic.apps import legacy_is_active
 from channels_classic.auth import channel_session_user
 from channels_classic.binding import changes, fields, requests
 from channels_classic.binding.commits import Known
@@ -21,6 +20,7 @@ from channels_classic.channel import Group
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.log import logger
 from channels_classic.message import Message
+from channels_classic.old_names import legacy_is_active
 from channels_classic.sessions import channel_session
 
 __all__ = ["CREATE", "DELETE", "UPDATE", "Binding", "BindingMetaclass", "Refused"]
