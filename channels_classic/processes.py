@@ -10,10 +10,11 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any
 
 from channels_classic.backoff import Backoff
@@ -29,6 +30,9 @@ PASSED_ON = {signal.SIGINT, signal.SIGHUP}
 
 HURRY = signal.SIGUSR1
 """How the supervisor tells its processes not to wait any longer; one that does not handle it ends by it."""
+
+Handler = Callable[[int, FrameType | None], object]
+"""What is called, in the main thread, when a signal has come."""
 
 SHORTEST_LIFE = 1.0
 """Seconds; a process that ended sooner is replaced only after so long."""
@@ -293,6 +297,17 @@ def _follow_supervisor() -> None:
 
 
 @contextmanager
+def handled_signals(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
+    """Let ``handlers`` handle these signals while the block runs; only the main thread can do this."""
+    former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def _held_back(numbers: set[signal.Signals]) -> Iterator[None]:
     """Let these signals wait; a process that is started meanwhile lets them wait until it says otherwise."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
@@ -309,12 +324,10 @@ def _received_signals(numbers: set[signal.Signals]) -> Iterator[int]:
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
     former_descriptor = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-    former = {number: signal.signal(number, lambda *_: None) for number in numbers}
     try:
-        yield readable
+        with handled_signals(dict.fromkeys(numbers, lambda *_: None)):
+            yield readable
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
         signal.set_wakeup_fd(former_descriptor)
         os.close(readable)
         os.close(writable)

@@ -15,7 +15,7 @@ from django.db import connections
 
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.log import logger
-from channels_classic.processes import HURRY
+from channels_classic.processes import HURRY, STOP, Handler, handled_signals
 from channels_classic.signals import worker_process_ready
 from worker.caches import keep_caches
 from worker.loop import Worker
@@ -204,12 +204,8 @@ class WorkerGroup:
             told = True
             self._note()
 
-        handlers = {signal.SIGTERM: stop_or_hurry, signal.SIGINT: stop_or_hurry}
+        handlers: dict[signal.Signals, Handler] = dict.fromkeys(STOP, stop_or_hurry)
         if not alone:
             handlers[HURRY] = lambda *_: self.hurry()
-        former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
+        with handled_signals(handlers):
             yield
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)

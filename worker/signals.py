@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import queue
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from channels_classic.processes import STOP, handled_signals
 
 
 @contextmanager
 def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop``, in a thread of its own, when one of ``STOP_SIGNALS`` comes while the block runs.
+    """Call ``stop``, in a thread of its own, when SIGTERM or SIGINT comes while the block runs.
 
-    Only the main thread hears of signals: in any other one this does nothing.
+    Signals arrive in the main thread only. In any other thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # A handler interrupts the main thread anywhere, with any lock in its hands. To put into such a queue is all
-    # that is sure not to wait for one.
+    # A handler interrupts the main thread anywhere, whatever locks it holds. A put into this kind of queue never
+    # waits for a lock.
     told: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def wait() -> None:
@@ -30,11 +29,9 @@ def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
 
     waiting = threading.Thread(target=wait, name="stopping-at-signals", daemon=True)
     waiting.start()
-    former = [signal.signal(number, lambda *_: told.put(True)) for number in STOP_SIGNALS]
     try:
-        yield
+        with handled_signals(dict.fromkeys(STOP, lambda *_: told.put(True))):
+            yield
     finally:
-        for number, handler in zip(STOP_SIGNALS, former, strict=True):
-            signal.signal(number, handler)
         told.put(False)
         waiting.join()

@@ -10,7 +10,7 @@ from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 from interface_server.application import InterfaceServer
-from interface_server.program.stopping import stopping_at_signals
+from interface_server.program.stopping import ending_in_time
 from interface_server.transport.http_connection import HttpConnection
 from interface_server.transport.server import LIFESPAN_SECONDS, Server, ServerSettings
 
@@ -49,7 +49,7 @@ def serve(
         background.add(asyncio.create_task(report_layer(application.context.layer)))
 
     timeout = stop_timeout(settings.shutdown_timeout)
-    with stopping_at_signals(server.stop, server.describe_running, timeout, clean_up):
+    with ending_in_time(server.stop, server.describe_running, timeout, clean_up):
         server.run(sockets, started_and_look)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,13 +12,13 @@ from contextlib import contextmanager
 from typing import Literal
 
 from channels_classic.log import logger
-from channels_classic.processes import HURRY
+from channels_classic.processes import HURRY, STOP, handled_signals
 
 Wish = Literal["stop", "hurry", "never mind"]
 
 
 @contextmanager
-def stopping_at_signals(
+def ending_in_time(
     stop: Callable[[], None],
     running: Callable[[], str],
     timeout: float,
@@ -39,12 +38,12 @@ def stopping_at_signals(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # Not an event: a handler may interrupt whoever waits for one, and would wait for its lock.
+    # Not an event: a handler may interrupt the thread that waits for one, and would wait for its lock.
     wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
     # A service manager may signal a supervisor and its processes alike. Only the supervisor counts its signals,
     # and passes a second one on by HURRY.
     is_child = multiprocessing.parent_process() is not None
-    numbers = [signal.SIGTERM, signal.SIGINT, *([HURRY] if is_child else [])]
+    numbers = [*STOP, *([HURRY] if is_child else [])]
     told = False
 
     def handle(number: int, frame: object) -> None:
@@ -67,16 +66,14 @@ def stopping_at_signals(
             if wish == "hurry":
                 _end("Told to stop again", running(), clean_up)
 
-    former = {number: signal.signal(number, handle) for number in numbers}
     watcher = threading.Thread(target=watch, name="stopping", daemon=True)
     watcher.start()
-    try:
-        yield
-    finally:
-        wishes.put("never mind")
-        watcher.join()
-        for number, handler in former.items():
-            signal.signal(number, handler)
+    with handled_signals(dict.fromkeys(numbers, handle)):
+        try:
+            yield
+        finally:
+            wishes.put("never mind")
+            watcher.join()
 
 
 def _end(reason: str, running: str, clean_up: Callable[[], None]) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from channels_classic.processes import STOP
 from tests.worker.conftest import layer_with
 from worker import Worker, WorkerGroup
-from worker.signals import STOP_SIGNALS, stopping_at_signals
+from worker.signals import stopping_at_signals
 
 
-@pytest.mark.parametrize("number", STOP_SIGNALS)
+@pytest.mark.parametrize("number", sorted(STOP))
 def test_a_signal_stops(number: int) -> None:
     stopped = threading.Event()
     former = signal.getsignal(number)

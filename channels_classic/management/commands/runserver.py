@@ -19,6 +19,7 @@ from channels_classic.handler import ViewConsumer
 from channels_classic.staticfiles import default_http_consumer
 from interface_server import InterfaceServer
 from interface_server.access import client_of, describe
+from interface_server.context import Options
 
 if TYPE_CHECKING:
     from interface_server.transport.server import Server
@@ -31,6 +32,8 @@ else:
     from django.contrib.staticfiles.management.commands.runserver import Command as DjangoCommand
 
 logger = logging.getLogger("django.server")
+
+CLIENTS = Options()
 
 WORKER_THREADS = 4
 
@@ -68,7 +71,7 @@ class DevelopmentServer:
     def serve_forever(self) -> None:
         """Serve until the process is told to stop."""
         from interface_server.program.serving import make_server
-        from interface_server.program.stopping import stopping_at_signals
+        from interface_server.program.stopping import ending_in_time
         from interface_server.transport.server import ServerFailed, ServerSettings
         from worker import WorkerGroup
 
@@ -91,7 +94,7 @@ class DevelopmentServer:
         root_path = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
         server = make_server(application, ServerSettings(root_path=root_path, shutdown_timeout=SHUTDOWN_SECONDS))
         left: list[str] = []
-        with stopping_at_signals(server.stop, lambda: running(server, workers), STOP_SECONDS):
+        with ending_in_time(server.stop, lambda: running(server, workers), STOP_SECONDS):
             try:
                 server.run([self.socket])
             except ServerFailed as error:
@@ -148,17 +151,17 @@ class Command(DjangoCommand):
             "--http_timeout",
             "--http-timeout",
             type=float,
-            default=60,
+            default=CLIENTS.http_timeout,
             metavar="SECONDS",
-            help="How long a request waits for its answer before it gets 503 (default: 60).",
+            help="How long a request waits for its answer before it gets 503 (default: %(default)s).",
         )
         parser.add_argument(
             "--websocket_handshake_timeout",
             "--websocket-handshake-timeout",
             type=float,
-            default=5,
+            default=CLIENTS.websocket_handshake_timeout,
             metavar="SECONDS",
-            help="How long a WebSocket waits to be accepted before it is rejected (default: 5).",
+            help="How long a WebSocket waits to be accepted before it is rejected (default: %(default)s).",
         )
 
     def get_handler(self, *args: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""``stopping_at_signals`` by itself: whatever the process does, signals end it."""
+"""``ending_in_time`` by itself: whatever the process does, signals end it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.project import DEADLINE
 PROGRAM = """
 import logging, os, sys, threading
 logging.basicConfig(format="%(message)s")
-from interface_server.program.stopping import stopping_at_signals
+from interface_server.program.stopping import ending_in_time
 
 told = threading.Event()
 WORK
@@ -23,7 +23,7 @@ def end():
     print("told")
     told.set()
 
-with stopping_at_signals(end, lambda: "GET /slow", TIMEOUT, lambda: print("cleaned up")):
+with ending_in_time(end, lambda: "GET /slow", TIMEOUT, lambda: print("cleaned up")):
     print("ready")
     work()
 print("the end")
@@ -51,7 +51,7 @@ def work():
 """
 LEAVES_A_THREAD = """
 def work():
-    with stopping_at_signals(lambda: None, str, 60):
+    with ending_in_time(lambda: None, str, 60):
         pass
     threading.Thread(target=threading.Event().wait).start()
     told.wait()
