@@ -195,7 +195,7 @@ STACKS: tuple[Stack, ...] = (
         ),
         EVERYTHING,
         layer="channels_classic.layers.RedisChannelLayer",
-        packages=("django", "channels-classic", "redis", "uvicorn", "uvloop", "websockets", "msgpack"),
+        packages=("django", "channels-classic", "redis", "httptools", "uvloop", "websockets", "msgpack"),
     ),
     _channels_1("channels-1", "Channels 1.1.8, asgi_redis", CHANNELS_1),
     _channels_1("channels-1-tx", "Channels 1.1.8, asgi_redis, txredisapi", CHANNELS_1_TX),

@@ -107,6 +107,8 @@ class RequestReader:
         searched = self._searched
         end = buffer.find(b"\r\n\r\n", searched - 3 if searched > 3 else 0) + 4
         if end < 4:
+            if buffer.count(b"\n", searched) != buffer.count(b"\r\n", searched - 1 if searched else 0):
+                raise BadRequest("A line has to end with CR LF.")
             self._searched = len(buffer)
             if len(buffer) > MAX_HEAD:
                 raise BadRequest("The headers of the request are too large.", 431)

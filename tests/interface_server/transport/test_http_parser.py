@@ -186,6 +186,15 @@ def test_what_is_ambiguous_or_no_request_is_refused(lines: bytes, status: int) -
     assert refused.value.status in (status, 400)
 
 
+@pytest.mark.parametrize("cut", range(12))
+def test_a_line_that_ends_otherwise_is_refused_at_once(cut: int) -> None:
+    """Also where the client waits for an answer and sends nothing more."""
+    with pytest.raises(BadRequest):
+        read_all(split(b"GET / HTTP/1.1\nHost: a\n\n", [cut, 14, 15]))
+    with pytest.raises(BadRequest):
+        read_all(split(b"GET / HTTP/1.1\r\nHost: a\r\n\n", [cut, 14, 15, 16, 25, 26]))
+
+
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
