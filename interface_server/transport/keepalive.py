@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import weakref
 from typing import Protocol
 
+from websockets.frames import Frame, Opcode
+
 TICK = 1.0
 """Seconds between two looks at who is due; what became due in between is pinged in one go."""
+
+PING_PAYLOAD = secrets.token_bytes(4)
+PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)
+"""The ping of this process, whose answer no client can give unasked."""
 
 _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Keepalive] = weakref.WeakKeyDictionary()
 
@@ -53,3 +60,41 @@ class Keepalive:
         for connection in list(self._connections):
             connection.keep_alive(now)
         self._timer = self._loop.call_later(TICK, self._look) if self._connections else None
+
+
+class Pings:
+    """When one client is due for a ping, and whether it answers.
+
+    Arguments:
+        interval: seconds between pings.
+        timeout: seconds that the client may be silent after a ping.
+        now: by the loop's clock.
+    """
+
+    def __init__(self, interval: float, timeout: float, now: float) -> None:
+        self._interval = interval
+        self._timeout = timeout
+        self._next = now + interval
+        self._sent_at = 0.0
+        self._heard_at = now
+
+    def hear(self, now: float) -> None:
+        """The client lives, whatever it said."""
+        self._heard_at = now
+
+    def answer(self, payload: bytes) -> None:
+        """Take a pong; only the answer to our ping counts."""
+        if self._sent_at and payload == PING_PAYLOAD:
+            self._next = self._sent_at + self._interval
+            self._sent_at = 0.0
+
+    def begin(self, now: float) -> bool:
+        """Whether it is time to send a ping; the time limit for its answer begins then."""
+        if self._sent_at or now < self._next:
+            return False
+        self._sent_at = now
+        return True
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether the client has been silent for too long."""
+        return bool(self._sent_at) and now - max(self._heard_at, self._sent_at) >= self._timeout

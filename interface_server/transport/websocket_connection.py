@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import secrets
 from collections.abc import Callable
 from typing import cast
 
@@ -25,7 +24,7 @@ from websockets.server import ServerProtocol
 from channels_classic.log import logger
 from interface_server.asgi_types import Event, Scope
 from interface_server.transport.addresses import local_address, remote_address
-from interface_server.transport.keepalive import Keepalive
+from interface_server.transport.keepalive import PING, Keepalive, Pings
 from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import Server
 from interface_server.transport.websocket_handshake import add_to_acceptance, bad_request, make_scope, refusal
@@ -43,10 +42,6 @@ MAX_HELD_BACK = 64 * 1024
 
 MAX_REFUSAL = 2**20
 """Bytes of the content with which an application refuses a handshake."""
-
-PING_PAYLOAD = secrets.token_bytes(4)
-PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)
-"""The ping of this process, whose answer no client can give unasked."""
 
 PONG_BYTE = Frame(Opcode.PONG, b"").serialize(mask=False)[:1]
 """What every pong begins with."""
@@ -107,11 +102,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._writable.set()
         self._incoming = Incoming(self._protocol, self._take_message, self._take_control, self._write_out)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
-        # Keepalive.
         self._heard = False
-        self._silent_since = 0.0
-        self._next_ping = 0.0
-        self._ping_sent_at = 0.0
+        settings = server.settings
+        self._pings = Pings(settings.ping_interval, settings.ping_timeout, self._loop.time())
 
     def __str__(self) -> str:
         return f"WebSocket {self._target}"
@@ -175,20 +168,17 @@ class WebSocketConnection(asyncio.Protocol):
 
     def keep_alive(self, now: float) -> None:
         """As ``keepalive.Connection`` has it."""
-        settings = self._server.settings
         if self._heard or self._incoming.is_held:
             # The client lives, or it cannot be heard: its answer to a ping waits behind what is held back.
             self._heard = False
-            self._silent_since = now
+            self._pings.hear(now)
         if self._state is not State.OPEN:
             self._keepalive.discard(self)
-        elif self._ping_sent_at:
-            if now - max(self._silent_since, self._ping_sent_at) >= settings.ping_timeout:
-                self._protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
-                self._disconnect(CloseCode.ABNORMAL_CLOSURE)
-                self._write_out()
-        elif now >= self._next_ping:
-            self._ping_sent_at = now
+        elif self._pings.is_overdue(now):
+            self._protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+            self._disconnect(CloseCode.ABNORMAL_CLOSURE)
+            self._write_out()
+        elif self._pings.begin(now):
             self._transport.write(PING)
 
     # Direct, the application's fast path.
@@ -270,7 +260,6 @@ class WebSocketConnection(asyncio.Protocol):
         self._state = State.OPEN
         self._write_out()
         if self._server.settings.ping_interval:
-            self._next_ping = self._loop.time() + self._server.settings.ping_interval
             self._keepalive.add(self)
         self.resume()
 
@@ -291,9 +280,7 @@ class WebSocketConnection(asyncio.Protocol):
             if received is not None:
                 self._disconnect(received.code, received.reason)
         elif frame.opcode is Opcode.PONG:
-            if self._ping_sent_at and frame.data == PING_PAYLOAD:
-                self._next_ping = self._ping_sent_at + self._server.settings.ping_interval
-                self._ping_sent_at = 0.0
+            self._pings.answer(bytes(frame.data))
 
     def _take_message(self, message: str | bytes) -> None:
         if self._state is not OPEN:

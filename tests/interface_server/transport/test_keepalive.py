@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from channels_classic.layers import RedisChannelLayer
 from interface_server.transport import keepalive
-from interface_server.transport.keepalive import Keepalive
+from interface_server.transport.keepalive import PING_PAYLOAD, Keepalive, Pings
 from tests.programs import running
 from tests.project import DEADLINE
 from tests.redis_server import free_port
@@ -92,3 +92,21 @@ def test_who_is_held_up_need_not_answer(redis_url: str, tmp_path: Path) -> None:
             take(100)
         assert orders == list(range(1, frames + 1))
     layer.close()
+
+
+def test_pings_and_their_answers() -> None:
+    pings = Pings(interval=30, timeout=10, now=100)
+    assert not pings.begin(129)
+    assert pings.begin(130)
+    assert not pings.begin(131)
+    assert not pings.is_overdue(139)
+    pings.hear(135)
+    assert not pings.is_overdue(144)
+    assert pings.is_overdue(145)
+    pings.answer(b"made up")
+    assert pings.is_overdue(145)
+    pings.answer(PING_PAYLOAD)
+    assert not pings.is_overdue(145)
+    assert not pings.begin(159)
+    pings.answer(PING_PAYLOAD)  # once more, unasked
+    assert pings.begin(160)
