@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import hiredis
 from redis.exceptions import NoScriptError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
@@ -18,9 +17,11 @@ from channels_classic.layers.redis.addresses import (
     GET_CONNECTION,
     pools_of_sentinels,
 )
+from channels_classic.layers.redis.deadlines import Deadlines
 from channels_classic.layers.redis.private import has_ended
 from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.steps import Command
+from channels_classic.layers.redis.wire import pack
 
 
 class AsyncServer:
@@ -39,8 +40,11 @@ class AsyncServer:
         pool.connection_kwargs["socket_timeout"] = None
         connecting = pool.connection_kwargs.get("socket_connect_timeout") or CONNECT_SECONDS
         self._connect_seconds = connecting * (1 + len(pools_of_sentinels(pool))) + self._seconds
+        self._deadlines = Deadlines()
         self._set_up = SetUp(name)
         self._idle: list[Any] = []
+        self._is_other = False
+        """Whether the connections may lead to a server that is not the one to ask any more."""
 
     async def round_trip(self, commands: Sequence[Command], wait: float = 0) -> Sequence[Any]:
         """As ``Server.round_trip``."""
@@ -64,7 +68,7 @@ class AsyncServer:
                 self._idle.append(connection)
             else:
                 await self._drop(connection)
-        if replies.other_server(answers):
+        if self._is_other:
             await self._drop_all()
         return answers
 
@@ -105,24 +109,28 @@ class AsyncServer:
             await self._pool.release(connection)
 
     async def _drop_all(self) -> None:
-        idle, self._idle = self._idle, []
+        idle, self._idle, self._is_other = self._idle, [], False
         for connection in idle:
             await self._drop(connection)
 
     async def _call(self, connection: Any, commands: Sequence[Command], wait: float = 0) -> list[Any]:
         answers: list[Any] = []
+        deadline = self._deadlines.begin(self._seconds + wait)
         try:
-            async with asyncio.timeout(self._seconds + wait):
-                await connection.send_packed_command(_pack(commands))
-                for _ in commands:
-                    answers.append(await self._read(connection))
-        except BaseException as error:
+            await connection.send_packed_command(pack(commands))
+            for _ in commands:
+                answers.append(await self._read(connection))
+        except BaseException as raised:
+            error = deadline.meaning(raised)
             with suppress(Exception):
                 await connection.disconnect(nowait=True)
             if not isinstance(error, Exception):
                 raise
-            failure = replies.broken(self.name, error, self._seconds)
-            answers += [failure] * (len(commands) - len(answers))
+            answers += [self._failure(replies.broken(self.name, error, self._seconds))] * (
+                len(commands) - len(answers)
+            )
+        finally:
+            self._deadlines.close(deadline)
         return answers
 
     async def _read(self, connection: Any) -> Any:
@@ -131,9 +139,8 @@ class AsyncServer:
         except NoScriptError as error:
             return error
         except ResponseError as error:
-            return replies.refusal(self.name, error)
+            return self._failure(replies.refusal(self.name, error))
 
-
-def _pack(commands: Sequence[Command]) -> list[bytes]:
-    """The commands as the protocol has them: in C, where redis-py would do it in Python."""
-    return [b"".join([hiredis.pack_command(command) for command in commands])]
+    def _failure(self, failure: LayerUnavailable) -> LayerUnavailable:
+        self._is_other = self._is_other or isinstance(failure, replies.OtherServer)
+        return failure

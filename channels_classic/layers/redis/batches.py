@@ -160,10 +160,9 @@ class Batches:
                 raise
         return received
 
-    async def areceive(self, channels: list[str], limit: int, timeout: float) -> list[Received]:
+    async def areceive(self, server: int, channels: list[str], limit: int, timeout: float) -> list[Received]:
         """As ``receive``, on an event loop; all channels are on one server."""
         deadline = time.monotonic() + timeout
-        (server,) = self._placement.of_channels(channels)
         if self._receiving.failed:
             # A server that comes back empty has to be told of the members first, or no broadcast ends the wait.
             received = (await self._transport.arun(self.send_and_receive([], channels, limit)))[1]

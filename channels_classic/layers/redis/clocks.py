@@ -24,6 +24,7 @@ class Clocks:
 
     def __init__(self, seconds: Callable[[int], float]) -> None:
         self._seconds = seconds
+        self._patience: dict[int, float] = {}
         self._ahead: dict[int, float] = {}
 
     def ask(self, servers: int) -> Steps[None]:
@@ -60,4 +61,7 @@ class Clocks:
         ahead = self._ahead.get(server)
         if ahead is None:
             return 0
-        return int((time.monotonic() + ahead + self._seconds(server) + wait) * 1_000_000)
+        patience = self._patience.get(server)
+        if patience is None:
+            patience = self._patience[server] = self._seconds(server)
+        return int((time.monotonic() + ahead + patience + wait) * 1_000_000)

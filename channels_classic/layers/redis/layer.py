@@ -107,9 +107,10 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         channels = names.check_all_receivable(channels)
         await self._transport.ready()
-        if len(self._placement.of_channels(channels)) != 1:
+        servers = self._placement.of_channels(channels)
+        if len(servers) != 1:
             return await super().areceive_batch(channels, limit, timeout)
-        return await self._batches.areceive(channels, limit, timeout)
+        return await self._batches.areceive(servers[0], channels, limit, timeout)
 
     def send_and_receive(
         self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int

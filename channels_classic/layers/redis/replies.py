@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis import exceptions
 from redis.exceptions import AuthenticationError, ResponseError
@@ -147,8 +146,3 @@ def _code_of(error: BaseException) -> str | None:
         return None
     found = _CODE.search(str(error))
     return found[1] if found else None
-
-
-def other_server(answers: Sequence[Any]) -> bool:
-    """Whether one of the answers says that the server is not the one to ask any more."""
-    return any(isinstance(answer, OtherServer) for answer in answers)

@@ -21,6 +21,7 @@ from channels_classic.layers.redis.addresses import ANSWER_SECONDS, GET_CONNECTI
 from channels_classic.layers.redis.private import socket_of
 from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.steps import Command
+from channels_classic.layers.redis.wire import pack
 
 
 class Server:
@@ -40,6 +41,8 @@ class Server:
         self._set_up = SetUp(name)
         # A pool of our own in front of redis-py's: taking a connection from there costs more than the round trip.
         self._idle: list[Any] = []
+        self._is_other = False
+        """Whether the connections may lead to a server that is not the one to ask any more."""
         self._process = os.getpid()
 
     def round_trip(self, commands: Sequence[Command], wait: float = 0) -> Sequence[Any]:
@@ -69,7 +72,7 @@ class Server:
                 answers = completed(answers, missing, again)
         finally:
             self.give(connection)
-        if replies.other_server(answers):
+        if self._is_other:
             self.drop_all()
         return answers
 
@@ -124,7 +127,7 @@ class Server:
 
     def drop_all(self) -> None:
         """Let go of all connections that nobody uses, so that the next one leads to where the server is now."""
-        idle, self._idle = self._idle, []
+        idle, self._idle, self._is_other = self._idle, [], False
         for connection in idle:
             self.drop(connection)
 
@@ -132,7 +135,7 @@ class Server:
         """The answers to commands over one connection, as ``round_trip`` has them; or a ``NoScriptError``."""
         answers: list[Any] = []
         try:
-            connection.send_packed_command(connection.pack_commands(commands))
+            connection.send_packed_command(pack(commands))
             for _ in commands:
                 answers.append(self.read(connection))
         except BaseException as error:
@@ -150,11 +153,15 @@ class Server:
         except NoScriptError as error:
             return error
         except ResponseError as error:
-            return replies.refusal(self.name, error)
+            return self._noted(replies.refusal(self.name, error))
 
     def failure(self, error: Exception) -> LayerUnavailable:
         """What to make of an error that broke a connection."""
-        return replies.broken(self.name, error, self.seconds)
+        return self._noted(replies.broken(self.name, error, self.seconds))
+
+    def _noted(self, failure: LayerUnavailable) -> LayerUnavailable:
+        self._is_other = self._is_other or isinstance(failure, replies.OtherServer)
+        return failure
 
 
 def _set_timeout(connection: Any, seconds: float) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -171,7 +173,10 @@ def test_a_sentinel_that_is_none(host: Any) -> None:
         RedisSentinelChannelLayer([host])
 
 
-def test_another_server_becomes_the_master(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
+@pytest.mark.parametrize("hangs", [False, True], ids=["ends", "hangs"])
+def test_another_server_becomes_the_master(tmp_path: Path, hangs: bool, asynchronous: bool) -> None:
+    """Also while the old one keeps its connections open, and answers nothing."""
     with ExitStack() as stack:
         master = stack.enter_context(RedisServer())
         replica = stack.enter_context(RedisServer())
@@ -184,17 +189,35 @@ def test_another_server_becomes_the_master(tmp_path: Path) -> None:
             wait_until(
                 lambda: client.sentinel_masters()["service"]["num-slaves"] == 1, "the sentinel to know the replica"
             )
-            layer = RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)])
+            layer = RedisSentinelChannelLayer(
+                [("127.0.0.1", sentinel.port)],
+                connection_kwargs={"socket_timeout": 1, "socket_connect_timeout": 1},
+            )
             stack.callback(layer.close)
             exchange(layer)
-            master.kill()
+            if hangs:
+                assert master.pid is not None
+                os.kill(master.pid, signal.SIGSTOP)
+                stack.callback(os.kill, master.pid, signal.SIGCONT)
+            else:
+                master.kill()
             wait_until(
                 lambda: client.sentinel_masters()["service"]["port"] == replica.port,
                 "the failover",
             )
 
         def sent() -> bool:
-            layer.send("moved", {"number": 1})
+            if not asynchronous:
+                layer.send("moved", {"number": 1})
+                return True
+
+            async def main() -> None:
+                try:
+                    await layer.asend_batch([layer.prepare("moved", {"number": 1})])
+                finally:
+                    await layer.aclose()
+
+            asyncio.run(main())
             return True
 
         wait_until(sent, "the layer to follow")
