@@ -13,16 +13,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
 from channels_classic.log import logger
+from interface_server.deadline import Deadline
 from interface_server.fair_queue import ClientQueue
 from interface_server.lanes import Lanes, Load
 from interface_server.outcome import Outcome
-from interface_server.overdue import Overdue
 from interface_server.urgent import Done, Urgent, UrgentQueue
 
 BATCH_MESSAGES, BATCH_BYTES = 1000, 4 * 2**20
 """The most of each kind, urgent and waiting, in one round trip, unless a single message is larger."""
 
-OVERDUE_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 """After so long without an answer the layer counts as unreachable."""
 
 DEADLINE_CHECK_SECONDS = 0.5
@@ -61,7 +61,8 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._emptied = asyncio.Event()
         self._in_flight: _Batch | None = None
-        self._overdue = Overdue(OVERDUE_SECONDS, self._round_trip_overdue)
+        self._deadline = Deadline(self._loop, self._layer_hangs)
+        """Of the round trip."""
         self._backoff = Backoff()
         self._is_open = True
         self._is_unreachable = False
@@ -159,8 +160,11 @@ class Outbox:
                 continue
             self._in_flight = batch
             try:
-                with self._overdue:
+                self._deadline.set(ANSWER_SECONDS)
+                try:
                     refused = await self._layer.asend_batch(batch.deliveries)
+                finally:
+                    self._deadline.clear()
             except LayerUnavailable as error:
                 self._in_flight = None
                 self._settle_failed(batch, error.nothing_done)
@@ -255,11 +259,11 @@ class Outbox:
         self._unreachable_seconds += self._loop.time() - began
         self._is_unreachable = False
 
-    def _round_trip_overdue(self) -> None:
-        """Nobody who cannot wait is to wait for a layer that hangs."""
+    def _layer_hangs(self) -> None:
+        """Refuse what cannot wait: the layer does not answer."""
         logger.error(
             "The channel layer has not answered for %s s: requests get 503 until it does. Does its server hang?",
-            OVERDUE_SECONDS,
+            ANSWER_SECONDS,
         )
         self._is_unreachable = True
         if self._in_flight is not None:

@@ -12,14 +12,15 @@ from urllib.parse import unquote_to_bytes
 
 from channels_classic.log import logger
 from interface_server.asgi_types import Event, Scope
+from interface_server.deadline import Deadline
 from interface_server.http.connection import Connection, Handler
 from interface_server.transport.addresses import local_address, remote_address
 from interface_server.transport.asgi_call import AsgiCall
-from interface_server.transport.deadline import Deadline, StallWatch
 from interface_server.transport.http_parser import BadRequest, Head, RequestReader
 from interface_server.transport.http_response import Response, short_response
 from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import Server
+from interface_server.transport.stall_watch import StallWatch
 from interface_server.transport.websocket_connection import WebSocketConnection
 
 HEAD_SECONDS = 60.0

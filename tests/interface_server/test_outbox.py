@@ -384,7 +384,7 @@ class HangingLayer(FlakyLayer):
 
 
 def test_a_layer_that_hangs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(outbox_module, "OVERDUE_SECONDS", 0.1)
+    monkeypatch.setattr(outbox_module, "ANSWER_SECONDS", 0.1)
 
     async def scenario() -> None:
         layer = HangingLayer()
@@ -415,7 +415,7 @@ def test_a_layer_that_hangs(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogC
 def test_a_long_life_without_overdue_answers(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(outbox_module, "OVERDUE_SECONDS", 0.05)
+    monkeypatch.setattr(outbox_module, "ANSWER_SECONDS", 0.05)
 
     async def scenario() -> None:
         given = Given(FlakyLayer())
@@ -432,7 +432,7 @@ def test_a_long_life_without_overdue_answers(
 
 @pytest.mark.parametrize("size", [10, 100_000])
 def test_what_is_urgent_is_bounded(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox_module, "OVERDUE_SECONDS", DEADLINE)  # a busy machine takes seconds to put all that
+    monkeypatch.setattr(outbox_module, "ANSWER_SECONDS", DEADLINE)  # a busy machine takes seconds to put all that
 
     async def scenario() -> None:
         layer = HangingLayer()

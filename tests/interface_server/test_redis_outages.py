@@ -38,7 +38,7 @@ def hanging(redis: RedisServer) -> Iterator[None]:
 
 
 def test_requests_do_not_pile_up_while_redis_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox_module, "OVERDUE_SECONDS", 0.5)
+    monkeypatch.setattr(outbox_module, "ANSWER_SECONDS", 0.5)
     with hosted_on_redis() as (hosted, redis):
         connection, reply_channel = hosted.open()
         with hanging(redis):

@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from interface_server.http import backlog
-from interface_server.transport import deadline
+from interface_server.transport import stall_watch
 from interface_server.websocket.outgoing import BOUNDS
 from tests.interface_server.hosted import DEADLINE, HANDSHAKE, Hosted, eventually, read_response
 
@@ -110,7 +110,7 @@ def test_more_than_is_kept_for_a_client_ends_its_exchange(
 def test_a_client_that_reads_nothing_is_cut_off(
     start: Callable[..., Hosted], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(deadline, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(stall_watch, "STALL_SECONDS", 0.3)
     hosted = start()
     hosted.raw(b"GET /stalled HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
     reply_channel = answer(hosted, more_content=True)
@@ -122,7 +122,7 @@ def test_a_client_that_reads_nothing_is_cut_off(
 def test_a_client_that_reads_a_little_again_and_again_is_served(
     start: Callable[..., Hosted], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deadline, "STALL_SECONDS", 0.3)
+    monkeypatch.setattr(stall_watch, "STALL_SECONDS", 0.3)
     hosted = start()
     client = hosted.raw(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", receive_buffer=4096)
     reply_channel = answer(hosted, more_content=True)

@@ -1,4 +1,4 @@
-"""Time limits of a connection, by timers that are seldom made."""
+"""``StallWatch``: a client that stops reading is noticed."""
 
 from __future__ import annotations
 
@@ -7,58 +7,17 @@ import struct
 import sys
 from collections.abc import Callable
 
+from interface_server.deadline import Deadline
+
 if sys.platform == "linux":
     import fcntl
     import termios
-
-NEVER = float("inf")
 
 STALL_SECONDS = 60.0
 """A client that reads less than ``STALL_BYTES`` of what waits for it in this time is cut off."""
 
 STALL_BYTES = 6000
 """100 bytes a second: more than any line that people would wait at, less than a trickle is worth."""
-
-
-class Deadline:
-    """Calls back at a time that may be moved often: a timer that finds it moved is only made again.
-
-    Arguments:
-        loop: whose time counts.
-        callback: called when the time has come.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-        self._loop = loop
-        self._callback = callback
-        self._moment = NEVER
-        self._timer: asyncio.TimerHandle | None = None
-
-    def set(self, seconds: float) -> None:
-        """Call back in so many seconds, and not at the time that was set before."""
-        self._moment = self._loop.time() + seconds
-        if self._timer is not None and self._timer.when() > self._moment:
-            self.cancel_timer()
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._moment, self._look)
-
-    def clear(self) -> None:
-        """Do not call back."""
-        self._moment = NEVER
-
-    def cancel_timer(self) -> None:
-        """Keep no timer either, since the connection is over."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        self._timer = None
-        if self._loop.time() >= self._moment:
-            self._moment = NEVER
-            self._callback()
-        elif self._moment < NEVER:
-            self._timer = self._loop.call_at(self._moment, self._look)
 
 
 class StallWatch:
