@@ -203,7 +203,7 @@ class Context:
         """
         if self.outbox.withdraw(reply_channel) or time.monotonic() < self._disconnects_from:
             return
-        content = {"reply_channel": reply_channel, "path": scope["path"]}
+        content = messages.http_disconnect(scope["path"], reply_channel)
         self.outbox.put(self.layer.prepare("http.disconnect", content, checked=True), self._disconnect_done)
 
     def _disconnect_done(self, outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""From an ASGI scope to the content of messages (specification, section 4)."""
+"""The content of every message that an interface server makes (specification, section 4)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,37 @@ def http_request(scope: Scope, reply_channel: str, body: bytes, body_channel: st
     return content
 
 
+def http_request_body(content: bytes, more_content: bool) -> dict[str, Any]:
+    """The content of a message with a part of a body, on the channel that ``http.request`` names."""
+    return {"content": content, "more_content": more_content}
+
+
+def http_request_body_closed() -> dict[str, Any]:
+    """The content of the message that ends a body of which the rest will not come."""
+    return {"closed": True}
+
+
+def http_disconnect(path: str, reply_channel: str) -> dict[str, Any]:
+    """The content of ``http.disconnect``."""
+    return {"reply_channel": reply_channel, "path": path}
+
+
 def websocket_connect(scope: Scope, reply_channel: str) -> dict[str, Any]:
     """The content of ``websocket.connect``."""
     content = _common(scope, reply_channel)
     content["order"] = 0
     return content
+
+
+def websocket_receive(path: str, reply_channel: str, order: int, data: str | bytes) -> dict[str, Any]:
+    """The content of ``websocket.receive``."""
+    kind = "text" if isinstance(data, str) else "bytes"
+    return {"reply_channel": reply_channel, "path": path, "order": order, kind: data}
+
+
+def websocket_disconnect(path: str, reply_channel: str, order: int, code: int) -> dict[str, Any]:
+    """The content of ``websocket.disconnect``."""
+    return {"reply_channel": reply_channel, "path": path, "code": code, "order": order}
 
 
 def _common(scope: Scope, reply_channel: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer
+from interface_server import messages
 from interface_server.outbox import Outbox
 from interface_server.outcome import Outcome
 from interface_server.spool import Spool
@@ -47,9 +48,8 @@ class Upload:
         """
         while part := await self._body.take():
             for start in range(0, len(part), PART):
-                content = part[start : start + PART]
                 more = bool(self._body.size) or start + PART < len(part)
-                if not await self._send({"content": content, "more_content": more}):
+                if not await self._send(messages.http_request_body(part[start : start + PART], more)):
                     return False
                 self._progressed()
         return True
@@ -58,7 +58,7 @@ class Upload:
         """Tell whoever reads the channel that no more comes, as soon as it has room for that."""
         try:
             async with asyncio.timeout(self._layer.expiry):
-                while not await self._send({"closed": True}):
+                while not await self._send(messages.http_request_body_closed()):
                     pass  # said twice is better than not at all
         except TimeoutError:
             pass  # nobody reads it: what is there has expired by now

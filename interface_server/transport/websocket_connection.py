@@ -28,7 +28,7 @@ from interface_server.transport.keepalive import PING, Keepalive, Pings
 from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import Server
 from interface_server.transport.websocket_handshake import add_to_acceptance, bad_request, make_scope, refusal
-from interface_server.transport.websocket_incoming import Incoming
+from interface_server.transport.websocket_reader import MessageReader
 from interface_server.websocket.direct import DIRECT
 
 CLOSE_SECONDS = 10.0
@@ -100,7 +100,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._end_timer: asyncio.TimerHandle | None = None
         self._writable = asyncio.Event()
         self._writable.set()
-        self._incoming = Incoming(self._protocol, self._take_message, self._take_control, self._write_out)
+        self._reader = MessageReader(self._protocol, self._take_message, self._take_control, self._write_out)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._heard = False
         settings = server.settings
@@ -147,9 +147,9 @@ class WebSocketConnection(asyncio.Protocol):
                 self._take_head(head + end)
             if self._transport.is_closing():
                 return
-        incoming = self._incoming
-        incoming.feed(data)
-        if incoming.is_held and incoming.size > MAX_HELD_BACK:
+        reader = self._reader
+        reader.feed(data)
+        if reader.is_held and reader.size > MAX_HELD_BACK:
             self._transport.pause_reading()
 
     # The server's calls.
@@ -168,7 +168,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def keep_alive(self, now: float) -> None:
         """As ``keepalive.Connection`` has it."""
-        if self._heard or self._incoming.is_held:
+        if self._heard or self._reader.is_held:
             # The client lives, or it cannot be heard: its answer to a ping waits behind what is held back.
             self._heard = False
             self._pings.hear(now)
@@ -193,14 +193,14 @@ class WebSocketConnection(asyncio.Protocol):
     def pause(self) -> None:
         """As ``Direct`` has it."""
         # The transport reads on until enough is held back: so it is noticed when the client leaves.
-        self._incoming.hold()
+        self._reader.hold()
 
     def resume(self) -> None:
         """As ``Direct`` has it."""
         if self._state is State.LOST or self._transport.is_closing():
             return
-        self._incoming.release()
-        if not (self._incoming.is_held or self._transport.is_closing()):
+        self._reader.release()
+        if not (self._reader.is_held or self._transport.is_closing()):
             self._transport.resume_reading()
 
     # The handshake.
@@ -266,7 +266,7 @@ class WebSocketConnection(asyncio.Protocol):
     def _refuse(self, response: bytes) -> None:
         """Answer the handshake with something else than a WebSocket."""
         self._state = State.CLOSING
-        self._incoming.drop()
+        self._reader.drop()
         self._events.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
         self._transport.write(response)
         self._transport.close()
@@ -294,7 +294,7 @@ class WebSocketConnection(asyncio.Protocol):
         self.pause()
 
     async def _receive(self) -> Event:
-        if self._events.empty() and self._incoming.is_held and self._state is State.OPEN:
+        if self._events.empty() and self._reader.is_held and self._state is State.OPEN:
             self.resume()
         return await self._events.get()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from channels_classic.layers import MessageTooLarge
+from interface_server import messages
 from interface_server.backpressure import Amount, Bounds
 from interface_server.context import Context
 from interface_server.fair_queue import ClientQueue
@@ -65,12 +65,7 @@ class Incoming:
     def pass_on(self, data: str | bytes) -> None:
         """Send a message of the client on."""
         context = self._context
-        content: dict[str, Any] = {
-            "reply_channel": self._reply_channel,
-            "path": self._path,
-            "order": self._order + 1,
-            "text" if isinstance(data, str) else "bytes": data,
-        }
+        content = messages.websocket_receive(self._path, self._reply_channel, self._order + 1, data)
         try:
             if len(data) > context.options.max_message_size:
                 raise MessageTooLarge
@@ -122,11 +117,6 @@ class Incoming:
     def _say_goodbye(self) -> None:
         if self._goodbye is None or self._queue.messages:
             return
-        content = {
-            "reply_channel": self._reply_channel,
-            "path": self._path,
-            "code": self._goodbye,
-            "order": self._taken + 1,
-        }
+        content = messages.websocket_disconnect(self._path, self._reply_channel, self._taken + 1, self._goodbye)
         self._goodbye = None
         self._goodbyes.say(content)

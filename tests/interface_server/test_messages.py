@@ -69,6 +69,26 @@ def test_headers_that_could_forge_others_are_dropped() -> None:
     assert messages.http_request(scope(headers=headers), REPLY, b"", None)["headers"] == headers[:1]
 
 
+def test_the_rest_of_a_body() -> None:
+    assert messages.http_request_body(b"part", True) == {"content": b"part", "more_content": True}
+    assert messages.http_request_body_closed() == {"closed": True}
+
+
+def test_the_end_of_an_exchange() -> None:
+    assert messages.http_disconnect("/a", REPLY) == {"reply_channel": REPLY, "path": "/a"}
+
+
+@pytest.mark.parametrize(("data", "kind"), [("caf\u00e9", "text"), ("", "text"), (b"\xff", "bytes")])
+def test_what_a_socket_says(data: str | bytes, kind: str) -> None:
+    content = messages.websocket_receive("/a", REPLY, 3, data)
+    assert content == {"reply_channel": REPLY, "path": "/a", "order": 3, kind: data}
+
+
+def test_the_end_of_a_socket() -> None:
+    content = messages.websocket_disconnect("/a", REPLY, 4, 1006)
+    assert content == {"reply_channel": REPLY, "path": "/a", "order": 4, "code": 1006}
+
+
 def test_a_websocket() -> None:
     content = messages.websocket_connect({**scope(scheme="wss"), "type": "websocket"}, REPLY)
     assert content == {

@@ -336,7 +336,7 @@ def test_what_is_held_back_is_bounded(script: Callable[..., Any]) -> None:
         assert isinstance(connection, WebSocketConnection)
         while connection._transport.is_reading():
             client.sendall(frame(Opcode.BINARY, b"x" * 4096))
-        assert connection._incoming.size < 2**20
+        assert connection._reader.size < 2**20
         client.close()
         server.server.stop()
         server.join()

@@ -12,7 +12,7 @@ from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from interface_server.transport.websocket_incoming import PIECE, Incoming
+from interface_server.transport.websocket_reader import PIECE, MessageReader
 
 
 class Client:
@@ -23,13 +23,13 @@ class Client:
         self.got: list[Any] = []
         self.sent: list[bytes] = []
         self.hold_after = hold_after or set()
-        self.incoming = Incoming(self.protocol, self.take, self.take_control, self.write)
-        self.incoming.release()
+        self.reader = MessageReader(self.protocol, self.take, self.take_control, self.write)
+        self.reader.release()
 
     def take(self, message: str | bytes) -> None:
         self.got.append(message)
         if len(self.got) in self.hold_after:
-            self.incoming.hold()
+            self.reader.hold()
 
     def take_control(self, frame: Frame) -> None:
         self.take(f"{frame.opcode.name} {bytes(frame.data)!r}")
@@ -80,12 +80,12 @@ def test_any_reads_fragments_and_holds_give_the_same_messages(
     number = 0
     while stream:
         size = reads[number % len(reads)]
-        client.incoming.feed(stream[:size])
+        client.reader.feed(stream[:size])
         stream = stream[size:]
         number += 1
-    while client.incoming.is_held:
+    while client.reader.is_held:
         assert len(client.got) in holds
-        client.incoming.release()
+        client.reader.release()
     assert client.got == expected
     assert client.close_code is None
 
@@ -93,39 +93,39 @@ def test_any_reads_fragments_and_holds_give_the_same_messages(
 def test_a_large_read_stops_at_the_frame_that_holds() -> None:
     client = Client(hold_after={3})
     one = encoded(Opcode.BINARY, b"x" * 20)
-    client.incoming.feed(one * 100_000)
+    client.reader.feed(one * 100_000)
     assert len(client.got) == 3
-    assert client.incoming.size > 100_000 * len(one) - 2 * PIECE
-    client.incoming.release()
+    assert client.reader.size > 100_000 * len(one) - 2 * PIECE
+    client.reader.release()
     assert len(client.got) == 100_000
-    assert client.incoming.size == 0
+    assert client.reader.size == 0
 
 
 def test_a_flood_of_tiny_messages_that_nobody_takes() -> None:
     client = Client(hold_after={3})
-    client.incoming.feed(encoded(Opcode.BINARY, b"x") * 10_000)
+    client.reader.feed(encoded(Opcode.BINARY, b"x") * 10_000)
     assert len(client.got) == 3
     assert client.close_code == 1013
-    assert client.incoming.size == 0
+    assert client.reader.size == 0
     assert client.sent
 
 
 @pytest.mark.parametrize("piece", [b"", b"x"], ids=["empty", "short"])
 def test_a_message_in_many_fragments_takes_no_more_than_its_size(piece: bytes) -> None:
     client = Client()
-    client.incoming.feed(encoded(Opcode.BINARY, b"begin", False))
-    client.incoming.feed(encoded(Opcode.CONT, piece, False) * 100_000)
-    assert isinstance(client.incoming._fragments, bytearray)
-    assert len(client.incoming._fragments) == 5 + 100_000 * len(piece)
-    client.incoming.feed(encoded(Opcode.CONT, b"end"))
+    client.reader.feed(encoded(Opcode.BINARY, b"begin", False))
+    client.reader.feed(encoded(Opcode.CONT, piece, False) * 100_000)
+    assert isinstance(client.reader._fragments, bytearray)
+    assert len(client.reader._fragments) == 5 + 100_000 * len(piece)
+    client.reader.feed(encoded(Opcode.CONT, b"end"))
     assert client.got == [b"begin" + piece * 100_000 + b"end"]
-    assert len(client.incoming._fragments) == 0
+    assert len(client.reader._fragments) == 0
 
 
 @given(st.integers(1, 200), st.lists(st.integers(0, 200), max_size=5))
 def test_a_message_that_is_too_large_in_however_many_fragments(size: int, cuts: list[int]) -> None:
     client = Client(max_size=100)
-    client.incoming.feed(b"".join(fragmented(b"x" * size, cuts)))
+    client.reader.feed(b"".join(fragmented(b"x" * size, cuts)))
     assert (client.got, client.close_code) == (([], 1009) if size > 100 else ([b"x" * size], None))
 
 
@@ -134,7 +134,7 @@ def test_text_that_is_no_utf_8(cuts: list[int]) -> None:
     client = Client()
     frames = fragmented(b"ab\xff\xfe", cuts)
     frames[0] = bytes([frames[0][0] - 1]) + frames[0][1:]  # binary to text
-    client.incoming.feed(b"".join(frames) + encoded(Opcode.TEXT, b"more"))
+    client.reader.feed(b"".join(frames) + encoded(Opcode.TEXT, b"more"))
     assert client.got == []
     assert client.close_code == CloseCode.INVALID_DATA
     assert client.sent[-1] == b""
@@ -143,10 +143,10 @@ def test_text_that_is_no_utf_8(cuts: list[int]) -> None:
 def test_a_close_is_answered_in_its_turn() -> None:
     client = Client(hold_after={1})
     closing = encoded(Opcode.CLOSE, Close(1001, "bye").serialize())
-    client.incoming.feed(encoded(Opcode.TEXT, b"last words") * 2 + closing)
+    client.reader.feed(encoded(Opcode.TEXT, b"last words") * 2 + closing)
     assert client.got == ["last words"]
     assert client.sent == []
-    client.incoming.release()
+    client.reader.release()
     assert client.got[1] == "last words"
     assert client.got[2].startswith("CLOSE")
     assert client.sent[-1] == b""
@@ -155,4 +155,4 @@ def test_a_close_is_answered_in_its_turn() -> None:
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(data: bytes) -> None:
     client = Client()
-    client.incoming.feed(data)
+    client.reader.feed(data)

@@ -1,4 +1,7 @@
-"""What a client sends by its WebSocket: frames put together to messages, and held back while nobody wants them."""
+"""``MessageReader``: what a client sends by its WebSocket, as messages.
+
+It puts frames together, and holds messages back while nobody wants them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ MOST_FRAMES = 1000
 """So many frames of one piece may be held back. Only a flood of tiny ones has more: it is closed with 1013."""
 
 
-class Incoming:
+class MessageReader:
     """Takes bytes, gives messages, in order. It holds back from its start until ``release``.
 
     Arguments:
