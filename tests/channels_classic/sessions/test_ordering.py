@@ -171,7 +171,7 @@ def test_a_call_without_a_message() -> None:
     def consumer(message: Message) -> None:
         pass
 
-    with pytest.raises(TypeError, match="called with its message"):
+    with pytest.raises(TypeError, match="takes a message as its first argument"):
         consumer()
 
 
