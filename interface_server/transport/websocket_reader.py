@@ -12,7 +12,7 @@ from typing import cast
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.server import ServerProtocol
 
-TEXT, BINARY, CONT = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
+TEXT, BINARY, CONT = DATA = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 
 PIECE = 16 * 1024
 """Bytes that are parsed at once. A read may bring many more, and every other byte of it may be a frame."""
@@ -90,8 +90,11 @@ class MessageReader:
         self._protocol.receive_data(data)
         frames = cast("list[Frame]", self._protocol.events_received())
         if len(frames) == 1 and not self._frames:
-            self._take(frames[0])
-            self._parsed()
+            # The common case, made short: a message alone leaves the protocol nothing to send, unless it failed.
+            frame = frames[0]
+            self._take(frame)
+            if frame.opcode not in DATA or self._protocol.close_sent is not None:
+                self._parsed()
         else:
             self._frames += frames
             self._deliver()
