@@ -72,6 +72,7 @@ class DevelopmentServer:
         """Serve until the process is told to stop."""
         from interface_server.program.serving import make_server
         from interface_server.program.stopping import ending_in_time
+        from interface_server.transport.lifespan import StartupFailed
         from interface_server.transport.server import ServerFailed, ServerSettings
         from worker import WorkerGroup
 
@@ -97,7 +98,7 @@ class DevelopmentServer:
         with ending_in_time(server.stop, lambda: running(server, workers), STOP_SECONDS):
             try:
                 server.run([self.socket])
-            except ServerFailed as error:
+            except (ServerFailed, StartupFailed) as error:
                 left.append(str(error))
             finally:
                 if delay is not None:
