@@ -9,7 +9,6 @@ from typing import Any
 import redis
 import redis.asyncio.sentinel
 import redis.sentinel
-from redis.exceptions import RedisError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.keywords import check_number, masked
@@ -184,7 +183,7 @@ def _known_services(sentinels: Sequence[tuple[str, int]], connection_kwargs: Map
         try:
             with redis.Redis(host=host, port=port, **_sentinel_keywords(redis, connection_kwargs)) as client:
                 services = sorted(client.sentinel_masters())
-        except (RedisError, OSError) as error:
+        except Exception as error:
             errors.append(f"{host}:{port}: {error}")
             continue
         if services:
