@@ -358,7 +358,7 @@ def test_a_second_signal_does_not_wait(project: Project, layer: RedisChannelLaye
         workers.tell(signal.SIGTERM)
         workers.program.wait(lambda: len(workers.living) == 1)
         workers.stop()
-        assert "not waiting for what the worker processes do" in workers.program.log
+        assert "not waiting for the worker processes" in workers.program.log
         assert not workers.living
 
 
