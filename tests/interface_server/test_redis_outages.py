@@ -99,3 +99,35 @@ def test_a_redis_that_comes_back_empty() -> None:
             connection.close()
         assert {hosted.receive("websocket.disconnect")["order"] for _ in connections} == {2}
         eventually(lambda: hosted.layer.group_channels("everyone") == [])
+
+
+def test_ordered_sockets_go_on_when_redis_comes_back_empty() -> None:
+    """The next message of each has its turn at once, and those behind it wait for it."""
+    with hosted_on_redis() as (hosted, redis):
+        layer = hosted.layer
+
+        def enter(message: dict[str, Any]) -> bool:
+            return layer.enter_turn(message["reply_channel"], message["order"], "websocket.receive", message)
+
+        connection, reply_channel = hosted.open()
+        layer.enter_turn(reply_channel, 0, "websocket.connect", {})
+        layer.send_batch([layer.end_of_turn(reply_channel, 0)])
+        for number in range(3):
+            connection.send(str(number))
+            message = hosted.receive("websocket.receive")
+            assert enter(message)
+            layer.send_batch([layer.end_of_turn(reply_channel, message["order"])])
+        redis.stop()
+        assert hosted.get().result(DEADLINE).status_code == 503
+        for number in range(3, 6):
+            connection.send(str(number))
+        redis.start()
+        first, second, third = (hosted.receive("websocket.receive") for _ in range(3))
+        assert not enter(second)
+        assert enter(first)
+        layer.send_batch([layer.end_of_turn(reply_channel, first["order"])])
+        assert hosted.receive("websocket.receive") == second
+        assert enter(second)
+        layer.send_batch([layer.end_of_turn(reply_channel, second["order"])])
+        assert enter(third)
+        connection.close()
