@@ -45,8 +45,8 @@ USER_KEYS = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY, SOURCE_KEY)
 def transfer_user(from_session: Any, to_session: Any) -> None:
     """Let ``to_session`` be that of the user of ``from_session``, or of nobody if that is of nobody or ``None``.
 
-    From an HTTP session to a channel session this is a loan: the user counts only while that HTTP session exists
-    and is still the same user's.
+    A channel session that gets its user from an HTTP session depends on that one: the user counts only while the
+    HTTP session exists and is still the same user's.
     """
     user = {}
     if from_session is not None and SESSION_KEY in from_session:
@@ -61,14 +61,14 @@ def transfer_user(from_session: Any, to_session: Any) -> None:
             to_session[key] = user[key]
 
 
-def _forget_loan(request: Any = None, **kwargs: Any) -> None:
-    # Who logs in over the socket is there by right. Django leaves a session of the same user as it is.
+def _forget_source(request: Any = None, **kwargs: Any) -> None:
+    # A login over the socket does not depend on any HTTP session. Django keeps what a session of this user has.
     session = getattr(request, "session", None)
     if isinstance(session, ChannelSession):
         session.pop(SOURCE_KEY, None)
 
 
-user_logged_in.connect(_forget_loan, dispatch_uid="channels_classic.auth")
+user_logged_in.connect(_forget_source, dispatch_uid="channels_classic.auth")
 
 
 @consumer_decorator

@@ -1,6 +1,6 @@
 """``FairQueue``: what many clients have to send, in rounds of one entry each.
 
-It does no I/O and looks at no clock: ``Outbox`` has one for each channel.
+It does no I/O and looks at no clock. Each ``Lane`` has one.
 """
 
 from __future__ import annotations

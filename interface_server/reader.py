@@ -24,7 +24,7 @@ WAIT_SECONDS = 30.0
 
 
 class Client(Protocol):
-    """Who waits for messages on a reply channel."""
+    """A client that waits for messages on its reply channel."""
 
     def deliver(self, content: dict[str, Any]) -> None:
         """Take a message; its content may be shared with others and must not be changed."""

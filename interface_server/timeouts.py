@@ -7,14 +7,14 @@ from typing import Protocol
 
 
 class Waiting(Protocol):
-    """Who waits for progress."""
+    """What waits for progress."""
 
     def time_out(self) -> None:
         """Nothing came about in time."""
 
 
 class Timeouts:
-    """Those who wait, in the order in which their time is up: it is the same time for all of them.
+    """What waits, in the order in which time runs out: all have the same time limit.
 
     Arguments:
         seconds: that each of them has from ``restart`` on.

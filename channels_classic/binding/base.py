@@ -122,8 +122,8 @@ class Binding(metaclass=BindingMetaclass):
     def group_names(cls, instance: Any) -> Iterable[str]:
         """The groups whose members may see ``instance`` as it is. Each binding has to say.
 
-        It is called with the instance as it was before a change and as it is after it: who is in a group of both
-        is told of an update, who is in a new one of a creation, who is in a former one of a deletion.
+        It is called with the instance as it was before a change and as it is after it. Members of groups of both
+        are told of an update, members of new groups of a creation, and members of former groups of a deletion.
         """
         raise NotImplementedError(f"{cls.__name__} has to define group_names(instance).")
 

@@ -94,7 +94,7 @@ class BaseConsumer:
 
 
 def refuse_awaitable(result: Any, consumer: Any) -> None:
-    """Make an error of what a consumer returned if somebody would have to await it: nobody does.
+    """Refuse what a consumer returned if it would have to be awaited: nothing awaits it.
 
     Raises:
         TypeError: it is awaitable.

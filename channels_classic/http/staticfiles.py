@@ -41,7 +41,7 @@ class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
         return response
 
     def serve(self, request: AsgiRequest) -> Any:  # type: ignore[override]
-        """The file, with or without ``DEBUG``: who uses this handler has decided to serve files."""
+        """The file, with or without ``DEBUG``: a project that uses this handler has decided to serve files."""
         return serve(request, self.file_path(request.message["path"]), insecure=True)
 
 

@@ -136,8 +136,8 @@ class LayerContract(ABC):
         came twice, or too late, it is dropped. A turn ends by ``send_batch`` with ``end_of_turn``, or else by
         itself after a while.
 
-        Whoever has no answer, because the layer became unavailable, asks again with the same token and handles
-        the message if told so: it is handled once, whether or not the layer had seen the question before.
+        A caller that got no answer, because the layer became unavailable, asks again with the same token. The
+        message is handled once, whether or not the layer had seen the question before.
 
         Arguments:
             reply_channel: of the client.
@@ -145,7 +145,7 @@ class LayerContract(ABC):
             channel: a normal channel, which the message came over.
             message: its content.
             slight: wait for the message of order 0 only; any other one is then no turn, and has no end.
-            token: a word that nobody else uses; without one, asking again is coming twice.
+            token: unique to this call and its repetitions; without one, a message that asks again has come twice.
 
         Returns:
             Whether to handle it; if not, there is nothing more to do.

@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Check a folder; the exit status is 1 if something was found, 2 if there is no such folder."""
     parser = argparse.ArgumentParser(
         prog="python -m channels_classic.legacycheck",
-        description="Says what in a project of Channels 1 needs a hand before it runs on channels-classic.",
+        description="Says what in a project of Channels 1 has to change before it runs on channels-classic.",
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where manage.py is (default: here)")
     parser.add_argument("--json", action="store_true", help="for programs: a list of objects")

@@ -30,7 +30,7 @@ class SourceFile:
         self.name = name
 
     def finding(self, line: int, rule: str, cause: str, remedy: str) -> Finding:
-        """Something in this file that needs a hand."""
+        """Something in this file that has to change."""
         return Finding(self.name, line, rule, cause, remedy)
 
     @functools.cached_property

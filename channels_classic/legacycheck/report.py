@@ -13,7 +13,7 @@ CHECKS = (old_imports.check, settings.check, code.check, programs.check, django_
 
 
 def find(folder: Path) -> list[Finding]:
-    """What in a project needs a hand, by file and line. Nothing of it is run or changed.
+    """What in a project has to change, by file and line. Nothing of it is run or changed.
 
     Arguments:
         folder: where its ``manage.py`` is.
@@ -30,9 +30,9 @@ def find(folder: Path) -> list[Finding]:
 def as_text(findings: list[Finding]) -> str:
     """The findings for people."""
     if not findings:
-        return "Nothing was found that needs a hand."
-    places = "1 place needs" if len(findings) == 1 else f"{len(findings)} places need"
-    return "\n".join([*map(str, findings), "", f"{places} a hand."])
+        return "Nothing was found that has to change."
+    places = "1 place has" if len(findings) == 1 else f"{len(findings)} places have"
+    return "\n".join([*map(str, findings), "", f"{places} to change."])
 
 
 def as_json(findings: list[Finding]) -> str:

@@ -58,7 +58,7 @@ class LiveServerThread(threading.Thread):
         self.host = host
         self.port = port
         self.connections_override = dict(connections_override or {})
-        # Who shares a connection shares its transaction, so with one of those no two consumers may meet in it.
+        # Threads that share a connection share its transaction, so only one consumer may run at a time.
         self.worker_threads = 1 if self.connections_override else worker_threads
         self.serve_static = serve_static
         self.is_ready = threading.Event()
@@ -72,7 +72,7 @@ class LiveServerThread(threading.Thread):
                 self.port = listening.getsockname()[1]
                 application = InterfaceServer(channel_layers[DEFAULT_CHANNEL_LAYER].channel_layer)
                 self._server = make_server(application, ServerSettings(shutdown_timeout=SHUTDOWN_SECONDS))
-                self.is_ready.set()  # it listens: who connects now is served as soon as the server runs
+                self.is_ready.set()  # it listens: a client that connects now is served as soon as the server runs
                 try:
                     self._server.run([listening])
                 except CutOff as error:  # what a test left open is not a fault of it

@@ -84,7 +84,7 @@ class apply_routes:  # noqa: N801
 
         @wraps(set_up)
         def setUp(test: TestCase) -> None:
-            # Who comes first is further out: a subclass, whose routes count more than those of its base.
+            # Decorators of a subclass run before those of its base, and its routes take precedence.
             taken = test.__dict__.setdefault("_aliases_with_routes", set())
             applied = apply_routes(self.routes, [alias for alias in self.aliases if alias not in taken])
             applied.__enter__()

@@ -225,7 +225,7 @@ class Configuration:
         """Whose X-Forwarded headers are believed.
 
         Raises:
-            BadConfiguration: one of the names is none.
+            BadConfiguration: one of the names is not valid.
         """
         try:
             proxies = TrustedProxies(self.trusted_proxies)
@@ -256,7 +256,7 @@ class Configuration:
         """The socket to listen on, bound.
 
         Raises:
-            BadConfiguration: it cannot be had.
+            BadConfiguration: the address is not available.
         """
         try:
             return listening_socket(self.bind, self.port, self.unix_socket, self.fd)

@@ -10,7 +10,7 @@ from typing import Protocol
 from websockets.frames import Frame, Opcode
 
 TICK = 1.0
-"""Seconds between two looks at who is due; what became due in between is pinged in one go."""
+"""Seconds between two rounds of pings. Each goes to all clients that have become due since the last one."""
 
 PING_PAYLOAD = secrets.token_bytes(4)
 PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)

@@ -13,7 +13,7 @@ CHANNEL = "frames"
 
 
 class OrderingTests(Harness):
-    """Whose turn it is, who waits, and what happens to who waits."""
+    """Whose turn it is, which messages wait, and what becomes of them."""
 
     def enter(
         self, layer: BaseChannelLayer, order: int, client: str = CLIENT, slight: bool = False, token: str = ""

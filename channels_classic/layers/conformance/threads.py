@@ -12,7 +12,7 @@ from channels_classic.layers.types import Received
 
 
 class ThreadTests(Harness):
-    """Threads may share a layer; who waits in it is woken by who sends."""
+    """Threads may share a layer; a thread that waits is woken by one that sends."""
 
     def test_a_waiting_receive_is_woken(self) -> None:
         """By a message to any of the channels it waits for, again and again."""

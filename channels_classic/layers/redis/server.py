@@ -87,7 +87,7 @@ class Server:
         """A connection that nobody else uses until it is given back.
 
         Raises:
-            LayerUnavailable: there is none to be had.
+            LayerUnavailable: no connection could be made.
         """
         if self._process != os.getpid():
             self._idle, self._process = [], os.getpid()  # a fork must not share its parent's connections

@@ -1,4 +1,4 @@
-"""``manage.py legacycheck``: what in a project of Channels 1 needs a hand."""
+"""``manage.py legacycheck``: what in a project of Channels 1 has to change."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Command(BaseCommand):
     """Reads a project, runs none of it, and says what will not work; the exit status is 1 if there is any."""
 
     help = (
-        "Says what in a project of Channels 1 needs a hand: file and line, cause, remedy. The exit status is 1 if "
-        "there is anything. For a project that does not start: python -m channels_classic.legacycheck"
+        "Says what in a project of Channels 1 has to change: file and line, cause, remedy. The exit status is 1 "
+        "if there is anything. For a project that does not start: python -m channels_classic.legacycheck"
     )
     requires_system_checks = []
 

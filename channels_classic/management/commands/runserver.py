@@ -53,7 +53,7 @@ class DevelopmentServer:
         ipv6: whether the host is an IPv6 address.
 
     Raises:
-        OSError: the address cannot be had.
+        OSError: the address is not available.
     """
 
     options: dict[str, Any] = {}
@@ -195,10 +195,10 @@ class Command(DjangoCommand):
 
 
 def check_layer(options: dict[str, Any]) -> None:
-    """Make sure that the layer can be had, and that somebody can answer.
+    """Make sure that the layer is usable, and that a worker can answer.
 
     Raises:
-        CommandError: it cannot, or nobody could.
+        CommandError: the layer is not usable, or no worker could reach it.
     """
     try:
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]

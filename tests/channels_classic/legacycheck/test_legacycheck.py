@@ -375,10 +375,10 @@ class TestCommands:
         assert exit.value.code == 1
         printed = capsys.readouterr().out
         assert "Procfile:1: The program daphne cannot serve" in printed
-        assert "1 place needs a hand." in printed
+        assert "1 place has to change." in printed
         (folder / "Procfile").unlink()
         call_command("legacycheck", str(folder))
-        assert capsys.readouterr().out == "Nothing was found that needs a hand.\n"
+        assert capsys.readouterr().out == "Nothing was found that has to change.\n"
         with pytest.raises(CommandError, match="is not a folder"):
             call_command("legacycheck", str(folder / "elsewhere"))
 
