@@ -166,7 +166,9 @@ def _check_keywords(layer_class: Callable[..., Any], config: object, where: str)
         InvalidChannelLayerError: there is one, or ``config`` is not a dict.
     """
     if not isinstance(config, dict):
-        raise InvalidChannelLayerError(f"{where} must be a dict of keywords for the layer, not {_shown(config)}.")
+        raise InvalidChannelLayerError(
+            f"{where} must be a dict of keywords for the layer, not a {type(config).__name__}."
+        )
     keywords = _keywords(layer_class)
     for key in config:
         if keywords is not None and key not in keywords:

@@ -212,7 +212,7 @@ class TestErrors:
             assert text.startswith(f"CHANNEL_LAYERS['default'][{key!r}]")
             assert next(iter(config)) in text
 
-    @pytest.mark.parametrize("config", [["capacity"], "redis://:secret@localhost", 7, None])
+    @pytest.mark.parametrize("config", [["capacity"], "redis://:secret@localhost", "secret", 7, None])
     def test_a_configuration_that_is_no_dict(self, config):
         entry = {"BACKEND": MEMORY, "ROUTING": {}, "CONFIG": config}
         with override_settings(CHANNEL_LAYERS={"default": entry}):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
@@ -44,6 +46,7 @@ DEFAULTS: dict[str, Any] = {
 }
 
 SCHEMES = ("redis://", "rediss://", "unix://")
+_DATABASE = re.compile(r"(/[0-9]*)?/?").fullmatch
 EXPECTED = (
     "hosts must be a list of URLs ('redis://localhost:6379/0'), (host, port) pairs or dicts of keywords "
     "for redis-py"
@@ -102,6 +105,11 @@ class Address:
             )
         if "host" in keywords and not isinstance(keywords["host"], str):
             raise ValueError(f"The host of a server in hosts must be a str, not {masked(keywords['host'])}.")
+        if self.url is not None and not _DATABASE(urlsplit(self.url).path) and not self.url.startswith("unix:"):
+            # redis-py would take the database 0 instead.
+            raise ValueError(
+                f"The path of a URL in hosts must be the number of a database, as /0, not {masked(self.url)}."
+            )
         keywords.update(_port_and_database(keywords))
         self.keywords = keywords
         self._check()

@@ -104,6 +104,20 @@ def test_a_bad_url_shows_at_once(url: str) -> None:
         RedisChannelLayer([url])
 
 
+@pytest.mark.parametrize("path", ["/sessions", "/0/1", "/0x1", "/-1", "/1 "])
+def test_the_path_of_a_url_is_the_number_of_a_database(path: str) -> None:
+    with pytest.raises(ValueError, match="must be the number of a database") as error:
+        RedisChannelLayer([f"redis://:secret@localhost{path}"])
+    assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://localhost", "redis://localhost/", "rediss://localhost/15", "unix:///run/redis"]
+)
+def test_urls_without_a_database_and_with_one(url: str) -> None:
+    RedisChannelLayer([url]).close()
+
+
 # Servers that say no.
 
 
