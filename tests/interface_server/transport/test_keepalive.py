@@ -59,7 +59,7 @@ def test_who_is_held_up_need_not_answer(redis_url: str, tmp_path: Path) -> None:
     """While the layer has no room, nothing is read from a client: it may be silent for longer than that."""
     port = free_port()
     command = [sys.executable, "-m", "interface_server", "--redis", redis_url, "--port", port]
-    command += ["--ping-interval", "0.1", "--ping-timeout", "0.1"]
+    command += ["--ping-interval", "0.1", "--ping-timeout", "1"]
     layer = RedisChannelLayer(hosts=[redis_url])
     frames = 10_000
     orders: list[int] = []
@@ -71,7 +71,7 @@ def test_who_is_held_up_need_not_answer(redis_url: str, tmp_path: Path) -> None:
         server.wait("listens")
 
         def send() -> None:
-            with connect(f"ws://127.0.0.1:{port}", compression=None, proxy=None) as socket:
+            with connect(f"ws://127.0.0.1:{port}", compression=None, proxy=None, close_timeout=DEADLINE) as socket:
                 for _ in range(frames):
                     socket.send(b"x" * 4096)
 
