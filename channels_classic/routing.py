@@ -67,6 +67,19 @@ class _Filters:
                     f"The filter {key}={pattern!r} of a route must be a regular expression: {error}"
                 ) from error
 
+    def check_groups(self) -> None:
+        """Make sure that all groups are named: a consumer would never see what another one matched.
+
+        Raises:
+            ValueError: one is not; the text says what to write.
+        """
+        for key, pattern in self.patterns.items():
+            if pattern.groups > len(pattern.groupindex):
+                raise ValueError(
+                    f"The filter {key}={pattern.pattern!r} of a route has a group without a name, which the "
+                    f"consumer would not see. Name it, as in (?P<name>...), or write (?:...)."
+                )
+
     def match(self, content: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]] | None:
         """The named groups, and for each key what follows the part that matched; or ``None``."""
         groups: dict[str, str] = {}
@@ -94,8 +107,8 @@ class Route:
     Arguments:
         channels: a channel name, or a list of them.
         consumer: a callable, or the dotted path of one.
-        filters: for keys of the message, regular expressions that have to match from the start; their named
-            groups become keyword arguments of the consumer.
+        filters: for keys of the message, regular expressions that have to match from the start; their
+            groups, which all have a name, become keyword arguments of the consumer.
 
     Raises:
         ImportError, ValueError: the consumer or a filter is not what it should be.
@@ -107,6 +120,7 @@ class Route:
         self.channels = _checked_channels(channels)
         self.consumer = _resolve_consumer(consumer)
         self._filters = _Filters(filters)
+        self._filters.check_groups()
         self.filters = self._filters.patterns
         """The filters, compiled."""
 

@@ -210,7 +210,7 @@ class WSClient(Client):
         content.setdefault("path", path)
         if mark:
             content.setdefault("query_string", query)
-        content.setdefault("headers", [[name.encode(), value] for name, value in self.headers.items()])
+        content.setdefault("headers", self.headers)
         if text is None:
             text = content.get("text")
         if text is not None:

@@ -377,6 +377,18 @@ def test_a_filter_that_is_no_pattern_is_named(pattern):
         assert f"path={pattern!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize("pattern", [r"^/chat/([^/]+)/$", "^/(?P<room>[a-z]+)/([0-9])?", re.compile("(a)")])
+def test_a_group_without_a_name_is_named(pattern):
+    with pytest.raises(ValueError, match="a group without a name") as caught:
+        route("queue", first, path=pattern)
+    assert re.compile(pattern).pattern in str(caught.value)
+    assert include([route("queue", first)], path=pattern).prefixes, "an include hands nothing to a consumer"
+
+
+def test_a_group_that_captures_nothing_needs_no_name():
+    assert route("queue", first, path="^/(?:a|b)/(?i:c)(?=d)").filters
+
+
 @pytest.mark.parametrize("channel", ["two words", "", "sends!local", "body?", None, 7])
 def test_a_channel_that_nobody_can_receive_on_is_named(channel):
     for build in (

@@ -45,6 +45,15 @@ class TestWSClient(ChannelTestCase):
         for path in ("/", "/?accept=True"):
             assert self.connect(path).receive() is None
 
+    def test_the_content_of_a_message_can_be_looked_at(self) -> None:
+        """Old tests ask for it by this name, and look for headers by theirs."""
+        client = WSClient()
+        client.set_header("X-Token", "t")
+        content = client._get_content(text={"key": 1}, path="/room?a=b")
+        assert content["headers"]["x-token"] == b"t"
+        assert b"sessionid" in content["headers"]["cookie"]
+        assert (content["text"], content["path"], content["query_string"]) == ('{"key": 1}', "/room", "a=b")
+
     def test_accepted_with_data(self) -> None:
         assert self.connect("/?text=hello").receive(json=False) == "hello"
         client = self.connect("/?text=1&accept=True&text=2&accept=True&text=3")
