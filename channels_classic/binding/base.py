@@ -164,7 +164,9 @@ class Binding(metaclass=BindingMetaclass):
         self = cls()
         self.instance, self.signal_kwargs = instance, signal_kwargs
         groups = self._groups(instance, UPDATE)
-        return Known(groups, instance, self.serialize(instance, DELETE) if groups else None)
+        deletion_groups = self._groups(instance, DELETE) if _takes_action(self.group_names) else groups
+        payload = self.serialize(instance, DELETE) if groups or deletion_groups else None
+        return Known(groups, deletion_groups, instance, payload)
 
     @classmethod
     def tell(cls, known: Known, instance: Model | None, signal_kwargs: Mapping[str, Any]) -> None:
@@ -174,7 +176,7 @@ class Binding(metaclass=BindingMetaclass):
         groups = frozenset() if instance is None else self._groups(instance, UPDATE if known.groups else CREATE)
         # Somebody who is in two of the groups is told last that it is there.
         for told, names, action in (
-            (known.instance, known.groups - groups, DELETE),
+            (known.instance, known.deletion_groups if instance is None else known.groups - groups, DELETE),
             (instance, known.groups & groups, UPDATE),
             (instance, groups - known.groups, CREATE),
         ):
@@ -223,9 +225,6 @@ class Binding(metaclass=BindingMetaclass):
             self.user = AnonymousUser()
         try:
             self.action, self.pk, self.data = self.deserialize(message)
-            requests.check_form(self.model, self.action, self.pk, self.data)
-            if self.action == CREATE:
-                self.pk = None  # an instance that is to be has none yet
             self.run_action(self.action, self.pk, self.data)
         except Refused as error:
             self._refuse(error)
@@ -251,9 +250,18 @@ class Binding(metaclass=BindingMetaclass):
     def run_action(self, action: str, pk: Any, data: Any) -> None:
         """Do what the client asks for, if it may, in a transaction.
 
+        Override it for a binding with actions of its own: nothing is checked before, neither the form of the
+        request nor the permission.
+
+        Arguments:
+            action, pk, data: what ``deserialize`` gave, as the client sent it.
+
         Raises:
-            Refused: it may not, or it cannot be done.
+            Refused: it has not the form of a request, it may not, or it cannot be done.
         """
+        requests.check_form(self.model, action, pk, data)
+        if action == CREATE:
+            self.pk = pk = None  # an instance that is to be has none yet
         with requests.refusals(self.model):
             if not self.has_permission(self.user, action, pk):
                 raise PermissionDenied

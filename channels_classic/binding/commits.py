@@ -34,6 +34,8 @@ class Known:
 
     groups: frozenset[str] = frozenset()
     """The groups they are in."""
+    deletion_groups: frozenset[str] = frozenset()
+    """The groups that are told when it is deleted: others only where the names depend on the action."""
     instance: Model | None = None
     payload: Any = None
     """What they are told when it is gone, and so no more than they knew."""

@@ -64,6 +64,28 @@ class TestRequests(InboundCase):
         assert self.watcher.told() == [("delete", book.pk, {"title": "Persuasion", "pages": 3})]
         assert not Book.objects.exists()
 
+    def test_actions_of_its_own(self) -> None:
+        """As ``channels_api`` has them: ``run_action`` is the one place where an action is looked at."""
+        asked = []
+
+        def run_action(self: Any, action: Any, pk: Any, data: Any) -> None:
+            asked.append((action, pk, data))
+            if action == "create":
+                WebsocketBinding.run_action(self, action, pk, data)
+
+        binding = bind(group_names=group_of_all, run_action=run_action)
+        requests = [
+            {"action": "list"},
+            {"action": "retrieve", "pk": ["no", {"key": 1}]},
+            {"action": "subscribe", "data": "all"},
+            {"pk": 7},
+            {"action": "create", "pk": 7, "data": {"title": "Emma"}},
+        ]
+        for request in requests:
+            assert self.reader.ask(binding, **request) is None
+        assert asked == [(request.get("action"), request.get("pk"), request.get("data")) for request in requests]
+        assert Book.objects.get().title == "Emma"
+
     def test_connecting_and_leaving_are_no_requests(self) -> None:
         with apply_routes([WebsocketDemultiplexer.as_route({"consumers": {"books": bind().consumer}})]):
             self.reader.send_and_consume("websocket.connect")

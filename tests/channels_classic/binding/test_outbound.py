@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.db.models import F
 
 from channels_classic import channel_layers
@@ -402,7 +403,28 @@ class TestGroupNames(OutboundCase):
         reader = Reader("old")
         self.book().save()
         assert reader.actions() == ["create", "create", "update", "update"]
-        assert set(actions) == {CREATE, UPDATE}
+        assert set(actions) == {CREATE, UPDATE, DELETE}, "before a change it is asked who would hear of a deletion"
+
+    def test_a_group_for_each_action(self) -> None:
+        """As ``channels_api`` has them, whose clients subscribe to an action."""
+
+        def group_names(self: Any, instance: Any, action: str) -> list[str]:
+            return [f"book-{action}", f"book-{action}-{instance.pk}"]
+
+        bind(group_names=group_names)
+        readers = {action: Reader(f"book-{action}") for action in (CREATE, UPDATE, DELETE)}
+        book = self.book()
+        one = Reader(f"book-delete-{book.pk}")
+        book.save()
+        with transaction.atomic():
+            book.save()
+            book.delete()
+        assert {action: reader.actions() for action, reader in readers.items()} == {
+            CREATE: [CREATE],
+            UPDATE: [UPDATE],
+            DELETE: [DELETE],
+        }
+        assert one.actions() == [DELETE]
 
     def test_any_arguments(self) -> None:
         bind(group_names=classmethod(lambda cls, *args, **kwargs: [f"with-{len(args)}"]))
