@@ -196,6 +196,8 @@ class Worker:
         if self._routed is None or self._routed.router is not self.channel_layer.router:
             self._routed = Routed(self.channel_layer.router, self.channels(), self._wake_channel)
         limit = self._pace.limit()
+        if self._backoff.failures:
+            self._senders.own.repeat_ends()
         try:
             batch = self._senders.flush_and_receive(self._routed.channels, limit)
             if not batch:

@@ -17,6 +17,13 @@ RETRY_SECONDS = 2.0
 OUTAGE_SECONDS = 10.0
 """How long messages are kept for a layer that cannot be reached, and how long a worker that ends waits for it."""
 
+REPEAT_SECONDS = 10.0
+MOST_REPEATED = 1000
+"""The ends of turns that are sent once more after an outage: of so many seconds, and so many at most.
+
+A replica that took over may not have them yet, and would keep the client waiting for the whole lease.
+"""
+
 RETRY_PAUSE = 0.02
 """Seconds between two tries when nothing else makes the worker talk to the layer."""
 
@@ -47,6 +54,7 @@ class Sender:
         self._refused: list[tuple[Delivery, float]] = []
         self._open_turns: list[_OpenTurn] = []
         self._clients: set[str] = set()
+        self._ended: deque[tuple[float, Delivery]] = deque(maxlen=MOST_REPEATED)
 
     def add(self, *deliveries: Delivery) -> None:
         """Take what one consumer sent, to go out with the next batch."""
@@ -74,6 +82,16 @@ class Sender:
         """Let the last turn of a client come to its end, if it was here, before its next message asks for one."""
         if reply_channel in self._clients:
             self.flush()
+
+    def repeat_ends(self) -> None:
+        """Send the last ends of turns once more, with the next batch: a layer that was away may have lost them."""
+        since = time.monotonic() - REPEAT_SECONDS
+        with self._lock:
+            self._open_turns = [
+                *(_OpenTurn(end, ()) for ended_at, end in self._ended if ended_at >= since),
+                *self._open_turns,
+            ]
+            self._ended.clear()
 
     def flush(self) -> None:
         """Send what is there."""
@@ -134,6 +152,8 @@ class Sender:
             self._layer.send_batch([turn.end for turn in ended])
             self._open_turns = left
             self._clients.difference_update(turn.end.name for turn in ended)
+            now = time.monotonic()
+            self._ended.extend((now, turn.end) for turn in ended)
 
     def _settle(self, deliveries: list[Delivery], deadlines: list[float], full: list[int]) -> None:
         if not full:

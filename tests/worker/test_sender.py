@@ -346,3 +346,35 @@ def test_the_last_turn_of_a_client_is_settled_before_the_next_one() -> None:
     given.add("one", 2)
     given.sender.settle_turn(CLIENT)
     assert given.received("one") == []
+
+
+def test_ends_that_a_new_master_has_not_heard_of_are_told_again(redis_url: str) -> None:
+    layer = RedisChannelLayer([redis_url])
+    sender = Sender(layer)
+    try:
+        with redis.Redis.from_url(redis_url) as client:
+            assert layer.enter_turn("interface.a!b", 0, "test", {}, token="first")
+            (key,) = client.keys("*turns:interface.a!b")
+            before = client.dump(key)
+            sender.add(layer.end_of_turn("interface.a!b", 0))
+            sender.flush()
+            client.restore(key, 0, before, replace=True)  # as a replica has it that the end had not reached
+            assert not layer.enter_turn("interface.a!b", 1, "test", {"order": 1}, token="second")
+            sender.repeat_ends()
+            sender.flush()
+            assert [received.content for received in layer.receive_batch(["test"], 10)] == [{"order": 1}]
+            assert layer.enter_turn("interface.a!b", 1, "test", {"order": 1}, token="second")
+            sender.repeat_ends()
+            sender.flush()
+            assert not layer.enter_turn("interface.a!b", 2, "test", {}, token="third")  # 1 has not ended
+    finally:
+        layer.close()
+
+
+def test_ends_are_told_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Given()
+    given.sender.add(given.layer.end_of_turn("interface.a!b", 0))
+    given.sender.flush()
+    monkeypatch.setattr(sender_module, "REPEAT_SECONDS", -1.0)
+    given.sender.repeat_ends()
+    assert given.sender.open_turns == 0
