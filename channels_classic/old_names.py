@@ -27,6 +27,7 @@ MOVED = {
 """Modules that are not where their old name, with its package put right, would have them."""
 
 ADDED = {
+    "channels_classic.apps": {"ChannelsConfig": "channels_classic.legacy.names"},
     "channels_classic.layers": {"RedisLocalChannelLayer": "channels_classic.legacy.asgi_redis"},
     "channels_classic.management.commands.runserver": {"WorkerThread": "channels_classic.legacy.names"},
     "channels_classic.message": {

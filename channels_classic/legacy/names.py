@@ -7,6 +7,13 @@ import threading
 from typing import Any
 
 from channels_classic import pending
+from channels_classic.apps import ChannelsClassicConfig
+
+
+class ChannelsConfig(ChannelsClassicConfig):
+    """The app, for an entry ``"channels.apps.ChannelsConfig"`` of ``INSTALLED_APPS``."""
+
+    default = False  # Django is to find one class only in channels_classic.apps, where old code sees this as well.
 
 
 def name_that_thing(thing: Any) -> str:

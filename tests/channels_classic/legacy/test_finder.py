@@ -217,6 +217,25 @@ class TestInSettings:
             assert get_commands()["runserver"] == "channels_classic"
         """)
 
+    @pytest.mark.parametrize("entry", ["channels.apps.ChannelsConfig", "channels"])
+    def test_the_class_of_the_app(self, project: Project, runs: Callable[[str], str], entry: str) -> None:
+        """It can be named in INSTALLED_APPS; whoever imports it does not change what the plain name means."""
+        project.write({"settings.py": SETTINGS.replace('"channels"', f'"{entry}"')})
+        runs(
+            """\
+            import channels_classic.legacy
+            from channels.apps import ChannelsConfig
+            import django, sys
+            django.setup()
+            from django.apps import apps
+            from django.core.management import get_commands
+            config = apps.get_app_config("channels_classic")
+            assert isinstance(config, sys.modules["channels_classic.apps"].ChannelsClassicConfig), config
+            assert config.verbose_name == "Channels"
+            assert get_commands()["runserver"] == "channels_classic"
+        """
+        )
+
     @pytest.mark.parametrize("names", ["'channels', 'channels_classic'", "'channels_classic', 'channels'"])
     def test_both_names_are_an_error(self, project: Project, names: str) -> None:
         project.write({"settings.py": SETTINGS.replace('"channels"', names)})
