@@ -57,7 +57,7 @@ class Options:
     websocket_handshake_timeout: float = 5
     websocket_timeout: float | None = None
     ws_protocols: Sequence[str] = ()
-    max_message_size: int = 1024 * 1024
+    max_message_size: int = messages.MAX_MESSAGE_SIZE
     max_body_size: int = 256 * 2**20
     max_bodies_size: int = 2**30
     max_answer_size: int = 64 * 2**20

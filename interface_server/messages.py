@@ -6,6 +6,9 @@ from typing import Any
 
 from interface_server.asgi_types import Scope
 
+MAX_MESSAGE_SIZE = 2**20
+"""Bytes of one message of a WebSocket, unless an option says otherwise."""
+
 
 def http_request(scope: Scope, reply_channel: str, body: bytes, body_channel: str | None) -> dict[str, Any]:
     """The content of ``http.request``."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from channels_classic.log import logger, printable
 from interface_server.asgi_types import Application
+from interface_server.messages import MAX_MESSAGE_SIZE
 from interface_server.transport.lifespan import Lifespan
 from interface_server.transport.proxy import TrustedProxies
 
@@ -61,7 +62,7 @@ class ServerSettings:
     ping_timeout: float = 30
     """Seconds that a ping may go unanswered."""
 
-    max_message_size: int = 2**20
+    max_message_size: int = MAX_MESSAGE_SIZE
     """Bytes of one WebSocket message, in however many frames."""
 
     per_message_deflate: bool = False
