@@ -104,7 +104,7 @@ class Context:
         self._loop = asyncio.get_running_loop()
         self.failed = asyncio.Event()
         self.outbox = Outbox(self.layer, self._restore)
-        self.reader = Reader(self.layer)
+        self.reader = Reader(self.layer, self._data_lost)
         self.departures = Departures(self.layer)
         self.flow = Flow(self.layer)
         self._memberships = Memberships(self.layer, self.reader)
@@ -134,6 +134,10 @@ class Context:
         """Tell a layer that is back what its server may have lost, before anything is sent to groups."""
         await self.layer.arepair()
         await self.layer.aresume_turns(self.reader.next_orders())
+        self._data_lost()
+
+    def _data_lost(self) -> None:
+        """A server may have lost which clients are paused, and memberships that are not known here yet."""
         self.flow.repeat()
         self._memberships.compare()
 

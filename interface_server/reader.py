@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -18,6 +19,10 @@ BATCH_LIMIT = 1000
 
 DELIVERIES_AT_ONCE = 500
 """After so many deliveries the event loop does something else, so that a large group does not stop everything."""
+
+SETTLE_SECONDS = 1.5
+"""When a server has lost its data: how long messages that were sent since have to ask for their turns, before the
+turns of lost messages are passed over."""
 
 WAIT_SECONDS = 30.0
 """How long one call to the layer waits for a message; it ends at once when there is one."""
@@ -38,10 +43,16 @@ class Reader:
 
     Arguments:
         layer: where the messages come from.
+        lost: called when a server behind the layer has lost its data.
     """
 
-    def __init__(self, layer: BaseChannelLayer) -> None:
+    def __init__(self, layer: BaseChannelLayer, lost: Callable[[], None] = lambda: None) -> None:
         self._layer = layer
+        self._lost = lost
+        self._losses = layer.losses
+        self._orders: dict[str, int] = {}
+        """The orders from which clients go on whose turns are lost."""
+        self._resume_at = math.inf
         self.process_channel = f"{INTERFACE_PREFIX}{random_part()}!"
         self.late: Callable[[str, dict[str, Any]], None] | None = None
         """Called with each message for a client that is gone, and its channel."""
@@ -87,7 +98,8 @@ class Reader:
         backoff = Backoff()
         while True:
             try:
-                batch = await self._layer.areceive_batch([self.process_channel], BATCH_LIMIT, WAIT_SECONDS)
+                wait = await self._look_after_turns()
+                batch = await self._layer.areceive_batch([self.process_channel], BATCH_LIMIT, wait)
             except LayerUnavailable as error:
                 logger.debug("No replies for now: %s", error)
                 await asyncio.sleep(backoff.fail())
@@ -115,6 +127,20 @@ class Reader:
             if streams:
                 await self._end(streams)
             await asyncio.sleep(0)
+
+    async def _look_after_turns(self) -> float:
+        """See to it that clients go on whose turns are lost; how long the next wait for messages may be."""
+        now = asyncio.get_running_loop().time()
+        if self._layer.losses != self._losses:
+            self._losses = self._layer.losses
+            self._orders = self.next_orders()
+            self._resume_at = now + SETTLE_SECONDS
+            self._lost()
+        if self._resume_at <= now:
+            await self._layer.aresume_turns(self._orders)
+            self._orders = {}
+            self._resume_at = math.inf
+        return min(WAIT_SECONDS, self._resume_at - now)
 
     async def _release(self, channels: set[str]) -> None:
         """End what memberships the channels of departed clients still have."""

@@ -98,6 +98,11 @@ class LayerContract(ABC):
         is made again.
         """
 
+    @property
+    def losses(self) -> int:
+        """How often this process has noticed that a server behind the layer had lost its data."""
+        return 0
+
     def repair(self) -> None:
         """Tell the server behind the layer again what it has lost of this process, memberships above all.
 

@@ -66,9 +66,12 @@ class WebSocket:
         )
 
     @property
-    def next_order(self) -> int:
-        """The order of the first message that the layer has not taken (asked by the reader)."""
-        return self._incoming.next_order
+    def next_order(self) -> int | None:
+        """The order of the first message that the layer has not taken (asked by the reader).
+
+        ``None`` until the socket is open: the turn of ``websocket.connect`` must not be passed over.
+        """
+        return self._incoming.next_order if self._conversation.state is SocketState.OPEN else None
 
     def deliver(self, content: dict[str, Any]) -> None:
         """A message from a consumer (called by the reader)."""

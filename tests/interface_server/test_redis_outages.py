@@ -131,3 +131,30 @@ def test_ordered_sockets_go_on_when_redis_comes_back_empty() -> None:
         layer.send_batch([layer.end_of_turn(reply_channel, second["order"])])
         assert enter(third)
         connection.close()
+
+
+@pytest.mark.parametrize("lose", ["restart", "flushall"])
+def test_a_redis_that_loses_its_data_while_nobody_sends(lose: str) -> None:
+    """No send has failed, and still sockets go on soon: they do not wait for a turn that is over."""
+    with hosted_on_redis() as (hosted, redis):
+        connection, reply_channel = hosted.open()
+        if lose == "restart":
+            redis.restart()
+        else:
+            with closing(redis.client()) as client:
+                client.flushall()
+        connection.send("first")
+        message = hosted.receive("websocket.receive")
+        assert not hosted.layer.enter_turn(reply_channel, 1, "websocket.receive", message)
+        assert hosted.receive("websocket.receive") == message
+        assert hosted.layer.enter_turn(reply_channel, 1, "websocket.receive", message)
+
+
+def test_an_outage_passes_over_no_socket_that_is_not_open_yet() -> None:
+    with hosted_on_redis() as (hosted, _):
+        dialled = hosted.dial("/early")
+        message = hosted.receive("websocket.connect")
+        hosted.layer.resume_turns(hosted.server.context.reader.next_orders())
+        assert hosted.layer.enter_turn(message["reply_channel"], 0, "websocket.connect", message)
+        hosted.send(message["reply_channel"], accept=True)
+        dialled.result(DEADLINE).close()

@@ -161,13 +161,17 @@ class Batches:
         return received
 
     async def areceive(self, server: int, channels: list[str], limit: int, timeout: float) -> list[Received]:
-        """As ``receive``, on an event loop; all channels are on one server."""
+        """As ``receive``, on an event loop; all channels are on one server.
+
+        When a server turns out to have lost its data, it returns at once, so that the caller can act on it.
+        """
         deadline = time.monotonic() + timeout
+        losses = self._epochs.losses
         if self._receiving.failed:
             # A server that comes back empty has to be told of the members first, or no broadcast ends the wait.
             received = (await self._transport.arun(self.send_and_receive([], channels, limit)))[1]
             self._receiving.failed = False
-            if received:
+            if received or self._epochs.losses != losses:
                 return received
         while (left := deadline - time.monotonic()) > SHORTEST_WAIT:
             try:
@@ -175,7 +179,7 @@ class Batches:
             except LayerUnavailable:
                 self._receiving.failed = self._is_unsure = True
                 raise
-            if received:
+            if received or self._epochs.losses != losses:
                 return received
         return (await self._transport.arun(self.send_and_receive([], channels, limit)))[1]
 

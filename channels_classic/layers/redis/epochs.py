@@ -38,6 +38,8 @@ class Epochs:
         self._groups = groups
         self._known: dict[int, bytes] = {}
         self._lost_at = -math.inf
+        self.losses = 0
+        """How often a server had lost its data when this process looked."""
 
     def is_new(self, server: int, epoch: bytes) -> bool:
         """Whether that server had another epoch when it was last read from, or was never read from."""
@@ -69,13 +71,12 @@ class Epochs:
         if server in self._known:
             if epoch.startswith(FLUSHED.encode()):
                 self._groups.forget()
-                self._known[server] = epoch
-                return
-            if memberships := self._groups.memberships():
+            elif memberships := self._groups.memberships():
                 logger.warning("Redis has lost its data: telling it %d group memberships again.", len(memberships))
                 yield from self._groups.change(memberships, JOIN)
             else:
                 self._lost_at = time.monotonic()
+            self.losses += 1
         self._known[server] = epoch  # only now: it is tried again if the server went away in between
 
 

@@ -162,6 +162,11 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         await self._transport.arun(self._groups.renew(channels))
 
+    @property
+    def losses(self) -> int:
+        """As the contract has it."""
+        return self._epochs.losses
+
     def repair(self) -> None:
         """As the contract has it."""
         self._transport.run(self._epochs.compare(self._queues, len(self._transport.servers)))

@@ -25,8 +25,9 @@ from channels_classic.layers.redis.transport import Transport
 from channels_classic.layers.types import Received
 from channels_classic.log import logger
 
-LONGEST_WAIT = 10.0
-"""Seconds to wait for a message at a stretch, so that a server that hangs is noticed though nobody sends."""
+LONGEST_WAIT = 2.0
+"""Seconds to wait for a message at a stretch, so that a server that hangs, or has lost its data, is noticed though
+nobody sends."""
 
 
 class Receiving:
