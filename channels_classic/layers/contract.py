@@ -249,7 +249,10 @@ class LayerContract(ABC):
 
     @abstractmethod
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
-        """As ``receive_batch``. Nothing is lost when it is cancelled: what it takes by then is given back."""
+        """As ``receive_batch``. Nothing is lost when it is cancelled: what it takes by then is given back.
+
+        It may return nothing before the time is up, when ``losses`` has changed: so the caller can act on that.
+        """
 
     @abstractmethod
     async def arelease(self, channels: Iterable[str]) -> None:

@@ -285,7 +285,9 @@ def test_while_nothing_happens_neither_end_does_anything(project: Project, site:
             time.sleep(0.5)
             former, latest = latest, done()
         time.sleep(2)
-        assert sum(done()) - sum(latest) <= 3
+        # Each of the five that wait looks once in a few seconds whether Redis still has its data: a handful of
+        # commands, and of sleeps. To poll would take hundreds.
+        assert sum(done()) - sum(latest) <= 5 * 8
 
 
 # What cannot be.

@@ -25,7 +25,7 @@ from channels_classic.layers.redis.transport import Transport
 from channels_classic.layers.types import Received
 from channels_classic.log import logger
 
-LONGEST_WAIT = 2.0
+LONGEST_WAIT = 4.0
 """Seconds to wait for a message at a stretch, so that a server that hangs, or has lost its data, is noticed though
 nobody sends."""
 

@@ -256,9 +256,12 @@ def test_an_event_loop_tells_its_members_before_it_waits(server: RedisServer, la
         await asyncio.to_thread(server.restart)
         with pytest.raises(LayerUnavailable):
             await waiting
+        losses = layer.losses
+        assert await layer.areceive_batch(["test.process!"], 10, 600) == []
+        assert layer.losses == losses + 1
+        assert await asyncio.to_thread(layer.group_channels, "group") == ["test.process!one"]
         waiting = asyncio.ensure_future(layer.areceive_batch(["test.process!"], 10, 600))
         await asyncio.to_thread(wait_for_reader, server)
-        await asyncio.to_thread(wait_until, lambda: layer.group_channels("group") == ["test.process!one"])
         await asyncio.to_thread(layer.send_group, "group", {"number": 1})
         assert [(received.channel, received.content) for received in await waiting] == [
             ("test.process!one", {"number": 1})

@@ -30,7 +30,7 @@ def test_several_processes(serve: Serve, backend: Backend) -> None:
             os.kill(stopped, signal.SIGCONT)
 
     os.kill(first, signal.SIGKILL)
-    served.program.wait("another starts now")
+    served.program.wait("another starts")
     served.program.wait(lambda: len(served.pids) == 3)
     assert served.get("/").status_code == 200
     assert is_alive(second)

@@ -119,7 +119,7 @@ def test_a_supervisor_replaces_a_process_whose_part_failed(
     )
     served = serve("--processes", 2, layer=("broken:layer",), processes=2)
     outcome(lambda: served.get("/fail/"))
-    served.program.wait("ended with status 1; another starts now")
+    served.program.wait("ended with status 1; another starts")
     served.program.wait(lambda: len(served.pids) == 3)
     eventually(lambda: getattr(outcome(lambda: served.get("/")), "status_code", None) == 200)
     assert served.stop() == 0
