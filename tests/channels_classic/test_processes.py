@@ -110,6 +110,8 @@ def test_stopping_always_works(tmp_path: Path, how: str, signals: int) -> None:
             program.process.send_signal(signal.SIGTERM)
             if number == 0:
                 program.wait(lambda: program.log.count("told to stop") == 2)
-        assert program.process.wait(DEADLINE) == 1
+        # A signal that comes when the supervisor has done its work meets the default handler.
+        late = {-signal.SIGTERM} if signals > 2 else set()
+        assert program.process.wait(DEADLINE) in {1} | late
         assert program.log.count("does not end: it is killed.") == (2 if how == "deaf" else 0)
         assert program.log.endswith("ended\n")
