@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Literal
 from urllib.parse import urlsplit
 
-from channels_classic.layers.redis.lua import SCRIPTS
+from channels_classic.layers.redis.scripts import SCRIPTS
 
 Cut = Literal["before", "after"] | None
 """What happens to a trip: the server does not get it, or the client does not get the answer."""

@@ -31,7 +31,7 @@ from django.test import LiveServerTestCase
 import channels_classic
 import interface_server
 import worker
-from channels_classic.layers.redis import private
+from channels_classic.layers.redis.connections import private
 from tests.project import REPOSITORY
 
 PACKAGES = (channels_classic, interface_server, worker)
@@ -40,7 +40,10 @@ NOT_FOREIGN = {*sys.stdlib_module_names, *(package.__name__ for package in PACKA
 DOCUMENTED = {"_replace", "_asdict", "_state", "_meta", "_exit", "_base_manager", "_default_manager"}
 
 USED: dict[str, dict[str, Any]] = {
-    "channels_classic.layers.redis.private": {"_sock": redis.Connection(), "_reader": redis.asyncio.Connection()},
+    "channels_classic.layers.redis.connections.private": {
+        "_sock": redis.Connection(),
+        "_reader": redis.asyncio.Connection(),
+    },
     "channels_classic.binding.commits": {"_from_testcase": Atomic},
     "channels_classic.delay.models": {"_for_write": QuerySet},
     "channels_classic.http.handler": {"_get_response": BaseHandler},

@@ -9,6 +9,14 @@ from collections.abc import Sequence
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.steps import (
+    Steps,
+    Trips,
+    failure_in,
+    nothing_done_yet,
+    one_round_trip,
+)
+from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
@@ -16,8 +24,6 @@ from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Queues
 from channels_classic.layers.redis.receiving import Receiving
 from channels_classic.layers.redis.sending import Sending, positions
-from channels_classic.layers.redis.steps import Steps, Trips, failure_in, nothing_done_yet, one_round_trip
-from channels_classic.layers.redis.transport import Transport
 from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.types import Delivery, Received
 

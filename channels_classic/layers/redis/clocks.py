@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from channels_classic.layers.redis.steps import Steps, Trips
+from channels_classic.layers.redis.connections.steps import Steps, Trips
 
 
 class Clocks:

@@ -12,12 +12,12 @@ import time
 from typing import Any
 
 from channels_classic.layers import names
+from channels_classic.layers.redis.connections.server import Server
+from channels_classic.layers.redis.connections.steps import Command, Steps, Trips, checked
 from channels_classic.layers.redis.envelope import JOIN
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.queues import Queues
-from channels_classic.layers.redis.server import Server
-from channels_classic.layers.redis.steps import Command, Steps, Trips, checked
 from channels_classic.log import logger
 
 FLUSHED = "flushed:"

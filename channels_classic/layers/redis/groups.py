@@ -17,12 +17,12 @@ from typing import Any
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.steps import Command, Steps, Trips, change
 from channels_classic.layers.redis.envelope import JOIN, Envelope, Envelopes
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.members import MemberTable
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Push, Queues
-from channels_classic.layers.redis.steps import Command, Steps, Trips, change
 from channels_classic.log import logger
 
 MOST_REMEMBERED = 10_000

@@ -8,9 +8,16 @@ from typing import Any, ClassVar
 from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.keywords import check_text
-from channels_classic.layers.redis.addresses import Address, PoolSource, check_connection_kwargs, check_hosts
 from channels_classic.layers.redis.batches import Batches
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.addresses import (
+    Address,
+    PoolSource,
+    check_connection_kwargs,
+    check_hosts,
+)
+from channels_classic.layers.redis.connections.steps import Steps, one_round_trip
+from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.encryption import make_cipher
 from channels_classic.layers.redis.envelope import JOIN, LEAVE, Envelopes
 from channels_classic.layers.redis.epochs import Epochs, flush
@@ -21,8 +28,6 @@ from channels_classic.layers.redis.queues import Queues
 from channels_classic.layers.redis.receiving import Receiving
 from channels_classic.layers.redis.sending import Sending
 from channels_classic.layers.redis.statistics import Statistics
-from channels_classic.layers.redis.steps import Steps, one_round_trip
-from channels_classic.layers.redis.transport import Transport
 from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.redis.values import Values
 from channels_classic.layers.turns import check_turn, may_run

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.steps import Command, Trips
 from channels_classic.layers.redis.envelope import STAMP_LENGTH
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement, is_spread
-from channels_classic.layers.redis.steps import Command, Trips
 
 PAUSE_SECONDS = 3600
 """After this time a pause that was never ended (its process was killed) is forgotten."""

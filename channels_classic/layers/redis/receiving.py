@@ -13,15 +13,15 @@ from typing import Any
 
 from channels_classic.layers import codec
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis.blocking import wait_for_any
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.blocking import wait_for_any
+from channels_classic.layers.redis.connections.steps import Answers, Steps, Trips, failure_in
+from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes, time_of_expiry
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.placement import Placement, is_spread
 from channels_classic.layers.redis.queues import Entry, Queues
-from channels_classic.layers.redis.steps import Answers, Steps, Trips, failure_in
-from channels_classic.layers.redis.transport import Transport
 from channels_classic.layers.types import Received
 from channels_classic.log import logger
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.steps import Steps, Trips, change
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes
 from channels_classic.layers.redis.placement import Placement, is_spread
 from channels_classic.layers.redis.queues import Push, Queues
-from channels_classic.layers.redis.steps import Steps, Trips, change
 from channels_classic.layers.types import Delivery
 
 

@@ -12,7 +12,7 @@ import redis.sentinel
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.keywords import check_number, masked
-from channels_classic.layers.redis.addresses import (
+from channels_classic.layers.redis.connections.addresses import (
     Address,
     PoolSource,
     check_client_keywords,

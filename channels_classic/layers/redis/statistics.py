@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from channels_classic.layers import names
+from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.envelope import time_of_expiry
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.steps import Command, Steps, Trips
 
 COUNTS = ("messages_count", "channel_full_count")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from channels_classic.layers import codec, names, turns
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.steps import Command, Steps, Trips
 from channels_classic.layers.types import Delivery
 
 MOST_AT_ONCE = 1000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.encryption import Cipher
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.steps import Command, Steps, Trips
 from channels_classic.log import logger
 
 

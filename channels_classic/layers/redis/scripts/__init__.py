@@ -16,4 +16,4 @@ NAMES = (
     "group_routes",
     "turns",
 )
-SCRIPTS = {name: (Path(__file__).parent / "scripts" / f"{name}.lua").read_bytes() for name in NAMES}
+SCRIPTS = {name: (Path(__file__).parent / f"{name}.lua").read_bytes() for name in NAMES}

@@ -16,12 +16,12 @@ import redis
 from redis.exceptions import NoScriptError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis import replies
-from channels_classic.layers.redis.addresses import ANSWER_SECONDS, GET_CONNECTION, pools_of_sentinels
-from channels_classic.layers.redis.private import socket_of
-from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
-from channels_classic.layers.redis.steps import Command
-from channels_classic.layers.redis.wire import pack
+from channels_classic.layers.redis.connections import replies
+from channels_classic.layers.redis.connections.addresses import ANSWER_SECONDS, GET_CONNECTION, pools_of_sentinels
+from channels_classic.layers.redis.connections.private import socket_of
+from channels_classic.layers.redis.connections.set_up import SetUp, completed, unknown_scripts
+from channels_classic.layers.redis.connections.steps import Command
+from channels_classic.layers.redis.connections.wire import pack
 
 
 class Server:

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from channels_classic.layers import LayerUnavailable, Received, RedisChannelLayer
-from tests.channels_classic.layers.test_redis_outages import PATIENCE, wait_for_reader
+from tests.channels_classic.layers.redis.connections.test_outages import PATIENCE, wait_for_reader
 from tests.redis_server import RedisServer
 
 FULL = r"^Redis at 127\.0\.0\.1:\d+, database 0 is full: .* maxmemory"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
-from channels_classic.layers.redis.lua import SCRIPTS
-from tests.channels_classic.layers.resp_server import RespServer
+from channels_classic.layers.redis.scripts import SCRIPTS
+from tests.channels_classic.layers.redis.connections.resp_server import RespServer
 from tests.redis_server import RedisServer
 
 REFUSALS = {

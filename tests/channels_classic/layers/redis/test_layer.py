@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
-from tests.channels_classic.layers.resp_server import RespServer
+from tests.channels_classic.layers.redis.connections.resp_server import RespServer
 from tests.redis_server import RedisServer, free_port
 
 MakeLayer = Callable[..., RedisChannelLayer]

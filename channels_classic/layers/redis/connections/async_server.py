@@ -10,18 +10,18 @@ from typing import Any
 from redis.exceptions import NoScriptError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis import replies
-from channels_classic.layers.redis.addresses import (
+from channels_classic.layers.redis.connections import replies
+from channels_classic.layers.redis.connections.addresses import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
     GET_CONNECTION,
     pools_of_sentinels,
 )
-from channels_classic.layers.redis.deadlines import Deadlines
-from channels_classic.layers.redis.private import has_ended
-from channels_classic.layers.redis.set_up import SetUp, completed, unknown_scripts
-from channels_classic.layers.redis.steps import Command
-from channels_classic.layers.redis.wire import pack
+from channels_classic.layers.redis.connections.deadlines import Deadlines
+from channels_classic.layers.redis.connections.private import has_ended
+from channels_classic.layers.redis.connections.set_up import SetUp, completed, unknown_scripts
+from channels_classic.layers.redis.connections.steps import Command
+from channels_classic.layers.redis.connections.wire import pack
 
 
 class AsyncServer:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from channels_classic.layers.redis.server import Server
-from channels_classic.layers.redis.steps import Steps
+from channels_classic.layers.redis.connections.server import Server
+from channels_classic.layers.redis.connections.steps import Steps
 
 
 def all_schedules(run: Callable[[Callable[[int], int]], None]) -> int:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from channels_classic.layers.exceptions import LayerUnavailable
 
 Command = tuple[Any, ...]
-"""A command of Redis, or the name of a script in ``lua.py`` and its arguments."""
+"""A command of Redis, or the name of a Lua script (``scripts``) and its arguments."""
 
 Answers = dict[int, Sequence[Any]]
 """For each server, by its position, the answers to its commands."""

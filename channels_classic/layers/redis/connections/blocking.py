@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis.private import socket_of
-from channels_classic.layers.redis.server import Server
-from channels_classic.layers.redis.steps import Command, checked
+from channels_classic.layers.redis.connections.private import socket_of
+from channels_classic.layers.redis.connections.server import Server
+from channels_classic.layers.redis.connections.steps import Command, checked
 
 
 class _Wait(NamedTuple):

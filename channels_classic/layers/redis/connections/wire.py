@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import hiredis
 
-from channels_classic.layers.redis.steps import Command
+from channels_classic.layers.redis.connections.steps import Command
 
 
 def pack(commands: Sequence[Command]) -> list[bytes]:

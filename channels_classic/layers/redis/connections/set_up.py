@@ -8,8 +8,8 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.redis.lua import NAMES, SCRIPTS
-from channels_classic.layers.redis.steps import Command, checked
+from channels_classic.layers.redis.connections.steps import Command, checked
+from channels_classic.layers.redis.scripts import NAMES, SCRIPTS
 
 OLDEST_REDIS = (6, 2)
 

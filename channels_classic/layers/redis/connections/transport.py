@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 import redis
 import redis.asyncio
 
-from channels_classic.layers.redis.addresses import PoolSource
-from channels_classic.layers.redis.async_server import AsyncServer
-from channels_classic.layers.redis.server import Server
-from channels_classic.layers.redis.steps import Result, Steps
+from channels_classic.layers.redis.connections.addresses import PoolSource
+from channels_classic.layers.redis.connections.async_server import AsyncServer
+from channels_classic.layers.redis.connections.server import Server
+from channels_classic.layers.redis.connections.steps import Result, Steps
 
 
 class Transport:

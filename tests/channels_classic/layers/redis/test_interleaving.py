@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from channels_classic.layers import RedisChannelLayer
+from channels_classic.layers.redis.connections.steps import Steps, Trips
 from channels_classic.layers.redis.envelope import JOIN, LEAVE
-from channels_classic.layers.redis.steps import Steps, Trips
-from tests.channels_classic.layers.schedules import all_schedules, interleave
+from tests.channels_classic.layers.redis.schedules import all_schedules, interleave
 
 numbers = count()
 
