@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
 from channels_classic.layers.memory import InMemoryChannelLayer
-from channels_classic.layers.types import Delivery, Received
+from channels_classic.layers.types import Delivery, Received, Turn
 from channels_classic.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "LayerUnavailable",
     "MessageTooLarge",
     "Received",
+    "Turn",
 ]
 
 # Importing redis-py takes longer than all the rest of this package, and many processes never need it.

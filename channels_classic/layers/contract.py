@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.types import Delivery, Received, TurnEnd
+from channels_classic.layers.types import Delivery, Received, Turn, TurnEnd
 
 
 class LayerContract(ABC):
@@ -126,15 +126,7 @@ class LayerContract(ABC):
 
     # The extension "ordering".
 
-    def enter_turn(
-        self,
-        reply_channel: str,
-        order: int,
-        channel: str,
-        message: dict[str, Any],
-        slight: bool = False,
-        token: str = "",
-    ) -> bool:
+    def enter_turn(self, turn: Turn, message: dict[str, Any]) -> bool:
         """Ask whether a message may be handled now, as it is the turn of its ``order`` among those of its client.
 
         If it came too early the layer keeps it, and puts it in front of its channel when its turn has come. If it
@@ -145,12 +137,8 @@ class LayerContract(ABC):
         message is handled once, whether or not the layer had seen the question before.
 
         Arguments:
-            reply_channel: of the client.
-            order: from 0, without gaps.
-            channel: a normal channel, which the message came over.
+            turn: what the message asks for.
             message: its content.
-            slight: wait for the message of order 0 only; any other one is then no turn, and has no end.
-            token: unique to this call and its repetitions; without one, a message that asks again has come twice.
 
         Returns:
             Whether to handle it; if not, there is nothing more to do.
@@ -163,12 +151,14 @@ class LayerContract(ABC):
         """
         raise lacks(self, "ordering")
 
-    def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
-        """The message of this turn goes back to its channel: it will ask again, and others wait for it.
+    def suspend_turn(self, turn: Turn) -> None:
+        """Give a turn up for now: its message goes back to its channel and asks again; later ones wait for it.
+
+        Suspending twice has the effect of once, even if another copy of the message, with another token, has
+        entered in between.
 
         Arguments:
-            token: the one that the message entered with. To suspend twice is to suspend once, even if another
-                copy of the message has entered in between.
+            turn: as the message entered it.
         """
         raise lacks(self, "ordering")
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import ChannelFull
+from channels_classic.layers.types import Turn
 from channels_classic.log import logger
 
 LEASE_SECONDS = 300.0
@@ -47,26 +48,28 @@ class Verdict(enum.Enum):
     FULL = "full"
 
 
-def check_turn(order: Any, channel: str) -> None:
+def check_turn(turn: Turn) -> None:
     """Make sure that a message can wait for its turn.
 
     Raises:
         TypeError: the channel is not a normal one.
         ValueError: the order is not a number from 0 on.
     """
+    order: Any = turn.order
     if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= LARGEST_ORDER:
         raise ValueError(f"The order of a message must be an int, 0 or more and below 2**53, not {order!r}.")
-    names.check_channel(channel)
-    if "?" in channel or "!" in channel:
-        raise TypeError(f"Messages of {channel!r} cannot be handled in order: it is not a normal channel.")
+    names.check_channel(turn.channel)
+    if "?" in turn.channel or "!" in turn.channel:
+        raise TypeError(f"Messages of {turn.channel!r} cannot be handled in order: it is not a normal channel.")
 
 
-def may_run(verdict: Verdict, client: str, order: int, channel: str) -> bool:
-    """What ``enter_turn`` has to say after a verdict.
+def may_run(verdict: Verdict, turn: Turn) -> bool:
+    """Tell whether a message may run after this verdict: the answer of ``enter_turn``.
 
     Raises:
         ChannelFull: the message was dropped because too much waits already.
     """
+    client, order, channel = turn.reply_channel, turn.order, turn.channel
     if verdict is Verdict.FULL:
         raise ChannelFull(
             f"Message {order} of {client} on {channel!r} was dropped: too many messages of this client, or too "

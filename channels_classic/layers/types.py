@@ -5,6 +5,24 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 
+class Turn(NamedTuple):
+    """The turn of one message among those of its client (specification, section 8).
+
+    Arguments:
+        reply_channel: of the client.
+        order: of the message: from 0, without gaps.
+        channel: a normal channel, which the message came over.
+        slight: wait for the message of order 0 only; any other one is then no turn, and has no end.
+        token: unique to this copy of the message; without one, a message that asks again has come twice.
+    """
+
+    reply_channel: str
+    order: int
+    channel: str
+    slight: bool = False
+    token: str = ""
+
+
 class TurnEnd(NamedTuple):
     """The end of a turn, which travels behind what its consumer sent.
 

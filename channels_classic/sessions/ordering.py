@@ -14,7 +14,7 @@ from channels_classic.backoff import Backoff
 from channels_classic.channel import Channel
 from channels_classic.decorators import TURN, Consume, decorated
 from channels_classic.exceptions import ConsumeLater
-from channels_classic.layers import BaseChannelLayer, ChannelFull, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer, ChannelFull, LayerUnavailable, Turn
 from channels_classic.layers.names import random_part
 from channels_classic.log import logger
 from channels_classic.message import Message
@@ -117,9 +117,7 @@ class _Turn:
         self._message = message
         self._layer = message.channel_layer
         self._client: Channel = message.reply_channel
-        self._order: Any = order
-        self._slight = slight
-        self._token = random_part()
+        self._turn = Turn(self._client.name, order, message.channel.name, slight, random_part())
         self._is_last = message.channel.name == LAST_CHANNEL
         self.is_strict = order == 0 or not slight
         """Whether other messages of the client wait for this one."""
@@ -134,18 +132,11 @@ class _Turn:
         Raises:
             ConsumeLater, LayerUnavailable: the layer does not answer; see ``_through_outages``.
         """
-        message, reply_channel = self._message, self._client.name
+        message = self._message
 
         def enter() -> bool:
-            pending.settle_turn(reply_channel)
-            return self._layer.enter_turn(
-                reply_channel,
-                self._order,
-                message.channel.name,
-                message.content,
-                slight=self._slight,
-                token=self._token,
-            )
+            pending.settle_turn(self._client.name)
+            return self._layer.enter_turn(self._turn, message.content)
 
         try:
             return _through_outages(enter, self._layer)
@@ -157,18 +148,22 @@ class _Turn:
 
     def suspend(self) -> None:
         """Give the turn up for now: the message goes back to its channel, and will ask again."""
-        client, order = self._client.name, self._order
         try:
-            _through_outages(lambda: self._layer.suspend_turn(client, order, self._token), self._layer)
+            _through_outages(lambda: self._layer.suspend_turn(self._turn), self._layer)
         except (LayerUnavailable, ConsumeLater) as error:
             # The message goes back all the same: whether it is lost then depends on that, and not on this.
             logger.error(
-                "The turn of message %d of %s was not given up. %s", order, client, error.__cause__ or error
+                "The turn of message %d of %s was not given up. %s",
+                self._turn.order,
+                self._turn.reply_channel,
+                error.__cause__ or error,
             )
 
     def end(self) -> None:
         """Let the next message have its turn, behind all that this one's consumer sent."""
-        pending.end_turn(self._layer, self._layer.end_of_turn(self._client.name, self._order, last=self._is_last))
+        turn = self._turn
+        end = self._layer.end_of_turn(turn.reply_channel, turn.order, last=self._is_last)
+        pending.end_turn(self._layer, end)
 
 
 def _through_outages(step: Callable[[], Result], layer: BaseChannelLayer) -> Result:

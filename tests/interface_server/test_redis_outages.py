@@ -12,6 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from channels_classic.layers import RedisChannelLayer
+from channels_classic.layers.types import Turn
 from interface_server import outbox as outbox_module
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
 from tests.redis_server import RedisServer
@@ -107,10 +108,10 @@ def test_ordered_sockets_go_on_when_redis_comes_back_empty() -> None:
         layer = hosted.layer
 
         def enter(message: dict[str, Any]) -> bool:
-            return layer.enter_turn(message["reply_channel"], message["order"], "websocket.receive", message)
+            return layer.enter_turn(Turn(message["reply_channel"], message["order"], "websocket.receive"), message)
 
         connection, reply_channel = hosted.open()
-        layer.enter_turn(reply_channel, 0, "websocket.connect", {})
+        layer.enter_turn(Turn(reply_channel, 0, "websocket.connect"), {})
         layer.send_batch([layer.end_of_turn(reply_channel, 0)])
         for number in range(3):
             connection.send(str(number))
@@ -145,9 +146,9 @@ def test_a_redis_that_loses_its_data_while_nobody_sends(lose: str) -> None:
                 client.flushall()
         connection.send("first")
         message = hosted.receive("websocket.receive")
-        assert not hosted.layer.enter_turn(reply_channel, 1, "websocket.receive", message)
+        assert not hosted.layer.enter_turn(Turn(reply_channel, 1, "websocket.receive"), message)
         assert hosted.receive("websocket.receive") == message
-        assert hosted.layer.enter_turn(reply_channel, 1, "websocket.receive", message)
+        assert hosted.layer.enter_turn(Turn(reply_channel, 1, "websocket.receive"), message)
 
 
 def test_an_outage_passes_over_no_socket_that_is_not_open_yet() -> None:
@@ -155,6 +156,6 @@ def test_an_outage_passes_over_no_socket_that_is_not_open_yet() -> None:
         dialled = hosted.dial("/early")
         message = hosted.receive("websocket.connect")
         hosted.layer.resume_turns(hosted.server.context.reader.next_orders())
-        assert hosted.layer.enter_turn(message["reply_channel"], 0, "websocket.connect", message)
+        assert hosted.layer.enter_turn(Turn(message["reply_channel"], 0, "websocket.connect"), message)
         hosted.send(message["reply_channel"], accept=True)
         dialled.result(DEADLINE).close()

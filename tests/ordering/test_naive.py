@@ -15,6 +15,7 @@ import pytest
 from django.core.cache import cache
 
 from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, RedisChannelLayer
+from channels_classic.layers.types import Turn
 from channels_classic.sessions import session_for_reply_channel
 
 CLIENT = "interface.abc!one"
@@ -69,7 +70,7 @@ class Ours:
         self.layer = layer
 
     def enter(self, order: int) -> bool:
-        return self.layer.enter_turn(CLIENT, order, "frames", {"order": order})
+        return self.layer.enter_turn(Turn(CLIENT, order, "frames"), {"order": order})
 
     def end(self, order: int) -> None:
         self.layer.send_batch([self.layer.end_of_turn(CLIENT, order)])

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, RedisChannelLayer
+from channels_classic.layers.types import Turn
 from tests.worker.conftest import eventually
 from worker import sender as sender_module
 from worker.sender import Sender
@@ -215,7 +216,7 @@ class GivenTurns(Given):
         self.enter(1)
 
     def enter(self, order: int, client: str = CLIENT) -> bool:
-        return self.layer.enter_turn(client, order, "frames", {"name": order})
+        return self.layer.enter_turn(Turn(client, order, "frames"), {"name": order})
 
     def finish(self, order: int, *names: object, client: str = CLIENT) -> None:
         """A consumer is done that sent these to its client."""
@@ -353,20 +354,20 @@ def test_ends_that_a_new_master_has_not_heard_of_are_told_again(redis_url: str) 
     sender = Sender(layer)
     try:
         with redis.Redis.from_url(redis_url) as client:
-            assert layer.enter_turn("interface.a!b", 0, "test", {}, token="first")
+            assert layer.enter_turn(Turn("interface.a!b", 0, "test", token="first"), {})
             (key,) = client.keys("*turns:interface.a!b")
             before = client.dump(key)
             sender.add(layer.end_of_turn("interface.a!b", 0))
             sender.flush()
             client.restore(key, 0, before, replace=True)  # as a replica has it that the end had not reached
-            assert not layer.enter_turn("interface.a!b", 1, "test", {"order": 1}, token="second")
+            assert not layer.enter_turn(Turn("interface.a!b", 1, "test", token="second"), {"order": 1})
             sender.repeat_ends()
             sender.flush()
             assert [received.content for received in layer.receive_batch(["test"], 10)] == [{"order": 1}]
-            assert layer.enter_turn("interface.a!b", 1, "test", {"order": 1}, token="second")
+            assert layer.enter_turn(Turn("interface.a!b", 1, "test", token="second"), {"order": 1})
             sender.repeat_ends()
             sender.flush()
-            assert not layer.enter_turn("interface.a!b", 2, "test", {}, token="third")  # 1 has not ended
+            assert not layer.enter_turn(Turn("interface.a!b", 2, "test", token="third"), {})  # 1 has not ended
     finally:
         layer.close()
 

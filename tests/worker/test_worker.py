@@ -23,6 +23,7 @@ from channels_classic.layers import (
     Received,
     RedisChannelLayer,
 )
+from channels_classic.layers.types import Turn
 from channels_classic.message import Message
 from channels_classic.routing import Router
 from channels_classic.sessions import enforce_ordering
@@ -251,7 +252,7 @@ def test_ctrl_c_in_the_thread_of_a_worker_ends_it_in_order() -> None:
     # What was sent is there, what was not started is back, and the turn of the one that was hit has ended.
     assert [receive(layer)["text"] for _ in range(2)] == ["0", "1"]
     assert [receive(layer, "test")["order"] for _ in range(2)] == [2, 3]
-    assert layer.enter_turn(REPLY, 2, "test", {})
+    assert layer.enter_turn(Turn(REPLY, 2, "test"), {})
 
 
 def test_consume_later_comes_back_ten_times_and_is_dropped(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from channels_classic.layers.conformance.harness import Harness
+from channels_classic.layers.types import Turn
 
 LONGEST = "n" * 99
 
@@ -111,15 +112,15 @@ class NameTests(Harness):
             layer.group_add(name.replace("!", ".process"), member)
             layer.pause([f"{name.rstrip('!')}!two"])
             layer.set_value(name, name.encode(), 60, replace=False)
-            layer.enter_turn(member, 0, "websocket.receive", {})
-            layer.enter_turn(member, 1, "websocket.receive", {}, slight=True)
+            layer.enter_turn(Turn(member, 0, "websocket.receive"), {})
+            layer.enter_turn(Turn(member, 1, "websocket.receive", slight=True), {})
         for name, member in zip(every, members, strict=True):
             group = name.replace("!", ".process")
             with self.subTest(name=name):
                 self.assertEqual(layer.receive([name]), (member, {"name": name}))
                 self.assertEqual(layer.group_channels(group), [member])
                 self.assertEqual((layer.get_value(name) or (b"",))[0], name.encode())
-                self.assertFalse(layer.enter_turn(member, 0, "websocket.receive", {}))
+                self.assertFalse(layer.enter_turn(Turn(member, 0, "websocket.receive"), {}))
                 layer.send_group(group, {"to": "group"})
                 self.assertEqual(self.all_messages(layer, name), [(member, {"to": "group"})])
                 self.assertEqual(layer.channel_statistics(member)["messages_pending"], 0)

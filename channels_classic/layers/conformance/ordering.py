@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.conformance.harness import Harness
+from channels_classic.layers.types import Turn
 
 CLIENT = "sends.one!a"
 CHANNEL = "frames"
@@ -20,7 +21,7 @@ class OrderingTests(Harness):
     ) -> bool:
         """Ask for a turn with a message that says what it is."""
         content = {"client": client, "order": order}
-        return layer.enter_turn(client, order, CHANNEL, content, slight=slight, token=token)
+        return layer.enter_turn(Turn(client, order, CHANNEL, slight=slight, token=token), content)
 
     def end(self, layer: BaseChannelLayer, order: int, client: str = CLIENT, last: bool = False) -> None:
         """End a turn."""
@@ -43,7 +44,7 @@ class OrderingTests(Harness):
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0))
         content = {"client": CLIENT, "bytes": b"\x00\xff\n", "text": "é\n", "list": [1, {"a": None}]}
-        self.assertFalse(layer.enter_turn(CLIENT, 1, CHANNEL, content))
+        self.assertFalse(layer.enter_turn(Turn(CLIENT, 1, CHANNEL), content))
         self.assertEqual(self.all_messages(layer, CHANNEL), [])
         self.end(layer, 0)
         self.assertEqual(self.all_messages(layer, CHANNEL), [(CHANNEL, content)])
@@ -74,7 +75,7 @@ class OrderingTests(Harness):
         """A client's messages come over several."""
         layer = self.new_layer("ordering")
         self.enter(layer, 0)
-        layer.enter_turn(CLIENT, 1, "goodbyes", {"order": 1})
+        layer.enter_turn(Turn(CLIENT, 1, "goodbyes"), {"order": 1})
         self.end(layer, 0)
         self.assertEqual(self.all_messages(layer, CHANNEL, "goodbyes"), [("goodbyes", {"order": 1})])
 
@@ -117,15 +118,15 @@ class OrderingTests(Harness):
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0))
         self.assertFalse(self.enter(layer, 1))
-        layer.suspend_turn(CLIENT, 0)
+        layer.suspend_turn(Turn(CLIENT, 0, CHANNEL))
         self.assertFalse(self.enter(layer, 2))
         self.assertEqual(self.orders(layer), [])
         self.assertTrue(self.enter(layer, 0))
-        layer.suspend_turn(CLIENT, 1)
+        layer.suspend_turn(Turn(CLIENT, 1, CHANNEL))
         self.assertFalse(self.enter(layer, 0))
         self.end(layer, 0)
         self.assertEqual(self.orders(layer), [1])
-        layer.suspend_turn("sends.one!nobody", 0)
+        layer.suspend_turn(Turn("sends.one!nobody", 0, CHANNEL))
 
     def test_who_had_no_answer_may_ask_again(self) -> None:
         """With the same token, for as long as the turn lasts; another copy of the message is dropped."""
@@ -174,12 +175,12 @@ class OrderingTests(Harness):
         """Nor to whoever has it by then."""
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0, token="one"))
-        layer.suspend_turn(CLIENT, 0, "two")
+        layer.suspend_turn(Turn(CLIENT, 0, CHANNEL, token="two"))
         self.assertFalse(self.enter(layer, 0, token="two"))
-        layer.suspend_turn(CLIENT, 0, "one")
-        layer.suspend_turn(CLIENT, 0, "one")
+        layer.suspend_turn(Turn(CLIENT, 0, CHANNEL, token="one"))
+        layer.suspend_turn(Turn(CLIENT, 0, CHANNEL, token="one"))
         self.assertTrue(self.enter(layer, 0, token="two"))
-        layer.suspend_turn(CLIENT, 0, "one")
+        layer.suspend_turn(Turn(CLIENT, 0, CHANNEL, token="one"))
         self.assertFalse(self.enter(layer, 0, token="three"))
         self.assertTrue(self.enter(layer, 0, token="two"))
 
@@ -242,11 +243,11 @@ class OrderingTests(Harness):
         for order in (-1, 2**53 - 1, 2**80, 1.0, "1", True, None, [1]):
             with self.subTest(order=order):
                 with self.assertRaises(ValueError) as caught:
-                    layer.enter_turn(CLIENT, order, CHANNEL, {})  # type: ignore[arg-type]
+                    layer.enter_turn(Turn(CLIENT, order, CHANNEL), {})  # type: ignore[arg-type]
                 self.assertIn(repr(order), str(caught.exception))
         for channel in ("frames?x", "frames!x", "two words"):
             with self.subTest(channel=channel), self.assertRaises(TypeError):
-                layer.enter_turn(CLIENT, 0, channel, {})
+                layer.enter_turn(Turn(CLIENT, 0, channel), {})
 
     def test_too_many_that_wait_are_dropped(self) -> None:
         """In number or size, for each client by itself."""
@@ -255,7 +256,7 @@ class OrderingTests(Harness):
         for client in ("sends.one!a", "sends.one!b"):
             with self.assertRaises(layer.ChannelFull):
                 for order in range(1, 40):
-                    self.assertFalse(layer.enter_turn(client, order, CHANNEL, large))
+                    self.assertFalse(layer.enter_turn(Turn(client, order, CHANNEL), large))
             self.assertTrue(self.enter(layer, 0, client))
             came_back = 0
             for order in range(40):
@@ -263,7 +264,7 @@ class OrderingTests(Harness):
                 if not layer.receive([CHANNEL])[0]:
                     break
                 came_back += 1
-                self.assertTrue(layer.enter_turn(client, order + 1, CHANNEL, large))
+                self.assertTrue(layer.enter_turn(Turn(client, order + 1, CHANNEL), large))
             self.assertGreater(came_back, 5)
             self.assertLess(came_back, 39)
 

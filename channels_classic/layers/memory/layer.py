@@ -16,7 +16,7 @@ from channels_classic.layers.memory.queues import Entry, Queues
 from channels_classic.layers.memory.turns import Due, Turns
 from channels_classic.layers.memory.values import Values
 from channels_classic.layers.turns import check_turn, may_run
-from channels_classic.layers.types import Delivery, Received
+from channels_classic.layers.types import Delivery, Received, Turn
 
 
 class InMemoryChannelLayer(BaseChannelLayer):
@@ -148,29 +148,21 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     # Turns.
 
-    def enter_turn(
-        self,
-        reply_channel: str,
-        order: int,
-        channel: str,
-        message: dict[str, Any],
-        slight: bool = False,
-        token: str = "",
-    ) -> bool:
+    def enter_turn(self, turn: Turn, message: dict[str, Any]) -> bool:
         """As the contract has it."""
-        check_turn(order, channel)
-        due = Due(channel, codec.pack(message))
+        check_turn(turn)
+        payload = codec.pack(message)
         with self._lock:
-            verdict, back = self._turns.enter(reply_channel, order, slight, due, token)
+            verdict, back = self._turns.enter(turn, payload)
             if back:
                 self._put_in_front(back)
                 self._arrivals.tell()
-        return may_run(verdict, reply_channel, order, channel)
+        return may_run(verdict, turn)
 
-    def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
+    def suspend_turn(self, turn: Turn) -> None:
         """As the contract has it."""
         with self._lock:
-            self._turns.suspend(reply_channel, order, token)
+            self._turns.suspend(turn)
 
     # Values.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from channels_classic.layers import turns
 from channels_classic.layers.turns import Verdict, report_passed_over
-from channels_classic.layers.types import TurnEnd
+from channels_classic.layers.types import Turn, TurnEnd
 
 
 class Due(NamedTuple):
@@ -19,9 +19,8 @@ class Due(NamedTuple):
 
 
 class _Waiting(NamedTuple):
-    due: Due
-    slight: bool
-    token: str
+    turn: Turn
+    payload: bytes
 
 
 class _Client:
@@ -57,13 +56,14 @@ class Turns:
     def __len__(self) -> int:
         return len(self._clients)
 
-    def enter(self, client: str, order: int, slight: bool, due: Due, token: str) -> tuple[Verdict, list[Due]]:
+    def enter(self, turn: Turn, payload: bytes) -> tuple[Verdict, list[Due]]:
         """Ask for a turn; what becomes of the message, and which others need not wait any longer."""
+        client = turn.reply_channel
         now = time.monotonic()
         back = self._wake(client, now)
         state = self._clients.setdefault(client, _Client(now))
-        back += self._go_on(client, state, now, order)
-        verdict = self._enter(state, order, slight, due, token, now)
+        back += self._go_on(client, state, now, turn.order)
+        verdict = self._enter(state, turn, payload, now)
         self._keep(client, state, now)
         return verdict, back
 
@@ -79,14 +79,16 @@ class Turns:
             self._keep(client, state, now)
         return back
 
-    def suspend(self, client: str, order: int, token: str) -> None:
+    def suspend(self, turn: Turn) -> None:
         """A message that runs goes back to its channel, and has its turn when it comes again."""
         now = time.monotonic()
-        state = self._clients.get(client)
-        if state is not None and state.lease is not None and (order, token) == (state.next, state.token):
+        state = self._clients.get(turn.reply_channel)
+        if state is None or state.lease is None:
+            return
+        if (turn.order, turn.token) == (state.next, state.token):
             state.lease = None
             state.since = now if state.waiting else None
-            self._keep(client, state, now)
+            self._keep(turn.reply_channel, state, now)
 
     def release(self, clients: Iterable[str]) -> list[Due]:
         """Clients have left; which messages need not wait any longer."""
@@ -113,23 +115,24 @@ class Turns:
         self._clients.clear()
         self._due.clear()
 
-    def _enter(self, state: _Client, order: int, slight: bool, due: Due, token: str, now: float) -> Verdict:
-        if slight and state.next > 0:
-            return Verdict.WAITS_ALREADY if token in state.freed else Verdict.RUN
-        again = token and token == state.token
+    def _enter(self, state: _Client, turn: Turn, payload: bytes, now: float) -> Verdict:
+        order = turn.order
+        if turn.slight and state.next > 0:
+            return Verdict.WAITS_ALREADY if turn.token in state.freed else Verdict.RUN
+        again = turn.token and turn.token == state.token
         if order < state.next or (order == state.next and state.lease is not None and not again):
             return Verdict.PASSED
         if order == state.next:
             state.lease = now + turns.LEASE_SECONDS
-            state.token = token
+            state.token = turn.token
             state.since = None
             return Verdict.RUN
         if order in state.waiting:
             return Verdict.WAITS_ALREADY
-        if len(state.waiting) >= turns.MAX_WAITING or state.bytes + len(due.payload) > turns.MAX_WAITING_BYTES:
+        if len(state.waiting) >= turns.MAX_WAITING or state.bytes + len(payload) > turns.MAX_WAITING_BYTES:
             return Verdict.FULL
-        state.waiting[order] = _Waiting(due, slight, token)
-        state.bytes += len(due.payload)
+        state.waiting[order] = _Waiting(turn, payload)
+        state.bytes += len(payload)
         if state.lease is None and state.since is None:
             state.since = now
         return Verdict.WAIT
@@ -140,7 +143,7 @@ class Turns:
         state.lease = None
         back = []
         for waiting in sorted(state.waiting) if first else (order,):
-            if waiting == order or state.waiting[waiting].slight:
+            if waiting == order or state.waiting[waiting].turn.slight:
                 back += self._put_back(state, waiting)
         state.since = now if state.waiting else None
         return back
@@ -149,10 +152,11 @@ class Turns:
         waiting = state.waiting.pop(order, None)
         if waiting is None:
             return []
-        state.bytes -= len(waiting.due.payload)
-        if waiting.slight and waiting.token:
-            state.freed.add(waiting.token)
-        return [waiting.due]
+        turn, payload = waiting
+        state.bytes -= len(payload)
+        if turn.slight and turn.token:
+            state.freed.add(turn.token)
+        return [Due(turn.channel, payload)]
 
     def _go_on(self, client: str, state: _Client, now: float, arriving: int | None = None) -> list[Due]:
         """Pass over a turn that is not taken, or does not end."""

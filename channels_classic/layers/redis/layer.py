@@ -31,7 +31,7 @@ from channels_classic.layers.redis.statistics import Statistics
 from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.redis.values import Values
 from channels_classic.layers.turns import check_turn, may_run
-from channels_classic.layers.types import Delivery, Received
+from channels_classic.layers.types import Delivery, Received, Turn
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -187,23 +187,15 @@ class RedisChannelLayer(BaseChannelLayer):
 
     # Turns.
 
-    def enter_turn(
-        self,
-        reply_channel: str,
-        order: int,
-        channel: str,
-        message: dict[str, Any],
-        slight: bool = False,
-        token: str = "",
-    ) -> bool:
+    def enter_turn(self, turn: Turn, message: dict[str, Any]) -> bool:
         """As the contract has it."""
-        check_turn(order, channel)
-        verdict = self._transport.run(self._turns.enter(reply_channel, order, channel, message, slight, token))
-        return may_run(verdict, reply_channel, order, channel)
+        check_turn(turn)
+        verdict = self._transport.run(self._turns.enter(turn, message))
+        return may_run(verdict, turn)
 
-    def suspend_turn(self, reply_channel: str, order: int, token: str = "") -> None:
+    def suspend_turn(self, turn: Turn) -> None:
         """As the contract has it."""
-        self._transport.run(self._turns.suspend(reply_channel, order, token))
+        self._transport.run(self._turns.suspend(turn))
 
     def resume_turns(self, orders: Mapping[str, int]) -> None:
         """As the contract has it."""

@@ -15,7 +15,7 @@ from channels_classic.layers.redis.connections.steps import Command, Steps, Trip
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.types import Delivery
+from channels_classic.layers.types import Delivery, Turn
 
 MOST_AT_ONCE = 1000
 """So many clients are released in one round trip."""
@@ -49,20 +49,19 @@ class Turns:
         self._expiry = expiry
         self._kept = kept
 
-    def enter(
-        self, client: str, order: int, channel: str, message: dict[str, Any], slight: bool, token: str
-    ) -> Steps[turns.Verdict]:
+    def enter(self, turn: Turn, message: dict[str, Any]) -> Steps[turns.Verdict]:
         """Ask for a turn; what becomes of the message."""
         # It expires when it is back in its queue. Bound to its order, it cannot be handled twice before that.
         expires = self._clocks.now() + int(self._kept * 1_000_000)
-        body = self._envelopes.seal(MESSAGE, "", codec.pack(message), channel, expires)
+        body = self._envelopes.seal(MESSAGE, "", codec.pack(message), turn.channel, expires)
+        asked = (turn.order, int(turn.slight), turn.channel, body, turn.token)
         limits = (turns.MAX_WAITING, turns.MAX_WAITING_BYTES)
-        verdict = yield from self._step(client, "enter", order, int(slight), channel, body, token, *limits)
+        verdict = yield from self._step(turn.reply_channel, "enter", *asked, *limits)
         return turns.Verdict(verdict)
 
-    def suspend(self, client: str, order: int, token: str) -> Steps[str]:
+    def suspend(self, turn: Turn) -> Steps[str]:
         """A message that runs goes back to its channel."""
-        return self._step(client, "suspend", order, token)
+        return self._step(turn.reply_channel, "suspend", turn.order, turn.token)
 
     def release(self, clients: Sequence[str]) -> Steps[None]:
         """Clients have left."""

@@ -233,29 +233,29 @@ class LaterOnesGetThrough(InMemoryChannelLayer):
 
 
 class NoTokens(InMemoryChannelLayer):
-    def enter_turn(self, *args, token="", **kwargs):
-        return super().enter_turn(*args, **kwargs)
+    def enter_turn(self, turn, message):
+        return super().enter_turn(turn._replace(token=""), message)
 
 
 class TokensOfClients(InMemoryChannelLayer):
     """Takes every copy of a message for the same one."""
 
-    def enter_turn(self, reply_channel, order, *args, token="", **kwargs):
-        return super().enter_turn(reply_channel, order, *args, token=str(order), **kwargs)
+    def enter_turn(self, turn, message):
+        return super().enter_turn(turn._replace(token=str(turn.order)), message)
 
 
 class SlightTwice(InMemoryChannelLayer):
     """Forgets whom it has let wait."""
 
-    def enter_turn(self, *args, **kwargs):
+    def enter_turn(self, turn, message):
         for turns in self._turns._clients.values():
             turns.freed.clear()
-        return super().enter_turn(*args, **kwargs)
+        return super().enter_turn(turn, message)
 
 
 class SuspendsAnybody(InMemoryChannelLayer):
-    def suspend_turn(self, reply_channel, order, token=""):
-        super().suspend_turn(reply_channel, order, self._turns._clients[reply_channel].token)
+    def suspend_turn(self, turn):
+        super().suspend_turn(turn._replace(token=self._turns._clients[turn.reply_channel].token))
 
 
 class WrongPositions(InMemoryChannelLayer):

@@ -11,6 +11,7 @@ import pytest
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.channel import Channel, Group
 from channels_classic.layers import ChannelFull
+from channels_classic.layers.types import Turn
 from channels_classic.legacy.base_layer import BaseChannelLayer
 from tests.worker.conftest import receive
 from worker import WorkerGroup
@@ -97,7 +98,7 @@ def test_what_it_lacks_is_said() -> None:
     with pytest.raises(NotImplementedError, match="Nothing lacks the extension 'groups'"):
         layer.group_add("a", "b")
     with pytest.raises(NotImplementedError, match="Nothing lacks the extension 'ordering'"):
-        layer.enter_turn("a", 0, "b", {})
+        layer.enter_turn(Turn("a", 0, "b"), {})
     for name, receivable in (("a b", False), ("a!b", True), (1, False)):
         with pytest.raises(TypeError):
             layer.valid_channel_name(name, receivable)

@@ -14,6 +14,7 @@ import redis
 from cryptography.fernet import Fernet
 
 from channels_classic.layers import RedisChannelLayer
+from channels_classic.layers.types import Turn
 
 KEYS = ["one key", "an older key"]
 FAR_FUTURE = b"%016d" % (4_000_000_000 * 1_000_000)
@@ -136,8 +137,8 @@ def test_a_change_of_membership_cannot_be_moved(make_layer: MakeLayer, client: r
 def test_what_waited_for_its_turn_arrives(make_layer: MakeLayer) -> None:
     """It waits for longer than messages live, and lives anew in its queue."""
     layer = make_layer(expiry=0.3)
-    assert layer.enter_turn("interface.one!client", 0, "frames", {"order": 0})
-    assert not layer.enter_turn("interface.one!client", 1, "frames", {"order": 1})
+    assert layer.enter_turn(Turn("interface.one!client", 0, "frames"), {"order": 0})
+    assert not layer.enter_turn(Turn("interface.one!client", 1, "frames"), {"order": 1})
     outlive(0.3)
     layer.send_batch([layer.end_of_turn("interface.one!client", 0)])
     assert layer.receive(["frames"]) == ("frames", {"order": 1})

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from channels_classic.layers import LayerUnavailable, Received, RedisChannelLayer
+from channels_classic.layers.types import Turn
 from tests.channels_classic.layers.redis.connections.test_outages import PATIENCE, wait_for_reader
 from tests.redis_server import RedisServer
 
@@ -133,12 +134,12 @@ def test_a_full_redis_that_nobody_has_read_from(layer: RedisChannelLayer, client
 
 def test_the_end_of_a_turn_that_a_full_redis_refuses(layer: RedisChannelLayer, client: redis.Redis) -> None:
     """What was sent in front of it was sent only once: nobody may take it for not done."""
-    assert layer.enter_turn("interface.test!a", 0, "frames", {})
-    assert not layer.enter_turn("interface.test!a", 1, "frames", {"number": 1})
+    assert layer.enter_turn(Turn("interface.test!a", 0, "frames"), {})
+    assert not layer.enter_turn(Turn("interface.test!a", 1, "frames"), {"number": 1})
     end = layer.end_of_turn("interface.test!a", 0)
     with full(client):
         with pytest.raises(LayerUnavailable, match=FULL) as error:
-            layer.enter_turn("interface.test!b", 0, "frames", {})
+            layer.enter_turn(Turn("interface.test!b", 0, "frames"), {})
         assert error.value.nothing_done
     with denied(client, "hset"):
         with pytest.raises(LayerUnavailable) as error:

@@ -13,6 +13,7 @@ import redis
 
 from channels_classic.layers import RedisChannelLayer
 from channels_classic.layers.names import random_part
+from channels_classic.layers.types import Turn
 
 PATIENCE = 60
 PROCESS = "interface.test!"
@@ -225,7 +226,7 @@ def test_every_key_ends_by_itself(client: redis.Redis, layer: RedisChannelLayer)
     layer.send_group("group", {})
     layer.pause([f"{PROCESS}one"])
     layer.set_value("name", b"value", 60, False)
-    layer.enter_turn(f"{PROCESS}one", 3, "websocket.receive", {})
+    layer.enter_turn(Turn(f"{PROCESS}one", 3, "websocket.receive"), {})
     layer.give_back(layer.receive_batch(["normal"], 10))
     layer.receive_batch([PROCESS], 1)
     keys = left_behind(client)

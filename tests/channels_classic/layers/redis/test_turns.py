@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, RedisChannelLayer, turns
+from channels_classic.layers.types import Turn
 from tests.redis_server import RedisServer
 
 CLIENT = "interface.abc!one"
@@ -51,7 +52,7 @@ def layer(make_layer: MakeLayer) -> BaseChannelLayer:
 
 
 def enter(layer: BaseChannelLayer, order: int, client: str = CLIENT, slight: bool = False) -> bool:
-    return layer.enter_turn(client, order, "frames", {"client": client, "order": order}, slight=slight)
+    return layer.enter_turn(Turn(client, order, "frames", slight=slight), {"client": client, "order": order})
 
 
 def end(layer: BaseChannelLayer, order: int, client: str = CLIENT, last: bool = False) -> None:
@@ -165,12 +166,12 @@ def test_a_message_that_was_put_back_is_waited_for(layer: BaseChannelLayer) -> N
     enter(layer, 0)
     enter(layer, 1)
     outlive(LEASE / 2)
-    layer.suspend_turn(CLIENT, 0)
+    layer.suspend_turn(Turn(CLIENT, 0, "frames"))
     assert not enter(layer, 2)
     outlive(PATIENCE / 2)
     assert not enter(layer, 3)
     assert enter(layer, 0)
-    layer.suspend_turn(CLIENT, 0)
+    layer.suspend_turn(Turn(CLIENT, 0, "frames"))
     outlive(PATIENCE)
     assert not enter(layer, 4)  # and in the end no longer
     assert came_back(layer) == [1]
@@ -274,7 +275,7 @@ class TestNothingStaysBehind:
     def test_who_waited_in_slight_order_is_known_for_as_long_as_it_lives(
         self, layer: RedisChannelLayer, seconds_left: Callable[[], dict[str, int]]
     ) -> None:
-        layer.enter_turn(CLIENT, 1, "frames", {}, slight=True, token="one")
+        layer.enter_turn(Turn(CLIENT, 1, "frames", slight=True, token="one"), {})
         enter(layer, 0, slight=True)
         end(layer, 0)
         assert seconds_left() == {

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
+from channels_classic.layers.types import Turn
 from tests.redis_server import RedisServer, free_port
 
 PATIENCE = 60
@@ -299,56 +300,56 @@ def test_a_flush_is_no_loss(server: RedisServer, layer: RedisChannelLayer) -> No
 def test_ordered_clients_go_on_where_they_were(server: RedisServer, layer: RedisChannelLayer) -> None:
     first, second = "interface.test!first", "interface.test!second"
     for order in range(5):
-        assert layer.enter_turn(first, order, "frames", {"order": order})
+        assert layer.enter_turn(Turn(first, order, "frames"), {"order": order})
         layer.send_batch([layer.end_of_turn(first, order)])
     server.restart()
     wait_until(lambda: works(layer))
     layer.resume_turns({first: 5, second: 0})
-    assert not layer.enter_turn(first, 6, "frames", {"order": 6})
-    assert layer.enter_turn(first, 5, "frames", {"order": 5})
+    assert not layer.enter_turn(Turn(first, 6, "frames"), {"order": 6})
+    assert layer.enter_turn(Turn(first, 5, "frames"), {"order": 5})
     layer.send_batch([layer.end_of_turn(first, 5)])
     assert layer.receive(["frames"]) == ("frames", {"order": 6})
     # One that has just come begins with the first message, whoever is faster.
-    assert not layer.enter_turn(second, 1, "frames", {})
-    assert layer.enter_turn(second, 0, "frames", {})
+    assert not layer.enter_turn(Turn(second, 1, "frames"), {})
+    assert layer.enter_turn(Turn(second, 0, "frames"), {})
 
 
 def test_a_message_that_a_worker_had_in_its_hands_is_the_next_one(
     server: RedisServer, layer: RedisChannelLayer
 ) -> None:
     client = "interface.test!client"
-    layer.enter_turn(client, 0, "frames", {})
+    layer.enter_turn(Turn(client, 0, "frames"), {})
     server.restart()
     wait_until(lambda: works(layer))
-    assert not layer.enter_turn(client, 4, "frames", {"order": 4})
+    assert not layer.enter_turn(Turn(client, 4, "frames"), {"order": 4})
     layer.resume_turns({client: 6})
     assert layer.receive(["frames"]) == ("frames", {"order": 4})
-    assert layer.enter_turn(client, 4, "frames", {"order": 4})
+    assert layer.enter_turn(Turn(client, 4, "frames"), {"order": 4})
 
 
 def test_an_end_whose_beginning_is_lost(server: RedisServer, layer: RedisChannelLayer) -> None:
     """What was handled had its turn: the next one does not wait for it."""
     client = "interface.test!client"
-    layer.enter_turn(client, 0, "frames", {})
+    layer.enter_turn(Turn(client, 0, "frames"), {})
     layer.send_batch([layer.end_of_turn(client, 0)])
-    layer.enter_turn(client, 1, "frames", {})
+    layer.enter_turn(Turn(client, 1, "frames"), {})
     with server.client() as at_server:
         # As a replica has it that has fallen behind.
         at_server.hset(f"asgi:turns:{client}", mapping={"next": 0, "lease": ""})
-    assert not layer.enter_turn(client, 2, "frames", {"order": 2})
+    assert not layer.enter_turn(Turn(client, 2, "frames"), {"order": 2})
     layer.send_batch([layer.end_of_turn(client, 1)])
     assert layer.receive(["frames"]) == ("frames", {"order": 2})
 
 
 def test_to_resume_changes_nothing_for_those_whose_turns_are_there(layer: RedisChannelLayer) -> None:
     client = "interface.test!client"
-    assert layer.enter_turn(client, 0, "frames", {})
+    assert layer.enter_turn(Turn(client, 0, "frames"), {})
     layer.resume_turns({client: 5})
-    assert not layer.enter_turn(client, 1, "frames", {"order": 1})
+    assert not layer.enter_turn(Turn(client, 1, "frames"), {"order": 1})
     layer.send_batch([layer.end_of_turn(client, 0)])
     layer.resume_turns({client: 5})
     assert layer.receive(["frames"]) == ("frames", {"order": 1})
-    assert layer.enter_turn(client, 1, "frames", {"order": 1})
+    assert layer.enter_turn(Turn(client, 1, "frames"), {"order": 1})
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
