@@ -31,6 +31,10 @@ WAIT_SECONDS = 30.0
 class Client(Protocol):
     """A client that waits for messages on its reply channel."""
 
+    @property
+    def next_order(self) -> int | None:
+        """The order of its first message that the layer has not taken; ``None`` without turns."""
+
     def deliver(self, content: dict[str, Any]) -> None:
         """Take a message; its content may be shared with others and must not be changed."""
 
@@ -66,8 +70,8 @@ class Reader:
         return len(self._clients)
 
     def next_orders(self) -> dict[str, int]:
-        """For each client that numbers its messages, the order of the first one that the layer has not taken."""
-        orders = {channel: getattr(client, "next_order", None) for channel, client in self._clients.items()}
+        """For each client whose messages have turns, the order of the first one that the layer has not taken."""
+        orders = {channel: client.next_order for channel, client in self._clients.items()}
         return {channel: order for channel, order in orders.items() if order is not None}
 
     def has(self, reply_channel: str) -> bool:

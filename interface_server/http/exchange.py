@@ -50,6 +50,9 @@ class Exchange:
         connection: the client's.
     """
 
+    next_order = None
+    """A request has no turn."""
+
     def __init__(self, exchanges: Exchanges, scope: Scope, connection: Connection) -> None:
         self._exchanges = exchanges
         self._context = exchanges.context

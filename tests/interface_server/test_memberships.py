@@ -17,6 +17,8 @@ from tests.interface_server.loops import running, until
 
 
 class Client:
+    next_order = None
+
     def deliver(self, content: dict[str, object]) -> None:
         pass
 

@@ -14,6 +14,8 @@ from tests.interface_server.loops import running, until
 
 
 class Client:
+    next_order = None
+
     def __init__(self) -> None:
         self.got: list[Any] = []
 
