@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-from worker.options import DEFAULTS, Options
+from worker.options import DEFAULTS, HELP, Options
 from worker.running import CannotRun, run
 
 
@@ -21,29 +21,27 @@ from worker.running import CannotRun, run
     help="The project's settings, as myproject.settings.",
 )
 @click.option("--pythonpath", default=".", help="The folder that the project is imported from.")
-@click.option("--layer", default=DEFAULTS.layer, help="Which of CHANNEL_LAYERS to receive from.")
+@click.option("--layer", default=DEFAULTS.layer, help=HELP["layer"])
 @click.option(
     "--threads",
     type=click.IntRange(1),
     default=DEFAULTS.threads,
-    help="Consumers at the same time, in each process.",
+    help=HELP["threads"],
 )
-@click.option(
-    "--processes", type=click.IntRange(1), default=DEFAULTS.processes, help="Processes; SIGHUP renews them."
-)
-@click.option("--only-channels", multiple=True, metavar="GLOB", help="Receive on no other channels.")
-@click.option("--exclude-channels", multiple=True, metavar="GLOB", help="Do not receive on these channels.")
+@click.option("--processes", type=click.IntRange(1), default=DEFAULTS.processes, help=HELP["processes"])
+@click.option("--only-channels", multiple=True, metavar="GLOB", help=HELP["only_channels"])
+@click.option("--exclude-channels", multiple=True, metavar="GLOB", help=HELP["exclude_channels"])
 @click.option(
     "--stream-threads",
     type=click.IntRange(1),
     default=DEFAULTS.stream_threads,
-    help="Streaming answers at the same time, in each process, besides the consumers.",
+    help=HELP["stream_threads"],
 )
 @click.option(
     "--stop-timeout",
     type=click.FloatRange(0),
     default=DEFAULTS.stop_timeout,
-    help="Seconds that consumers may take to finish when the workers are stopped.",
+    help=HELP["stop_timeout"],
 )
 @click.option("-v", "--verbose", count=True, default=0, show_default=False, help="Log each message.")
 def main(

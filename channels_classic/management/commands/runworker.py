@@ -7,9 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
-from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.log import setup_logger
-from worker.options import DEFAULTS, Options
+from worker.options import DEFAULTS, HELP, Options
 from worker.running import CannotRun, run
 
 
@@ -23,45 +22,18 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The layer, how many, and which channels."""
-        parser.add_argument(
-            "--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS to receive from."
-        )
-        parser.add_argument(
-            "--threads",
-            type=int,
-            default=DEFAULTS.threads,
-            help="Consumers at the same time (default: %(default)s).",
-        )
-        parser.add_argument(
-            "--processes", type=int, default=DEFAULTS.processes, help="How many processes (default: %(default)s)."
-        )
-        parser.add_argument(
-            "--only-channels",
-            action="append",
-            default=[],
-            metavar="GLOB",
-            help="Receive on the channels that match, and no others. Can be given several times.",
-        )
-        parser.add_argument(
-            "--exclude-channels",
-            action="append",
-            default=[],
-            metavar="GLOB",
-            help="Do not receive on the channels that match. Can be given several times.",
-        )
-        parser.add_argument(
-            "--stream-threads",
-            type=int,
-            default=DEFAULTS.stream_threads,
-            help="Streaming answers at the same time, besides the consumers (default: %(default)s).",
-        )
-        parser.add_argument(
-            "--stop-timeout",
-            type=float,
-            default=DEFAULTS.stop_timeout,
-            metavar="SECONDS",
-            help="How long consumers may take to finish at a stop (default: %(default)s).",
-        )
+
+        def add(option: str, **choices: Any) -> None:
+            default = f" (default: {choices['default']})" if choices["default"] else ""
+            parser.add_argument(f"--{option.replace('_', '-')}", help=HELP[option] + default, **choices)
+
+        add("layer", default=DEFAULTS.layer)
+        add("threads", type=int, default=DEFAULTS.threads)
+        add("processes", type=int, default=DEFAULTS.processes)
+        add("only_channels", action="append", default=[], metavar="GLOB")
+        add("exclude_channels", action="append", default=[], metavar="GLOB")
+        add("stream_threads", type=int, default=DEFAULTS.stream_threads)
+        add("stop_timeout", type=float, default=DEFAULTS.stop_timeout, metavar="SECONDS")
         parser.add_argument(
             "--reload", action="store_true", help="Start again when code changes, for development."
         )
