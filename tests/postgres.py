@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.redis_server import free_port
+from tests.ports import free_port
 
 START_SECONDS = 60
 USER = "tests"

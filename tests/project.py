@@ -17,7 +17,7 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.redis_server import free_port
+from tests.ports import free_port
 
 DEADLINE = 60  # seconds after which what should happen has not happened
 

@@ -24,8 +24,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from channels_classic.version import __version__
+from tests.ports import free_port
 from tests.project import MANAGE, REPOSITORY, Project, Site
-from tests.redis_server import free_port
 
 PACKAGES = ("channels_classic", "interface_server", "worker")
 SETUP = configparser.ConfigParser()

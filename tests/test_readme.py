@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import InvalidMessage
 from websockets.sync.client import ClientConnection, connect
 
-from tests.redis_server import free_port
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 README = (REPOSITORY / "README.md").read_text()

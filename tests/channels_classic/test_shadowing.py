@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.project import MANAGE, Project
-from tests.redis_server import free_port
 
 SETTINGS = """\
     SECRET_KEY = "for tests"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.project import DEADLINE, Project, Site
-from tests.redis_server import free_port
 
 VIEWS = """\
     import hashlib

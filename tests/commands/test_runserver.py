@@ -19,8 +19,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.commands.conftest import make_project, served
+from tests.ports import free_port
 from tests.project import DEADLINE, Project, Running, Site
-from tests.redis_server import free_port
 
 CHAT = {
     "mysite/consumers.py": """\

@@ -18,9 +18,10 @@ import redis
 
 from channels_classic.layers import RedisChannelLayer
 from tests.interface_server.hosted import eventually
+from tests.ports import free_port
 from tests.programs import children_of, is_alive, running
 from tests.project import DEADLINE, MANAGE, Project, Running, Site
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 WAIT = 60.0  # seconds in one call to the layer
 

@@ -17,8 +17,9 @@ from playwright.sync_api import Page, WebSocket, expect
 from tests.examples.conftest import REPOSITORY, START_DEADLINE, Site
 from tests.examples.test_chat_browser import people, say, texts
 from tests.interface_server.hosted import eventually
+from tests.ports import free_port
 from tests.programs import children_of, environment_with, is_alive
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 Windows = Callable[..., Page]
 

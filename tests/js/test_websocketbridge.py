@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.ports import free_port
 from tests.project import MANAGE, Project, Site
-from tests.redis_server import free_port
 
 SETTINGS = """\
     SECRET_KEY = "for tests"

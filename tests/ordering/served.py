@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.programs import completed, running
 from tests.project import Running
-from tests.redis_server import free_port
 
 DEADLINE = 1200  # seconds after which what should happen has not happened
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
+from tests.ports import free_port
 from tests.project import Project, Site
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 SETTINGS = """
 # settings.py

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
 from tests.postgres import PostgresServer
 from tests.programs import running
 from tests.project import LEGACY_MANAGE, Project, Site, Socket
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 FILES = {
     "manage.py": LEGACY_MANAGE,

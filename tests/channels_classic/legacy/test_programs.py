@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import WebSocketException
 
+from tests.ports import free_port
 from tests.project import LEGACY_MANAGE, MANAGE, Project, Site
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 SETTINGS = """\
 SECRET_KEY = "for tests"

@@ -18,9 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
+from tests.ports import free_port
 from tests.programs import completed, running
 from tests.project import DEADLINE, REPOSITORY, Running
-from tests.redis_server import free_port
 
 APPLICATION = "interface_server:application"
 

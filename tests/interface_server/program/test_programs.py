@@ -21,9 +21,10 @@ from interface_server.program.cli import main
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
 from tests.interface_server.program.served import SCRIPT, Serve, refused
+from tests.ports import free_port
 from tests.programs import completed
 from tests.project import DEADLINE
-from tests.redis_server import RedisServer, free_port
+from tests.redis_server import RedisServer
 
 WITHOUT_DJANGO = """\
 import sys

@@ -13,9 +13,9 @@ from websockets.sync.client import connect
 from channels_classic.layers import RedisChannelLayer
 from interface_server.transport import keepalive
 from interface_server.transport.keepalive import PING_PAYLOAD, Keepalive, Pings
+from tests.ports import free_port
 from tests.programs import running
 from tests.project import DEADLINE
-from tests.redis_server import free_port
 
 
 class Recorder:

@@ -12,7 +12,8 @@ import redis
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from tests.channels_classic.layers.redis.connections.resp_server import RespServer
-from tests.redis_server import RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_server import RedisServer
 
 MakeLayer = Callable[..., RedisChannelLayer]
 FAR_FUTURE = b"9" * 16

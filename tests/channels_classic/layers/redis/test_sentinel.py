@@ -16,7 +16,8 @@ import pytest
 import redis
 
 from channels_classic.layers import LayerUnavailable, RedisSentinelChannelLayer
-from tests.redis_server import NO_RETRY, RedisServer, free_port, redis_server_or_skip
+from tests.ports import free_port
+from tests.redis_server import NO_RETRY, RedisServer, redis_server_or_skip
 
 PATIENCE = 60
 

@@ -15,7 +15,8 @@ import pytest
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.types import Turn
-from tests.redis_server import RedisServer, free_port
+from tests.ports import free_port
+from tests.redis_server import RedisServer
 
 PATIENCE = 60
 
