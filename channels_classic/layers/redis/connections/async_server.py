@@ -30,9 +30,10 @@ class AsyncServer:
     Arguments:
         pool: of redis-py's asynchronous connections to it.
         name: the server, for people.
+        set_up: of that server.
     """
 
-    def __init__(self, pool: Any, name: str) -> None:
+    def __init__(self, pool: Any, name: str, set_up: SetUp) -> None:
         self.name = name
         self._pool = pool
         # The deadline is kept here, for the round trip as a whole: redis-py would make a task for every command.
@@ -41,7 +42,7 @@ class AsyncServer:
         connecting = pool.connection_kwargs.get("socket_connect_timeout") or CONNECT_SECONDS
         self._connect_seconds = connecting * (1 + len(pools_of_sentinels(pool))) + self._seconds
         self._deadlines = Deadlines()
-        self._set_up = SetUp(name)
+        self._set_up = set_up
         self._idle: list[Any] = []
         self._is_other = False
         """Whether the connections may lead to a server that is not the one to ask any more."""

@@ -38,7 +38,7 @@ class Server:
         self.seconds: float = pool.connection_kwargs.get("socket_timeout") or ANSWER_SECONDS
         """How long the server may take for an answer."""
         pool.connection_kwargs["socket_timeout"] = self.seconds
-        self._set_up = SetUp(name)
+        self.set_up = SetUp(name)
         # A pool of our own in front of redis-py's: taking a connection from there costs more than the round trip.
         self._idle: list[Any] = []
         self._is_other = False
@@ -59,13 +59,13 @@ class Server:
         try:
             if wait:
                 _set_timeout(connection, self.seconds + wait)
-            answers = self.call(connection, self._set_up.with_digests(commands))
+            answers = self.call(connection, self.set_up.with_digests(commands))
             if wait:
                 _set_timeout(connection, self.seconds)
             if missing := unknown_scripts(answers):
                 try:
-                    self._set_up.learn(self.call(connection, self._set_up.commands))
-                    left = self._set_up.with_digests([commands[number] for number in missing])
+                    self.set_up.learn(self.call(connection, self.set_up.commands))
+                    left = self.set_up.with_digests([commands[number] for number in missing])
                     again = self.call(connection, left)
                 except LayerUnavailable as error:
                     again = [error] * len(missing)
@@ -103,9 +103,9 @@ class Server:
             connection = self._pool.get_connection(*GET_CONNECTION)
         except Exception as error:
             raise replies.unreachable(self.name, error) from error
-        if not self._set_up.done:
+        if not self.set_up.done:
             try:
-                self._set_up.learn(self.call(connection, self._set_up.commands))
+                self.set_up.learn(self.call(connection, self.set_up.commands))
             except BaseException:
                 self.drop(connection)
                 raise

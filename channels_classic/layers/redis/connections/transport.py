@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 
 import redis
@@ -12,6 +11,7 @@ import redis.asyncio
 
 from channels_classic.layers.redis.connections.addresses import PoolSource
 from channels_classic.layers.redis.connections.async_server import AsyncServer
+from channels_classic.layers.redis.connections.loops import OfLoops
 from channels_classic.layers.redis.connections.server import Server
 from channels_classic.layers.redis.connections.steps import Result, Steps
 
@@ -29,9 +29,7 @@ class Transport:
         self._lock = threading.Lock()
         self._sources: Sequence[PoolSource] = ()
         self._servers: list[Server] = []
-        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncServer]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._of_loops = OfLoops()
 
     @property
     def servers(self) -> list[Server]:
@@ -69,7 +67,7 @@ class Transport:
 
     async def arun(self, steps: Steps[Result]) -> Result:
         """As ``run``, on the event loop that runs."""
-        servers = self._by_loop.get(asyncio.get_running_loop()) or await self._of_loop()
+        servers = self._of_loops.get() or await self._of_this_loop()
         try:
             trips = next(steps)
             while True:
@@ -90,8 +88,7 @@ class Transport:
 
     async def aclose(self) -> None:
         """Let go of the connections of the event loop that runs."""
-        for server in self._by_loop.pop(asyncio.get_running_loop(), []):
-            await server.close()
+        await self._of_loops.end()
 
     async def ready(self) -> None:
         """Make sure that the servers are found, without holding up the event loop.
@@ -102,7 +99,14 @@ class Transport:
         if not self._servers:
             await asyncio.to_thread(lambda: self.servers)
 
-    async def _of_loop(self) -> list[AsyncServer]:
+    async def _of_this_loop(self) -> Sequence[AsyncServer]:
         await self.ready()
-        servers = [AsyncServer(source.pool(redis.asyncio), str(source)) for source in self._sources]
-        return self._by_loop.setdefault(asyncio.get_running_loop(), servers)
+        return await self._of_loops.begin(self._make_async)
+
+    def _make_async(self) -> Sequence[AsyncServer]:
+        # What a server was asked and told holds for all loops, so one that lives for a single call need not begin
+        # with it.
+        return [
+            AsyncServer(source.pool(redis.asyncio), str(source), server.set_up)
+            for source, server in zip(self._sources, self._servers, strict=True)
+        ]

@@ -113,7 +113,7 @@ def test_a_master_that_was_demoted_is_left(server: RedisServer, replica: RedisSe
         with pytest.raises(LayerUnavailable, match="replica") as error:
             await layer.asend_batch(deliveries)
         assert error.value.nothing_done
-        assert layer._transport._by_loop[asyncio.get_running_loop()][0]._idle == []
+        assert layer._transport._of_loops.get()[0]._idle == []
         with server.client() as client:
             client.replicaof("NO", "ONE")
         assert await layer.asend_batch(deliveries) == []
