@@ -245,6 +245,14 @@ class LayerContract(ABC):
         """
 
     @abstractmethod
+    async def agroup_add(self, group: str, channel: str) -> None:
+        """As ``group_add``."""
+
+    @abstractmethod
+    async def agroup_discard(self, group: str, channel: str) -> None:
+        """As ``group_discard``."""
+
+    @abstractmethod
     async def arelease(self, channels: Iterable[str]) -> None:
         """As ``release``."""
 

@@ -38,6 +38,14 @@ class ThreadedCalls(LayerContract):
             if batch or left <= THREAD_SECONDS:
                 return batch
 
+    async def agroup_add(self, group: str, channel: str) -> None:
+        """As ``group_add``."""
+        await asyncio.to_thread(self.group_add, group, channel)
+
+    async def agroup_discard(self, group: str, channel: str) -> None:
+        """As ``group_discard``."""
+        await asyncio.to_thread(self.group_discard, group, channel)
+
     async def arelease(self, channels: Iterable[str]) -> None:
         """As ``release``."""
         await asyncio.to_thread(self.release, list(channels))

@@ -134,6 +134,27 @@ class EventLoopTests(Harness):
             lambda: self.in_event_loop(layer, ask()),
         )
 
+    def test_groups(self) -> None:
+        """Memberships made and ended by an event loop are those that threads see, and bad names are refused."""
+        layer = self.new_layer("groups")
+
+        async def main() -> None:
+            for channel in ("sends.one!a", "sends.one!b", "queue"):
+                await layer.agroup_add("group", channel)
+            await layer.agroup_discard("group", "sends.one!b")
+            await layer.agroup_discard("group", "never.one!a")
+            await layer.asend_batch([layer.prepare_group("group", {"number": 1})])
+            received = await self.next_batch(layer, "sends.one!")
+            self.assertEqual(self.contents(received), [("sends.one!a", {"number": 1})])
+            for group, channel in (("two words", "queue"), ("group", "two words")):
+                with self.assertRaises(TypeError):
+                    await layer.agroup_add(group, channel)
+                with self.assertRaises(TypeError):
+                    await layer.agroup_discard(group, channel)
+
+        self.in_event_loop(layer, main())
+        self.assertEqual(sorted(layer.group_channels("group")), ["queue", "sends.one!a"])
+
     def test_one_event_loop_after_another(self) -> None:
         """A layer outlives the event loops that used it, whether or not ``aclose`` was called in them."""
         layer = self.new_layer()

@@ -124,6 +124,14 @@ class InMemoryChannelLayer(BaseChannelLayer):
             self._put_in_front(self._turns.release(channels))
             self._arrivals.tell()
 
+    async def agroup_add(self, group: str, channel: str) -> None:
+        """As the contract has it; never waits."""
+        self.group_add(group, channel)
+
+    async def agroup_discard(self, group: str, channel: str) -> None:
+        """As the contract has it; never waits."""
+        self.group_discard(group, channel)
+
     async def arelease(self, channels: Iterable[str]) -> None:
         """As the contract has it; never waits."""
         self.release(channels)

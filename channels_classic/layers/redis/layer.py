@@ -132,15 +132,19 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def group_add(self, group: str, channel: str) -> None:
         """As the contract has it."""
-        names.check_group(group)
-        names.check_channel(channel)
-        self._transport.run(self._groups.change([(group, channel)], JOIN))
+        self._transport.run(self._change(group, channel, JOIN))
+
+    async def agroup_add(self, group: str, channel: str) -> None:
+        """As the contract has it."""
+        await self._transport.arun(self._change(group, channel, JOIN))
 
     def group_discard(self, group: str, channel: str) -> None:
         """As the contract has it."""
-        names.check_group(group)
-        names.check_channel(channel)
-        self._transport.run(self._groups.change([(group, channel)], LEAVE))
+        self._transport.run(self._change(group, channel, LEAVE))
+
+    async def agroup_discard(self, group: str, channel: str) -> None:
+        """As the contract has it."""
+        await self._transport.arun(self._change(group, channel, LEAVE))
 
     def group_channels(self, group: str) -> list[str]:
         """As the contract has it."""
@@ -180,6 +184,11 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         await self._transport.ready()
         await self._transport.arun(self._epochs.compare(self._queues, len(self._transport.servers)))
+
+    def _change(self, group: str, channel: str, kind: bytes) -> Steps[None]:
+        names.check_group(group)
+        names.check_channel(channel)
+        return self._groups.change([(group, channel)], kind)
 
     def _release(self, channels: list[str]) -> Steps[None]:
         yield from self._groups.change(self._groups.memberships_of(channels), LEAVE)
