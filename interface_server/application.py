@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
-from interface_server.asgi_types import Receive, Scope, Send
+from interface_server.asgi_types import Application, Receive, Scope, Send
 from interface_server.context import AccessLog, Context, Options
 from interface_server.http.asgi import AsgiConnection
 from interface_server.http.connection import Connection
 from interface_server.http.exchange import Exchange
 from interface_server.http.exchanges import Exchanges
+from interface_server.mounts import Mounts
 from interface_server.websocket.shared import Shared
 from interface_server.websocket.socket import WebSocket
 
@@ -22,19 +24,29 @@ class InterfaceServer:
     Arguments:
         channel_layer: the layer that workers receive from.
         access_log: called at each event worth a line, with its name, the ASGI scope and details.
+        mounts: ASGI applications that serve paths of their own in this process, by path (see ``Mounts``).
         options: the fields of ``Options``.
     """
 
     def __init__(
-        self, channel_layer: BaseChannelLayer, *, access_log: AccessLog | None = None, **options: Any
+        self,
+        channel_layer: BaseChannelLayer,
+        *,
+        access_log: AccessLog | None = None,
+        mounts: Mapping[str, Application] | None = None,
+        **options: Any,
     ) -> None:
         self.context = Context(channel_layer, Options(**options), access_log)
+        self._mounts = Mounts(mounts or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange, one socket, or the life of the server."""
         kind = scope["type"]
         if kind == "lifespan":
             await self._live(receive, send)
+            return
+        if (mounted := self._mounts.find(scope.get("path", ""))) is not None:
+            await mounted(scope, receive, send)
             return
         # Not every host sends lifespan events (a URLRouter does not), so the first client starts what is needed.
         if not self.context.is_started:
@@ -48,8 +60,10 @@ class InterfaceServer:
             raise ValueError(f"An interface server serves http, websocket and lifespan, not {kind!r}.")
 
     def begin_exchange(self, scope: Scope, connection: Connection) -> Exchange | None:
-        """Serve an exchange on the fast path; ``None`` before there is one."""
-        return Exchange(self.exchanges, scope, connection) if self.context.is_started else None
+        """Serve an exchange on the fast path; ``None`` before there is one, and for a mounted application."""
+        if not self.context.is_started or self._mounts.find(scope["path"]) is not None:
+            return None
+        return Exchange(self.exchanges, scope, connection)
 
     def start(self) -> None:
         """Begin to talk to the layer, on the event loop that runs."""
@@ -65,6 +79,7 @@ class InterfaceServer:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        await self._mounts.start()
         self.start()
         await send({"type": "lifespan.startup.complete"})
         told = asyncio.ensure_future(receive())
@@ -76,4 +91,5 @@ class InterfaceServer:
             told.cancel()
             raise RuntimeError("a part of the interface server failed")
         await self.stop()
+        await self._mounts.stop()
         await send({"type": "lifespan.shutdown.complete"})

@@ -18,8 +18,9 @@ from channels_classic.log import logger
 from channels_classic.redaction import one_line, redacted
 from interface_server.access import AccessLog
 from interface_server.application import InterfaceServer
+from interface_server.asgi_types import Application
 from interface_server.context import Options
-from interface_server.program.imports import BadLayer, import_layer
+from interface_server.program.imports import BadImport, import_application, import_layer
 from interface_server.program.listening import listening_socket
 from interface_server.program.tls import BadTLS, tls_context
 from interface_server.transport.proxy import TrustedProxies
@@ -63,6 +64,13 @@ class Configuration:
     expiry: float = option(OF_LAYER.expiry, "With --redis: seconds until a message expires.", type=float)
     encryption_key: Sequence[str] = option(
         (), "With --redis: write with the first, read with all.", multiple=True, metavar="KEY"
+    )
+    mount: Sequence[str] = option(
+        (),
+        "Hand PATH and what is below to an ASGI application in this process, for example "
+        "/async=myproject.asgi:application. Can be given several times.",
+        multiple=True,
+        metavar="PATH=MODULE:APPLICATION",
     )
     bind: str = option("127.0.0.1", "The address to listen on.", "-b", metavar="ADDRESS")
     port: int = option(8000, "The port; 0 for a free one.", "-p", type=click.IntRange(0, 65535))
@@ -168,7 +176,7 @@ class Configuration:
         if self.channel_layer is not None:
             try:
                 return import_layer(self.channel_layer)
-            except BadLayer as error:
+            except BadImport as error:
                 raise BadConfiguration(one_line(error)) from error
         config: dict[str, Any] = {
             "hosts": list(self.redis),
@@ -190,9 +198,11 @@ class Configuration:
         """The ASGI application.
 
         Raises:
-            BadConfiguration: its layer cannot be found or made, or its access log cannot be written.
+            BadConfiguration: its layer or an application to mount cannot be found or made, or its access log
+                cannot be written.
         """
         layer = self.make_layer()
+        mounts = self.make_mounts()
         try:
             access_log = None if self.access_log is None else AccessLog(self.access_log)
         except OSError as error:
@@ -202,7 +212,31 @@ class Configuration:
         }
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         options["websocket_timeout"] = None if self.websocket_timeout < 0 else self.websocket_timeout
-        return InterfaceServer(layer, ws_protocols=self.ws_protocol, access_log=access_log, **options)
+        return InterfaceServer(
+            layer, ws_protocols=self.ws_protocol, access_log=access_log, mounts=mounts, **options
+        )
+
+    def make_mounts(self) -> dict[str, Application]:
+        """The applications to mount, by path.
+
+        Raises:
+            BadConfiguration: one of them cannot be found, or its path is none.
+        """
+        mounts: dict[str, Application] = {}
+        for value in self.mount:
+            path, equals, application = value.partition("=")
+            if not (equals and path.startswith("/")):
+                raise BadConfiguration(
+                    f"--mount must be PATH=MODULE:APPLICATION, for example /async=myproject.asgi:application, not "
+                    f"{value!r}."
+                )
+            if path in mounts:
+                raise BadConfiguration(f"--mount {path} is given twice.")
+            try:
+                mounts[path] = import_application(application)
+            except BadImport as error:
+                raise BadConfiguration(f"--mount {path}: {one_line(error)}") from error
+        return mounts
 
     def make_server_settings(self) -> ServerSettings:
         """What the connections of the server have in common.

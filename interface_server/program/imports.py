@@ -1,4 +1,4 @@
-"""Finding the channel layer that a project made."""
+"""Finding what a project made: its channel layer, and applications to mount."""
 
 from __future__ import annotations
 
@@ -6,40 +6,53 @@ import importlib
 import os
 import re
 import sys
-from typing import Any
+from typing import Any, cast
 
 from channels_classic.layers import BaseChannelLayer
+from interface_server.asgi_types import Application
 
 LOGIN = re.compile(r"://[^\s'\"]*@")
 """The name and the password in a URL."""
 
 
-class BadLayer(Exception):
-    """There is no layer that an interface server could use; the text says why."""
+class BadImport(Exception):
+    """There is nothing of the kind that an interface server could use; the text says why."""
 
 
 def import_layer(path: str) -> BaseChannelLayer:
     """The channel layer at ``MODULE:LAYER``; the current folder is looked in as well.
 
     Raises:
-        BadLayer: there is none, or one that no worker could share.
+        BadImport: there is none, or one that no worker could share.
     """
-    layer = _import(path)
+    layer = _import(path, "channel layer", "MODULE:LAYER")
     layer = getattr(layer, "channel_layer", layer)
     if not isinstance(layer, BaseChannelLayer):
-        raise BadLayer(f"{path} should be a channel layer, but is of type {type(layer).__name__}.")
+        raise BadImport(f"{path} should be a channel layer, but is of type {type(layer).__name__}.")
     if layer.local_only:
-        raise BadLayer(
+        raise BadImport(
             f"{path} is {type(layer).__name__}, which works inside one process only: no worker would see a "
             "message. Use RedisChannelLayer, or runserver, which has workers of its own."
         )
     return layer
 
 
-def _import(path: str) -> Any:
+def import_application(path: str) -> Application:
+    """The ASGI application at ``MODULE:APPLICATION``; the current folder is looked in as well.
+
+    Raises:
+        BadImport: there is none.
+    """
+    application = _import(path, "application", "MODULE:APPLICATION")
+    if not callable(application):
+        raise BadImport(f"{path} should be an ASGI application, but is of type {type(application).__name__}.")
+    return cast(Application, application)
+
+
+def _import(path: str, what: str, form: str) -> Any:
     module_name, colon, name = path.partition(":")
     if not colon or not name:
-        raise BadLayer(f"The channel layer must be given as MODULE:LAYER, not {path!r}.")
+        raise BadImport(f"The {what} must be given as {form}, not {path!r}.")
     sys.path.insert(0, os.getcwd())
     try:
         found = importlib.import_module(module_name)
@@ -49,4 +62,4 @@ def _import(path: str) -> Any:
     except Exception as error:
         # Whatever the project does when it is imported.
         text = LOGIN.sub("://***@", f"{type(error).__name__}: {error}")
-        raise BadLayer(f"Cannot import the channel layer {path!r}: {text}") from error
+        raise BadImport(f"Cannot import the {what} {path!r}: {text}") from error
