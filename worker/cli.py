@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 import click
 
-from worker.options import DEFAULTS, HELP, Options
+from worker.options import PREFIX, BadOption, fields, flag, options_from
 from worker.running import CannotRun, run
 
 
-@click.command(context_settings={"auto_envvar_prefix": "CHANNELS_WORKER", "show_default": True})
+def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command an option for each field of ``Options``."""
+    for field in reversed(list(fields())):
+        kind = {bool: {"is_flag": True}, tuple: {"multiple": True}}.get(type(field.default), {"type": str})
+        given = {"metavar": field.metadata["metavar"]} if "metavar" in field.metadata else {}
+        shown = field.default if isinstance(field.default, (str, int, float)) else None
+        command = click.option(
+            flag(field),
+            default=None if shown is None or field.default is False else str(shown),
+            help=field.metadata["help"],
+            **kind,
+            **given,
+        )(command)
+    return command
+
+
+@click.command(context_settings={"auto_envvar_prefix": PREFIX, "show_default": True})
 @click.option(
     "--settings",
     envvar="DJANGO_SETTINGS_MODULE",
@@ -21,41 +39,9 @@ from worker.running import CannotRun, run
     help="The project's settings, as myproject.settings.",
 )
 @click.option("--pythonpath", default=".", help="The folder that the project is imported from.")
-@click.option("--layer", default=DEFAULTS.layer, help=HELP["layer"])
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    default=DEFAULTS.threads,
-    help=HELP["threads"],
-)
-@click.option("--processes", type=click.IntRange(1), default=DEFAULTS.processes, help=HELP["processes"])
-@click.option("--only-channels", multiple=True, metavar="GLOB", help=HELP["only_channels"])
-@click.option("--exclude-channels", multiple=True, metavar="GLOB", help=HELP["exclude_channels"])
-@click.option(
-    "--stream-threads",
-    type=click.IntRange(1),
-    default=DEFAULTS.stream_threads,
-    help=HELP["stream_threads"],
-)
-@click.option(
-    "--stop-timeout",
-    type=click.FloatRange(0),
-    default=DEFAULTS.stop_timeout,
-    help=HELP["stop_timeout"],
-)
+@with_options
 @click.option("-v", "--verbose", count=True, default=0, show_default=False, help="Log each message.")
-def main(
-    settings: str,
-    pythonpath: str,
-    layer: str,
-    threads: int,
-    processes: int,
-    only_channels: tuple[str, ...],
-    exclude_channels: tuple[str, ...],
-    stream_threads: int,
-    stop_timeout: float,
-    verbose: int,
-) -> None:
+def main(settings: str, pythonpath: str, verbose: int, **values: Any) -> None:
     """Run workers: they take messages from a channel layer and run the project's consumers.
 
     Every option can also be given as an environment variable: CHANNELS_WORKER_THREADS=4 for --threads 4.
@@ -73,20 +59,15 @@ def main(
     from channels_classic.log import setup_logger
 
     try:
-        django.setup()
-        setup_logger(1 + verbose)
-        run(
-            Options(
-                layer=layer,
-                threads=threads,
-                processes=processes,
-                only_channels=only_channels,
-                exclude_channels=exclude_channels,
-                stream_threads=stream_threads,
-                stop_timeout=stop_timeout,
-                verbosity=1 + verbose,
-            )
+        options = options_from(
+            {name: value for name, value in values.items() if value not in ((), False)}, verbosity=1 + verbose
         )
+    except BadOption as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        django.setup()
+        setup_logger(options.verbosity)
+        run(options)
     except (CannotRun, ImproperlyConfigured) as error:
         raise click.ClickException(str(error)) from error
 

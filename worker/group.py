@@ -15,12 +15,13 @@ from django.db import connections
 
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.log import logger
-from channels_classic.processes import HURRY, STOP, Handler, handled_signals
+from channels_classic.process_signals import HURRY, STOP, Handler, handled_signals
 from channels_classic.signals import worker_process_ready
 from worker.caches import keep_caches
 from worker.loop import Worker
 from worker.options import STOP_TIMEOUT, STREAM_THREADS
 from worker.streams import StreamThreads
+from worker.timeouts import RunningConsumer
 from worker.watchdog import Watchdog
 
 HURRY_SECONDS = 1.0
@@ -166,6 +167,15 @@ class WorkerGroup:
             if thread.is_alive()
         ]
         return [*filter(None, workers), *self._streams.running()]
+
+    def running_consumers(self) -> list[RunningConsumer]:
+        """The consumers that are running in the workers' threads."""
+        found = []
+        for worker, thread in zip(self.workers, self.threads, strict=True):
+            since, what = worker.running_since, worker.running()
+            if since is not None and what is not None and thread.ident is not None:
+                found.append(RunningConsumer(what, since, thread.ident))
+        return found
 
     def _wake_until(self, ended: threading.Event) -> None:
         """Wake the workers; in a thread, because the layer may not answer."""

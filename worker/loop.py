@@ -163,6 +163,12 @@ class Worker:
         """
         return self._in_hand.relieve(patience, self._senders.own.flush)
 
+    @property
+    def running_since(self) -> float | None:
+        """When the consumer that is running began, by ``time.monotonic``; ``None`` if none is running."""
+        running = self._in_hand.running
+        return None if running is None else running.since
+
     def running(self) -> str | None:
         """The consumer that is running, its channel, and for how long, as a text; ``None`` if none is running."""
         running = self._in_hand.running

@@ -1,9 +1,13 @@
-"""The options of the commands that run workers; nothing here needs Django to be set up."""
+"""What the commands that run workers let people choose; nothing here needs Django to be set up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 STREAM_THREADS = 100
@@ -12,45 +16,189 @@ STREAM_THREADS = 100
 STOP_TIMEOUT = 30.0
 """Seconds that what runs may take to end after the workers were told to stop."""
 
+PREFIX = "CHANNELS_WORKER"
+"""What the names of the environment variables begin with."""
 
-def option(default: Any, help: str) -> Any:
-    """A field that is an option, with what ``--help`` says about it in both commands."""
-    return field(default=default, metadata={"help": help})
+UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
+
+SMALLEST_MEMORY = 16 * UNITS["M"]
+"""Bytes; no worker process takes less, so that a smaller limit would end each one after its first message."""
+
+
+LONGEST_SECONDS = 365 * 24 * 3600.0
+"""A year; what is longer the system may not be able to wait for."""
+
+TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def _whole_number(text: str) -> int:
+    if not re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", text):
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not abs(seconds) <= LONGEST_SECONDS:
+        raise ValueError("a number of seconds")
+    return seconds
+
+
+def _size(text: str) -> int:
+    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([KMG])i?B?\s*", text, re.IGNORECASE)
+    if found is None:
+        raise ValueError("a size with its unit, as 512M or 2G")
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.strip().lower() not in TRUE | FALSE:
+        raise ValueError("true or false")
+    return text.strip().lower() in TRUE
+
+
+def mebibytes(size: int) -> str:
+    """A number of bytes, as people write it."""
+    return f"{size / UNITS['M']:.0f}M"
+
+
+class BadOption(ValueError):
+    """An option has a value that it cannot have; the text says what was expected and what came."""
+
+
+def option(default: Any, read: Callable[[str], Any], help: str, **details: Any) -> Any:
+    """A field of ``Options``.
+
+    Arguments:
+        read: makes a value of a text; what it raises says what was expected.
+        help: what the commands say about it.
+        details: ``least``, its smallest value; ``metavar``, what stands for the value in the help.
+    """
+    return dataclasses.field(default=default, metadata={"read": read, "help": help, **details})
 
 
 @dataclass(frozen=True)
 class Options:
     """The options of ``channels-worker`` and ``manage.py runworker``, with their defaults and their help.
 
-    Arguments:
-        layer: an alias in ``settings.CHANNEL_LAYERS``.
-        threads: consumers that may run at the same time, in each process.
-        processes: how many processes.
-        only_channels, exclude_channels: globs, as for ``Worker``.
-        stream_threads: answers that may last at the same time, in each process, besides the consumers.
-        stop_timeout: seconds that what runs may take to end when the workers are stopped.
-        verbosity: 2 logs each message.
+    Raises:
+        BadOption: a value is out of range, or two options do not go together.
     """
 
-    layer: str = option("default", "Which of CHANNEL_LAYERS to receive from.")
-    threads: int = option(1, "Consumers that run at the same time, in each process.")
-    processes: int = option(1, "How many processes; SIGHUP renews several of them without a gap.")
+    layer: str = option("default", str, "Which of CHANNEL_LAYERS to receive from.", metavar="ALIAS")
+    threads: int = option(
+        1, _whole_number, "Consumers at the same time, in each process.", least=1, metavar="NUMBER"
+    )
+    processes: int = option(
+        1, _whole_number, "How many processes; SIGHUP renews them without a gap.", least=1, metavar="NUMBER"
+    )
     only_channels: Sequence[str] = option(
-        (), "Receive on the channels that match, and no others. Can be given several times."
+        (),
+        str.split,
+        "Receive on the channels that match, and no others. Can be given several times.",
+        metavar="GLOB",
     )
     exclude_channels: Sequence[str] = option(
-        (), "Do not receive on the channels that match. Can be given several times."
+        (), str.split, "Do not receive on the channels that match. Can be given several times.", metavar="GLOB"
     )
     stream_threads: int = option(
-        STREAM_THREADS, "Streaming answers at the same time, in each process, besides the consumers."
+        STREAM_THREADS,
+        _whole_number,
+        "Streaming answers at the same time, in each process, besides the consumers.",
+        least=1,
+        metavar="NUMBER",
     )
     stop_timeout: float = option(
-        STOP_TIMEOUT, "Seconds that consumers may take to finish when the workers are stopped."
+        STOP_TIMEOUT,
+        _seconds,
+        "How long consumers may take to finish when the workers are stopped.",
+        least=0,
+        metavar="SECONDS",
+    )
+    max_messages: int | None = option(
+        None,
+        _whole_number,
+        "Replace a process when it has handled about so many messages (between nine tenths and all of it).",
+        least=1,
+        metavar="NUMBER",
+    )
+    max_memory: int | None = option(
+        None,
+        _size,
+        "Replace a process when it takes about so much memory, as 512M or 2G (between nine tenths and all of it).",
+        least=SMALLEST_MEMORY,
+        shown=mebibytes,
+        metavar="SIZE",
+    )
+    consumer_timeout: float | None = option(
+        None,
+        _seconds,
+        "When a consumer has been running for so long, log what it is doing, once.",
+        least=0.01,
+        metavar="SECONDS",
+    )
+    consumer_timeout_retire: bool = option(
+        False, _yes_or_no, "With --consumer-timeout: also replace the process that the consumer runs in."
     )
     verbosity: int = 1
+    """2 logs each message."""
+
+    def __post_init__(self) -> None:
+        for field in fields():
+            value, least = getattr(self, field.name), field.metadata.get("least")
+            if value is not None and least is not None and not value >= least:
+                shown = field.metadata.get("shown", str)
+                raise BadOption(f"{flag(field)} must be {shown(least)} or more, not {shown(value)}.")
+        if self.consumer_timeout_retire and self.consumer_timeout is None:
+            raise BadOption("--consumer-timeout-retire needs --consumer-timeout SECONDS.")
+
+    @property
+    def retires(self) -> bool:
+        """Whether a process may ask to be replaced, so that it needs a supervisor."""
+        return self.max_messages is not None or self.max_memory is not None or self.consumer_timeout_retire
 
 
-DEFAULTS = Options()
-HELP: dict[str, str] = {
-    field.name: field.metadata["help"] for field in fields(Options) if "help" in field.metadata
-}
+def fields() -> Iterator[dataclasses.Field[Any]]:
+    """The fields of ``Options`` that are options of the commands."""
+    return (field for field in dataclasses.fields(Options) if "help" in field.metadata)
+
+
+def flag(field: dataclasses.Field[Any]) -> str:
+    """The option of a field, as people write it."""
+    return f"--{field.name.replace('_', '-')}"
+
+
+def variable(field: dataclasses.Field[Any]) -> str:
+    """The environment variable that gives the option as well."""
+    return f"{PREFIX}_{field.name.upper()}"
+
+
+def options_from(
+    values: Mapping[str, Any], environment: Mapping[str, str] = MappingProxyType({}), verbosity: int = 1
+) -> Options:
+    """The options that a command was given.
+
+    Arguments:
+        values: by the names of the fields: texts as people write them, values as ``Options`` has them, or ``None``
+            for what was not given.
+        environment: where to look for what was not given.
+
+    Raises:
+        BadOption: a text cannot be read, or a value is out of range.
+    """
+    given: dict[str, Any] = {"verbosity": verbosity}
+    for field in fields():
+        value, name = values.get(field.name), flag(field)
+        if value is None:
+            value, name = environment.get(variable(field)) or None, variable(field)
+        if isinstance(value, str):
+            try:
+                value = field.metadata["read"](value)
+            except ValueError as error:
+                raise BadOption(f"{name} must be {error}, not {value!r}.") from None
+        if value is not None:
+            given[field.name] = value
+    return Options(**given)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
+from channels_classic.child_process import Supervised
 from channels_classic.log import logger
 from channels_classic.redaction import one_line
 from worker.options import Options
+
+if TYPE_CHECKING:
+    from worker.group import WorkerGroup
 
 
 class CannotRun(Exception):
@@ -24,7 +30,7 @@ def run(options: Options) -> None:
         SystemExit: workers died, or did not end in order.
     """
     check(options)
-    if options.processes == 1:
+    if options.processes == 1 and not options.retires:
         run_here(options)
         return
     from channels_classic.processes import Supervisor
@@ -67,28 +73,24 @@ def check(options: Options) -> None:
         )
 
 
-def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
+def run_here(options: Options, supervised: Supervised | None = None) -> None:
     """Run workers in this process; ``check`` has been called.
 
     Arguments:
-        ready: called when they are about to receive.
+        supervised: tells the supervisor of this process, if it has one, how it is.
 
     Raises:
         SystemExit: a worker died. Where something still runs that cannot be waited for, the process ends at once.
     """
     from channels_classic.asgi import channel_layers
-    from channels_classic.signals import worker_process_ready
     from worker.connections import not_around_requests
     from worker.group import StillRunning, WorkerGroup
-    from worker.loop import Worker
-
-    layer = channel_layers[options.layer]
 
     def log_message(channel: str, message: object) -> None:
         logger.debug("%s", channel)
 
     group = WorkerGroup(
-        layer,
+        channel_layers[options.layer],
         options.threads,
         callback=log_message if options.verbosity > 1 else None,
         only_channels=options.only_channels,
@@ -96,23 +98,10 @@ def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
         stream_threads=options.stream_threads,
         stop_timeout=options.stop_timeout,
     )
-    worker: Worker = group.workers[0]
-    logger.info(
-        "Worker %d, %d thread(s), layer %r, channels: %s",
-        os.getpid(),
-        options.threads,
-        options.layer,
-        ", ".join(worker.channels()),
-    )
-
-    def say_ready(**_: object) -> None:
-        if ready is not None:
-            ready()
-
-    worker_process_ready.connect(say_ready, weak=False, dispatch_uid="worker.running")
     not_around_requests()
     try:
-        group.run()
+        with _cared_for(group, options, supervised):
+            group.run()
     except StillRunning:
         end_now()
     except Exception as error:
@@ -121,6 +110,45 @@ def run_here(options: Options, ready: Callable[[], None] | None = None) -> None:
             end_now()
         sys.exit(1)
     logger.info("Worker %d has stopped.", os.getpid())
+
+
+@contextmanager
+def _cared_for(group: WorkerGroup, options: Options, supervised: Supervised | None) -> Iterator[None]:
+    """While the block runs: tell the supervisor what it has to know, and look after consumers that take long."""
+    from channels_classic.signals import consumer_finished, worker_process_ready
+    from worker.retirement import Retirement
+    from worker.timeouts import ConsumerTimeout
+
+    def ready(**_: object) -> None:
+        # Said no sooner: from here on a signal ends it in order.
+        logger.info(
+            "Worker %d, %d thread(s), layer %r, channels: %s",
+            os.getpid(),
+            options.threads,
+            options.layer,
+            ", ".join(group.workers[0].channels()),
+        )
+        if supervised is not None:
+            supervised.ready()
+
+    retirement = None
+    with ExitStack() as stack:
+        worker_process_ready.connect(ready)
+        stack.callback(worker_process_ready.disconnect, ready)
+        if supervised is not None and options.retires:
+            retirement = Retirement(supervised.retire, options.max_messages, options.max_memory)
+            consumer_finished.connect(retirement.note)
+            stack.callback(consumer_finished.disconnect, retirement.note)
+        if (seconds := options.consumer_timeout) is not None:
+
+            def exceeded() -> None:
+                if retirement is not None and options.consumer_timeout_retire:
+                    retirement.begin(f"a consumer of it runs longer than {seconds:g} s")
+
+            timeout = ConsumerTimeout(seconds, group.running_consumers, exceeded)
+            timeout.start()
+            stack.callback(timeout.stop)
+        yield
 
 
 def end_now() -> None:
@@ -132,7 +160,7 @@ def end_now() -> None:
     os._exit(1)
 
 
-def run_child(ready: Callable[[], None], options: Options) -> None:
+def run_child(supervised: Supervised, options: Options) -> None:
     """Run workers in a process that a ``Supervisor`` started."""
     import django
 
@@ -144,4 +172,4 @@ def run_child(ready: Callable[[], None], options: Options) -> None:
         check(options)
     except CannotRun as error:
         sys.exit(str(error))
-    run_here(options, ready)
+    run_here(options, supervised)

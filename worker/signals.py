@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from channels_classic.processes import STOP, handled_signals
+from channels_classic.process_signals import STOP, handled_signals
 
 
 @contextmanager

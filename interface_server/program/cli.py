@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from channels_classic.child_process import Supervised
 from channels_classic.log import logger
 from channels_classic.processes import Supervisor
 from interface_server.application import InterfaceServer
@@ -113,7 +114,7 @@ def supervise(configuration: Configuration, sock: socket.socket) -> int:
     return supervisor.run()
 
 
-def serve_in_child(ready: Callable[[], None], configuration: Configuration, sock: socket.socket) -> None:
+def serve_in_child(supervised: Supervised, configuration: Configuration, sock: socket.socket) -> None:
     """Serve in a process that a ``Supervisor`` started."""
     configuration.set_up_logging()
     try:
@@ -121,7 +122,7 @@ def serve_in_child(ready: Callable[[], None], configuration: Configuration, sock
         application = configuration.make_application()
     except BadConfiguration as error:
         sys.exit(str(error))
-    serve(configuration, application, settings, sock, ready)
+    serve(configuration, application, settings, sock, supervised.ready)
 
 
 def clean_up(configuration: Configuration) -> None:

@@ -20,7 +20,7 @@ import logging
 import sys
 from channels_classic.processes import Supervisor
 
-def fail(ready):
+def fail(supervised):
     sys.exit(3)
 
 if __name__ == "__main__":
@@ -61,7 +61,7 @@ def test_processes_that_the_system_has_no_room_for_are_tried_again(
     def fail(*args: Any) -> None:
         raise OSError("Resource temporarily unavailable")
 
-    monkeypatch.setattr("channels_classic.processes._Child", fail)
+    monkeypatch.setattr("channels_classic.processes.Child", fail)
     supervisor._fill()
     assert supervisor._start_at > 0
     supervisor._fill()  # too early: nothing is tried
@@ -74,18 +74,18 @@ import logging
 import signal
 import sys
 import time
-from channels_classic import processes
+from channels_classic import child_process, process_signals, processes
 
-processes.GRACE = 0.5
+processes.GRACE = child_process.GRACE = 0.5
 HOW = sys.argv[1]
 
-def stay(ready):
+def stay(supervised):
     signal.signal(signal.SIGTERM, lambda *_: print("told to stop", flush=True))
     if HOW == "listens":
-        signal.signal(processes.HURRY, lambda *_: sys.exit(7))
+        signal.signal(process_signals.HURRY, lambda *_: sys.exit(7))
     elif HOW == "deaf":
-        signal.signal(processes.HURRY, signal.SIG_IGN)
-    ready()
+        signal.signal(process_signals.HURRY, signal.SIG_IGN)
+    supervised.ready()
     print("ready", flush=True)
     while True:
         time.sleep(60)

@@ -229,6 +229,14 @@ def test_which_channels(project: Project, layer: RedisChannelLayer) -> None:
     assert not started(project, 1)
 
 
+def test_options_by_the_environment(project: Project, layer: RedisChannelLayer) -> None:
+    project.environment |= {"CHANNELS_WORKER_THREADS": "2", "CHANNELS_WORKER_ONLY_CHANNELS": "thumb* http.*"}
+    with runworker(project, "--threads", 3) as workers:
+        assert STARTED.findall(workers.program.log)[0][1:] == ("3", "default", "http.request, thumbnails")
+    project.environment["CHANNELS_WORKER_THREADS"] = "two"
+    assert refusal(project) == "CommandError: CHANNELS_WORKER_THREADS must be a whole number, not 'two'."
+
+
 def test_another_layer(project: Project, layer: RedisChannelLayer, redis_url: str) -> None:
     second = RedisChannelLayer(hosts=[redis_url], prefix="second:", stats_prefix="second-meta:")
     second.send("thumbnails", {})
@@ -305,6 +313,8 @@ def test_what_cannot_be_is_said_in_one_line(project: Project) -> None:
     assert "--threads must be 1 or more, not 0." in refusal(project, "--threads", "0")
     assert "--processes must be 1 or more, not -1." in refusal(project, "--processes", "-1")
     assert "--reload is for a single process" in refusal(project, "--reload", "--processes", "2")
+    assert "--reload is for development" in refusal(project, "--reload", "--max-messages", "5")
+    assert "--max-memory must be a size with its unit" in refusal(project, "--max-memory", "lots")
     assert "leave none of the channels" in refusal(project, "--only-channels", "nothing*")
     project.write({"myproject/routing.py": "routing = {'slow': 'myproject.consumers.gone'}"})
     line = refusal(project, "--processes", "2")

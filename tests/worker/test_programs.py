@@ -134,7 +134,7 @@ def test_what_cannot_be_is_said_in_one_line(folder: Path) -> None:
     assert (code, text) == (1, "Error: CHANNEL_LAYERS has no 'other'; it has: 'default', 'memory'.\n")
     code, text = refusal(folder, "--settings", "mysite.settings", "--threads", "many")
     assert code == 2
-    assert "'many' is not a valid integer" in text
+    assert "Error: --threads must be a whole number, not 'many'.\n" in text
 
 
 def run_for_ever(layer: RedisChannelLayer, program: Running) -> None:
@@ -213,6 +213,56 @@ REDIS = "channels_classic.layers.RedisChannelLayer"
 def asked(layer: RedisChannelLayer) -> bool:
     layer.send("questions", {"question": 7})
     return bool(layer.receive_batch(["answers"], 1, 1))
+
+
+def pids_of(layer: RedisChannelLayer, messages: int) -> list[int]:
+    return [ask(layer, number) for number in range(messages)]
+
+
+def test_a_process_is_replaced_after_so_many_messages_and_nobody_waits(
+    folder: Path, layer: RedisChannelLayer
+) -> None:
+    options = ["--settings", "mysite.settings", "--max-messages", "50"]
+    with started([*MODULE, *options], folder) as program:
+        pids: list[int] = []
+
+        def replaced_twice() -> bool:
+            pids.extend(pids_of(layer, 20))
+            return len(set(pids)) >= 3
+
+        program.wait(replaced_twice)
+        assert program.process.pid not in pids
+        assert program.log.count("is to be replaced: it has handled ") >= 2
+        assert program.log.count("A worker process has been replaced.") >= 2
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(DEADLINE) == 0
+        assert "ERROR" not in program.log
+
+
+def test_a_process_is_replaced_when_it_takes_too_much_memory(folder: Path, layer: RedisChannelLayer) -> None:
+    code = "LEAK = []\n" + CONSUMERS.replace(
+        "    from channels_classic import Channel\n",
+        "    from channels_classic import Channel\n    LEAK.append(bytearray(b'x') * 100_000_000)\n",
+    )
+    (folder / "mysite" / "__init__.py").write_text(code)
+    variables = {"DJANGO_SETTINGS_MODULE": "mysite.settings", "CHANNELS_WORKER_MAX_MEMORY": "200M"}
+    with started(MODULE, folder, **variables) as program:
+        first = ask(layer, 1)
+        program.wait(lambda: ask(layer, 2) != first)
+        assert "M of memory" in program.log
+
+
+def test_a_consumer_that_takes_too_long_costs_its_process(folder: Path, layer: RedisChannelLayer) -> None:
+    options = ["--consumer-timeout", "0.3", "--consumer-timeout-retire", "--stop-timeout", "1", "--threads", "2"]
+    with started([*MODULE, "--settings", "mysite.settings", *options], folder) as program:
+        former = ask(layer, 1)
+        run_for_ever(layer, program)
+        program.wait("A consumer runs longer than 0.3 s: questions (mysite.answer), for 0 s. This is where it is:")
+        assert "ThreadPoolExecutor(1).submit(threading.Event().wait).result()" in program.log
+        program.wait("A worker process has been replaced.")
+        program.wait(lambda: program.log.count(LEFT) == 1)
+        assert ask(layer, 2) != former
+        assert program.log.count("A consumer runs longer than") == 1
 
 
 def test_every_option_has_its_help(tmp_path: Path) -> None:

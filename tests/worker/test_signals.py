@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from channels_classic.processes import STOP
+from channels_classic.process_signals import STOP
 from tests.worker.conftest import layer_with
 from worker import Worker, WorkerGroup
 from worker.signals import stopping_at_signals

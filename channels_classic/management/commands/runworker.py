@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
 from channels_classic.log import setup_logger
-from worker.options import DEFAULTS, HELP, Options
+from worker.options import BadOption, Options, fields, flag, options_from
 from worker.running import CannotRun, run
 
 
@@ -21,54 +22,46 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The layer, how many, and which channels."""
-
-        def add(option: str, **choices: Any) -> None:
-            default = f" (default: {choices['default']})" if choices["default"] else ""
-            parser.add_argument(f"--{option.replace('_', '-')}", help=HELP[option] + default, **choices)
-
-        add("layer", default=DEFAULTS.layer)
-        add("threads", type=int, default=DEFAULTS.threads)
-        add("processes", type=int, default=DEFAULTS.processes)
-        add("only_channels", action="append", default=[], metavar="GLOB")
-        add("exclude_channels", action="append", default=[], metavar="GLOB")
-        add("stream_threads", type=int, default=DEFAULTS.stream_threads)
-        add("stop_timeout", type=float, default=DEFAULTS.stop_timeout, metavar="SECONDS")
+        """The options that ``channels-worker`` has too, and ``--reload``."""
+        for field in fields():
+            details: dict[str, Any] = {"metavar": field.metadata.get("metavar")}
+            shown = f" (default: {field.default})"
+            if isinstance(field.default, bool):
+                details, shown = {"action": "store_true"}, ""
+            elif isinstance(field.default, tuple):
+                details["action"], shown = "append", ""
+            elif field.default is None:
+                shown = ""
+            # What is not given is None here: the environment may have it.
+            parser.add_argument(flag(field), default=None, help=field.metadata["help"] + shown, **details)
         parser.add_argument(
             "--reload", action="store_true", help="Start again when code changes, for development."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
-        for name in ("threads", "processes", "stream_threads"):
-            if options[name] < 1:
-                raise CommandError(f"--{name.replace('_', '-')} must be 1 or more, not {options[name]}.")
-        if not options["stop_timeout"] >= 0:
-            raise CommandError(f"--stop-timeout must be 0 or more, not {options['stop_timeout']}.")
-        if options["reload"] and options["processes"] > 1:
-            raise CommandError("--reload is for a single process; several are renewed by SIGHUP.")
-        if options["reload"]:
-            autoreload.run_with_reloader(self.run, options)
-        else:
-            self.run(options)
-
-    def run(self, options: dict[str, Any]) -> None:
-        """Run in this process (the reloader's child, with ``--reload``)."""
-        if options["reload"]:
-            autoreload.raise_last_exception()
-        setup_logger(options["verbosity"])
         try:
-            run(
-                Options(
-                    layer=options["layer"],
-                    threads=options["threads"],
-                    processes=options["processes"],
-                    only_channels=options["only_channels"],
-                    exclude_channels=options["exclude_channels"],
-                    stream_threads=options["stream_threads"],
-                    stop_timeout=options["stop_timeout"],
-                    verbosity=options["verbosity"],
-                )
+            chosen = options_from(options, os.environ, options["verbosity"])
+        except BadOption as error:
+            raise CommandError(str(error)) from error
+        if options["reload"] and chosen.processes > 1:
+            raise CommandError("--reload is for a single process; several are renewed by SIGHUP.")
+        if options["reload"] and chosen.retires:
+            raise CommandError(
+                "--reload is for development, in a single process: leave out --max-messages, --max-memory and "
+                "--consumer-timeout-retire, which replace processes."
             )
+        if options["reload"]:
+            autoreload.run_with_reloader(self.run, chosen, is_reloaded=True)
+        else:
+            self.run(chosen)
+
+    def run(self, options: Options, is_reloaded: bool = False) -> None:
+        """Run in this process (the reloader's child, with ``--reload``)."""
+        if is_reloaded:
+            autoreload.raise_last_exception()
+        setup_logger(options.verbosity)
+        try:
+            run(options)
         except CannotRun as error:
             raise CommandError(str(error)) from error

@@ -1,0 +1,84 @@
+"""Consumers that take longer than they should: the log says what they are doing."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from channels_classic.log import logger
+
+
+class RunningConsumer(NamedTuple):
+    """A consumer that runs.
+
+    Arguments:
+        what: names it, its channel, and for how long it has been running.
+        since: when it began, by ``time.monotonic``.
+        thread: that it runs in, by its ``threading.get_ident``.
+    """
+
+    what: str
+    since: float
+    thread: int
+
+
+class ConsumerTimeout:
+    """Looks out for consumers that run too long, in a thread that sleeps until one could.
+
+    Arguments:
+        seconds: how long a consumer may run.
+        running: the consumers that are running now.
+        exceeded: called once for each that runs longer.
+    """
+
+    def __init__(
+        self, seconds: float, running: Callable[[], Sequence[RunningConsumer]], exceeded: Callable[[], None]
+    ) -> None:
+        self._seconds = seconds
+        self._running = running
+        self._exceeded = exceeded
+        self._told: set[tuple[int, float]] = set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="consumer-timeout", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Do not look any more."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        pause = self._seconds
+        while not self._stopping.wait(pause):
+            # A consumer that begins after this look is not due before the next one.
+            next_look = time.monotonic() + self._seconds
+            running = self._running()
+            self._told &= {(each.thread, each.since) for each in running}
+            for each in running:
+                due = each.since + self._seconds
+                if (each.thread, each.since) in self._told:
+                    continue
+                if due > time.monotonic():
+                    next_look = min(next_look, due)
+                else:
+                    self._told.add((each.thread, each.since))
+                    self._tell(each)
+            pause = max(0.0, next_look - time.monotonic())
+
+    def _tell(self, running: RunningConsumer) -> None:
+        frame = sys._current_frames().get(running.thread)
+        if frame is None:
+            return  # it has just ended
+        logger.error(
+            "A consumer runs longer than %g s: %s. This is where it is:\n%s",
+            self._seconds,
+            running.what,
+            "".join(traceback.format_stack(frame)).rstrip(),
+        )
+        self._exceeded()
