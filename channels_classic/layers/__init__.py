@@ -8,9 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.layers.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
+from channels_classic.layers.exceptions import ChannelFull, Lapsed, LayerUnavailable, MessageTooLarge
 from channels_classic.layers.memory import InMemoryChannelLayer
-from channels_classic.layers.types import Delivery, Received, Turn
+from channels_classic.layers.takers import Taker
+from channels_classic.layers.types import (
+    Beat,
+    Client,
+    DeadLetter,
+    Delivery,
+    Lease,
+    Lost,
+    Process,
+    Received,
+    Swept,
+    Turn,
+)
 from channels_classic.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -19,12 +31,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BaseChannelLayer",
+    "Beat",
     "ChannelFull",
+    "Client",
+    "DeadLetter",
     "Delivery",
     "InMemoryChannelLayer",
+    "Lapsed",
     "LayerUnavailable",
+    "Lease",
+    "Lost",
     "MessageTooLarge",
+    "Process",
     "Received",
+    "Swept",
+    "Taker",
     "Turn",
 ]
 

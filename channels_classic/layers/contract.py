@@ -6,15 +6,17 @@ The batches make a layer fast; the classic calls are made of them in ``classic.p
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.takers import Taker
+from channels_classic.layers.tracking import ProcessCalls
 from channels_classic.layers.types import Delivery, Received, Turn, TurnEnd
 
 
-class LayerContract(ABC):
+class LayerContract(ProcessCalls):
     """A transport of messages between processes."""
 
     extensions: ClassVar[list[str]] = ["groups", "flush", "statistics"]
@@ -39,7 +41,9 @@ class LayerContract(ABC):
         """
 
     @abstractmethod
-    def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
+    def receive_batch(
+        self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
+    ) -> list[Received]:
         """Take messages from any of ``channels``, none of which starves another.
 
         What was taken out of the layer always comes to the caller: if a part of the call fails when messages were
@@ -49,14 +53,20 @@ class LayerContract(ABC):
             channels: names as in ``receive``.
             limit: how many messages at most; one to a group counts once, and comes out once per member.
             timeout: seconds to wait for the first message.
+            taker: out of ``layer.taker``: the messages of normal channels are in-flight from now on, until it
+                receives again. It is done with those that it received before.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer, and nothing was taken.
         """
 
     @abstractmethod
-    def give_back(self, batch: Sequence[Received]) -> None:
-        """Put messages that were received but not used back where they came from, in front of all others."""
+    def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
+        """Put messages that were received but not used back where they came from, in front of all others.
+
+        Arguments:
+            taker: that received them, if it was one. They are in-flight no longer; the rest of its batch is.
+        """
 
     @abstractmethod
     def group_add(self, group: str, channel: str) -> None:
@@ -211,18 +221,30 @@ class LayerContract(ABC):
         raise lacks(self, "values")
 
     def send_and_receive(
-        self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int
+        self,
+        deliveries: Sequence[Delivery],
+        channels: Sequence[str],
+        limit: int,
+        timeout: float = 0,
+        taker: Taker | None = None,
     ) -> tuple[list[int], list[Received]]:
-        """``send_batch``, then ``receive_batch`` without waiting, in one round trip to a server.
+        """``send_batch``, then ``receive_batch``, in one round trip to a server.
+
+        Arguments:
+            timeout: seconds to wait for the first message. It does not wait if a message was refused.
+            taker: as in ``receive_batch``; without ``channels`` it is not done with its batch yet. Ends of
+                turns are then carried out only if no message of the same call was refused. Otherwise their
+                positions come back as well, and they are to be sent again.
 
         Raises:
+            Lapsed: the taker's process was declared dead. Nothing was sent and nothing was taken.
             LayerUnavailable: ``deliveries`` could not be sent, and its ``nothing_done`` is about them. Its
                 ``received`` has what was taken in the same round trip. If they were sent and only receiving
                 failed, that is not an error: the next call meets it. Without ``deliveries``, as ``receive_batch``.
         """
         full = self.send_batch(deliveries)
         try:
-            return full, self.receive_batch(channels, limit)
+            return full, self.receive_batch(channels, limit, 0 if full else timeout)
         except LayerUnavailable:
             if not deliveries:
                 raise

@@ -29,3 +29,19 @@ class LayerUnavailable(ConnectionError):
         super().__init__(text)
         self.nothing_done = nothing_done
         self.received: list[Received] = []
+
+
+class Lapsed(LayerUnavailable):
+    """The process was declared dead, because its heartbeat had stopped; others have taken over what it had.
+
+    Nothing of the call was done, and it must not be tried again: the process drops what it holds, and goes on
+        under a
+    new name.
+    """
+
+    def __init__(self, process: str) -> None:
+        super().__init__(
+            f"{process} was declared dead, because its heartbeat had stopped for too long. What it had taken runs "
+            "elsewhere by now. Was the process stopped, or the machine asleep?",
+            nothing_done=True,
+        )

@@ -66,6 +66,25 @@ def check_text(keyword: str, value: Any) -> None:
         raise ValueError(f"{keyword} of a channel layer must be a str, not {masked(value)}.")
 
 
+def check_globs(keyword: str, value: Any) -> tuple[str, ...]:
+    """The globs of a keyword as a tuple.
+
+    Raises:
+        ValueError: it is not a list of globs that channel names can match.
+    """
+    example = f"{keyword} of a channel layer must be a list of channel names or globs, such as ['mail.*']"
+    if isinstance(value, str):
+        raise ValueError(f"{example}; put the single one into a list: [{masked(value)}].")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(glob, str) for glob in value):
+        raise ValueError(f"{example}, not {masked(value)}.")
+    for glob in value:
+        if not glob or "!" in glob or "?" in glob:
+            raise ValueError(
+                f"{example}, and one of them is {glob!r}: only normal channels count, without '?' and '!' in them."
+            )
+    return tuple(value)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A sentence that tells what may have been meant, if something is near."""
     near = difflib.get_close_matches(name, sorted(known), 1)

@@ -95,6 +95,17 @@ def queue_name(channel: str) -> str:
     return process + mark
 
 
+def process_name(channel: str) -> str:
+    """The name of the process that a process-specific channel belongs to, without the ``!``; else ``""``."""
+    process, mark, _ = channel.partition("!")
+    return process if mark else ""
+
+
+def is_normal(channel: str) -> bool:
+    """Whether ``channel`` is a normal one, which any number of processes may receive on."""
+    return "!" not in channel and "?" not in channel
+
+
 def kind_name(channel: str) -> str:
     """The name under which ``channel`` is counted: up to and including the type mark, if there is one."""
     single, mark, _ = channel.partition("?")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from channels_classic.layers.contract import LayerContract
 from channels_classic.layers.exceptions import LayerUnavailable
-from channels_classic.layers.types import Delivery, Received
+from channels_classic.layers.tracking import Started
+from channels_classic.layers.types import Beat, Delivery, Lease, Process, Received, Swept
 
 THREAD_SECONDS = 0.2
 """How long a thread waits for an event loop at a stretch, because nobody can interrupt it."""
@@ -65,3 +66,19 @@ class ThreadedCalls(LayerContract):
     async def aresume(self, channels: Iterable[str]) -> None:
         """As ``resume``."""
         await asyncio.to_thread(self.resume, list(channels))
+
+    async def abeat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
+        """As ``beat``."""
+        return await asyncio.to_thread(self.beat, process, leases)
+
+    async def adepart(self, process: Process) -> None:
+        """As ``depart``."""
+        await asyncio.to_thread(self.depart, process)
+
+    async def asweep(self, process: Process, started: Started) -> Swept | None:
+        """As ``sweep``."""
+        return await asyncio.to_thread(self.sweep, process, started)
+
+    async def aregister_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
+        """As ``register_clients``."""
+        await asyncio.to_thread(self.register_clients, process, clients)

@@ -26,6 +26,9 @@ LEASE_SECONDS = 300.0
 """How long a message keeps its turn without ending it: longer than any consumer should take, because from then on
 the next one runs beside it; and short enough for the client of a worker that was killed."""
 
+RENEWED_LEASE_SECONDS = 10.0
+"""The same for a process that beats, because each heartbeat renews it."""
+
 EXTRA_PATIENCE = 3.0
 """Seconds beyond ``expiry`` that messages wait for one that does not come. It was sent before them, so by then it
 has expired, even if somebody took it at the last moment or had to try for a while to put it back."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from channels_classic import layers
-from channels_classic.layers import ChannelFull, Delivery, Received, codec, names
+from channels_classic.layers import ChannelFull, Delivery, Received, Taker, codec, names
 from channels_classic.layers.contract import lacks
 
 PAUSE_SECONDS = 0.02
@@ -84,7 +84,9 @@ class BaseChannelLayer(layers.BaseChannelLayer):
                 full.append(position)
         return full
 
-    def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
+    def receive_batch(
+        self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
+    ) -> list[Received]:
         """Receive one message after the other, until there is none or the limit is reached."""
         deadline = time.monotonic() + timeout
         while True:
@@ -102,7 +104,7 @@ class BaseChannelLayer(layers.BaseChannelLayer):
             batch.append(Received(channel, content))
         return batch
 
-    def give_back(self, batch: Sequence[Received]) -> None:
+    def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
         """Send the messages once more: there is no other way to put them back, so they come behind later ones."""
         for received in batch:
             self.send(received.channel, received.content)

@@ -25,12 +25,15 @@ from channels_classic.layers.conformance.event_loops import EventLoopTests
 from channels_classic.layers.conformance.expiry import ExpiryTests
 from channels_classic.layers.conformance.flow import FlowTests
 from channels_classic.layers.conformance.groups import GroupTests
+from channels_classic.layers.conformance.in_flight import InFlightTests
 from channels_classic.layers.conformance.messages import MessageTests
 from channels_classic.layers.conformance.names import NameTests
 from channels_classic.layers.conformance.ordering import OrderingTests
 from channels_classic.layers.conformance.peers import PeerTests
 from channels_classic.layers.conformance.queues import QueueTests
+from channels_classic.layers.conformance.registry import RegistryTests
 from channels_classic.layers.conformance.statistics import StatisticsTests
+from channels_classic.layers.conformance.sweep import SweepTests
 from channels_classic.layers.conformance.threads import ThreadTests
 from channels_classic.layers.conformance.values import ValueTests
 
@@ -52,5 +55,8 @@ class ConformanceTests(
     PeerTests,
     OrderingTests,
     ValueTests,
+    InFlightTests,
+    RegistryTests,
+    SweepTests,
 ):
     """All tests of the contract. Define ``make_layer`` and mix in a ``unittest.TestCase``."""

@@ -58,6 +58,10 @@ class Groups:
             for group in list(self._joined.get(channel, ())):
                 self.discard(group, channel)
 
+    def release_process(self, queue: str) -> None:
+        """End all memberships of the channels of a process, by the name of its queue."""
+        self.release([channel for channel in self._joined if channel.startswith(queue)])
+
     def members(self, group: str, now: float) -> list[str]:
         """The members of a group."""
         members = self._ends.get(group, {})
@@ -72,7 +76,7 @@ class Groups:
             by_queue.setdefault(names.queue_name(channel), []).append(channel)
         return {queue: tuple(channels) for queue, channels in by_queue.items()}
 
-    def sweep(self, now: float) -> None:
+    def forget(self, now: float) -> None:
         """Drop the memberships that have ended."""
         for group in list(self._ends):
             self.members(group, now)

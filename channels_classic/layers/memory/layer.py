@@ -5,18 +5,36 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.exceptions import Lapsed
 from channels_classic.layers.memory.arrivals import Arrivals
 from channels_classic.layers.memory.groups import Groups
+from channels_classic.layers.memory.inflight import InFlight
+from channels_classic.layers.memory.letters import DeadLetters
+from channels_classic.layers.memory.processes import Processes
 from channels_classic.layers.memory.queues import Entry, Queues
+from channels_classic.layers.memory.sweep import Sweep
 from channels_classic.layers.memory.turns import Due, Turns
 from channels_classic.layers.memory.values import Values
-from channels_classic.layers.turns import check_turn, may_run
-from channels_classic.layers.types import Delivery, Received, Turn
+from channels_classic.layers.redelivery import Rules
+from channels_classic.layers.takers import Taker
+from channels_classic.layers.tracking import Started
+from channels_classic.layers.turns import LEASE_SECONDS, RENEWED_LEASE_SECONDS, check_turn, may_run
+from channels_classic.layers.types import (
+    Beat,
+    Client,
+    DeadLetter,
+    Delivery,
+    Lease,
+    Process,
+    Received,
+    Swept,
+    Turn,
+)
 
 
 class InMemoryChannelLayer(BaseChannelLayer):
@@ -25,7 +43,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
     Takes the keywords of ``BaseChannelLayer``. Waiting costs nothing: the sender wakes those who wait.
     """
 
-    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering", "values"]
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering", "values", "processes"]
     local_only: ClassVar[bool] = True
 
     def __init__(self, **config: Any) -> None:
@@ -36,7 +54,12 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._groups = Groups(self.group_expiry)
         self._turns = Turns(self.expiry, self.group_expiry)
         self._values = Values()
-        self._next_sweep = time.monotonic() + self.expiry
+        self._processes = Processes(lambda: self.life)
+        self._in_flight = InFlight()
+        self._letters = DeadLetters()
+        self._beats = False
+        """Whether processes beat, so that the leases of their turns are renewed."""
+        self._next_tidying = time.monotonic() + self.expiry
 
     # Messages.
 
@@ -45,32 +68,68 @@ class InMemoryChannelLayer(BaseChannelLayer):
         full: list[int] = []
         now = time.monotonic()
         with self._lock:
-            if now > self._next_sweep:
-                self._sweep(now)
+            if now > self._next_tidying:
+                self._tidy(now)
             for position, delivery in enumerate(deliveries):
                 if delivery.turn_end is not None:
                     self._put_in_front(self._turns.end(delivery.name, delivery.turn_end))
                 elif delivery.to_group:
                     members = self._groups.members_by_queue(delivery.name, now)
                     self._queues.send_to_members(members, now, delivery.payload)
-                elif not self._queues.send(delivery.name, Entry(now, (delivery.name,), delivery.payload)):
+                elif self._processes.is_gone(names.process_name(delivery.name)):
+                    continue
+                elif not self._queues.send(delivery.name, Entry.of(now, delivery.name, delivery.payload)):
                     full.append(position)
+                elif delivery.client is not None:
+                    self._processes.note(delivery.client)
             self._arrivals.tell()
         return full
 
-    def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
+    def receive_batch(
+        self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
+    ) -> list[Received]:
         """As the contract has it."""
         channels = names.check_all_receivable(channels)
         taken: list[Received] = []
 
         def take() -> bool:
+            if taker is not None:
+                self._check_lapse(taker)
             taken.extend(self._queues.take(channels, limit))
             return bool(taken)
 
         with self._lock:
+            if taker is not None:
+                self._queues.put_in_front(self._in_flight.acknowledge(taker))
             if not take() and timeout:
                 self._arrivals.wait_for(take, timeout)
+            if taker is not None:
+                self._in_flight.note(taker, [one.receipt for one in taken if names.is_normal(one.channel)])
         return taken
+
+    def send_and_receive(
+        self,
+        deliveries: Sequence[Delivery],
+        channels: Sequence[str],
+        limit: int,
+        timeout: float = 0,
+        taker: Taker | None = None,
+    ) -> tuple[list[int], list[Received]]:
+        """As the contract has it."""
+        if taker is None:
+            return super().send_and_receive(deliveries, channels, limit, timeout)
+        with self._lock:
+            self._check_lapse(taker)
+        ends = [position for position, delivery in enumerate(deliveries) if delivery.turn_end is not None]
+        full = self.send_batch([delivery for delivery in deliveries if delivery.turn_end is None])
+        if full:
+            messages = [position for position in range(len(deliveries)) if position not in ends]
+            full = sorted([messages[number] for number in full] + ends)
+        elif ends:
+            self.send_batch([deliveries[position] for position in ends])
+        if not channels:
+            return full, []
+        return full, self.receive_batch(channels, limit, 0 if full else timeout, taker)
 
     async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
         """As the contract has it; never waits."""
@@ -88,10 +147,14 @@ class InMemoryChannelLayer(BaseChannelLayer):
         await self._arrivals.wait_until(take, asyncio.get_running_loop().time() + timeout)
         return taken
 
-    def give_back(self, batch: Sequence[Received]) -> None:
+    def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
         """As the contract has it."""
+        entries = [received.receipt for received in batch]
         with self._lock:
-            self._queues.put_in_front([received.receipt for received in batch])
+            if taker is not None:
+                self._check_lapse(taker)
+                self._in_flight.give_back(taker, entries)
+            self._queues.put_in_front(entries)
             self._arrivals.tell()
 
     # Groups.
@@ -161,7 +224,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
         check_turn(turn)
         payload = codec.pack(message)
         with self._lock:
-            verdict, back = self._turns.enter(turn, payload)
+            lease = RENEWED_LEASE_SECONDS if self._beats else LEASE_SECONDS
+            verdict, back = self._turns.enter(turn, payload, lease)
             if back:
                 self._put_in_front(back)
                 self._arrivals.tell()
@@ -171,6 +235,94 @@ class InMemoryChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         with self._lock:
             self._turns.suspend(turn)
+
+    # Processes.
+
+    def taker(self, process: str, number: int) -> Taker:
+        """As the contract has it."""
+        return Taker(process, number)
+
+    def beat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
+        """As the contract has it."""
+        self._beats = True
+        with self._lock:
+            beat = self._processes.beat(process, time.monotonic())
+            if not beat.lapsed:
+                for lease in leases:
+                    self._turns.renew(lease, RENEWED_LEASE_SECONDS)
+        return beat
+
+    def depart(self, process: Process) -> None:
+        """As the contract has it."""
+        with self._lock:
+            self._in_flight.remove(process.name)
+            self._processes.remove(process.name)
+            self._sweep(process).remove_own()
+
+    def sweep(self, process: Process, started: Started) -> Swept:
+        """As the contract has it."""
+        counts = started(process)
+        with self._lock:
+            swept = self._sweep(process).run(counts)
+            self._arrivals.tell()
+        return swept
+
+    def processes(self) -> list[Process]:
+        """As the contract has it."""
+        with self._lock:
+            return self._processes.alive(time.monotonic())
+
+    def clients(self, process: str) -> list[str]:
+        """As the contract has it."""
+        with self._lock:
+            return self._processes.sockets(process)
+
+    def register_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
+        """As the contract has it."""
+        with self._lock:
+            for channel, (order, will) in clients.items():
+                self._processes.note(Client(channel, order, will))
+
+    async def abeat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
+        """As the contract has it; never waits."""
+        return self.beat(process, leases)
+
+    async def adepart(self, process: Process) -> None:
+        """As the contract has it; never waits."""
+        self.depart(process)
+
+    async def aregister_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
+        """As the contract has it; never waits."""
+        self.register_clients(process, clients)
+
+    def open_answer(self, process: str, reply_channel: str) -> None:
+        """As the contract has it."""
+        with self._lock:
+            self._processes.open_answer(process, reply_channel)
+
+    def close_answer(self, process: str, reply_channel: str) -> None:
+        """As the contract has it."""
+        with self._lock:
+            self._processes.close_answer(process, reply_channel)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """As the contract has it."""
+        with self._lock:
+            return self._letters.all()
+
+    def retry_dead_letter(self, identity: str) -> bool:
+        """As the contract has it."""
+        with self._lock:
+            letter = self._letters.take(identity)
+            if letter is not None:
+                self._queues.push(Entry.of(time.monotonic(), letter.channel, codec.pack(letter.content)))
+                self._arrivals.tell()
+        return letter is not None
+
+    def drop_dead_letter(self, identity: str) -> bool:
+        """As the contract has it."""
+        with self._lock:
+            return self._letters.take(identity) is not None
 
     # Values.
 
@@ -219,7 +371,15 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def flush(self) -> None:
         """As the contract has it."""
         with self._lock:
-            for part in (self._queues, self._groups, self._turns, self._values):
+            for part in (
+                self._queues,
+                self._groups,
+                self._turns,
+                self._values,
+                self._processes,
+                self._in_flight,
+                self._letters,
+            ):
                 part.clear()
 
     def global_statistics(self) -> dict[str, int]:
@@ -233,16 +393,26 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             return self._queues.statistics(channel)
 
-    # Both run under the lock.
+    # All of these run under the lock.
+
+    def _check_lapse(self, taker: Taker) -> None:
+        if self._processes.has_lapsed(taker.process):
+            raise Lapsed(taker.process)
+
+    def _sweep(self, process: Process) -> Sweep:
+        rules = Rules(process, self.is_at_least_once, self.max_deliveries)
+        parts = (self._queues, self._groups, self._turns, self._processes, self._in_flight, self._letters)
+        return Sweep(*parts, process, rules)
 
     def _put_in_front(self, back: Sequence[Due]) -> None:
         now = time.monotonic()
-        self._queues.put_in_front([Entry(now, (due.channel,), due.payload) for due in back])
+        self._queues.put_in_front([Entry.of(now, due.channel, due.payload) for due in back])
 
-    def _sweep(self, now: float) -> None:
+    def _tidy(self, now: float) -> None:
         """Drop what expired where nobody looks any more, so that it does not add up."""
-        self._next_sweep = now + self.expiry
-        self._queues.sweep(now)
-        self._groups.sweep(now)
+        self._next_tidying = now + self.expiry
+        self._queues.forget(now)
+        self._groups.forget(now)
+        self._processes.forget(now)
         self._turns.forget()
         self._values.forget()

@@ -17,6 +17,13 @@ class Entry(NamedTuple):
     sent: float
     channels: tuple[str, ...]
     payload: bytes
+    deliveries: int = 0
+    """How often it was handed out before, by workers that have died with it."""
+
+    @classmethod
+    def of(cls, sent: float, channel: str, payload: bytes) -> Entry:
+        """One for one channel."""
+        return cls(sent, (channel,), payload)
 
 
 class Queues:
@@ -60,6 +67,12 @@ class Queues:
         self._sent[kind] += 1
         return True
 
+    def push(self, entry: Entry) -> None:
+        """Append an entry to the queue of its channel, whether or not there is room."""
+        queue = names.queue_name(entry.channels[0])
+        self._queues.setdefault(queue, deque()).append(entry)
+        self._sent[names.kind_name(queue)] += 1
+
     def send_to_members(self, members: Mapping[str, tuple[str, ...]], sent: float, payload: bytes) -> None:
         """Append one entry to each queue for those members of a group that share it; full queues are skipped."""
         for queue, channels in members.items():
@@ -88,7 +101,7 @@ class Queues:
                     entry = pending.popleft()
                     content = codec.unpack(entry.payload)
                     taken.extend(
-                        Received(member, content, Entry(entry.sent, (member,), entry.payload))
+                        Received(member, content, entry._replace(channels=(member,)), entry.deliveries + 1)
                         for member in entry.channels
                     )
                 if not pending:
@@ -126,7 +139,13 @@ class Queues:
             "messages_max_age": now - pending[0].sent if pending else 0,
         }
 
-    def sweep(self, now: float) -> None:
+    def drop(self, queue: str) -> None:
+        """Drop a queue of a process, its pauses and its statistics."""
+        self._queues.pop(queue, None)
+        self._paused = {channel for channel in self._paused if not channel.startswith(queue)}
+        del self._sent[queue], self._refused[queue]
+
+    def forget(self, now: float) -> None:
         """Drop what expired where nobody looks any more."""
         for queue in list(self._queues):
             if not self.fresh(queue, now):

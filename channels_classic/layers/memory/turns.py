@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from channels_classic.layers import turns
 from channels_classic.layers.turns import Verdict, report_passed_over
-from channels_classic.layers.types import Turn, TurnEnd
+from channels_classic.layers.types import Lease, Turn, TurnEnd
 
 
 class Due(NamedTuple):
@@ -33,6 +33,7 @@ class _Client:
         self.since: float | None = None
         self.gone = False
         self.freed: set[str] = set()
+        self.lost: set[int] = set()
         self.waiting: dict[int, _Waiting] = {}
         self.bytes = 0
         self.forgotten_at = now
@@ -56,14 +57,18 @@ class Turns:
     def __len__(self) -> int:
         return len(self._clients)
 
-    def enter(self, turn: Turn, payload: bytes) -> tuple[Verdict, list[Due]]:
-        """Ask for a turn; what becomes of the message, and which others need not wait any longer."""
+    def enter(self, turn: Turn, payload: bytes, lease: float) -> tuple[Verdict, list[Due]]:
+        """Ask for a turn; what becomes of the message, and which others need not wait any longer.
+
+        Arguments:
+            lease: seconds that it keeps the turn, if nobody renews it.
+        """
         client = turn.reply_channel
         now = time.monotonic()
         back = self._wake(client, now)
         state = self._clients.setdefault(client, _Client(now))
         back += self._go_on(client, state, now, turn.order)
-        verdict = self._enter(state, turn, payload, now)
+        verdict = self._enter(state, turn, payload, now, lease)
         self._keep(client, state, now)
         return verdict, back
 
@@ -79,16 +84,39 @@ class Turns:
             self._keep(client, state, now)
         return back
 
-    def suspend(self, turn: Turn) -> None:
-        """A message that runs goes back to its channel, and has its turn when it comes again."""
+    def suspend(self, turn: Turn, forced: bool = False) -> None:
+        """A message that runs goes back to its channel, and has its turn when it comes again.
+
+        Arguments:
+            forced: whatever the token was that it entered with.
+        """
         now = time.monotonic()
         state = self._clients.get(turn.reply_channel)
         if state is None or state.lease is None:
             return
-        if (turn.order, turn.token) == (state.next, state.token):
+        if turn.order == state.next and (forced or turn.token == state.token):
             state.lease = None
             state.since = now if state.waiting else None
             self._keep(turn.reply_channel, state, now)
+
+    def renew(self, lease: Lease, seconds: float) -> None:
+        """Let a turn that runs go on for so many seconds from now."""
+        now = time.monotonic()
+        state = self._clients.get(lease.reply_channel)
+        if state is not None and state.lease is not None and lease[1:] == (state.next, state.token):
+            state.lease = now + seconds
+            self._keep(lease.reply_channel, state, now)
+
+    def lose(self, turn: Turn) -> list[Due]:
+        """A message is lost, so its turn is passed over, now or when it comes; which need not wait any longer."""
+        now = time.monotonic()
+        state = self._clients.setdefault(turn.reply_channel, _Client(now))
+        back: list[Due] = []
+        if turn.order >= state.next:
+            state.lost.add(turn.order)
+            back = self._give_turn(state, state.next, now) if turn.order == state.next else []
+        self._keep(turn.reply_channel, state, now)
+        return back
 
     def release(self, clients: Iterable[str]) -> list[Due]:
         """Clients have left; which messages need not wait any longer."""
@@ -115,7 +143,7 @@ class Turns:
         self._clients.clear()
         self._due.clear()
 
-    def _enter(self, state: _Client, turn: Turn, payload: bytes, now: float) -> Verdict:
+    def _enter(self, state: _Client, turn: Turn, payload: bytes, now: float, lease: float) -> Verdict:
         order = turn.order
         if turn.slight and state.next > 0:
             return Verdict.WAITS_ALREADY if turn.token in state.freed else Verdict.RUN
@@ -123,7 +151,7 @@ class Turns:
         if order < state.next or (order == state.next and state.lease is not None and not again):
             return Verdict.PASSED
         if order == state.next:
-            state.lease = now + turns.LEASE_SECONDS
+            state.lease = now + lease
             state.token = turn.token
             state.since = None
             return Verdict.RUN
@@ -138,6 +166,9 @@ class Turns:
         return Verdict.WAIT
 
     def _give_turn(self, state: _Client, order: int, now: float) -> list[Due]:
+        while order in state.lost:
+            state.lost.remove(order)
+            order += 1
         first = state.next == 0 and order > 0
         state.next = order
         state.lease = None

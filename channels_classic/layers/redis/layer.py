@@ -30,6 +30,7 @@ from channels_classic.layers.redis.sending import Sending
 from channels_classic.layers.redis.statistics import Statistics
 from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.redis.values import Values
+from channels_classic.layers.takers import Taker
 from channels_classic.layers.turns import check_turn, may_run
 from channels_classic.layers.types import Delivery, Received, Turn
 
@@ -104,7 +105,9 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         return (await self._transport.arun(self._batches.send_and_receive(deliveries, [], 0)))[0]
 
-    def receive_batch(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
+    def receive_batch(
+        self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
+    ) -> list[Received]:
         """As the contract has it."""
         return self._batches.receive(names.check_all_receivable(channels), limit, timeout)
 
@@ -118,13 +121,20 @@ class RedisChannelLayer(BaseChannelLayer):
         return await self._batches.areceive(servers[0], channels, limit, timeout)
 
     def send_and_receive(
-        self, deliveries: Sequence[Delivery], channels: Sequence[str], limit: int
+        self,
+        deliveries: Sequence[Delivery],
+        channels: Sequence[str],
+        limit: int,
+        timeout: float = 0,
+        taker: Taker | None = None,
     ) -> tuple[list[int], list[Received]]:
         """As the contract has it, in one round trip."""
+        if timeout:
+            return super().send_and_receive(deliveries, channels, limit, timeout)
         channels = names.check_all_receivable(channels)
         return self._transport.run(self._batches.send_and_receive(deliveries, channels, limit))
 
-    def give_back(self, batch: Sequence[Received]) -> None:
+    def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
         """As the contract has it."""
         self._transport.run(self._batches.give_back(batch))
 

@@ -42,7 +42,7 @@ class Placement:
         """
         if self.count == 1:
             return 0
-        if is_spread(channel):
+        if names.is_normal(channel):
             return random.randrange(self.count) if choice is None else choice % self.count
         return self._ring.server_for(names.queue_name(channel))
 
@@ -50,15 +50,10 @@ class Placement:
         """For each server that has something of these channels, which of them."""
         by_server: dict[int, list[str]] = defaultdict(list)
         for channel in channels:
-            for server in range(self.count) if is_spread(channel) else [self.of_channel(channel)]:
+            for server in range(self.count) if names.is_normal(channel) else [self.of_channel(channel)]:
                 by_server[server].append(channel)
         return by_server
 
     def of_channels(self, channels: Sequence[str]) -> list[int]:
         """The servers that have something of these channels."""
         return sorted(self.by_server(channels))
-
-
-def is_spread(channel: str) -> bool:
-    """Whether ``channel`` is a normal one, which all servers share."""
-    return "!" not in channel and "?" not in channel

@@ -11,7 +11,7 @@ from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Trips
 from channels_classic.layers.redis.envelope import STAMP_LENGTH
 from channels_classic.layers.redis.keys import Keys
-from channels_classic.layers.redis.placement import Placement, is_spread
+from channels_classic.layers.redis.placement import Placement
 
 PAUSE_SECONDS = 3600
 """After this time a pause that was never ended (its process was killed) is forgotten."""
@@ -106,7 +106,7 @@ class Queues:
                 run = (queue, push.life, push.limited)
                 number = of_queue.setdefault(queue, len(of_queue) + 1)
                 capacity = self._share_of_capacity(push.channel, server) if push.limited else -1
-                refusals_count = int(last or not is_spread(queue))
+                refusals_count = int(last or not names.is_normal(queue))
                 count_at = len(arguments) + 4
                 arguments += [number, capacity, int(push.life * 1_000_000), refusals_count, 0]
             arguments[count_at] += 1
@@ -183,7 +183,7 @@ class Queues:
     def _share_of_capacity(self, channel: str, server: int) -> int:
         capacity = self._capacity_of(channel)
         servers = self._placement.count
-        if servers == 1 or not is_spread(channel):
+        if servers == 1 or not names.is_normal(channel):
             return capacity
         share, rest = divmod(capacity, servers)
         return share + (server < rest)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from channels_classic.layers import codec
+from channels_classic.layers import codec, names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.blocking import wait_for_any
@@ -20,7 +20,7 @@ from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes, time_of_expiry
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
-from channels_classic.layers.redis.placement import Placement, is_spread
+from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Entry, Queues
 from channels_classic.layers.types import Received
 from channels_classic.log import logger
@@ -172,7 +172,7 @@ class Receiving:
             for server, of_server in asked.items()
             for channel, stamps in zip(of_server, answers[server][0][1], strict=True)
             for stamp in stamps
-            if time_of_expiry(stamp) <= newest or not is_spread(channel)
+            if time_of_expiry(stamp) <= newest or not names.is_normal(channel)
         ]
         counts: dict[tuple[int, str], int] = defaultdict(int)
         share = max(1, limit // len(channels))
@@ -235,7 +235,7 @@ class Receiving:
                     entries += [Entry(server, channel, value) for value in of_channel]
         if len(asked) > 1:
             for channel, entries in by_channel.items():
-                if is_spread(channel):
+                if names.is_normal(channel):
                     entries.sort(key=_stamp_of)
         all_entries = [entry for entries in by_channel.values() for entry in entries]
         received, unasked = yield from self._open_all(all_entries, now)

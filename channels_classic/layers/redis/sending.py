@@ -6,11 +6,12 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Steps, Trips, change
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes
-from channels_classic.layers.redis.placement import Placement, is_spread
+from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Push, Queues
 from channels_classic.layers.types import Delivery
 
@@ -89,7 +90,7 @@ class Sending:
             if late:
                 late[0].nothing_done = len(late) == len(by_server) and attempt == 0
                 raise late[0]
-            spread = [push for push in refused if is_spread(push.channel)]
+            spread = [push for push in refused if names.is_normal(push.channel)]
             full += [push.position for push in refused if push not in spread and push.position is not None]
             pushes = spread
             if not pushes:

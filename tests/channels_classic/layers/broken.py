@@ -94,7 +94,7 @@ class OldMessagesTakeRoom(OtherQueues):
                 return False
             return super().append(queue, entry)
 
-        def sweep(self, now):
+        def forget(self, now):
             pass
 
 

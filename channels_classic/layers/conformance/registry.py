@@ -1,0 +1,112 @@
+"""The registry of processes (the docstrings of ``ProcessCalls``)."""
+
+from __future__ import annotations
+
+from channels_classic.layers.conformance.in_flight import TakerHarness
+from channels_classic.layers.exceptions import Lapsed
+from channels_classic.layers.types import Lease, Process, Turn
+
+ONE = Process("worker.one", {"kind": "worker", "threads": 2, "at_least_once": ["mail"], "pid": 1, "started": 1.5})
+TWO = Process("worker.two", {"kind": "worker"})
+
+
+class RegistryTests(TakerHarness):
+    """Who is alive, who is dead, and who was declared dead and goes on."""
+
+    def test_who_beats_is_alive(self) -> None:
+        """With the details that it gave."""
+        layer = self.new_layer("processes")
+        self.assertEqual(layer.beat(ONE), (False, []))
+        self.assertEqual(layer.beat(TWO), (False, []))
+        self.assertEqual(layer.beat(ONE), (False, []))
+        self.assertEqual(sorted(layer.processes()), [ONE, TWO])
+
+    def test_who_does_not_beat_is_dead(self) -> None:
+        """The others are told, until it was swept; then it is forgotten."""
+        layer = self.new_layer("processes")
+        layer.life = 0.2
+        layer.beat(ONE)
+        self.wait_until(lambda: layer.beat(TWO).dead == [ONE])
+        self.assertNotIn(ONE, layer.processes())
+        layer.sweep(ONE, lambda process: {})
+        self.assertNotIn(ONE, layer.beat(TWO).dead)
+
+    def test_a_beat_in_time_keeps_a_process_alive(self) -> None:
+        """Late is in time, as long as nobody has swept it."""
+        layer = self.new_layer("processes")
+        layer.life = 0.2
+        layer.beat(ONE)
+        self.wait_until(lambda: layer.beat(TWO).dead == [ONE])
+        layer.life = 100.0
+        self.assertEqual(layer.beat(ONE), (False, []))
+        self.assertEqual(layer.beat(TWO), (False, []))
+
+    def test_who_departs_is_forgotten(self) -> None:
+        """What it had is done, and its queues are gone."""
+        layer = self.new_layer("processes", "groups")
+        taker = self.new_taker(layer)
+        layer.send("queue", {})
+        layer.receive_batch(["queue"], 1, taker=taker)
+        layer.send("worker.one!a", {})
+        layer.group_add("group", "worker.one!a")
+        layer.depart(ONE)
+        self.assertEqual(layer.processes(), [])
+        self.assertEqual(layer.beat(TWO).dead, [])
+        self.assertEqual(layer.receive(["queue", "worker.one!"]), (None, None))
+        self.assertEqual(layer.group_channels("group"), [])
+
+    def test_who_was_swept_has_lapsed(self) -> None:
+        """It is told, and can neither take nor send any more; under a new name it can."""
+        layer = self.new_layer("processes")
+        taker = self.new_taker(layer)
+        layer.send("queue", {"number": 1})
+        batch = layer.receive_batch(["queue"], 1, taker=taker)
+        layer.sweep(ONE, lambda process: {})
+        with self.assertRaises(Lapsed) as lapse:
+            layer.send_and_receive([layer.prepare("other", {})], ["queue"], 1, taker=taker)
+        self.assertTrue(lapse.exception.nothing_done)
+        with self.assertRaises(Lapsed):
+            layer.send_and_receive([layer.prepare("other", {})], [], 0, taker=taker)
+        with self.assertRaises(Lapsed):
+            layer.receive_batch(["queue"], 1, taker=taker)
+        with self.assertRaises(Lapsed):
+            layer.give_back(batch, taker)
+        self.assertTrue(layer.beat(ONE).lapsed)
+        self.assertTrue(layer.beat(ONE).lapsed)
+        self.assertEqual(self.all_messages(layer, "other", "queue"), [("queue", {"number": 1})])
+        again = self.new_taker(layer, "worker.again")
+        layer.send("queue", {})
+        self.assertEqual(len(layer.receive_batch(["queue"], 1, taker=again)), 1)
+
+    def test_after_flush_a_process_goes_on(self) -> None:
+        """It did not lapse: the layer was emptied, and knows it again with its next beat."""
+        layer = self.new_layer("processes")
+        taker = self.new_taker(layer)
+        layer.flush()
+        layer.send("queue", {})
+        self.assertEqual(len(layer.receive_batch(["queue"], 1, taker=taker)), 1)
+        self.assertEqual(layer.beat(ONE), (False, []))
+        self.assertEqual(layer.processes(), [ONE])
+
+    def test_a_beat_renews_leases(self) -> None:
+        """Those of turns that run, and no others."""
+        layer = self.new_layer("processes", "ordering")
+        self.assertTrue(layer.enter_turn(Turn("sends.one!a", 0, "frames", token="t"), {}))
+        beat = layer.beat(ONE, [Lease("sends.one!a", 0, "t"), Lease("sends.one!b", 3, "u")])
+        self.assertFalse(beat.lapsed)
+        self.assertFalse(layer.enter_turn(Turn("sends.one!a", 1, "frames"), {}))
+        self.assertTrue(layer.enter_turn(Turn("sends.one!b", 0, "frames"), {}))
+
+    def test_an_event_loop_beats_too(self) -> None:
+        """And sweeps, and departs."""
+        layer = self.new_layer("processes")
+
+        async def live() -> None:
+            self.assertEqual(await layer.abeat(TWO), (False, []))
+            swept = await layer.asweep(ONE, lambda process: {})
+            assert swept is not None
+            await layer.adepart(TWO)
+
+        layer.beat(ONE)
+        self.in_event_loop(layer, live())
+        self.assertEqual(layer.processes(), [])

@@ -1,0 +1,341 @@
+"""What a sweep gives to others and what it ends (the docstrings of ``ProcessCalls``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channels_classic.layers import codec, names
+from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.conformance.in_flight import TakerHarness
+from channels_classic.layers.takers import Taker
+from channels_classic.layers.types import Client, Delivery, Lost, Process, Received, Turn
+
+INTERFACE = Process("interface.one", {"kind": "interface"})
+
+
+class SweepTests(TakerHarness):
+    """Nothing that was promised is lost with a process, and nothing of it stays behind."""
+
+    # Workers.
+
+    def take(
+        self, layer: BaseChannelLayer, channel: str, *contents: dict[str, Any]
+    ) -> tuple[Taker, list[Received]]:
+        """Let a taker of ``worker.one`` have messages in-flight."""
+        taker = self.new_taker(layer)
+        for content in contents:
+            layer.send(channel, content)
+        received = layer.receive_batch([channel], len(contents), taker=taker)
+        self.assertEqual([one.content for one in received], list(contents))
+        return taker, received
+
+    def test_what_was_started_is_not_run_again(self) -> None:
+        """It is reported; what was not started goes back."""
+        layer = self.new_layer("processes")
+        taker, _ = self.take(layer, "queue", {"number": 1}, {"number": 2}, {"number": 3})
+        swept = self.swept(layer, 2, taker)
+        self.assertEqual(swept.back, 1)
+        self.assertEqual(swept.lost, [Lost("queue", {"number": 1}), Lost("queue", {"number": 2})])
+        self.assertEqual(self.numbers(layer, "queue"), [3])
+
+    def test_without_a_journal_all_of_a_batch_was_started(self) -> None:
+        """Nobody knows, so it does not run twice."""
+        layer = self.new_layer("processes")
+        self.take(layer, "queue", {"number": 1}, {"number": 2})
+        swept = self.swept(layer, None)
+        self.assertEqual((swept.back, len(swept.lost)), (0, 2))
+        self.assertEqual(self.numbers(layer, "queue"), [])
+
+    def test_a_journal_of_another_batch(self) -> None:
+        """The worker died before it had seen this one: nothing of it was started."""
+        layer = self.new_layer("processes")
+        taker, _ = self.take(layer, "queue", {"number": 1}, {"number": 2})
+        counts = {taker.name: (taker.batch - 1, 2)}
+        swept = layer.sweep(Process("worker.one", {}), lambda process: counts)
+        assert swept is not None
+        self.assertEqual((swept.back, swept.lost), (2, []))
+        self.assertEqual(self.numbers(layer, "queue"), [1, 2])
+
+    def test_a_sweep_can_be_repeated(self) -> None:
+        """The second one finds nothing."""
+        layer = self.new_layer("processes")
+        taker, _ = self.take(layer, "queue", {"number": 1})
+        self.swept(layer, 0, taker)
+        self.assertEqual(self.swept(layer, 0, taker), (0, 0, 0, [], 0))
+        self.assertEqual(self.numbers(layer, "queue"), [1])
+
+    def test_the_client_of_a_lost_request_is_told(self) -> None:
+        """502; and a socket that was about to connect is refused."""
+        layer = self.new_layer("processes")
+        taker, _ = self.take(layer, "http.request", {"reply_channel": "interface.one!a", "path": "/"})
+        self.swept(layer, 1, taker)
+        [(channel, answer)] = self.all_messages(layer, "interface.one!")
+        self.assertEqual((channel, answer["status"]), ("interface.one!a", 502))
+        taker = self.new_taker(layer, "worker.two")
+        layer.send("websocket.connect", {"reply_channel": "interface.one!b", "order": 0})
+        layer.receive_batch(["websocket.connect"], 1, taker=taker)
+        layer.sweep(Process("worker.two", {}), lambda process: None)
+        self.assertEqual(self.all_messages(layer, "interface.one!"), [("interface.one!b", {"close": True})])
+
+    def test_no_answer_for_a_request_that_was_not_started(self) -> None:
+        """It runs elsewhere."""
+        layer = self.new_layer("processes")
+        self.take(layer, "http.request", {"reply_channel": "interface.one!a"})
+        self.swept(layer, 0)
+        self.assertEqual(self.all_messages(layer, "interface.one!"), [])
+
+    def test_a_message_that_makes_no_sense_stops_no_sweep(self) -> None:
+        """Whatever a client managed to send."""
+        layer = self.new_layer("processes", "ordering")
+        contents: list[dict[str, Any]] = [
+            {"reply_channel": "no channel", "order": -1},
+            {"reply_channel": 5, "order": "six"},
+            {"reply_channel": "a!b", "order": 2**60},
+            {},
+        ]
+        taker, _ = self.take(layer, "http.request", *contents)
+        self.assertEqual([lost.content for lost in self.swept(layer, 4, taker).lost], contents)
+
+    def test_the_turn_of_a_lost_message_is_passed_over(self) -> None:
+        """At once: the next one of that client runs, whether it has asked by then or not."""
+        layer = self.new_layer("processes", "ordering")
+        client = "interface.one!a"
+        taker, _ = self.take(layer, "frames", {"reply_channel": client, "order": 0})
+        self.assertTrue(layer.enter_turn(Turn(client, 0, "frames", token="t"), {"number": 0}))
+        self.assertFalse(layer.enter_turn(Turn(client, 1, "frames"), {"number": 1}))
+        self.swept(layer, 1, taker)
+        self.assertEqual(self.numbers(layer, "frames"), [1])
+        self.assertTrue(layer.enter_turn(Turn(client, 1, "frames"), {"number": 1}))
+
+    def test_the_turn_of_a_lost_message_that_had_not_come(self) -> None:
+        """It is passed over when it comes."""
+        layer = self.new_layer("processes", "ordering")
+        client = "interface.one!a"
+        taker, _ = self.take(layer, "frames", {"reply_channel": client, "order": 1})
+        self.assertTrue(layer.enter_turn(Turn(client, 0, "frames"), {"number": 0}))
+        self.assertFalse(layer.enter_turn(Turn(client, 2, "frames"), {"number": 2}))
+        self.swept(layer, 1, taker)
+        self.assertEqual(self.numbers(layer, "frames"), [])
+        layer.send_batch([layer.end_of_turn(client, 0)])
+        self.assertEqual(self.numbers(layer, "frames"), [2])
+        self.assertTrue(layer.enter_turn(Turn(client, 2, "frames"), {"number": 2}))
+
+    def test_the_turn_of_a_first_message_that_was_lost(self) -> None:
+        """Before it had asked for its turn."""
+        layer = self.new_layer("processes", "ordering")
+        client = "interface.one!a"
+        taker, _ = self.take(layer, "frames", {"reply_channel": client, "order": 0})
+        self.swept(layer, 1, taker)
+        self.assertTrue(layer.enter_turn(Turn(client, 1, "frames"), {"number": 1}))
+
+    # At least once.
+
+    def test_a_message_runs_again_where_that_was_asked_for(self) -> None:
+        """By the keyword or by the route; it tells how often it was handed out."""
+        layer = self.new_layer("processes", at_least_once=["mail.*"])
+        taker = self.new_taker(layer)
+        for channel in ("mail.out", "routed", "queue"):
+            layer.send(channel, {"number": 1})
+            self.assertEqual(len(layer.receive_batch([channel], 1, taker=taker)), 1)
+            process = Process(taker.process, {"at_least_once": ["routed"]})
+            swept = layer.sweep(process, lambda process: None)
+            assert swept is not None
+            again = 0 if channel == "queue" else 1
+            self.assertEqual((swept.again, len(swept.lost)), (again, 1 - again))
+            taker = self.new_taker(layer, f"worker.after.{channel}")
+            received = layer.receive_batch([channel], 5, taker=taker)
+            self.assertEqual([(one.content, one.deliveries) for one in received], [({"number": 1}, 2)] * again)
+
+    def test_a_message_that_runs_again_has_its_turn_again(self) -> None:
+        """Those behind it wait."""
+        layer = self.new_layer("processes", "ordering", at_least_once=["frames"])
+        client = "interface.one!a"
+        content = {"reply_channel": client, "order": 0}
+        taker, _ = self.take(layer, "frames", content)
+        self.assertTrue(layer.enter_turn(Turn(client, 0, "frames", token="t"), content))
+        self.assertFalse(layer.enter_turn(Turn(client, 1, "frames"), {"number": 1}))
+        self.assertEqual(self.swept(layer, 1, taker).again, 1)
+        self.assertEqual(self.all_messages(layer, "frames"), [("frames", content)])
+        self.assertTrue(layer.enter_turn(Turn(client, 0, "frames", token="u"), content))
+        layer.send_batch([layer.end_of_turn(client, 0)])
+        self.assertEqual(self.numbers(layer, "frames"), [1])
+
+    def test_a_message_that_is_given_back_keeps_its_count(self) -> None:
+        """To be given back is not to be delivered."""
+        layer = self.new_layer("processes", at_least_once=["mail"])
+        self.take(layer, "mail", {"number": 1})
+        self.swept(layer, None)
+        taker = self.new_taker(layer, "worker.two")
+        for _ in range(3):
+            received = layer.receive_batch(["mail"], 1, taker=taker)
+            self.assertEqual([one.deliveries for one in received], [2])
+            layer.give_back(received, taker)
+
+    def kill_often(self, layer: BaseChannelLayer, channel: str, content: dict[str, Any], times: int) -> int:
+        """Let a message kill its workers; how many dead letters that made."""
+        layer.send(channel, content)
+        dead = 0
+        for _ in range(times):
+            taker = self.new_taker(layer, f"worker.{names.random_part()}")
+            if layer.receive_batch([channel], 1, taker=taker):
+                swept = layer.sweep(Process(taker.process, {}), lambda process: None)
+                assert swept is not None
+                dead += swept.dead_letters
+        return dead
+
+    def test_a_message_that_kills_its_workers_becomes_a_dead_letter(self) -> None:
+        """After ``max_deliveries``; it can be looked at, sent again and dropped."""
+        layer = self.new_layer("processes", at_least_once=["mail"], max_deliveries=2)
+        self.assertEqual(self.kill_often(layer, "mail", {"number": 1, "bytes": b"\0"}, 5), 1)
+        self.assertEqual(self.all_messages(layer, "mail"), [])
+        [letter] = layer.dead_letters()
+        self.assertEqual(
+            (letter.channel, letter.content, letter.deliveries), ("mail", {"number": 1, "bytes": b"\0"}, 2)
+        )
+        self.assertFalse(layer.retry_dead_letter("nobody"))
+        self.assertTrue(layer.retry_dead_letter(letter.identity))
+        self.assertFalse(layer.retry_dead_letter(letter.identity))
+        self.assertEqual(layer.dead_letters(), [])
+        received = layer.receive_batch(["mail"], 5)
+        self.assertEqual([(one.content["number"], one.deliveries) for one in received], [(1, 1)])
+
+    def test_a_dead_letter_can_be_dropped(self) -> None:
+        """Once."""
+        layer = self.new_layer("processes", at_least_once=["mail"], max_deliveries=1)
+        self.kill_often(layer, "mail", {"number": 1}, 1)
+        self.kill_often(layer, "mail", {"number": 2}, 1)
+        first, second = layer.dead_letters()
+        self.assertEqual((first.content["number"], second.content["number"]), (1, 2))
+        self.assertTrue(layer.drop_dead_letter(first.identity))
+        self.assertFalse(layer.drop_dead_letter(first.identity))
+        self.assertEqual(layer.dead_letters(), [second])
+        self.assertEqual(self.all_messages(layer, "mail"), [])
+
+    def test_a_dead_letter_ends_its_turn_and_answers_its_client(self) -> None:
+        """A poison message takes nobody along."""
+        layer = self.new_layer("processes", "ordering", at_least_once=["http.request"], max_deliveries=1)
+        client = "interface.one!a"
+        taker, _ = self.take(layer, "http.request", {"reply_channel": client, "order": 0})
+        self.assertEqual(self.swept(layer, 1, taker).dead_letters, 1)
+        [(_, answer)] = self.all_messages(layer, "interface.one!")
+        self.assertEqual(answer["status"], 502)
+        self.assertTrue(layer.enter_turn(Turn(client, 1, "frames"), {}))
+
+    # Answers that last.
+
+    def test_an_answer_that_lasted_gets_its_end(self) -> None:
+        """Unless it came to its end before."""
+        layer = self.new_layer("processes")
+        self.new_taker(layer)
+        for client in "abc":
+            layer.open_answer("worker.one", f"interface.one!{client}")
+        layer.close_answer("worker.one", "interface.one!b")
+        layer.close_answer("worker.one", "interface.one!never")
+        self.swept(layer)
+        answers = self.all_messages(layer, "interface.one!")
+        self.assertEqual(
+            sorted((channel, answer["status"]) for channel, answer in answers),
+            [("interface.one!a", 502), ("interface.one!c", 502)],
+        )
+
+    # Interface servers.
+
+    def frame(self, layer: BaseChannelLayer, client: str, order: int, channel: str = "frames") -> Delivery:
+        """What an interface server sends for a frame."""
+        return layer.prepare(channel, {"order": order})._replace(client=Client(client, order))
+
+    def connect(self, layer: BaseChannelLayer, client: str) -> Delivery:
+        """What it sends for a new socket."""
+        will = codec.pack({"reply_channel": client, "code": 1006})
+        return layer.prepare("connects", {"order": 0})._replace(client=Client(client, 0, will))
+
+    def leave(self, layer: BaseChannelLayer, client: str, order: int) -> Delivery:
+        """What it sends for one that has left."""
+        return layer.prepare("leaves", {"order": order})._replace(client=Client(client, None))
+
+    def test_the_sockets_of_a_process_are_known(self) -> None:
+        """From their first message to their last."""
+        layer = self.new_layer("processes")
+        layer.beat(INTERFACE)
+        layer.send_batch([self.connect(layer, f"interface.one!{name}") for name in "abc"])
+        layer.send_batch([self.frame(layer, "interface.one!a", 1), self.leave(layer, "interface.one!b", 1)])
+        self.assertEqual(sorted(layer.clients("interface.one")), ["interface.one!a", "interface.one!c"])
+        self.assertEqual(layer.clients("interface.two"), [])
+
+    def test_the_wills_of_a_dead_process_are_sent_once(self) -> None:
+        """With the order behind the last message that the layer has taken."""
+        layer = self.new_layer("processes")
+        layer.beat(INTERFACE)
+        layer.send_batch([self.connect(layer, f"interface.one!{name}") for name in "abc"])
+        layer.send_batch([self.frame(layer, "interface.one!a", order) for order in (1, 2, 3)])
+        layer.send_batch([self.leave(layer, "interface.one!b", 1)])
+        for goodbyes in (2, 0):
+            swept = layer.sweep(INTERFACE, lambda process: None)
+            assert swept is not None
+            self.assertEqual(swept.goodbyes, goodbyes)
+        self.assertEqual(
+            sorted(message["reply_channel"] + str(message["order"]) for message in self.goodbyes(layer)),
+            ["interface.one!a4", "interface.one!c1"],
+        )
+        self.assertEqual(layer.clients("interface.one"), [])
+
+    def goodbyes(self, layer: BaseChannelLayer) -> list[dict[str, Any]]:
+        """The wills that were sent."""
+        return [message for _, message in self.all_messages(layer, "websocket.disconnect")]
+
+    def test_many_wills_are_not_held_up_by_the_capacity(self) -> None:
+        """They were in the layer before."""
+        layer = self.new_layer("processes", capacity=5, channel_capacity={"connects": 1000})
+        layer.beat(INTERFACE)
+        clients = [f"interface.one!{number}" for number in range(600)]
+        self.assertEqual(layer.send_batch([self.connect(layer, client) for client in clients]), [])
+        layer.sweep(INTERFACE, lambda process: None)
+        self.assertEqual(sorted(message["reply_channel"] for message in self.goodbyes(layer)), sorted(clients))
+
+    def test_what_was_refused_says_nothing(self) -> None:
+        """A socket whose first message was refused is not known, and the order is that of what was taken."""
+        layer = self.new_layer("processes", capacity=2, channel_capacity={"connects": 1})
+        layer.beat(INTERFACE)
+        one, two = "interface.one!a", "interface.one!b"
+        self.assertEqual(layer.send_batch([self.connect(layer, one), self.connect(layer, two)]), [1])
+        self.assertEqual(layer.send_batch([self.frame(layer, one, order) for order in (1, 2, 3)]), [2])
+        self.assertEqual(layer.clients("interface.one"), [one])
+        layer.sweep(INTERFACE, lambda process: None)
+        self.assertEqual([message["order"] for message in self.goodbyes(layer)], [3])
+
+    def test_sockets_can_be_told_again(self) -> None:
+        """After the layer was emptied."""
+        layer = self.new_layer("processes")
+        layer.beat(INTERFACE)
+        will = codec.pack({"reply_channel": "interface.one!a", "code": 1006})
+        layer.register_clients("interface.one", {"interface.one!a": (7, will)})
+        self.in_event_loop(layer, layer.aregister_clients("interface.one", {"interface.one!b": (8, will)}))
+        self.assertEqual(sorted(layer.clients("interface.one")), ["interface.one!a", "interface.one!b"])
+        layer.sweep(INTERFACE, lambda process: None)
+        self.assertEqual(sorted(message["order"] for message in self.goodbyes(layer)), [8, 9])
+
+    def test_memberships_and_queues_end_with_their_process(self) -> None:
+        """Nobody sends to them any more."""
+        layer = self.new_layer("processes", "groups")
+        layer.beat(INTERFACE)
+        for client in "ab":
+            layer.group_add("group", f"interface.one!{client}")
+            layer.group_add("other", f"interface.one!{client}")
+        layer.group_add("group", "interface.two!a")
+        layer.send("interface.one!a", {})
+        layer.sweep(INTERFACE, lambda process: None)
+        self.assertEqual(layer.group_channels("group"), ["interface.two!a"])
+        self.assertEqual(layer.group_channels("other"), [])
+        layer.send_group("group", {})
+        self.assertEqual(layer.receive(["interface.one!"]), (None, None))
+        self.assertEqual(self.next_message(layer, "interface.two!"), ("interface.two!a", {}))
+
+    def test_what_is_sent_to_a_process_that_is_gone_is_dropped(self) -> None:
+        """No queue comes into being for it, and its sender does not wait."""
+        layer = self.new_layer("processes", capacity=2)
+        layer.beat(INTERFACE)
+        layer.sweep(INTERFACE, lambda process: None)
+        for _ in range(5):
+            layer.send("interface.one!a", {})
+        layer.group_discard("group", "interface.one!a")
+        self.assertEqual(layer.receive(["interface.one!"]), (None, None))

@@ -1,0 +1,121 @@
+"""What becomes of the messages that a worker had in-flight when it died: the rules, for every layer."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from channels_classic.layers import names
+from channels_classic.layers.turns import LARGEST_ORDER
+from channels_classic.layers.types import Lost, Process, Turn
+
+GOODBYE_CHANNEL = "websocket.disconnect"
+"""Where the wills of sockets are sent."""
+
+BAD_GATEWAY: dict[str, Any] = {
+    "status": 502,
+    "headers": [[b"content-type", b"text/plain; charset=utf-8"]],
+    "content": b"Bad Gateway (502): the worker that was answering has died",
+}
+"""What the client of a lost request gets. One that has a part of its answer sees its connection end."""
+
+REFUSAL: dict[str, Any] = {"close": True}
+"""What a socket gets whose ``websocket.connect`` is lost."""
+
+
+class Fate(enum.Enum):
+    """What becomes of a message."""
+
+    BACK = "back"
+    """It had not been started, and goes back as it is."""
+
+    AGAIN = "again"
+    """It had been started, and goes back because its channel is at-least-once."""
+
+    DEAD_LETTER = "dead letter"
+    """It was to run again, but was delivered too often already."""
+
+    LOST = "lost"
+    """It had been started, and does not run again."""
+
+
+class Rules:
+    """Decides for the messages of one dead process.
+
+    Arguments:
+        process: whose details may name channels that are at-least-once.
+        is_at_least_once: tells which channels the layer's keyword names.
+        max_deliveries: how often a message is handed out at most.
+    """
+
+    def __init__(self, process: Process, is_at_least_once: Callable[[str], bool], max_deliveries: int) -> None:
+        self._by_route = frozenset(process.details.get("at_least_once") or ())
+        self._by_keyword = is_at_least_once
+        self._max_deliveries = max_deliveries
+
+    def fate(self, channel: str, deliveries: int, was_started: bool) -> Fate:
+        """What becomes of a message.
+
+        Arguments:
+            deliveries: how often it was handed out so far.
+        """
+        if not was_started:
+            return Fate.BACK
+        if channel not in self._by_route and not self._by_keyword(channel):
+            return Fate.LOST
+        return Fate.AGAIN if deliveries < self._max_deliveries else Fate.DEAD_LETTER
+
+    def reason(self, deliveries: int) -> str:
+        """Why a message became a dead letter, for people."""
+        return f"Its worker died while it ran, {deliveries} times."
+
+
+def started_of(started: Mapping[str, tuple[int, int]] | None, taker: str, batch: int, size: int) -> int:
+    """How many messages of a batch had been started.
+
+    Arguments:
+        started: what the journal of the process says; ``None`` if nobody knows.
+        taker: its name.
+        batch: the number of its batch.
+        size: how many messages that has.
+    """
+    if started is None:
+        return size
+    last, count = started.get(taker, (0, 0))
+    return count if last == batch else 0
+
+
+def turn_of(channel: str, content: Mapping[str, Any]) -> Turn | None:
+    """The turn of a message, if it may have one."""
+    reply_channel, order = content.get("reply_channel"), content.get("order")
+    if isinstance(reply_channel, str) and isinstance(order, int) and 0 <= order <= LARGEST_ORDER:
+        return Turn(reply_channel, order, channel)
+    return None
+
+
+def answer_to(lost: Lost) -> tuple[str, dict[str, Any]] | None:
+    """The reply channel of a lost message and what to send to it, if its client waits for an answer."""
+    answers = {"http.request": BAD_GATEWAY, "websocket.connect": REFUSAL}
+    reply_channel = lost.content.get("reply_channel")
+    if lost.channel not in answers or not is_channel(reply_channel):
+        return None
+    return str(reply_channel), answers[lost.channel]
+
+
+def is_channel(name: Any) -> bool:
+    """Whether a field of a message is the name of a channel."""
+    try:
+        names.check_channel(name)
+    except TypeError:
+        return False
+    return True
+
+
+def own_queues(process: str, takers: int) -> list[str]:
+    """The names of the queues that are a process's own.
+
+    Arguments:
+        takers: how many takers it has, or had.
+    """
+    return [f"{process}!", *(f"{process}.{number}!" for number in range(takers))]
