@@ -53,7 +53,7 @@ class ChannelTestCaseMixin(SimpleTestCase):
         if received is not None:
             return Message(received.content, received.channel, layer)
         if require:
-            self.fail(f"A message was expected on channel {str(channel)!r}, but there is none.")
+            self.fail(f"Expected a message on channel {channel}, got none.")
         return None
 
 

@@ -71,12 +71,12 @@ class Client:
         message = self.get_next_message(channel)
         if message is None:
             if fail_on_none:
-                raise AssertionError(f"A message was expected on channel {channel!r}, but there is none.")
+                raise AssertionError(f"No message for channel {channel}: none was sent, or all have been taken.")
             return None
         match = self.channel_layer.router.match(message)
         if match is None:
             if fail_on_none:
-                raise AssertionError(f"No route matches {message!r}.")
+                raise AssertionError(f"Can't find consumer for message {message!r}: no route matches it.")
             return None
         return self._run(message, *match)
 

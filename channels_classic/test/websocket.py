@@ -246,12 +246,12 @@ class WSClient(Client):
     def _why_not_accepted(self, answer: dict[str, Any] | None) -> str | None:
         if answer is None and self._ended_by is not None:
             return (
-                "The connection was not accepted: the consumer of websocket.connect has raised ConsumeLater so "
-                "often that a worker drops the message."
+                "Connection rejected: the consumer of websocket.connect has raised ConsumeLater so often that a "
+                "worker drops the message."
             )
         if answer is None:
             return (
-                "The connection was not accepted: the consumer of websocket.connect did not answer, and with "
+                "Connection rejected: the consumer of websocket.connect did not answer, and with "
                 "CHANNELS_EXPLICIT_ACCEPT it has to."
             )
         offered = self.headers.get("sec-websocket-protocol", b"").decode("latin-1").split(",")
@@ -259,8 +259,8 @@ class WSClient(Client):
         try:
             conversation.feed(answer)
         except (BadMessage, UnknownKeys) as error:
-            return f"The connection was not accepted by {answer!r}: {error}."
-        return None if conversation.accepted else f"The connection was rejected: {answer!r}."
+            return f"Connection rejected: {answer!r} does not accept it. {error}."
+        return None if conversation.accepted else f"Connection rejected: the answer was {answer!r}."
 
 
 HttpClient = WSClient

@@ -119,7 +119,7 @@ class TestGetNextMessage(ChannelTestCase):
 
     def test_none(self) -> None:
         assert self.get_next_message("queue") is None
-        with pytest.raises(AssertionError, match="expected on channel 'queue', but there is none"):
+        with pytest.raises(AssertionError, match="^Expected a message on channel queue, got none"):
             self.get_next_message("queue", require=True)
 
     def test_one_client_among_several_of_a_process(self) -> None:
