@@ -27,6 +27,7 @@ from channels_classic.layers.names import check_channel, random_part
 from channels_classic.log import logger
 from worker.alarm import Alarm
 from worker.signals import stopping_at_signals
+from worker.termed import Termed
 
 BATCH_LIMIT = 100
 """How many messages are stored or sent at once: enough to make queries few, and a loss small."""
@@ -35,7 +36,7 @@ LONGEST_DELAY = 10 * 365 * 24 * 3600 * 1000
 """Milliseconds: ten years. What is longer is a mistake, such as seconds or a date in the wrong place."""
 
 
-class Worker:
+class Worker(Termed):
     """A delay server.
 
     Arguments:
@@ -49,28 +50,16 @@ class Worker:
     def __init__(
         self, channel_layer: Any, signal_handlers: bool = True, database_sleep_duration: float = 1.0
     ) -> None:
+        super().__init__()
         self.channel_layer = channel_layer
         self.signal_handlers = signal_handlers
         self.database_sleep_duration = database_sleep_duration
         self._layer = getattr(channel_layer, "channel_layer", channel_layer)
         self._own_channel = f"delay.{random_part()}!"
-        self._stopping = threading.Event()
         self._backoff = Backoff()
         self._unstored: list[DelayedMessage] = []
         self._next_due: datetime | None = None
         self._look_at = 0.0
-
-    @property
-    def termed(self) -> bool:
-        """Whether ``run`` has to end. To set it is to call ``stop``."""
-        return self._stopping.is_set()
-
-    @termed.setter
-    def termed(self, value: bool) -> None:
-        if value:
-            self.stop()
-        else:
-            self._stopping.clear()
 
     def stop(self) -> None:
         """Let ``run`` end when it has stored what it received. Any thread may call this."""

@@ -68,7 +68,13 @@ class WorkerGroup:
         self._streams = StreamThreads(stream_threads, ended=lambda: self._note(False))
         self._watchdog = Watchdog()
         self.workers = [
-            Worker(channel_layer, watchdog=self._watchdog, streams=self._streams, **options)
+            Worker(
+                channel_layer,
+                signal_handlers=False,
+                watchdog=self._watchdog,
+                streams=self._streams,
+                **options,
+            )
             for _ in range(n_threads)
         ]
         self.threads = [
@@ -145,9 +151,22 @@ class WorkerGroup:
             self._hurried_at = time.monotonic()
         self._note()
 
+    def ready(self) -> None:
+        """Send ``worker_ready`` for each worker; when they are started, they do it themselves."""
+        for worker in self.workers:
+            worker.ready()
+
     def sigterm_handler(self, signo: int | None = None, stack_frame: object = None) -> None:
-        """Let ``run`` come to its end, as SIGTERM does. A signal handler may call this."""
+        """Let ``run`` come to its end, as SIGTERM does, and the workers if something else runs them.
+
+        A signal handler may call this. It must not wait for the lock of an event, so a thread does.
+        """
         self._note()
+        threading.Thread(target=self._stop_workers, name="worker-stopper", daemon=True).start()
+
+    def _stop_workers(self) -> None:
+        for worker in self.workers:
+            worker.stop()
 
     def _note(self, has_to_end: bool = True) -> None:
         self._news.put(has_to_end)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -26,6 +25,7 @@ from worker.sender import OUTAGE_SECONDS, RETRY_PAUSE
 from worker.senders import Senders
 from worker.signals import stopping_at_signals
 from worker.streams import StreamThreads
+from worker.termed import Termed
 from worker.watchdog import Watchdog
 
 WAIT_SECONDS = 5.0
@@ -50,7 +50,7 @@ class Routed:
         self.and_wake_channel = [*channels, wake_channel]
 
 
-class Worker:
+class Worker(Termed):
     """Runs consumers, one message at a time, until it is stopped.
 
     Arguments:
@@ -75,6 +75,7 @@ class Worker:
         watchdog: Watchdog | None = None,
         streams: StreamThreads | None = None,
     ) -> None:
+        super().__init__()
         self.channel_layer = channel_layer
         self.signal_handlers = signal_handlers
         self.callback = callback
@@ -89,10 +90,16 @@ class Worker:
         self._backoff = Backoff()
         self._watchdog = watchdog
         self._hand_over = None if streams is None else streams.start
-        self._stopping = threading.Event()
+        self._is_ready = False
         self._hurried = False
         self._wake_channel = f"worker.{random_part()}!"
         self._routed: Routed | None = None
+
+    def ready(self) -> None:
+        """Send ``worker_ready``, once; ``run`` does it if nobody has."""
+        if not self._is_ready:
+            self._is_ready = True
+            worker_ready.send(sender=self)
 
     def run(self) -> None:
         """Work until ``stop`` is called; what runs then is finished, what was not started is given back.
@@ -105,7 +112,7 @@ class Worker:
             self._run()
 
     def _run(self) -> None:
-        worker_ready.send(sender=self)
+        self.ready()
         try:
             while not self.termed:
                 batch = self._send_and_receive()
@@ -122,16 +129,6 @@ class Worker:
         """Make ``run`` return as soon as the consumer that runs has finished. Any thread may call this."""
         self._stopping.set()
         self.wake()
-
-    @property
-    def termed(self) -> bool:
-        """Whether ``run`` has to end. To set it is to call ``stop``."""
-        return self._stopping.is_set()
-
-    @termed.setter
-    def termed(self, value: bool) -> None:
-        if value:
-            self.stop()
 
     @property
     def in_job(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from channels_classic.process_signals import STOP
+from channels_classic.signals import worker_ready
 from tests.worker.conftest import layer_with
 from worker import Worker, WorkerGroup
 from worker.signals import stopping_at_signals
@@ -59,6 +60,8 @@ def test_termed_from_another_thread() -> None:
     worker.termed = True
     thread.join(10)
     assert not thread.is_alive()
+    worker.termed = False
+    assert worker.termed is False
 
 
 @pytest.mark.django_db
@@ -99,6 +102,40 @@ def test_a_group_by_the_old_names() -> None:
     assert not any(each.is_alive() for each in [thread, *group.threads])
     with pytest.raises(ValueError, match="always lets the consumers finish"):
         WorkerGroup(layer, stop_gracefully=False)
+
+
+def test_the_workers_of_a_group_that_something_else_runs() -> None:
+    layer = layer_with({"queue": lambda message: None})
+    group = WorkerGroup(layer, n_threads=3)
+    assert not any(worker.signal_handlers for worker in group.workers)
+    threads = [threading.Thread(target=worker.run) for worker in group.workers]
+    for thread in threads:
+        thread.start()
+    group.sigterm_handler(signal.SIGTERM, None)
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.django_db
+def test_ready_by_hand_tells_once() -> None:
+    ready: list[object] = []
+
+    def note(sender: object, **kwargs: object) -> None:
+        ready.append(sender)
+
+    layer = layer_with({"queue": lambda message: setattr(worker, "termed", True)})
+    layer.send("queue", {})
+    worker = Worker(layer, signal_handlers=False)
+    group = WorkerGroup(layer, n_threads=4)
+    worker_ready.connect(note)
+    try:
+        worker.ready()
+        worker.run()
+        group.ready()
+    finally:
+        worker_ready.disconnect(note)
+    assert ready == [worker, *group.workers]
 
 
 def test_channel_filters_need_no_layer() -> None:

@@ -1,0 +1,28 @@
+"""``termed``: what Channels 1 called it that a worker has to end."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Termed:
+    """Something that runs until it is told to stop."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Let it end soon. Any thread may call this."""
+        raise NotImplementedError
+
+    @property
+    def termed(self) -> bool:
+        """Whether it has to end. To set it to true is to call ``stop``."""
+        return self._stopping.is_set()
+
+    @termed.setter
+    def termed(self, value: bool) -> None:
+        if value:
+            self.stop()
+        else:
+            self._stopping.clear()
