@@ -1,6 +1,7 @@
 // Builds what the Django app serves from src/ and partysocket:
 //   websocketbridge.js   a plain script, which defines `channels.WebSocketBridge`; also under its path of Channels 1
-//   websocketbridge.mjs  the same as an ES module, with its types in websocketbridge.d.ts
+//   websocketbridge.mjs  the same as an ES module
+//   websocketbridge.d.ts, websocketbridge.d.mts  the types of both
 // The same sources always give the same bytes. Usage: node build.mjs [folder instead of ../channels_classic/static]
 
 import { createHash } from "node:crypto";
@@ -44,4 +45,6 @@ for (const each of [folder, oldFolder]) {
 await build({ ...options, format: "iife", globalName: "channels", outfile: join(folder, "websocketbridge.js") });
 await build({ ...options, format: "esm", outfile: join(folder, "websocketbridge.mjs") });
 copyFileSync(join(folder, "websocketbridge.js"), join(oldFolder, "websocketbridge.js"));
-copyFileSync(join(here, "src/websocketbridge.d.ts"), join(folder, "websocketbridge.d.ts"));
+for (const types of ["websocketbridge.d.ts", "websocketbridge.d.mts"]) {
+  copyFileSync(join(here, "src/websocketbridge.d.ts"), join(folder, types));
+}

@@ -1,5 +1,5 @@
 /*!
-channels-classic, BSD-3-Clause. Built from js/, sha256 of the sources: 10f01e6903486fb23eff49f54e69102e4e7e1e0b89c7eb18db24248f64514b07
+channels-classic, BSD-3-Clause. Built from js/, sha256 of the sources: ee6a052ff97ed0b5e7f8bcf087a0c03862cad49befee73372f19d3563e71df35
 
 It contains partysocket 1.3.0, MIT License:
 
