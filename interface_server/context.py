@@ -28,7 +28,7 @@ MAX_KINDS = 100
 """Of so many kinds of warnings the first one is logged."""
 
 DRAIN_SECONDS = 10.0
-"""How long the end of the server waits for the layer to take what is still to be sent, goodbyes above all."""
+"""How long the end of the server waits while nothing is taken of what is still to be sent, goodbyes above all."""
 
 RELEASE_SECONDS = 3.0
 """How long it waits then until the memberships of its clients have ended."""
@@ -119,10 +119,11 @@ class Context:
             return
         try:
             if not self.failed.is_set():
-                await asyncio.wait_for(self.outbox.drain(), DRAIN_SECONDS)
+                if not await self.outbox.drain(DRAIN_SECONDS):
+                    logger.error("The last messages were not taken within %g s.", DRAIN_SECONDS)
                 await asyncio.wait_for(self.departures.finish(), RELEASE_SECONDS)
         except TimeoutError:
-            logger.error("The channel layer did not take the last messages in time.")
+            logger.error("The memberships of the last clients could not be ended; they end by themselves.")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

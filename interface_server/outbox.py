@@ -68,6 +68,8 @@ class Outbox:
         self._is_unreachable = False
         self._unreachable_seconds = 0.0
         self._next_deadline_check = 0.0
+        self._settled = 0
+        """How many of the messages that wait for room were taken."""
 
     # What cannot wait.
 
@@ -176,11 +178,25 @@ class Outbox:
                     self._is_unreachable = False
                     logger.warning("The channel layer is back.")
 
-    async def drain(self) -> None:
-        """Wait until all that was put in has been taken or given up."""
+    async def drain(self, patience: float) -> bool:
+        """Wait until all that was put in has been taken or given up.
+
+        Arguments:
+            patience: seconds for which it waits although nothing is taken.
+
+        Returns:
+            Whether all is out.
+        """
         while self._urgent or self._lanes or self._in_flight is not None:
             self._emptied.clear()
-            await self._emptied.wait()
+            before = self._settled
+            try:
+                async with asyncio.timeout(patience):
+                    await self._emptied.wait()
+            except TimeoutError:
+                if self._settled == before:
+                    return False
+        return True
 
     def close(self) -> None:
         """Refuse all there is, and all that will come: nothing can be sent any more."""
@@ -222,6 +238,7 @@ class Outbox:
             # A channel that has refused one message of a batch has refused those behind it as well.
             first, end = position, position + len(load.taken)
             position = min((at for at in refused if first <= at < end), default=end) if refused else end
+            self._settled += position - first
             self._lanes.settle(load, position - first, now)
             position = end
         refused_positions = frozenset(refused)

@@ -60,7 +60,7 @@ def main(**options: Any) -> None:
     try:
         if configuration.processes == 1:
             serve(configuration, application, settings, sock)
-        elif status := supervise(configuration, sock):
+        elif status := supervise(configuration, settings, sock):
             sys.exit(status)
     finally:
         clean_up(configuration)
@@ -95,19 +95,19 @@ def serve(
         sys.exit(1)
 
 
-def supervise(configuration: Configuration, sock: socket.socket) -> int:
+def supervise(configuration: Configuration, settings: ServerSettings, sock: socket.socket) -> int:
     """Serve in several processes; one that dies is replaced, SIGHUP renews them without a gap.
 
     Returns:
         The status to end with.
     """
-    vacancy = Vacancy(sock, is_tls=configuration.ssl_certfile is not None)
+    vacancy = Vacancy(sock, settings.tls)
     supervisor = Supervisor(
         serve_in_child,
         (configuration, sock),
         configuration.processes,
         "interface server",
-        stop_timeout=serving.stop_timeout(configuration.shutdown_timeout),
+        stop_timeout=serving.stop_timeout(settings),
         serving=vacancy.ready,
         stopping=vacancy.close,
     )

@@ -78,9 +78,17 @@ class Configuration:
         None, "Listen on a socket in the file system instead.", "-u", type=click.Path()
     )
     fd: int | None = option(None, "Listen on a socket that the parent process opened.", type=click.IntRange(0))
+    reuse_port: bool = option(
+        False,
+        "Share the port with others that have this option, such as a server that takes over.",
+        is_flag=True,
+    )
     processes: int = option(1, "Processes on one port; SIGHUP renews them.", type=click.IntRange(1))
+    drain: float = option(
+        OF_CONNECTIONS.drain, "Seconds over which the closing of WebSockets is spread when it stops.", type=float
+    )
     shutdown_timeout: float = option(
-        OF_CONNECTIONS.shutdown_timeout, "Seconds that exchanges may take to finish when it stops.", type=float
+        OF_CONNECTIONS.shutdown_timeout, "Seconds that exchanges may take to finish then.", type=float
     )
     http_timeout: float = option(
         OF_CLIENTS.http_timeout, "Seconds that a request waits for its answer.", "-t", type=float
@@ -150,6 +158,10 @@ class Configuration:
             )
         if self.unix_socket is not None and self.fd is not None:
             raise BadConfiguration("--unix-socket and --fd exclude each other.")
+        if self.reuse_port and (self.unix_socket is not None or self.fd is not None):
+            raise BadConfiguration(
+                "--reuse-port goes with --bind and --port only; a socket of --fd can be shared anyway."
+            )
         if bool(self.ssl_certfile) != bool(self.ssl_keyfile) or (self.ssl_ca_certs and not self.ssl_certfile):
             raise BadConfiguration("TLS needs both --ssl-certfile and --ssl-keyfile.")
         if not all(self.encryption_key):
@@ -158,8 +170,10 @@ class Configuration:
             value = getattr(self, name)
             if not 0 < value < float("inf"):
                 raise BadConfiguration(f"{flag(name)} must be above 0, not {value:g}.")
-        if not 0 <= self.ping_interval < float("inf"):
-            raise BadConfiguration(f"--ping-interval must be above 0, or 0 for none, not {self.ping_interval:g}.")
+        for name in ("ping_interval", "drain"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise BadConfiguration(f"{flag(name)} must be above 0, or 0 for none, not {value:g}.")
         self.make_trusted_proxies()
 
     def set_up_logging(self) -> None:
@@ -252,6 +266,7 @@ class Configuration:
             max_message_size=self.max_message_size,
             per_message_deflate=self.per_message_deflate,
             tls=self.make_tls_context(),
+            drain=self.drain,
             shutdown_timeout=self.shutdown_timeout,
         )
 
@@ -293,7 +308,7 @@ class Configuration:
             BadConfiguration: the address is not available.
         """
         try:
-            return listening_socket(self.bind, self.port, self.unix_socket, self.fd)
+            return listening_socket(self.bind, self.port, self.unix_socket, self.fd, self.reuse_port)
         except (OSError, OverflowError) as error:
             where = self.unix_socket or (f"--fd {self.fd}" if self.fd is not None else f"{self.bind}:{self.port}")
             reason = getattr(error, "strerror", None) or error

@@ -8,13 +8,16 @@ import socket
 import stat
 
 
-def listening_socket(bind: str, port: int, unix_socket: str | None, fd: int | None) -> socket.socket:
+def listening_socket(
+    bind: str, port: int, unix_socket: str | None, fd: int | None, reuse_port: bool = False
+) -> socket.socket:
     """A socket that is bound, but does not listen yet.
 
     Arguments:
         bind, port: the address, where neither of the others is given.
         unix_socket: the path of a socket in the file system.
         fd: the number of a socket that the parent process opened.
+        reuse_port: whether others of the same user may listen there too; the system gives each a share of clients.
 
     Raises:
         OSError: it cannot be had.
@@ -27,6 +30,10 @@ def listening_socket(bind: str, port: int, unix_socket: str | None, fd: int | No
     family, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port:
+        if not hasattr(socket, "SO_REUSEPORT"):
+            raise OSError(errno.ENOTSUP, "--reuse-port is not possible on this system")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     sock.bind(address)
     return sock
 

@@ -48,14 +48,14 @@ def serve(
         started()
         background.add(asyncio.create_task(report_layer(application.context.layer)))
 
-    timeout = stop_timeout(settings.shutdown_timeout)
+    timeout = stop_timeout(settings)
     with ending_in_time(server.stop, server.describe_running, timeout, clean_up):
         server.run(sockets, started_and_look)
 
 
-def stop_timeout(shutdown_timeout: float) -> float:
-    """Seconds in which a process ends that gives exchanges ``shutdown_timeout`` seconds to finish."""
-    return shutdown_timeout + LIFESPAN_SECONDS + GRACE
+def stop_timeout(settings: ServerSettings) -> float:
+    """Seconds in which a process with these settings ends when it is told to."""
+    return settings.drain + settings.shutdown_timeout + LIFESPAN_SECONDS + GRACE
 
 
 async def report_layer(layer: BaseChannelLayer) -> None:

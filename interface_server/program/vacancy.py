@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import ssl
 import threading
 
 from interface_server.transport.http_response import short_response
@@ -18,13 +19,13 @@ class Vacancy:
 
     Arguments:
         sock: that the processes listen on.
-        is_tls: whether clients speak TLS; their connections are closed then, since the supervisor has no key.
+        tls: for TLS.
     """
 
-    def __init__(self, sock: socket.socket, is_tls: bool) -> None:
+    def __init__(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._sock = sock
         sock.setblocking(False)  # a process may be faster to accept
-        self._is_tls = is_tls
+        self._tls = tls
         self._wake_receiver, self._wake_sender = os.pipe()
         self._has_served = False
         self._thread: threading.Thread | None = None
@@ -58,15 +59,16 @@ class Vacancy:
                     client, _ = self._sock.accept()
                 except OSError:
                     continue  # it has left, or a process was faster
-                with client:
+                try:
                     self._answer_one(client)
+                except OSError:
+                    pass  # it has left, is too slow, or does not speak TLS
+                finally:
+                    client.close()
             os.read(self._wake_receiver, 1)
 
     def _answer_one(self, client: socket.socket) -> None:
         client.settimeout(CLIENT_SECONDS)
-        try:
-            if not self._is_tls:
-                client.recv(65536)
-                client.sendall(short_response(503, "No process of the server is ready at the moment."))
-        except OSError:
-            pass
+        with client if self._tls is None else self._tls.wrap_socket(client, server_side=True) as connection:
+            connection.recv(65536)
+            connection.sendall(short_response(503, "No process of the server is ready at the moment."))

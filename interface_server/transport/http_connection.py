@@ -6,18 +6,19 @@ import asyncio
 import enum
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 from urllib.parse import unquote_to_bytes
 
-from channels_classic.log import logger
-from interface_server.asgi_types import Event, Scope
+from channels_classic.log import logger, printable
+from interface_server.asgi_types import Scope
 from interface_server.deadline import Deadline
 from interface_server.http.connection import Connection, Handler
 from interface_server.transport.addresses import local_address, remote_address
 from interface_server.transport.asgi_call import AsgiCall
+from interface_server.transport.cycle import Cycle
 from interface_server.transport.http_parser import BadRequest, Head, RequestReader
-from interface_server.transport.http_response import Response, short_response
+from interface_server.transport.http_response import short_response
 from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import Server
 from interface_server.transport.stall_watch import StallWatch
@@ -36,8 +37,20 @@ If a connection is closed while the client still sends, the client's system may 
 (RFC 9112, section 9.6).
 """
 
+FIRST_HEAD_SECONDS = 1.0
+"""The same when the server stops, for a client that has just connected: it was not refused, so it is served."""
+
+LAST_HEAD_SECONDS = 0.2
+"""The same when the server stops, for a connection that has served before: a request may be on its way."""
+
+SILENT_STREAM_SECONDS = 5.0
+"""How long a response of unknown length may be silent when the server stops, before it counts as endless."""
+
 READ_AHEAD = 256 * 1024
 """Bytes that a client may send before they are wanted: the requests behind the one that is being answered."""
+
+
+RESTARTING = "The server is restarting; try again in a moment."
 
 
 class Stage(enum.Enum):
@@ -77,6 +90,7 @@ class HttpConnection(asyncio.Protocol):
         self._reader = RequestReader()
         self._cycle: Cycle | None = None
         self._stage = Stage.OPEN
+        self._has_served = False
         self._in_head = False
         self._is_advancing = False
         self._is_paused = False
@@ -137,22 +151,34 @@ class HttpConnection(asyncio.Protocol):
     # As ``server.Connection`` has it.
 
     def shutdown(self) -> None:
-        """Finish what runs, then close."""
-        if self._cycle is None:
+        """Finish what runs, then close. What has no end is ended; a request that is on its way is served."""
+        if self._stage is Stage.LINGERING:
             self.close()
-        elif self._stage is Stage.OPEN:
-            self._stage = Stage.LAST
+        if self._stage is not Stage.OPEN:
+            return
+        self._stage = Stage.LAST
+        if self._cycle is None:
+            self._deadline.set(LAST_HEAD_SECONDS if self._has_served else FIRST_HEAD_SECONDS)
+        else:
+            self._limit(self._cycle)
 
     def abort(self) -> None:
-        """Close now."""
-        self._transport.abort()
+        """Close now: there is no time left. A request without an answer gets 503."""
+        cycle = self._cycle
+        if cycle is None:
+            self._transport.abort()
+        elif cycle.response.has_started:
+            self._client_leaves()
+            cycle.abort()
+        else:
+            self._refuse(503, RESTARTING)
 
     # For the cycle of a request.
 
     @property
     def is_last(self) -> bool:
         """Whether no further request is read."""
-        return self._stage is not Stage.OPEN
+        return self._stage is not Stage.OPEN or self._server.is_stopping
 
     def write(self, data: bytes) -> None:
         """Send ``data``, unless the connection is over."""
@@ -162,6 +188,7 @@ class HttpConnection(asyncio.Protocol):
     def complete(self, cycle: Cycle) -> None:
         """The response of ``cycle`` is complete."""
         self._cycle = None
+        self._has_served = True
         del cycle.handler  # which refers to the cycle: so neither has to wait for the garbage collection
         if cycle.body_left:
             self._linger()
@@ -171,6 +198,11 @@ class HttpConnection(asyncio.Protocol):
             self._deadline.set(IDLE_SECONDS)
             if self._reader.waiting:
                 self.advance()
+
+    def progress(self, cycle: Cycle) -> None:
+        """A part of the response of ``cycle`` was sent, and it goes on."""
+        if self._stage is Stage.LAST:
+            self._limit(cycle)
 
     def advance(self) -> None:
         """Go on with the bytes that are there, as far as they are wanted."""
@@ -208,7 +240,7 @@ class HttpConnection(asyncio.Protocol):
         if head is None:
             if self._reader.waiting and not self._in_head:
                 self._in_head = True
-                self._deadline.set(HEAD_SECONDS)
+                self._deadline.set(FIRST_HEAD_SECONDS if self.is_last else HEAD_SECONDS)
             return False
         self._in_head = False
         self._deadline.clear()
@@ -284,10 +316,30 @@ class HttpConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _time_out(self) -> None:
-        if self._in_head:
+        if self._cycle is not None:
+            self._end_stream(self._cycle)
+        elif self._in_head:
             self._refuse(408, "The request did not arrive in time.")
         else:
             self.close()
+
+    def _limit(self, cycle: Cycle) -> None:
+        """The server stops: see to it that a response without an end does not hold that up."""
+        if cycle.is_endless:
+            self._deadline.set(0)
+        elif cycle.response.may_be_endless:
+            self._deadline.set(SILENT_STREAM_SECONDS)
+
+    def _end_stream(self, cycle: Cycle) -> None:
+        """End a response without an end. One that could have come to an end must not look complete."""
+        self._client_leaves()
+        if not cycle.is_endless:
+            logger.info("The server stops: the answer to %s was silent, and is cut.", printable(str(cycle)))
+            cycle.abort()
+            return
+        if cycle.response.has_started:
+            self.write(cycle.response.write(b"", False))
+        self.close()
 
     def _refuse(self, status: int, text: str) -> None:
         """Answer what is not a request, and end the connection."""
@@ -329,71 +381,3 @@ class HttpConnection(asyncio.Protocol):
         self._server.connections.discard(self)
         self._deadline.cancel_timer()
         self._stall.close()
-
-
-class Cycle:
-    """One request and its response on a connection: the ``Connection`` of a ``Handler``.
-
-    Arguments:
-        connection: that the request came by.
-        head: of the request.
-    """
-
-    __slots__ = ("_connection", "_expects_continue", "_head", "_wants_body", "body_left", "handler", "response")
-
-    handler: Handler
-
-    def __init__(self, connection: HttpConnection, head: Head) -> None:
-        self._connection = connection
-        self._head = head
-        self._expects_continue = head.expects_continue
-        self.response = Response(head.keep_alive, head.version == "1.0", head.method == "HEAD")
-        self.body_left = head.has_body
-        """Whether a part of the body is still to come."""
-        self._wants_body = False
-
-    def __str__(self) -> str:
-        return f"{self._head.method} {self._head.path.decode('latin-1')}"
-
-    @property
-    def takes_body(self) -> bool:
-        """Whether a part of the body is still to come, and may."""
-        return self.body_left and self._wants_body
-
-    @property
-    def is_writable(self) -> bool:
-        """As ``Connection`` has it."""
-        return self._connection.is_writable
-
-    def send(self, events: Sequence[Event]) -> None:
-        """As ``Connection`` has it."""
-        response = self.response
-        for event in events:
-            if event["type"] == "http.response.start":
-                response.start(event["status"], event["headers"])
-                if self.body_left or self._connection.is_last:
-                    response.keep_alive = False
-            else:
-                self._connection.write(response.write(event.get("body", b""), event.get("more_body", False)))
-        if response.is_complete:
-            self._connection.complete(self)
-
-    def resume_reading(self) -> None:
-        """As ``Connection`` has it."""
-        if self._expects_continue and not self.response.has_started:
-            self._expects_continue = False
-            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if not self._wants_body:
-            self._wants_body = True
-            self._connection.advance()
-
-    def pause_reading(self) -> None:
-        """As ``Connection`` has it."""
-        self._wants_body = False
-
-    def abort(self) -> None:
-        """As ``Connection`` has it."""
-        if self.response.ends_with_connection:
-            self._connection.reset()  # an orderly end would look like the end of the response
-        else:
-            self._connection.close()

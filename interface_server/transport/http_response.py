@@ -20,6 +20,9 @@ def _reason(status: int) -> bytes:
         return b""
 
 
+ENDLESS = (b"text/event-stream", b"multipart/x-mixed-replace")
+"""Types of content that has no end of its own, and whose clients come again when it ends."""
+
 _STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, _reason(status)) for status in range(200, 600)}
 
 
@@ -61,6 +64,18 @@ class Response:
     def ends_with_connection(self) -> bool:
         """Whether nothing but the end of the connection says where the content ends."""
         return self.has_started and self._has_content and not self._is_chunked and self._left is None
+
+    @property
+    def may_be_endless(self) -> bool:
+        """Whether it has begun, and nobody knows how long it will be."""
+        return self.has_started and not self.is_complete and self._has_content and self._left is None
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it has begun, and has no end by the type of its content."""
+        if not self.may_be_endless or self._head is None:
+            return False
+        return any(name == b"content-type" and media_type(value) in ENDLESS for name, value in self._head[1])
 
     def start(self, status: int, headers: Headers) -> None:
         """Set the head, which is sent with the first content.
@@ -150,6 +165,11 @@ def short_response(status: int, text: str) -> bytes:
     response = Response(keep_alive=False)
     response.start(status, [(b"content-type", b"text/plain; charset=utf-8")])
     return response.write(text.encode(), False)
+
+
+def media_type(value: bytes) -> bytes:
+    """What a content-type says, without its parameters."""
+    return value.partition(b";")[0].strip().lower()
 
 
 @lru_cache(maxsize=1)

@@ -16,6 +16,9 @@ PING_PAYLOAD = secrets.token_bytes(4)
 PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)
 """The ping of this process, whose answer no client can give unasked."""
 
+PONG_BYTE = Frame(Opcode.PONG, b"").serialize(mask=False)[:1]
+"""What every pong begins with."""
+
 _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Keepalive] = weakref.WeakKeyDictionary()
 
 

@@ -13,15 +13,13 @@ from channels_classic.log import logger, printable
 from interface_server.asgi_types import Application
 from interface_server.messages import MAX_MESSAGE_SIZE
 from interface_server.transport.lifespan import Lifespan
+from interface_server.transport.port import Port
 from interface_server.transport.proxy import TrustedProxies
 
 try:
     from uvloop import new_event_loop
 except ImportError:  # there is none for Windows
     from asyncio import new_event_loop  # type: ignore[assignment]
-
-BACKLOG = 2048
-"""Connections that the system keeps until they are accepted."""
 
 LIFESPAN_SECONDS = 15.0
 """How long the application may take to stop once no client is left."""
@@ -40,10 +38,10 @@ class Connection(Protocol):
     """
 
     def shutdown(self) -> None:
-        """Finish what runs, then close."""
+        """Finish what has an end, end what has none, then close."""
 
     def abort(self) -> None:
-        """Close now."""
+        """Close now, whatever is unfinished."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,11 @@ class ServerSettings:
     tls: ssl.SSLContext | None = None
     """For TLS."""
 
+    drain: float = 0
+    """Seconds over which the closing of connections is spread when the server stops."""
+
     shutdown_timeout: float = 30
-    """Seconds that exchanges may take to finish when the server stops."""
+    """Seconds that exchanges may take to finish then."""
 
     @property
     def is_tls(self) -> bool:
@@ -91,8 +92,9 @@ class CutOff(ServerFailed):
 class Server:
     """Serves an ASGI 3 application on listening sockets.
 
-    It stops in this order: the port refuses new clients, idle connections and WebSockets close, exchanges finish,
-    the application stops. What is still running after ``shutdown_timeout`` is cut off.
+    It stops in this order: the port refuses new clients; idle connections, WebSockets and endless streams close,
+    one after the other over the drain time; exchanges finish; the application stops. What is still running after
+    ``shutdown_timeout`` is cut off.
 
     An application whose lifespan ends before it is told to has died: the server stops, and reports it.
 
@@ -114,10 +116,12 @@ class Server:
         """The connections that are open; each adds and removes itself."""
         self.tasks: set[asyncio.Task[None]] = set()
         """The running calls of the application; each connection adds its own, and removes them when they end."""
+        self._told = set[Connection]()
         self._make_connection = make_connection
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told_to_stop = asyncio.Event()
-        self._is_stopping = False
+        self.is_stopping = False
+        """Whether it stops: no connection serves a further request."""
 
     def run(self, sockets: Sequence[socket.socket], started: Callable[[], None] | None = None) -> None:
         """Serve until ``stop`` is called, on an event loop of its own. See ``serve``."""
@@ -137,25 +141,26 @@ class Server:
             ServerFailed: the application died, or did not stop in time.
         """
         self._loop = asyncio.get_running_loop()
-        if self._is_stopping:
+        if self.is_stopping:
             return
         lifespan = Lifespan(self.application)
         await lifespan.startup()
-        listeners = [
-            await self._loop.create_server(
-                lambda: self._make_connection(self), sock=sock, ssl=self.settings.tls, backlog=BACKLOG
-            )
-            for sock in sockets
-        ]
+        ports = [Port(sock, lambda: self._make_connection(self), self.settings.tls) for sock in sockets]
+        for port in ports:
+            await port.open()
         if started is not None:
             started()
         death = await self._wait_for_the_end(lifespan)
-        self._is_stopping = True
+        self.is_stopping = True
         logger.debug("The server stops; connections that are open: %d.", len(self.connections))
-        for listener in listeners:
-            listener.close()
-        unfinished = await self._close_connections()
-        await self._stop_application(lifespan)
+        for port in ports:
+            for task in port.close():
+                self.tasks.add(task)
+                task.add_done_callback(self.tasks.discard)
+        drain = 0 if death is not None else self.settings.drain
+        end = self._loop.time() + drain + self.settings.shutdown_timeout
+        unfinished = await self._close_connections(drain, end)
+        await self._stop_application(lifespan, end)
         if death is not None:
             raise ServerFailed(f"The application died: {death!r}") from death
         if unfinished:
@@ -163,7 +168,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop serving soon. Any thread and any signal handler may call this, more than once."""
-        self._is_stopping = True
+        self.is_stopping = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._told_to_stop.set)
 
@@ -177,7 +182,7 @@ class Server:
         """Wait until it is told to stop, or the application dies; what it died of."""
         told = asyncio.ensure_future(self._told_to_stop.wait())
         died = asyncio.ensure_future(lifespan.died())
-        if self._is_stopping:  # told before there was a loop to tell
+        if self.is_stopping:  # told before there was a loop to tell
             self._told_to_stop.set()
         await asyncio.wait([told, died], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
@@ -186,19 +191,16 @@ class Server:
         died.cancel()
         return None
 
-    async def _close_connections(self) -> str:
-        """Let the connections finish; which of them had to be cut off."""
-        told = set[Connection]()
+    async def _close_connections(self, drain: float, end: float) -> str:
+        """Let the connections finish until ``end``; which of them had to be cut off."""
         try:
-            async with asyncio.timeout(self.settings.shutdown_timeout):
-                while True:
-                    # Clients that were accepted in the same moment come later.
-                    for connection in self.connections - told:
-                        told.add(connection)
-                        connection.shutdown()
-                    if not (self.connections or self.tasks):
-                        return ""
+            async with asyncio.timeout_at(end):
+                await self._tell(drain)
+                while self.connections or self.tasks:
                     await asyncio.sleep(STOPPING_TICK)
+                    # Those that were accepted in the last moment, or became a WebSocket meanwhile.
+                    await self._tell(0)
+                return ""
         except TimeoutError:
             unfinished = self.describe_running() or ", ".join(sorted(task.get_name() for task in self.tasks))
         for connection in list(self.connections):
@@ -210,9 +212,26 @@ class Server:
             await asyncio.wait(tasks, timeout=ABORT_SECONDS)
         return unfinished
 
-    async def _stop_application(self, lifespan: Lifespan) -> None:
+    async def _tell(self, seconds: float) -> None:
+        """Tell the connections to close that were not told yet, evenly over so many seconds."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        connections = list(self.connections - self._told)
+        for number, connection in enumerate(connections):
+            due = began + seconds * number / len(connections)
+            if due > loop.time():
+                await asyncio.sleep(due - loop.time())
+            self._told.add(connection)
+            if connection in self.connections:
+                connection.shutdown()
+        self._told &= self.connections
+
+    async def _stop_application(self, lifespan: Lifespan, end: float) -> None:
+        """Stop the application, which has until ``end`` and a while in any case."""
+        began = asyncio.get_running_loop().time()
+        end = max(end, began + LIFESPAN_SECONDS)
         try:
-            async with asyncio.timeout(LIFESPAN_SECONDS):
+            async with asyncio.timeout_at(end):
                 await lifespan.shutdown()
         except TimeoutError:
-            raise ServerFailed(f"The application did not stop within {LIFESPAN_SECONDS:g} s.") from None
+            raise ServerFailed(f"The application did not stop within {end - began:.0f} s.") from None

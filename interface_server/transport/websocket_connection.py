@@ -2,20 +2,15 @@
 
 The protocol itself is the ``websockets`` package's. Here are the bytes of the connection, the clients that do not
 behave, and the two ways to the application: ASGI events, and the fast path of ``Direct``.
-
-    asked ──websocket.accept──▶ open ──close from either side──▶ closing ──▶ lost
-      └─────────────── refused ────────────────────────────────────────────────▲
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Callable
 from typing import cast
 
 from websockets.exceptions import InvalidState, ProtocolError
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import SEND_EOF
@@ -24,54 +19,31 @@ from websockets.server import ServerProtocol
 from channels_classic.log import logger
 from interface_server.asgi_types import Event, Scope
 from interface_server.transport.addresses import local_address, remote_address
-from interface_server.transport.keepalive import PING, Keepalive, Pings
+from interface_server.transport.keepalive import PING, PONG_BYTE, Keepalive, Pings
 from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import Server
-from interface_server.transport.websocket_handshake import add_to_acceptance, bad_request, make_scope, refusal
+from interface_server.transport.websocket_handshake import (
+    DEFLATE,
+    MAX_REFUSAL,
+    add_to_acceptance,
+    bad_request,
+    make_scope,
+    refusal,
+)
 from interface_server.transport.websocket_reader import MessageReader
+from interface_server.transport.websocket_state import ClientGone, State
 from interface_server.websocket.direct import DIRECT
 
 CLOSE_SECONDS = 10.0
 """How long a client may take to read what was sent to it and to answer a close, before its connection is cut."""
 
 SHUTDOWN_SECONDS = 2.0
-"""The same when the server stops."""
+"""The same when the server stops. While workers do not take what the client has sent, that time does not count."""
 
 MAX_HELD_BACK = 64 * 1024
 """Bytes that are kept while the application does not want them; from here on nothing more is read."""
 
-MAX_REFUSAL = 2**20
-"""Bytes of the content with which an application refuses a handshake."""
-
-PONG_BYTE = Frame(Opcode.PONG, b"").serialize(mask=False)[:1]
-"""What every pong begins with."""
-
-DEFLATE = ServerPerMessageDeflateFactory(
-    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
-)
-"""Compression in windows of 4 KiB: larger ones save little on small messages and cost memory for each socket."""
-
-
-class State(enum.Enum):
-    """How far a connection has got."""
-
-    HEAD = enum.auto()
-    """The head of the handshake is to come."""
-    ASKED = enum.auto()
-    """The application has been asked."""
-    REFUSING = enum.auto()
-    """The application has begun a response that refuses the handshake."""
-    OPEN = enum.auto()
-    CLOSING = enum.auto()
-    """One side has sent a close frame, or the handshake was refused; the connection ends soon."""
-    LOST = enum.auto()
-
-
-OPEN = State.OPEN
-
-
-class ClientGone(OSError):
-    """The client is gone: nothing can be sent to it."""
+OPEN, LEAVING = State.OPEN, State.LEAVING
 
 
 class WebSocketConnection(asyncio.Protocol):
@@ -89,6 +61,7 @@ class WebSocketConnection(asyncio.Protocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = asyncio.get_running_loop()
+        self._keepalive = Keepalive.of_loop(self._loop)
         self._protocol = ServerProtocol(
             extensions=[DEFLATE] if server.settings.per_message_deflate else None,
             max_size=server.settings.max_message_size,
@@ -98,6 +71,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._acceptance: Response | None = None
         self._refusal: tuple[Event, bytearray] | None = None
         self._end_timer: asyncio.TimerHandle | None = None
+        self.was_stopped = False
+        """As ``Direct`` has it."""
         self._writable = asyncio.Event()
         self._writable.set()
         self._reader = MessageReader(self._protocol, self._take_message, self._take_control, self._write_out)
@@ -120,10 +95,11 @@ class WebSocketConnection(asyncio.Protocol):
         """The connection is over."""
         self._server.connections.discard(self)
         self._keepalive.discard(self)
+        if self._state is LEAVING:
+            self._reader.flush()
         self._disconnect(CloseCode.ABNORMAL_CLOSURE)
         self._state = State.LOST
-        if self._end_timer is not None:
-            self._end_timer.cancel()
+        self._cancel_end()
         self._writable.set()
 
     def pause_writing(self) -> None:
@@ -155,16 +131,25 @@ class WebSocketConnection(asyncio.Protocol):
     # The server's calls.
 
     def shutdown(self) -> None:
-        """Close with 1012: the server stops."""
-        if self._state is State.OPEN:
-            self._close(CloseCode.SERVICE_RESTART)
+        """Close with 1012: the server stops. A handshake that is under way is finished first."""
+        self.was_stopped = True
+        if self._state is OPEN:
+            self._state = LEAVING
+            self._protocol.send_close(CloseCode.SERVICE_RESTART)
+            self._write_out()
+            if not self._reader.is_held:
+                self._end_within(SHUTDOWN_SECONDS)
         elif self._state in (State.ASKED, State.REFUSING):
-            self._refuse(bad_request("The server is restarting.", 503))
-        self._end_within(SHUTDOWN_SECONDS)
+            self._end_timer = self._loop.call_later(SHUTDOWN_SECONDS, self.abort)
+        elif self._state is State.CLOSING:
+            self._end_within(SHUTDOWN_SECONDS)
 
     def abort(self) -> None:
-        """Cut the connection."""
-        self._transport.abort()
+        """Cut the connection; a handshake that is not decided is refused."""
+        if self._state in (State.ASKED, State.REFUSING):
+            self._refuse(bad_request("The server is restarting.", 503))
+        else:
+            self._transport.abort()
 
     def keep_alive(self, now: float) -> None:
         """As ``keepalive.Connection`` has it."""
@@ -194,6 +179,8 @@ class WebSocketConnection(asyncio.Protocol):
         """As ``Direct`` has it."""
         # The transport reads on until enough is held back: so it is noticed when the client leaves.
         self._reader.hold()
+        if self._state is LEAVING:
+            self._cancel_end()  # its answer to the close may be among what is held back
 
     def resume(self) -> None:
         """As ``Direct`` has it."""
@@ -202,6 +189,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._reader.release()
         if not (self._reader.is_held or self._transport.is_closing()):
             self._transport.resume_reading()
+            if self._state is LEAVING:
+                self._end_within(SHUTDOWN_SECONDS)
 
     # The handshake.
 
@@ -248,8 +237,11 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _end_application(self, code: int) -> None:
         """End what the application left open."""
-        if self._state is State.OPEN:
+        if self._state is OPEN:
             self._close(code)
+        elif self._state is LEAVING:
+            self._disconnect(code)
+            self.resume()
         elif self._state in (State.ASKED, State.REFUSING):
             self._refuse(bad_request("Internal Server Error\n", 500))
 
@@ -262,6 +254,9 @@ class WebSocketConnection(asyncio.Protocol):
         if self._server.settings.ping_interval:
             self._keepalive.add(self)
         self.resume()
+        if self.was_stopped:
+            self._cancel_end()
+            self.shutdown()
 
     def _refuse(self, response: bytes) -> None:
         """Answer the handshake with something else than a WebSocket."""
@@ -283,7 +278,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._pings.answer(bytes(frame.data))
 
     def _take_message(self, message: str | bytes) -> None:
-        if self._state is not OPEN:
+        if self._state is not OPEN and self._state is not LEAVING:
             return
         if self.listener is not None:
             self.listener(message)
@@ -294,7 +289,7 @@ class WebSocketConnection(asyncio.Protocol):
         self.pause()
 
     async def _receive(self) -> Event:
-        if self._events.empty() and self._reader.is_held and self._state is State.OPEN:
+        if self._events.empty() and self._reader.is_held and self._state in (OPEN, LEAVING):
             self.resume()
         return await self._events.get()
 
@@ -310,6 +305,11 @@ class WebSocketConnection(asyncio.Protocol):
             self._send_message(event)
         elif self._state is State.OPEN and kind == "websocket.close":
             self._close(event.get("code") or CloseCode.NORMAL_CLOSURE, event.get("reason") or "")
+        elif self._state is LEAVING:
+            # Nothing may be sent after a close frame, but the client's last messages are still to be taken.
+            if kind == "websocket.close":
+                self._disconnect(CloseCode.SERVICE_RESTART)
+                self.resume()
         elif self._state is State.CLOSING:
             raise ClientGone
         elif self._state is State.ASKED and kind == "websocket.accept":
@@ -358,10 +358,12 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _disconnect(self, code: int, reason: str | None = None) -> None:
         """Tell the application that it is over, once."""
-        if self._state in (State.OPEN, State.ASKED, State.REFUSING):
+        if self._state is LEAVING:
+            code, reason = CloseCode.SERVICE_RESTART, None
+        if self._state in (OPEN, LEAVING, State.ASKED, State.REFUSING):
             self._state = State.CLOSING
             self._events.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": reason or ""})
-            self._end_within(CLOSE_SECONDS)
+            self._end_within(SHUTDOWN_SECONDS if self.was_stopped else CLOSE_SECONDS)
 
     def _write_out(self) -> None:
         """Send what the protocol has to say, and close when it has said all."""
@@ -374,6 +376,8 @@ class WebSocketConnection(asyncio.Protocol):
         if not self._writable.is_set():
             # The pongs of a flood would pile up, as its client reads none of them.
             parts = [part for part in parts if part[:1] != PONG_BYTE]
+        if self._transport.is_closing():
+            return
         self._transport.write(b"".join(parts))
         if parts and parts[-1] == SEND_EOF:
             if self._protocol.close_rcvd is None and self._transport.can_write_eof():
@@ -390,6 +394,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._end_timer.cancel()
         self._end_timer = self._loop.call_later(seconds, self._transport.abort)
 
-    @property
-    def _keepalive(self) -> Keepalive:
-        return Keepalive.of_loop(self._loop)
+    def _cancel_end(self) -> None:
+        if self._end_timer is not None:
+            self._end_timer.cancel()
+            self._end_timer = None

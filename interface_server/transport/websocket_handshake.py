@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
 
 from interface_server.asgi_types import Scope
@@ -27,6 +28,14 @@ OF_THE_CONNECTION = frozenset(
     }
 )
 """Headers that say how a response is sent, which is the server's business and not the application's."""
+
+DEFLATE = ServerPerMessageDeflateFactory(
+    server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
+)
+"""Compression in windows of 4 KiB: larger ones save little on small messages and cost memory for each socket."""
+
+MAX_REFUSAL = 2**20
+"""Bytes of the content with which an application refuses a handshake."""
 
 
 def make_scope(request: Request, root_path: str, scheme: str, **ends: Any) -> Scope:

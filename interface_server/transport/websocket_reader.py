@@ -75,6 +75,11 @@ class MessageReader:
         self._deliver()
         self._take_unparsed()
 
+    def flush(self) -> None:
+        """Give what was held back, even if whoever takes it wants a pause: nothing more comes."""
+        while self._frames or self._unparsed:
+            self.release()
+
     def drop(self) -> None:
         """Forget what was held back."""
         self._frames.clear()

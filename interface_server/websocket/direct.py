@@ -19,6 +19,9 @@ class Direct(Protocol):
     listener: Callable[[str | bytes], None] | None
     """Called with each message of the client, once it is set."""
 
+    was_stopped: bool
+    """Whether the server, and not the client, ends the socket: all that the client has said is delivered."""
+
     def write(self, frame: bytes) -> bool:
         """Send an encoded frame; ``False`` where it has to take the slow path (the client reads slowly)."""
 

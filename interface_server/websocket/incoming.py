@@ -83,11 +83,16 @@ class Incoming:
         ):
             self.is_full = True
 
-    def end(self, code: int) -> None:
-        """The socket has ended: say so when it is known which message was the last that arrived."""
+    def end(self, code: int, was_stopped: bool = False) -> None:
+        """The socket has ended: say so when it is known which message was the last that arrived.
+
+        Arguments:
+            was_stopped: whether the server has ended it: then its messages wait for room.
+        """
         if code == TRY_AGAIN_LATER:
             self._context.outbox.drop(self._queue)
-        self._context.outbox.leave(self._queue)
+        if not was_stopped:
+            self._context.outbox.leave(self._queue)
         self._goodbye = code
         self._say_goodbye()
 

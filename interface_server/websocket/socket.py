@@ -229,7 +229,7 @@ class WebSocket:
         self._outgoing.release()
         # Where a consumer may have the connect, what that did has to be undone.
         if self._connect is not Outcome.REFUSED and not self._context.outbox.withdraw(self._reply_channel):
-            self._incoming.end(code)
+            self._incoming.end(code, was_stopped=self._direct is not None and self._direct.was_stopped)
             self._context.departures.add(self._reply_channel)
         if self._conversation.accepted:
             self._context.log_access("websocket.disconnected", self._scope, {"code": code})

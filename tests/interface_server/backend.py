@@ -44,6 +44,7 @@ class Backend:
         self.layer.send(STOP, {})
         for thread in self._threads:
             thread.join(DEADLINE)
+        self.layer.close()
 
     def wait_for(self, channel: str, condition: Callable[[Content], object] = lambda content: True) -> Content:
         """The first message on ``channel`` for which ``condition`` holds."""

@@ -227,13 +227,13 @@ def test_drain_waits_for_all_that_was_put() -> None:
         client = given.client()
         async with running(given.outbox):
             client.put("narrow", "first", "second")
-            draining = asyncio.create_task(given.outbox.drain())
+            draining = asyncio.create_task(given.outbox.drain(60))
             await until(lambda: client.outcomes)
             assert not draining.done()
             assert given.received("narrow") == ["first"]
             await asyncio.wait_for(draining, 10)
             assert client.outcomes == [Outcome.TAKEN, Outcome.TAKEN]
-            await asyncio.wait_for(given.outbox.drain(), 10)
+            await asyncio.wait_for(given.outbox.drain(60), 10)
 
     asyncio.run(scenario())
 

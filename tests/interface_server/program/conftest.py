@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -39,3 +40,28 @@ def serve(tmp_path: Path, redis_url: str) -> Iterator[Serve]:
 def backend(redis_url: str) -> Iterator[Backend]:
     with Backend(redis_url) as backend:
         yield backend
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its private key, which has the password "secret"."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=here",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
+    files = ["-keyout", "key.pem", "-out", "certificate.pem", "-passout", "pass:secret"]
+    try:
+        subprocess.run([*command, *files], cwd=folder, check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("There is no openssl to make a certificate with.")
+    return folder / "certificate.pem", folder / "key.pem"

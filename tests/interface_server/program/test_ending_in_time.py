@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.interface_server.hosted import eventually
 from tests.programs import running
 from tests.project import DEADLINE
 
@@ -78,9 +80,20 @@ def test_a_second_signal(tmp_path: Path, work: str) -> None:
         server.wait("ready")
         server.process.send_signal(signal.SIGTERM)
         server.wait("told")
-        server.process.send_signal(signal.SIGINT)
-        assert server.process.wait(DEADLINE) == 1
+        assert eventually(lambda: ended_by(server.process, signal.SIGINT)) == 1
         assert server.log.splitlines()[2:] == ["Told to stop again. Not finished: GET /slow.", "cleaned up"]
+
+
+def ended_by(process: subprocess.Popen[bytes], number: signal.Signals) -> int | None:
+    """The status of a process after one more signal, once it has ended.
+
+    One signal may not be enough: Python misses one that comes just before its main thread begins to wait.
+    """
+    process.send_signal(number)
+    try:
+        return process.wait(1)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 @pytest.mark.parametrize("work", [NEVER_ENDS, BUSY, JOINS, LOOP])

@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -179,31 +178,6 @@ def test_whom_it_believes(serve: Serve, backend: Backend) -> None:
     ):
         answer = serve(*options, log=f"{number}.txt").get("/", headers=headers).json()
         assert (answer["client"][0], answer["scheme"]) == (address, scheme)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 and its private key, which has the password "secret"."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=here",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-    ]
-    files = ["-keyout", "key.pem", "-out", "certificate.pem", "-passout", "pass:secret"]
-    try:
-        subprocess.run([*command, *files], cwd=folder, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("There is no openssl to make a certificate with.")
-    return folder / "certificate.pem", folder / "key.pem"
 
 
 def test_tls(serve: Serve, backend: Backend, certificate: tuple[Path, Path]) -> None:

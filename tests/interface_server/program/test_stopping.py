@@ -74,7 +74,7 @@ def test_what_does_not_finish_in_time_is_cut_off(serve: Serve, backend: Backend,
     with served.connect("/socket/"), in_a_thread(lambda: outcome(lambda: served.get("/later/"))) as result:
         backend.wait_for("http.request")
         assert served.stop() == 1
-        assert isinstance(result(), httpx.TransportError)
+        assert result().status_code == 503
     assert "Cut off after 0.3 s: GET /later/." in served.program.log
     assert "Traceback" not in served.program.log
     # Goodbyes are delivered all the same.

@@ -6,11 +6,14 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from interface_server.program.tls import tls_context
 from interface_server.program.vacancy import Vacancy
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually, read_response
@@ -44,7 +47,7 @@ def received(client: socket.socket) -> bytes:
 
 def test_it_answers_only_while_nobody_serves(listening: socket.socket) -> None:
     address = listening.getsockname()
-    vacancy = Vacancy(listening, is_tls=False)
+    vacancy = Vacancy(listening)
     for _ in range(2):
         vacancy.ready(1)
         with ask(address):
@@ -64,7 +67,7 @@ def test_it_answers_only_while_nobody_serves(listening: socket.socket) -> None:
 
 
 def test_before_the_first_process_is_ready_it_does_nothing(listening: socket.socket) -> None:
-    vacancy = Vacancy(listening, is_tls=False)
+    vacancy = Vacancy(listening)
     vacancy.ready(0)
     with ask(listening.getsockname()):
         taken, _ = listening.accept()
@@ -73,16 +76,22 @@ def test_before_the_first_process_is_ready_it_does_nothing(listening: socket.soc
 
 
 @pytest.mark.parametrize("is_tls", [False, True])
-def test_clients_that_say_nothing_or_are_not_understood(listening: socket.socket, is_tls: bool) -> None:
+def test_clients_that_say_nothing_or_are_not_understood(
+    listening: socket.socket, is_tls: bool, certificate: tuple[Path, Path]
+) -> None:
     address = listening.getsockname()
-    vacancy = Vacancy(listening, is_tls)
+    vacancy = Vacancy(listening, tls_context(*map(str, certificate), "secret", None, None) if is_tls else None)
     vacancy.ready(1)
     vacancy.ready(0)
     silent = socket.create_connection(address, DEADLINE)
     ask(address).close()
     with ask(address) as client:
         answer = received(client)
-        assert answer == b"" if is_tls else answer.startswith(b"HTTP/1.1 503 ")
+        assert b"HTTP" not in answer if is_tls else answer.startswith(b"HTTP/1.1 503 ")
+    if is_tls:
+        trusting = ssl.create_default_context(cafile=str(certificate[0]))
+        url = f"https://127.0.0.1:{address[1]}/"
+        assert httpx.get(url, verify=trusting, trust_env=False).status_code == 503
     assert silent.recv(1) == b""
     silent.close()
     vacancy.close()

@@ -90,7 +90,7 @@ def test_those_that_find_no_room_are_counted(
             await until(lambda: caplog.records)
             for number in range(3):
                 goodbyes.say({"code": 1000, "order": number})
-            await asyncio.wait_for(outbox.drain(), 10)
+            await asyncio.wait_for(outbox.drain(60), 10)
             goodbyes.report()
             goodbyes.report()
 

@@ -1,0 +1,120 @@
+"""``Cycle``: one request on an HTTP connection and its response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from interface_server.asgi_types import Event
+from interface_server.http.connection import Handler
+from interface_server.transport.http_parser import Head
+from interface_server.transport.http_response import Response, media_type
+
+EVENTS = b"text/event-stream"
+"""What browsers accept that ask for a stream of events."""
+
+
+class ConnectionOfCycle(Protocol):
+    """What a cycle needs of its connection."""
+
+    is_writable: bool
+    """Whether the client keeps up with what is sent."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no further request is read."""
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``, unless the connection is over."""
+
+    def advance(self) -> None:
+        """Go on with the bytes that are there, as far as they are wanted."""
+
+    def progress(self, cycle: Cycle) -> None:
+        """A part of the response of ``cycle`` was sent, and it goes on."""
+
+    def complete(self, cycle: Cycle) -> None:
+        """The response of ``cycle`` is complete."""
+
+    def close(self) -> None:
+        """Close when all is sent."""
+
+    def reset(self) -> None:
+        """Close in a way that is an error for the client."""
+
+
+class Cycle:
+    """One request and its response on a connection: the ``Connection`` of a ``Handler``.
+
+    Arguments:
+        connection: that the request came by.
+        head: of the request.
+    """
+
+    __slots__ = ("_connection", "_expects_continue", "_head", "_wants_body", "body_left", "handler", "response")
+
+    handler: Handler
+
+    def __init__(self, connection: ConnectionOfCycle, head: Head) -> None:
+        self._connection = connection
+        self._head = head
+        self._expects_continue = head.expects_continue
+        self.response = Response(head.keep_alive, head.version == "1.0", head.method == "HEAD")
+        self.body_left = head.has_body
+        """Whether a part of the body is still to come."""
+        self._wants_body = False
+
+    def __str__(self) -> str:
+        return f"{self._head.method} {self._head.path.decode('latin-1')}"
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the response has no end, or will have none because the client asks for events."""
+        if self.response.has_started:
+            return self.response.is_endless
+        return any(name == b"accept" and media_type(value) == EVENTS for name, value in self._head.headers)
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether a part of the body is still to come, and may."""
+        return self.body_left and self._wants_body
+
+    @property
+    def is_writable(self) -> bool:
+        """As ``Connection`` has it."""
+        return self._connection.is_writable
+
+    def send(self, events: Sequence[Event]) -> None:
+        """As ``Connection`` has it."""
+        response = self.response
+        for event in events:
+            if event["type"] == "http.response.start":
+                response.start(event["status"], event["headers"])
+                if self.body_left or self._connection.is_last:
+                    response.keep_alive = False
+            else:
+                self._connection.write(response.write(event.get("body", b""), event.get("more_body", False)))
+        if response.is_complete:
+            self._connection.complete(self)
+        else:
+            self._connection.progress(self)
+
+    def resume_reading(self) -> None:
+        """As ``Connection`` has it."""
+        if self._expects_continue and not self.response.has_started:
+            self._expects_continue = False
+            self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self._wants_body:
+            self._wants_body = True
+            self._connection.advance()
+
+    def pause_reading(self) -> None:
+        """As ``Connection`` has it."""
+        self._wants_body = False
+
+    def abort(self) -> None:
+        """As ``Connection`` has it."""
+        if self.response.ends_with_connection:
+            self._connection.reset()  # an orderly end would look like the end of the response
+        else:
+            self._connection.close()
