@@ -1,7 +1,7 @@
 """The classic Channels architecture: interface servers, workers, and a channel layer between them.
 
-The names that application code imports most are handed on from here when they are first used, so that
-``import channels_classic`` needs no Django settings (specification, section 13).
+The names that application code imports most often are resolved when they are first used, so that ``import
+channels_classic`` needs no Django settings (specification, section 13).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from channels_classic.shadowing import check_packages
 
 
 class ChannelsClassicConfig(AppConfig):
-    """Puts our ``runserver`` in the place of Django's, wherever in ``INSTALLED_APPS`` the app stands."""
+    """Replaces Django's ``runserver`` by ours, at any position of the app in ``INSTALLED_APPS``."""
 
     name = "channels_classic"
     verbose_name = "Channels"
@@ -29,7 +29,7 @@ class ChannelsClassicConfig(AppConfig):
         super().__init__(app_name, app_module)
 
     def ready(self) -> None:
-        """Take the command over from Django's own apps (one of the project's own stays), register checks."""
+        """Replace the command of Django's own apps, but not one of the project's, and register checks."""
         check_packages()
         import_module("channels_classic.checks")
         import_module("channels_classic.binding.checks")

@@ -20,13 +20,14 @@ from channels_classic.layers import BaseChannelLayer
 from channels_classic.routing import RouteLike, Router
 
 WRAPPER_ATTRIBUTES = frozenset({"channel_layer", "alias", "routing", "router"})
-"""What a ``ChannelLayerWrapper`` has of its own."""
+"""The attributes of a ``ChannelLayerWrapper`` itself."""
 
 
 class ChannelLayerWrapper:
-    """A channel layer with what the settings say around it; everything else is the layer's own.
+    """A channel layer with its alias and its router.
 
-    So what a test puts in the place of ``channel_layers["default"].send`` is called by whoever has the bare layer.
+    All other attributes are read from the layer and set on it. So a test can replace
+    ``channel_layers["default"].send``, and code that has the bare layer calls the replacement.
 
     Arguments:
         channel_layer: the bare layer.
@@ -62,7 +63,7 @@ class ChannelLayerWrapper:
 
 
 class ChannelLayerManager:
-    """Gives each layer of ``settings.CHANNEL_LAYERS`` its router when it is first asked for, and keeps both."""
+    """The layers of ``settings.CHANNEL_LAYERS`` with their routers. Each is made when it is first needed."""
 
     def __init__(self) -> None:
         self._layers: dict[str, ChannelLayerWrapper] = {}
@@ -92,10 +93,10 @@ class ChannelLayerManager:
         return alias in self.configs
 
     def set(self, alias: str, layer: ChannelLayerWrapper | None) -> ChannelLayerWrapper | None:
-        """Put ``layer`` in the place of ``alias``; with ``None``, one is made from the setting when it is needed.
+        """Replace the layer of ``alias``; with ``None``, a new one is made from the setting when it is needed.
 
         Returns:
-            The one that was there, if it had been made.
+            The previous layer, if it had been made.
         """
         with self._lock:
             former = self._layers.pop(alias, None)
@@ -105,7 +106,7 @@ class ChannelLayerManager:
             return former
 
     def route_first(self, route: RouteLike, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
-        """Put ``route`` before the routing of the setting, in the layer that is there and in later ones."""
+        """Put ``route`` before the routing of the setting, in the current layer and in later ones."""
         with self._lock:
             self._first_routes.setdefault(alias, []).append(route)
             if alias in self._layers:
@@ -115,7 +116,7 @@ class ChannelLayerManager:
         """``layer`` with the routing that the setting has for ``alias``.
 
         Raises:
-            InvalidChannelLayerError: the setting has none, or one that cannot be used.
+            InvalidChannelLayerError: the setting has no routing, or one that cannot be used.
         """
         wrapper = ChannelLayerWrapper(layer, alias, layer_entry(alias)["ROUTING"])
         for route in self._first_routes.get(alias, ()):
@@ -126,7 +127,7 @@ class ChannelLayerManager:
         """A new layer from the setting, with its ``CONFIG``.
 
         Raises:
-            InvalidChannelLayerError: the setting describes none that can be made.
+            InvalidChannelLayerError: no layer can be made from the setting.
         """
         return self.wrap(alias, make_layer(alias))
 
@@ -134,7 +135,7 @@ class ChannelLayerManager:
         """A new layer from the setting, with its ``TEST_CONFIG``.
 
         Raises:
-            InvalidChannelLayerError: there is none, or it describes no layer that can be made.
+            InvalidChannelLayerError: there is no ``TEST_CONFIG``, or no layer can be made from it.
         """
         if "TEST_CONFIG" not in layer_entry(alias):
             raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}] has no 'TEST_CONFIG'.")
@@ -149,6 +150,6 @@ channel_layers = ChannelLayerManager()
 
 
 def get_channel_layer(alias: str = DEFAULT_CHANNEL_LAYER) -> BaseChannelLayer:
-    """Set Django up and give the bare layer, as an ``asgi.py`` hands it to an interface server."""
+    """Set Django up and return the bare layer, which an ``asgi.py`` gives to an interface server."""
     django.setup(set_prefix=False)
     return bare_layers[alias]

@@ -1,8 +1,8 @@
-"""Users for consumers: who is on the other end (specification, section 8).
+"""Users for consumers (specification, section 8).
 
-``message.user`` is found out when it is first looked at, for each message again: somebody who has logged out or
-changed the password is ``AnonymousUser`` from the next message on. Nothing here changes or deletes a session for
-that, because no cookie can be set over an open socket.
+``message.user`` is determined when it is first used, again for each message: a user who has logged out or changed
+the password is ``AnonymousUser`` from the next message on. No function here changes or deletes a session for that,
+because no cookie can be set over an open socket.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ __all__ = [
 ]
 
 SOURCE_KEY = "_auth_http_session_key"
-"""Where a session that got its user by ``transfer_user`` has the key of the HTTP session it got it from."""
+"""The key, in a session that got its user by ``transfer_user``, of the HTTP session that the user came from."""
 
 USER_KEYS = (SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY, SOURCE_KEY)
 
 
 def transfer_user(from_session: Any, to_session: Any) -> None:
-    """Let ``to_session`` be that of the user of ``from_session``, or of nobody if that is of nobody or ``None``.
+    """Give ``to_session`` the user of ``from_session``, or no user if ``from_session`` has none or is ``None``.
 
-    A channel session that gets its user from an HTTP session depends on that one: the user counts only while the
-    HTTP session exists and is still the same user's.
+    A channel session that gets its user from an HTTP session depends on that session: the user is valid only while
+    the HTTP session exists and still belongs to the same user.
     """
     user = {}
     if from_session is not None and SESSION_KEY in from_session:
@@ -57,12 +57,13 @@ def transfer_user(from_session: Any, to_session: Any) -> None:
         if key not in user:
             if key in to_session:
                 del to_session[key]
-        elif to_session.get(key) != user[key]:  # not to save a session that stays what it is
+        elif to_session.get(key) != user[key]:  # so that a session that does not change is not saved
             to_session[key] = user[key]
 
 
 def _forget_source(request: Any = None, **kwargs: Any) -> None:
-    # A login over the socket does not depend on any HTTP session. Django keeps what a session of this user has.
+    # A login over the socket does not depend on any HTTP session. Django keeps the data of a session of the same
+    # user.
     session = getattr(request, "session", None)
     if isinstance(session, ChannelSession):
         session.pop(SOURCE_KEY, None)
@@ -73,7 +74,7 @@ user_logged_in.connect(_forget_source, dispatch_uid="channels_classic.auth")
 
 @consumer_decorator
 def http_session_user(message: Message, consume: Consume) -> Any:
-    """As ``sessions.http_session``, with the user of that session as ``message.user``."""
+    """Give the consumer ``message.http_session``, and its user as ``message.user``."""
 
     def with_user() -> Any:
         message.user = SimpleLazyObject(lambda: user_of(message.http_session))
@@ -86,7 +87,7 @@ def http_session_user(message: Message, consume: Consume) -> Any:
 def channel_session_user(message: Message, consume: Consume) -> Any:
     """Give the consumer ``message.channel_session``, and its user as ``message.user``.
 
-    The user got there by ``transfer_user``, or by ``django.contrib.auth.login`` with the channel session.
+    ``transfer_user``, or ``django.contrib.auth.login`` with the channel session, has put the user there.
     """
 
     def with_user() -> Any:
@@ -98,7 +99,7 @@ def channel_session_user(message: Message, consume: Consume) -> Any:
 
 @consumer_decorator
 def channel_session_user_from_http(message: Message, consume: Consume) -> Any:
-    """As ``channel_session_user``, with the user of the HTTP session: for ``websocket.connect``."""
+    """Transfer the user of the HTTP session, then do as ``channel_session_user``: for ``websocket.connect``."""
     return with_channel_session(
         message, lambda: with_http_session(message, lambda: _with_transferred_user(message, consume))
     )
@@ -106,7 +107,7 @@ def channel_session_user_from_http(message: Message, consume: Consume) -> Any:
 
 @consumer_decorator
 def channel_and_http_session_user_from_http(message: Message, consume: Consume) -> Any:
-    """As ``channel_session_user_from_http``, with ``message.http_session`` on later messages of the client too."""
+    """Do as ``channel_session_user_from_http``, and give later messages ``message.http_session`` too."""
     return with_both_sessions(message, lambda: _with_transferred_user(message, consume))
 
 
@@ -125,7 +126,7 @@ def user_of(session: Any) -> Any:
 
 
 def user_of_channel_session(message: Message) -> Any:
-    """The user of ``message.channel_session``; one from an HTTP session counts as long as that has the user."""
+    """The user of ``message.channel_session``, if the HTTP session that the user came from still has it."""
     session = message.channel_session
     source_key = session.get(SOURCE_KEY)
     if source_key is not None:
@@ -138,7 +139,7 @@ def user_of_channel_session(message: Message) -> Any:
 
 
 class _ReadOnly:
-    """A session, for ``get_user`` to read: it would renew the key, or throw the whole session away."""
+    """A session that ``get_user`` can only read. Otherwise it would renew the key, or empty the session."""
 
     def __init__(self, session: Any) -> None:
         self._session = {} if session is None else session

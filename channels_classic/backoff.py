@@ -1,4 +1,4 @@
-"""Back-off: how long to pause before something that failed is tried again."""
+"""Back-off: growing pauses before something that failed is tried again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SHORTEST_PAUSE = 0.1
 """Seconds before the first retry."""
 
 LONGEST_PAUSE = 1.0
-"""Seconds; a server that is back is noticed this soon, however long it was away."""
+"""Seconds; the longest time until a server that is back is noticed, however long it was away."""
 
 
 class Backoff:
@@ -23,7 +23,7 @@ class Backoff:
 
     def __init__(self, shortest: float = SHORTEST_PAUSE, longest: float = LONGEST_PAUSE) -> None:
         self.failures = 0
-        """How many failures there were in a row."""
+        """The number of failures in a row."""
         self._shortest = shortest
         self._longest = longest
 

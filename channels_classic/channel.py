@@ -1,4 +1,4 @@
-"""``Channel`` and ``Group``: what application code sends to (specification, section 5)."""
+"""``Channel`` and ``Group``, to which application code sends messages (specification, section 5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Named:
     """A name on a channel layer.
 
     Arguments:
-        name: a ``str``; which names are allowed is up to the class.
+        name: a ``str``; the class decides which names are allowed.
         alias: which of ``settings.CHANNEL_LAYERS`` it is on.
         channel_layer: the layer itself, instead of its alias.
 
@@ -61,7 +61,7 @@ class Channel(_Named):
 
     @classmethod
     def of_message(cls, name: str, channel_layer: BaseChannelLayer) -> Channel:
-        """The channel that a message came over or names, which the layer has checked already."""
+        """A channel whose name the layer has already checked: of a received message, or named in it."""
         channel = cls.__new__(cls)
         channel.name = name
         channel.channel_layer = channel_layer
@@ -70,7 +70,7 @@ class Channel(_Named):
     def send(self, content: dict[str, Any], immediately: bool = False) -> None:
         """Send ``content`` to the channel.
 
-        Inside a consumer the message goes out when the consumer is done, in order with what else it sent.
+        Inside a consumer, the message is sent after the consumer has ended, in order with its other messages.
 
         Arguments:
             immediately: send it now, even inside a consumer.
@@ -78,13 +78,13 @@ class Channel(_Named):
         Raises:
             ChannelFull: it is sent now, and the channel is full.
             MessageTooLarge: it takes more than 1 MiB as JSON.
-            TypeError: it is not a dict, or holds what no channel layer carries.
+            TypeError: it is not a dict, or has a value that channel layers do not accept.
         """
         check_message(content)
         self.send_checked(content, immediately)
 
     def send_checked(self, content: dict[str, Any], immediately: bool = False) -> None:
-        """As ``send``, for content that is known to be valid."""
+        """Do as ``send``, for content that is known to be valid."""
         layer = self.channel_layer
         if has_own(layer, "send"):
             pending.call(layer.send, self.name, content, immediately)
@@ -122,11 +122,11 @@ class Group(_Named):
 
         Raises:
             MessageTooLarge: it takes more than 1 MiB as JSON.
-            TypeError: it holds what no channel layer carries.
+            TypeError: it has a value that channel layers do not accept.
             ValueError: it is not a dict.
         """
         if not isinstance(content, dict):
-            raise ValueError(f"A group takes a dict to send, not {content!r}.")
+            raise ValueError(f"The message to a group must be a dict, not {content!r}.")
         layer = self.channel_layer
         if has_own(layer, "send_group"):
             pending.call(layer.send_group, self.name, content, immediately)

@@ -1,4 +1,4 @@
-"""System checks: a setting that cannot work is found by ``manage.py check``, not by the first client."""
+"""System checks: ``manage.py check`` finds settings that cannot work, before a client does."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CLIENT_CHANNELS = (
     "websocket.receive",
     "websocket.disconnect",
 )
-"""What interface servers send to."""
+"""The channels that interface servers send to."""
 
 MEANT = {
     "websocket.close": "websocket.disconnect",
@@ -33,15 +33,15 @@ MEANT = {
     "websocket.message": "websocket.receive",
     "websocket.open": "websocket.connect",
 }
-"""Names that other libraries have for them, too different to be taken for a slip."""
+"""Names of other libraries for these channels. They differ too much to be found by similarity."""
 
 SIMILAR = 0.8
-"""How similar a name has to be to one of them, from 0 to 1, to be taken for that."""
+"""The similarity to one of them, from 0 to 1, from which on a name counts as a misspelling of it."""
 
 
 @register("channels")
 def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Every entry of ``CHANNEL_LAYERS`` makes a layer and a router, whose routes can get messages."""
+    """Check that ``CHANNEL_LAYERS`` makes layers and routers, and that their routes can get messages."""
     try:
         aliases = list(channel_layers.configs)
     except InvalidChannelLayerError as error:
@@ -90,8 +90,8 @@ def _check_routing(router: Router, where: str) -> list[CheckMessage]:
             found.append(
                 Warning(
                     f"{where}: the consumer {consumer.__module__}.{consumer.__qualname__} is an async def with a "
-                    "decorator around it. Unless that runs it, nobody does.",
-                    hint="Write it as a plain def. If the decorator runs it, as by async_to_sync, add "
+                    "decorator around it. It runs only if that decorator runs it.",
+                    hint="Write it as a plain def. If the decorator runs it, as async_to_sync does, add "
                     "'channels.W004' to SILENCED_SYSTEM_CHECKS.",
                     id="channels.W004",
                 )
@@ -114,7 +114,7 @@ def _config(alias: str) -> dict[str, Any]:
 
 @register("channels")
 def check_session_engine(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The engine for HTTP sessions can tell an open socket that a session has ended."""
+    """Check that the engine for HTTP sessions lets an open socket notice that a session has ended."""
     try:
         if keeps_sessions(settings.SESSION_ENGINE):
             return []

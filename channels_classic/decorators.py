@@ -1,4 +1,4 @@
-"""How this package decorates consumers: functions and methods alike, in any nesting."""
+"""Decorators for consumers: they work on functions and methods alike, and in any nesting."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from channels_classic.message import Message
 
 Consumer = TypeVar("Consumer", bound=Callable[..., Any])
 Consume = Callable[[], Any]
-"""A consumer with its message and all else it is called with."""
+"""A call of a consumer, with its message and its other arguments bound."""
 Around = Callable[[Message, Consume], Any]
-"""Code around a consumer: it calls ``Consume`` and returns the result."""
+"""Code around a consumer: it calls its second argument and returns the result."""
 
 TURN = "_turn"
 """The attribute of a decorated consumer that takes the turn of its message.
 
-A session must not be read before the message's turn. So each decorator here takes the turn before it does
-anything else, if ``enforce_ordering`` decorates the consumer further in. A decorator of somebody else's in between
-hands the attribute on, as ``functools.wraps`` does.
+A session must not be read before the message's turn. So each decorator here takes the turn before it does anything
+else, if ``enforce_ordering`` decorates the consumer further in. Other decorators in between have to copy the
+attribute, as ``functools.wraps`` does.
 """
 
 
@@ -28,7 +28,7 @@ DECORATES = "_decorates"
 
 
 def consumer_decorator(around: Around) -> Callable[[Consumer], Consumer]:
-    """Make a decorator for consumers of what is to happen around one."""
+    """Make a decorator for consumers from the code that runs around one."""
 
     def decorator(consumer: Consumer) -> Consumer:
         return decorated(consumer, around, turn=getattr(consumer, TURN, None))
@@ -41,12 +41,12 @@ def consumer_decorator(around: Around) -> Callable[[Consumer], Consumer]:
 
 
 def decorated(consumer: Consumer, around: Around, turn: Around | None) -> Consumer:
-    """A consumer with something around it.
+    """A consumer with code around it.
 
     Arguments:
         consumer: a function or a method, decorated or not.
-        around: what is to happen around it.
-        turn: what has to be around all of it, because it takes the message's turn; ``None`` for nothing.
+        around: the code that runs around it.
+        turn: the code that takes the message's turn, which has to be outermost; ``None`` for none.
     """
 
     @functools.wraps(consumer)

@@ -1,4 +1,4 @@
-"""Objects by their dotted path, as settings and routings name them."""
+"""Objects by their dotted path, which settings and routings use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def import_dotted(path: str, what: str) -> Any:
     """The object at a dotted path.
 
     Arguments:
-        what: what the path should lead to, for the error.
+        what: the kind of object that the path should lead to, for the error.
 
     Raises:
         ImportError: there is no such module or no such name in it.
@@ -22,7 +22,7 @@ def import_dotted(path: str, what: str) -> Any:
         try:
             module = import_module(module_name)
         except ModuleNotFoundError as error:
-            # The last but one part may be a class: the dotted path of a method.
+            # The part before the last may be a class: then this is the dotted path of a method.
             outer, _, class_name = module_name.rpartition(".")
             if not outer or error.name != module_name:
                 raise

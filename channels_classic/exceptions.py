@@ -1,4 +1,4 @@
-"""What a consumer may raise to tell the worker something (specification, section 7)."""
+"""Exceptions by which a consumer tells the worker what to do (specification, section 7)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ __all__ = [
 
 
 class ConsumeLater(Exception):
-    """Put this message back on its channel: it cannot be handled yet."""
+    """Put the message back on its channel, because it cannot be handled yet."""
 
 
 class RequestTimeout(Exception):
-    """The body of a request did not arrive in time; the client is told 408."""
+    """The body of a request did not arrive in time; the client gets 408."""
 
 
 class RequestAborted(Exception):
-    """The client went away before its request was complete; nobody is left to answer."""
+    """The client left before its request was complete, so there is nobody to answer."""
 
 
 class ResponseLater(Exception):
-    """Raised by a view that gives no response: someone else answers on ``request.reply_channel``."""
+    """Raised by a view that returns no response: other code answers on ``request.reply_channel``."""
 
 
 class ChannelSocketException(Exception):
-    """The base of exceptions by which a consumer ends, and which then act on its message."""
+    """The base of exceptions that end a consumer and then act on its message."""
 
     def run(self, message: Message) -> None:
         """Act on the message whose consumer raised this."""
@@ -49,7 +49,7 @@ class WebsocketCloseException(ChannelSocketException):
         code: the close code, 1000 or 3000 to 4999; without one, 1000.
 
     Raises:
-        ValueError: another code: those are the protocol's own, no application may send them.
+        ValueError: the code is another one: only the protocol itself may use those.
     """
 
     def __init__(self, code: int | None = None) -> None:
@@ -68,9 +68,10 @@ class WebsocketCloseException(ChannelSocketException):
 class DenyConnection(Exception):
     """Refuse the WebSocket whose ``websocket.connect`` message is being handled.
 
-    What was sent to it before goes out before: if that accepts it, it is opened and then closed.
+    Messages that were sent to it before are sent first. If one of them accepts the socket, it is opened and then
+        closed.
     """
 
 
 class SendNotAvailableOnDemultiplexer(Exception):
-    """A frame for a socket that streams share was to be sent without naming its stream."""
+    """A consumer on a shared socket tried to send a frame that names no stream."""

@@ -1,4 +1,4 @@
-"""The classic name of what runs Django's views; the code is in ``channels_classic.http``."""
+"""The classic name of the module that runs Django's views; the code is in ``channels_classic.http``."""
 
 from channels_classic.http.consumer import ViewConsumer
 from channels_classic.http.handler import AsgiHandler

@@ -1,8 +1,8 @@
 """The channel layers of ``settings.CHANNEL_LAYERS``, without their routing (specification, section 5).
 
-Code that only sends or receives needs no more than this; ``asgi`` puts the routers on top. Every fault in the
-setting is an ``InvalidChannelLayerError``: one line that says where it is and what to change. Such a line never
-quotes the values of ``CONFIG``, because passwords and encryption keys are among them.
+Code that only sends or receives needs no more than this; ``asgi`` puts the routers on top. Every mistake in the
+setting raises ``InvalidChannelLayerError``, whose text is one line that says where it is and what to change. That
+line never quotes the values of ``CONFIG``, because these include passwords and encryption keys.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from channels_classic.dotted import import_dotted
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.redaction import one_line, redacted
 
-# What a project without the setting gets: enough for runserver to serve its views and to open WebSockets.
+# The setting of a project without one. With it, runserver serves the views and opens WebSockets.
 WITHOUT_SETTING: dict[str, dict[str, Any]] = {
     DEFAULT_CHANNEL_LAYER: {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}
 }
 
 REQUIRED_KEYS = ("BACKEND", "ROUTING")
 KEYS = (*REQUIRED_KEYS, "CONFIG", "TEST_CONFIG")
-"""What an entry of ``CHANNEL_LAYERS`` may have."""
+"""The keys that an entry of ``CHANNEL_LAYERS`` may have."""
 
 _DOTTED = re.compile(r"[\w.]*\Z")
 
@@ -39,7 +39,7 @@ class InvalidChannelLayerError(ValueError):
 
 
 class BareLayers:
-    """Makes each channel layer of the setting when it is first asked for, and keeps it."""
+    """The channel layers of the setting. Each is made when it is first needed, and kept."""
 
     def __init__(self) -> None:
         self._layers: dict[str, BaseChannelLayer] = {}
@@ -56,10 +56,10 @@ class BareLayers:
         return layer
 
     def set(self, alias: str, layer: BaseChannelLayer | None) -> BaseChannelLayer | None:
-        """Put ``layer`` in the place of ``alias``; with ``None``, one is made from the setting when it is needed.
+        """Replace the layer of ``alias``; with ``None``, a new one is made from the setting when it is needed.
 
         Returns:
-            The layer that was there, if it had been made.
+            The previous layer, if it had been made.
         """
         with self._lock:
             former = self._layers.pop(alias, None)
@@ -93,7 +93,7 @@ def layer_entry(alias: str) -> dict[str, Any]:
     """The part of the setting that describes one layer.
 
     Raises:
-        InvalidChannelLayerError: there is none, or its keys are not those of such an entry.
+        InvalidChannelLayerError: there is none, or it has unknown keys.
     """
     entries = layer_settings()
     if alias not in entries:
@@ -120,11 +120,11 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
     """Make a new layer from the setting.
 
     Arguments:
-        key: where its keywords are: ``CONFIG`` or ``TEST_CONFIG``.
+        key: the part of the entry with its keywords: ``CONFIG`` or ``TEST_CONFIG``.
 
     Raises:
-        InvalidChannelLayerError: the setting describes none that can be made.
-        LayerUnavailable: a layer that has to ask its servers when it is made did not reach them.
+        InvalidChannelLayerError: no layer can be made from the setting.
+        LayerUnavailable: the layer asks its servers when it is made, and did not reach them.
     """
     entry = layer_entry(alias)
     config = entry.get(key, {})
@@ -160,10 +160,10 @@ def _layer_class(alias: str, backend: object) -> Callable[..., Any]:
 
 
 def _check_keywords(layer_class: Callable[..., Any], config: object, where: str) -> None:
-    """Find a misspelt keyword before the call does, whose error names no other.
+    """Find a misspelt keyword. The call would find it too, but its error would not say which one was meant.
 
     Raises:
-        InvalidChannelLayerError: there is one, or ``config`` is not a dict.
+        InvalidChannelLayerError: there is a misspelt keyword, or ``config`` is not a dict.
     """
     if not isinstance(config, dict):
         raise InvalidChannelLayerError(
@@ -178,9 +178,9 @@ def _check_keywords(layer_class: Callable[..., Any], config: object, where: str)
 
 
 def _keywords(layer_class: Callable[..., Any]) -> list[str] | None:
-    """What a layer can be made with; ``None`` if that cannot be told."""
+    """The keywords that a layer class takes; ``None`` if they are not known."""
     keywords: list[str] = []
-    # A class that hands unknown keywords on takes those of the next one as well.
+    # A class that passes unknown keywords on takes those of the next class as well.
     for maker in inspect.getmro(layer_class) if isinstance(layer_class, type) else [layer_class]:
         if isinstance(maker, type) and "__init__" not in vars(maker):
             continue
@@ -196,7 +196,7 @@ def _keywords(layer_class: Callable[..., Any]) -> list[str] | None:
 
 
 def _named(name: object, known: Collection[str]) -> str:
-    """A wrong name with what was probably meant."""
+    """A wrong name, with the name that was probably meant."""
     close = difflib.get_close_matches(str(name).upper(), [key.upper() for key in known], n=1, cutoff=0.6)
     for key in known:
         if close and key.upper() == close[0]:
@@ -209,6 +209,6 @@ def _listed(names: Collection[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value that is in the wrong place; of one that may hold a password, such as a URL, only the type."""
+    """A value in the wrong place, for an error. If it may contain a password, like a URL, only its type."""
     harmless = value is None or isinstance(value, (int, type)) or (isinstance(value, str) and _DOTTED.match(value))
     return repr(value) if harmless else f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""Names that a package hands on when they are first used."""
+"""Names of a package that are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
     """Make the ``__getattr__`` of a package that imports some of its names only when they are first used.
 
-    For names whose modules need Django's settings, or take long to import.
+    It is meant for names whose modules need Django's settings, or take long to import.
 
     Arguments:
         package: the package's ``__name__``.

@@ -1,7 +1,7 @@
 """The logger ``django.channels``, which every part of the project writes to.
 
-Log lines carry what clients sent: paths, headers, messages. The filter here keeps such text from forging lines or
-from steering a terminal, so no caller has to think of it.
+Log lines contain data of clients: paths, headers, messages. The filter here stops such data from forging lines or
+controlling a terminal, so callers need not care about this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["logger", "printable", "setup_logger"]
 
 
 def printable(text: str) -> str:
-    """``text`` with an escape in the place of each character that is not printable: ``\\n`` for a line feed."""
+    """``text`` with an escape for each character that is not printable: ``\\n`` for a line feed."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
@@ -51,14 +51,14 @@ logger.addFilter(_escape_arguments)
 
 
 class _LastResort(logging.StreamHandler[Any]):
-    """Writes to standard error what no other handler writes.
+    """Writes the records that no other handler writes to standard error.
 
-    So a project's ``LOGGING`` decides, as far as it says anything; nothing is written twice, and an error in a
-    production whose ``LOGGING`` has only mail is seen all the same.
+    So a project's ``LOGGING`` decides wherever it has a handler, and no record is written twice. If ``LOGGING``
+    only sends mail, errors are still seen.
     """
 
     def filter(self, record: logging.LogRecord) -> Any:
-        """Whether nobody else writes ``record``."""
+        """Whether no other handler writes ``record``."""
         return not any(
             record.levelno >= handler.level and handler.filter(record) for handler in self._other_writers()
         ) and super().filter(record)
@@ -73,17 +73,17 @@ class _LastResort(logging.StreamHandler[Any]):
 
 
 _SILENT = {"AdminEmailHandler", "SMTPHandler", "HTTPHandler", "NullHandler"}
-"""Handlers that write nothing where the program runs, by name: this module does without Django."""
+"""Handlers that write nothing where the program runs, by name, so that Django is not imported."""
 
 
 def setup_logger(verbosity: int = 1) -> logging.Logger:
-    """Let the lines of ``django.channels`` be seen, as far as the project's ``LOGGING`` does not see to that.
+    """Make the records of ``django.channels`` visible where the project's ``LOGGING`` does not.
 
-    They go to the project's handlers in any case. A level that the project set for ``django.channels`` stays; so
-    does one for ``django`` or the root, unless ``verbosity`` asks for more or less than usual.
+    The project's handlers get them in any case. A level that the project set for ``django.channels`` is kept. A
+    level for ``django`` or the root is kept too, unless ``verbosity`` asks for more or less than usual.
 
     Arguments:
-        verbosity: 0 for errors only, 1 for what people should know, 2 and more for every message.
+        verbosity: 0 for errors only, 1 for warnings and important events, 2 and more for every message.
     """
     if not any(isinstance(handler, _LastResort) for handler in logger.handlers):
         handler = _LastResort()

@@ -1,4 +1,4 @@
-"""``Message``: what a consumer is given (specification, section 5)."""
+"""``Message``, the argument of a consumer (specification, section 5)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Message:
         channel_layer: the layer it came from.
     """
 
-    # What the decorators of sessions, ordering and auth add.
+    # The attributes that the decorators of sessions, ordering and auth set.
     channel_session: Any
     http_session: Any
     user: Any
     has_http_session = False
-    """Whether a decorator is at work that will save ``http_session``."""
+    """Whether a decorator around the consumer will save ``http_session``."""
     has_turn = False
-    """Whether a decorator is at work that will end the turn of this message."""
+    """Whether a decorator around the consumer will end the turn of this message."""
 
     def __init__(self, content: dict[str, Any], channel_name: str, channel_layer: BaseChannelLayer) -> None:
         self.content = content = content_of(content)
@@ -62,7 +62,7 @@ class Message:
         return self.content.items()
 
     def copy(self) -> Message:
-        """A message of its own, down to the last list in it."""
+        """A deep copy."""
         return type(self)(copy.deepcopy(self.content), self.channel.name, self.channel_layer)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Forms that Channels 1 took for names, patterns and messages written by hand.
+"""Old forms of names, patterns and hand-written messages, which Channels 1 accepted.
 
 They are refused unless ``channels_classic.legacy`` is imported, which sets ``accepted``.
 """
@@ -14,12 +14,12 @@ accepted = False
 
 
 def name_of(value: Any) -> Any:
-    """A name in ``bytes`` as text, if old forms are accepted; anything else as it is."""
+    """A name in ``bytes`` as text, if old forms are accepted; anything else unchanged."""
     return value.decode("ascii") if accepted and isinstance(value, bytes) else value
 
 
 def pattern_of(value: Any) -> Any:
-    """A regular expression for ``bytes`` as one for text, if old forms are accepted; anything else as it is."""
+    """A regular expression for ``bytes`` as one for text, if old forms are accepted; anything else unchanged."""
     if accepted and isinstance(value, re.Pattern) and isinstance(value.pattern, bytes):
         return re.compile(value.pattern.decode("ascii"), value.flags | re.ASCII)
     return name_of(value)
@@ -45,8 +45,8 @@ def _is_standard(content: Mapping[str, Any]) -> bool:
 def in_standard_form(content: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of ``content`` in which path, query string and headers look as in the message of a client.
 
-    Old tests write ``{"path": b"/", "query_string": "a=b", "headers": {"host": "example.com"}}``. What has the
-    form of the specification (section 4) already stays what it is.
+    Old tests write ``{"path": b"/", "query_string": "a=b", "headers": {"host": "example.com"}}``. Values that
+    already have the form of the specification (section 4) do not change.
 
     Raises:
         UnicodeDecodeError: the path is in ``bytes`` that are not UTF-8.

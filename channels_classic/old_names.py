@@ -1,4 +1,4 @@
-"""What the names of Channels 1 are called now (specification, section 13)."""
+"""The names of Channels 1 and the current names (specification, section 13)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PACKAGES = {
     "asgiref.base_layer": "channels_classic.legacy.base_layer",
     "asgiref.inmemory": "channels_classic.legacy.inmemory",
 }
-"""Old packages and modules, and what they stand for with all that is below them."""
+"""Old packages and modules, and the current ones. Each stands for all modules below it too."""
 
 MOVED = {
     "channels_classic.delay.worker": "worker.delay",
@@ -24,7 +24,7 @@ MOVED = {
     "channels_classic.utils": "channels_classic.legacy.names",
     "channels_classic.worker": "worker",
 }
-"""Modules that are not where their old name, with its package put right, would have them."""
+"""Modules whose current name does not follow from the current name of their package."""
 
 ADDED = {
     "channels_classic.apps": {"ChannelsConfig": "channels_classic.legacy.names"},
@@ -37,7 +37,7 @@ ADDED = {
     "channels_classic.sessions": {"wait_channel_name": "channels_classic.legacy.names"},
     "worker": {"StopWorkerGroupLoop": "channels_classic.legacy.names"},
 }
-"""What modules have under their old name that nobody needs but old code, and where it is."""
+"""Names that modules have for old code only, and where they are defined."""
 
 
 def legacy_is_active() -> bool:
@@ -46,7 +46,7 @@ def legacy_is_active() -> bool:
 
 
 def current_name(name: str) -> str | None:
-    """What the module that was called ``name`` is called now; ``None`` if it is not ours to say."""
+    """The current name of the module that was called ``name``; ``None`` if it is not one of ours."""
     for old, new in PACKAGES.items():
         if name == old or name.startswith(f"{old}."):
             name = new + name[len(old) :]

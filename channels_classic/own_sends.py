@@ -1,7 +1,7 @@
-"""Layers with a ``send`` or ``send_group`` of their own, which is called then.
+"""Layers that override ``send`` or ``send_group``: their methods are called.
 
-Ours pack messages and send them in batches, so nothing calls ``send``. But a project may have a layer class that
-overrides it, to count or to copy messages, and tests put mocks in its place, or in that of the whole layer.
+Our own layers send packed messages in batches, so ``send`` is not called. But a project may have a layer class
+that overrides it, to count or to copy messages, and tests replace it, or the whole layer, by mocks.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from channels_classic.layers import BaseChannelLayer, ChannelFull, LayerUnavaila
 from channels_classic.log import logger
 
 RETRY_SECONDS = 2.0
-"""For how long a full channel is tried again once its consumer is done, as for any other layer."""
+"""Seconds for which a full channel is tried again after the consumer, as for any other layer."""
 
 
 Send = Callable[[str, dict[str, Any]], Any]
 
 
 class Call(NamedTuple):
-    """A call of a layer's own ``send`` or ``send_group``, to be made when the consumer is done."""
+    """A call of a layer's own ``send`` or ``send_group``, to be made after the consumer has ended."""
 
     send: Send
     name: str
     content: dict[str, Any]
 
     def make(self) -> None:
-        """Make it; if it fails, the log says so, and other sends go on."""
+        """Make the call. If it fails, that is logged, and other sends go on."""
         backoff = Backoff()
         give_up_at = time.monotonic() + RETRY_SECONDS
         while True:
@@ -49,7 +49,7 @@ class Call(NamedTuple):
 
 
 def has_own(layer: Any, method: str) -> bool:
-    """Whether a layer, bare or with its routing, has a ``send`` or ``send_group`` (``method``) of its own."""
+    """Whether a layer, bare or with its routing, overrides ``method``: ``send`` or ``send_group``."""
     attributes = vars(layer)
     if "channel_layer" in attributes:
         layer = attributes["channel_layer"]

@@ -1,4 +1,4 @@
-"""Sends that wait until their consumer is done (specification, section 5)."""
+"""Sends that wait until their consumer has ended (specification, section 5)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from channels_classic.own_sends import Call
 from channels_classic.stopping import Stopping
 
 WaitOut = Callable[[LayerUnavailable, Backoff], bool]
-"""Waits as long as the back-off says before something is tried again; whether to try again."""
+"""Waits for the back-off's next pause; returns whether to try again."""
 
 Work = Callable[[Stopping], None]
-"""Long work. Endless work should end soon after the event is set."""
+"""Long work. If it is endless, it should end soon after the event is set."""
 
 HandOver = Callable[[str, Work], bool]
 """Runs long work in another thread, under a name for the log; returns whether a thread was free."""
@@ -26,14 +26,14 @@ _stopping: ContextVar[Stopping | None] = ContextVar("stopping", default=None)
 
 
 class PendingSends:
-    """What one consumer sends, in order: a context manager around the consumer.
+    """The messages that one consumer sends, in order: a context manager around the consumer.
 
-    ``names`` has every channel and group that the consumer sent to, immediate sends included: by it the worker
-    knows whether a consumer answered its client.
+    ``names`` has every channel and group that the consumer sent to, immediate sends included. The worker looks
+    there whether the consumer has answered its client.
 
     Arguments:
-        settle_turn: called with a reply channel before its next turn is asked for, so that the end of the one
-            before does not wait here.
+        settle_turn: called with a reply channel before its next turn is asked for, so that the end of the previous
+            turn does not wait here.
         wait_out: called while the layer does not answer; without it nobody waits for the layer.
         hand_over: runs long work in another thread; without it, long work runs in the consumer's thread.
     """
@@ -66,12 +66,12 @@ class PendingSends:
 
 
 def current() -> PendingSends | None:
-    """What collects the sends of the consumer that runs in this context, if one does."""
+    """The object that collects the sends of the consumer that runs in this context, or ``None``."""
     return _current.get()
 
 
 def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
-    """Send now, or when the consumer that runs in this context is done.
+    """Send now, or after the consumer that runs in this context has ended.
 
     Raises:
         ChannelFull: it is sent now, and the channel is full.
@@ -88,7 +88,7 @@ def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None
 def call(
     send: Callable[[str, dict[str, Any]], Any], name: str, content: dict[str, Any], immediately: bool
 ) -> None:
-    """As ``send``, by a ``send`` or ``send_group`` that the layer has of its own."""
+    """Do as ``send``, with a ``send`` or ``send_group`` that the layer overrides."""
     pending = _current.get()
     if pending is not None:
         pending.names.add(name)
@@ -99,23 +99,23 @@ def call(
 
 
 def settle_turn(reply_channel: str) -> None:
-    """Let the last turn of a client end, if its end still waits here to be sent by the worker."""
+    """End the last turn of a client, if its end still waits here to be sent by the worker."""
     pending = _current.get()
     if pending is not None and pending.settle_turn is not None:
         pending.settle_turn(reply_channel)
 
 
 def wait_out(error: LayerUnavailable, backoff: Backoff) -> bool:
-    """Wait before something that failed is tried again; whether to try again."""
+    """Wait before something that failed is tried again; return whether to try again."""
     pending = _current.get()
     return pending is not None and pending.wait_out is not None and pending.wait_out(error, backoff)
 
 
 def hand_over(name: str, work: Work) -> bool:
-    """Run long work in a thread that is no worker's. Outside a worker it runs here and now.
+    """Run long work outside the worker's own threads. Outside a worker it runs at once in this thread.
 
     Arguments:
-        name: what it is, for the log.
+        name: a name for the log.
 
     Returns:
         Whether a thread was free; if not, ``work`` was not called.
@@ -128,7 +128,7 @@ def hand_over(name: str, work: Work) -> bool:
 
 
 def leave(stopping: Stopping) -> None:
-    """Make every further send in this context immediate, because its consumer is done.
+    """Make every further send in this context immediate, because its consumer has ended.
 
     Arguments:
         stopping: set when the worker stops; see ``stopping_of_worker``.
@@ -138,12 +138,12 @@ def leave(stopping: Stopping) -> None:
 
 
 def stopping_of_worker() -> Stopping:
-    """The event that is set when the worker stops whose long work runs in this context."""
+    """The event that is set when the worker of the long work in this context stops."""
     return _stopping.get() or Stopping()
 
 
 def end_turn(layer: BaseChannelLayer, end: Delivery) -> None:
-    """End a turn behind all that the consumer sends, or now if none runs in this context."""
+    """End a turn after all messages of the consumer have been sent, or now if no consumer runs in this context."""
     pending = _current.get()
     if pending is None:
         layer.send_now(end)

@@ -1,7 +1,7 @@
 """Fixtures for pytest (specification, section 11): layers in memory, clients, a live server.
 
-pytest loads this module in every project where channels-classic is installed, so it imports nothing that costs
-time or needs Django before a test asks for it.
+pytest loads this module in every project where channels-classic is installed, so it imports nothing that takes
+time or needs Django until a test requests it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def channel_layer() -> Iterator[Any]:
-    """The default channel layer: for this test all channel layers are in memory, new, with their usual routing."""
+    """The default channel layer. In this test, all layers are new and in memory, with their usual routing."""
     from channels_classic.asgi import channel_layers
     from channels_classic.test.layers import in_memory_layers
 
@@ -37,7 +37,7 @@ def channel_client(channel_layer: Any) -> Client:
 
 @pytest.fixture
 def ws_client(channel_layer: Any) -> WSClient:
-    """A ``channels_classic.test.WSClient`` on layers in memory, whose messages are numbered as a socket's are."""
+    """A ``channels_classic.test.WSClient`` on layers in memory, with numbered messages like a socket."""
     from channels_classic.test.websocket import WSClient
 
     return WSClient(ordered=True)
@@ -47,7 +47,7 @@ def ws_client(channel_layer: Any) -> WSClient:
 def channel_live_server(request: pytest.FixtureRequest, channel_layer: Any) -> Iterator[LiveServer]:
     """A real interface server with workers, on layers in memory: it has ``url`` and ``ws_url``.
 
-    Takes the fixture ``transactional_db`` of pytest-django along: other threads see only what is committed.
+    It requests the fixture ``transactional_db`` of pytest-django, because other threads see only committed data.
     """
     from channels_classic.test.liveserver import live_server
 

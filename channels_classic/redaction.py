@@ -15,23 +15,25 @@ HARMLESS = frozenset({"expiry", "group_expiry", "capacity", "channel_capacity", 
 HIDDEN = "***"
 
 TELLING = 6
-"""Characters; so much of a password is hidden wherever it stands. Less is hidden where it is quoted."""
+"""Characters; a part of a password that is this long is hidden everywhere. A shorter one is hidden where it is
+quoted.
+"""
 
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 
 def one_line(text: object) -> str:
-    """A text, or what an error says, without line breaks."""
+    """A text, or the text of an error, without line breaks."""
     return printable(" ".join(str(text).split()))
 
 
 def redacted(error: Exception, config: Mapping[str, Any]) -> tuple[str, Exception | None]:
-    """What an error about ``config`` says, in one line and without its secrets.
+    """The text of an error about ``config``, in one line and without its secrets.
 
-    A part of a secret is one too: the parser of a URL complains of the piece that it could not read.
+    Parts of a secret are hidden too: the parser of a URL quotes the part that it could not read.
 
     Returns:
-        The text; and the error as the cause to chain, unless its own text would give a secret away.
+        The text, and the error as the cause to chain, unless its own text would reveal a secret.
     """
     text = str(error)
     secrets, passwords = set[str](), set[str]()
@@ -56,7 +58,7 @@ def redacted(error: Exception, config: Mapping[str, Any]) -> tuple[str, Exceptio
 
 
 def _without_parts(text: str, passwords: set[str]) -> str:
-    """``text`` without what it has in common with passwords, if that is more than a few characters."""
+    """``text`` without the parts that it shares with passwords, if they are longer than a few characters."""
     hidden = [False] * len(text)
     for start in range(len(text) - TELLING + 1):
         if any(text[start : start + TELLING] in password for password in passwords):
@@ -71,13 +73,13 @@ def _login(url: str) -> str:
 
 
 def _spellings(secret: str) -> set[str]:
-    """A text as errors may have it: as it is, decoded, and quoted."""
+    """The forms in which an error may contain a text: unchanged, decoded, and quoted."""
     plain = {secret, unquote(secret)}
     return {each for each in plain | {repr(each)[1:-1] for each in plain} if each}
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value, word by word too, and of a URL the user's name and the password."""
+    """Every text in a value, its words, and, for a URL, the user's name and the password."""
     if isinstance(value, bytes):
         yield from _texts(value.decode("latin-1"))
         yield from _texts(value.decode(errors="replace"))

@@ -19,7 +19,7 @@ Routing = Mapping[str, Consumer | str] | Sequence["RouteLike"] | str
 
 
 class RouteLike(Protocol):
-    """What a routing consists of."""
+    """A part of a routing."""
 
     def match(self, message: Message) -> Match | None:
         """The consumer for ``message`` and its keyword arguments, or ``None``."""
@@ -38,7 +38,7 @@ def _resolve_consumer(consumer: Consumer | str) -> Consumer:
 
 
 def _checked_channels(channels: str | Sequence[str]) -> set[str]:
-    """The names as a set; each is one that a worker can receive on."""
+    """The names as a set, after a check that a worker can receive on each of them."""
     channels = name_of(channels)
     if not isinstance(channels, (str, list, tuple, set, frozenset)):
         raise ValueError(f"The channels of a route must be a name or a list of names, not {channels!r}.")
@@ -52,7 +52,7 @@ def _checked_channels(channels: str | Sequence[str]) -> set[str]:
 
 
 class _Filters:
-    """Regular expressions for keys of a message, all of which have to match."""
+    """Regular expressions for keys of a message. All of them have to match."""
 
     def __init__(self, patterns: Mapping[str, str | re.Pattern[str]]) -> None:
         self.patterns: dict[str, re.Pattern[str]] = {}
@@ -68,10 +68,10 @@ class _Filters:
                 ) from error
 
     def check_groups(self) -> None:
-        """Make sure that all groups are named: a consumer would never see what another one matched.
+        """Make sure that all groups are named. A consumer would never see the match of one without a name.
 
         Raises:
-            ValueError: one is not; the text says what to write.
+            ValueError: one is not named; the text says what to write.
         """
         for key, pattern in self.patterns.items():
             if pattern.groups > len(pattern.groupindex):
@@ -107,8 +107,8 @@ class Route:
     Arguments:
         channels: a channel name, or a list of them.
         consumer: a callable, or the dotted path of one.
-        filters: for keys of the message, regular expressions that have to match from the start; their
-            groups, which all have a name, become keyword arguments of the consumer.
+        filters: regular expressions for keys of the message. They have to match from the start, and their named
+            groups become keyword arguments of the consumer.
 
     Raises:
         ImportError, ValueError: the consumer or a filter is not what it should be.
@@ -163,8 +163,8 @@ class Include:
 
     Arguments:
         routing: a list, a dict, or the dotted path of one.
-        prefixes: for keys of the message, regular expressions that have to match from the start; the part that
-            matched is cut off before the included routing looks at the key.
+        prefixes: regular expressions for keys of the message. They have to match from the start, and the part that
+            matched is removed before the included routing sees the key.
     """
 
     def __init__(self, routing: Routing, **prefixes: str | re.Pattern[str]) -> None:
@@ -197,7 +197,7 @@ class Include:
 
 
 class Router:
-    """All routes of a channel layer; the first that matches a message has it.
+    """All routes of a channel layer. The first one that matches a message gets it.
 
     Arguments:
         routing: a dict, a list of routes, or the dotted path of one.
@@ -208,10 +208,10 @@ class Router:
 
     def __init__(self, routing: Routing) -> None:
         self.root = Include([])
-        """All routes, in the order in which they are tried; add to them by ``add_route``."""
+        """All routes, in the order in which they are tried. Add others with ``add_route``."""
         self._by_channel: dict[str, list[RouteLike]] = {}
         self.defaults: list[RouteLike] = []
-        """Those of the routes that are tried last, because the user did not write them: see ``check_default``."""
+        """The routes that are tried last, because the user did not write them: see ``check_default``."""
         for route in resolve_routing(routing):
             self.add_route(route)
 
@@ -221,7 +221,7 @@ class Router:
         return set(self._by_channel)
 
     def add_route(self, route: RouteLike, first: bool = False) -> None:
-        """Add a route, to be tried after those that are there, or with ``first`` before them."""
+        """Add a route. It is tried after the present ones, or before them with ``first``."""
         for routes in (
             self.root.routing,
             *(self._by_channel.setdefault(channel, []) for channel in route.channel_names()),
@@ -236,7 +236,7 @@ class Router:
         return None
 
     def check_default(self, http_consumer: Consumer | None = None) -> None:
-        """Add, behind all routes, what the user did not route: Django's views, and sockets that just open.
+        """Add the default routes behind all others: Django's views, and sockets that just open.
 
         Arguments:
             http_consumer: takes ``http.request`` instead of Django's views.
@@ -252,24 +252,24 @@ class Router:
         )
 
     def add_defaults(self, routes: Iterable[RouteLike]) -> None:
-        """Add routes for what the user did not route."""
+        """Add default routes for the channels that the user did not route."""
         for route in routes:
             self.add_route(route)
             self.defaults.append(route)
 
 
 def connect_consumer(message: Message) -> None:
-    """Open the socket: what happens to a ``websocket.connect`` that nobody routed."""
+    """Open the socket: the consumer of a ``websocket.connect`` without a route."""
     if message.reply_channel is not None:
         message.reply_channel.send({"accept": True})
 
 
 def null_consumer(message: Message) -> None:
-    """Do nothing: what happens to frames and disconnects that nobody routed."""
+    """Do nothing: the consumer of frames and disconnects without a route."""
 
 
 def resolve_routing(routing: Routing) -> Iterator[RouteLike]:
-    """The routes that a setting or an ``include`` means.
+    """The routes of a setting or an ``include``.
 
     Raises:
         ImportError, ValueError: it is not a routing.

@@ -1,4 +1,4 @@
-"""A project's own ``worker`` or ``interface_server`` must not hide ours: found at start, and said plainly."""
+"""A check at start that a project's own ``worker`` or ``interface_server`` does not hide ours."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ PACKAGES = ("interface_server", "worker")
 
 
 def check_packages() -> None:
-    """Make sure that nothing on ``sys.path`` hides one of our packages from imports, nor one of ours it.
+    """Make sure that no module on ``sys.path`` hides one of our packages, or is hidden by one.
 
     Raises:
-        ImproperlyConfigured: something does; the text says what, and the way out.
+        ImproperlyConfigured: there is such a module; the text names it and says what to do.
     """
     home = Path(__file__).resolve().parent.parent
     for name in PACKAGES:
         spec = PathFinder.find_spec(name)
-        if spec is None:  # installed in place: then a finder of its own knows it, and nothing on the path does
+        if spec is None:  # an editable install: it has a finder of its own, and is not on the path
             continue
         found = Path(spec.origin or next(iter(spec.submodule_search_locations or ()), "")).resolve()
         if found not in (home / name, home / name / "__init__.py"):

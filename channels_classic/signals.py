@@ -11,7 +11,7 @@ consumer_finished = Signal(use_caching=True)
 """Sent after a consumer ran, whether it returned or raised."""
 
 worker_ready = Signal()
-"""Sent once per worker (thread) that is about to receive; the sender is the worker."""
+"""Sent once per worker (thread), before it begins to receive; the sender is the worker."""
 
 worker_process_ready = Signal()
 """Sent once per process before its first worker starts."""

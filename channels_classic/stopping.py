@@ -1,4 +1,4 @@
-"""An event that also wakes those who wait for something else."""
+"""An event that also wakes threads that wait for something else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Stopping(threading.Event):
         self._wakers: set[Callable[[], None]] = set()
 
     def set(self) -> None:
-        """Set the event, and wake all that asked for it."""
+        """Set the event, and call all wake functions."""
         super().set()
         with self._lock:
             for wake in self._wakers:
@@ -24,7 +24,7 @@ class Stopping(threading.Event):
 
     @contextmanager
     def waking(self, wake: Callable[[], None]) -> Iterator[None]:
-        """While the block runs, let ``set`` call ``wake``; at once, if the event is set already.
+        """While the block runs, ``set`` calls ``wake``. If the event is already set, ``wake`` is called at once.
 
         Arguments:
             wake: called in any thread; it must not wait for anything.

@@ -1,4 +1,4 @@
-"""Consumers are synchronous: what cannot run in a worker is found before, or at the latest when it is called."""
+"""Consumers are synchronous. Others are found when they are routed, or at the latest when they are called."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check_synchronous(consumer: Callable[..., Any]) -> None:
 
 
 def wraps_asynchronous(consumer: Callable[..., Any]) -> bool:
-    """Whether somebody's decorator is around an ``async def``; only that decorator knows whether it is run."""
+    """Whether a foreign decorator is around an ``async def``. Only that decorator knows whether it is run."""
     inner = _innermost(consumer)
     if isinstance(inner, type) or _kind(inner):
         return False
@@ -54,23 +54,23 @@ def wraps_asynchronous(consumer: Callable[..., Any]) -> bool:
 
 
 def check_finished(result: Any, name: str) -> None:
-    """Make sure that a consumer has run, by what it returned.
+    """Make sure that a consumer has run, by looking at its result.
 
     Arguments:
         name: the consumer's name.
 
     Raises:
-        UnfinishedError: it has not, or not to its end.
+        UnfinishedError: it has not run, or not to its end.
     """
     if inspect.iscoroutine(result) or inspect.isgenerator(result):
-        result.close()  # or Python would warn that it was never run
+        result.close()  # otherwise Python would warn that it was never run
     elif not inspect.isawaitable(result) and not inspect.isasyncgen(result):
         return
     raise UnfinishedError(f"{name} returned {type(result).__name__} {result!r:.100}: {REASON}.")
 
 
 def _innermost(consumer: Any) -> Any:
-    """The function or the class that is called in the end, as far as that can be known."""
+    """The function or the class that is finally called, as far as that can be known."""
     while True:
         if isinstance(consumer, functools.partial):
             consumer = consumer.func
@@ -88,7 +88,7 @@ def _innermost(consumer: Any) -> Any:
 
 
 def _kind(function: Any) -> str | None:
-    """What is wrong with a function or a method; ``None`` if nothing is."""
+    """The reason why a function or a method cannot be a consumer; ``None`` if it can."""
     if isinstance(function, (staticmethod, classmethod)):
         function = function.__func__
     function = _innermost(function)
