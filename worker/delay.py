@@ -1,7 +1,8 @@
 """``Worker``, the delay server: stores what comes on ``asgi.delay`` and sends it on when it is due.
 
-A message is deleted from the database before it is sent. So none is ever sent twice, by however many servers; but
-what a server is about to send when it is killed (``BATCH_LIMIT`` messages at most) is lost.
+A message is marked in the database before it is sent, and deleted afterwards. So none is sent twice, by however
+many servers. Of what a killed server has marked, nobody knows whether it was sent: it stays in the table, and the
+log says so.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from django.utils import timezone
 
 from channels_classic.backoff import Backoff
 from channels_classic.delay import DELAY_CHANNEL
-from channels_classic.delay.models import REQUEUE_DELAY, DelayedMessage, dump_content
+from channels_classic.delay.models import REQUEUE_DELAY, DelayedMessage, DelayedMessageQuerySet, dump_content
 from channels_classic.layers import LayerUnavailable, MessageTooLarge, Received
 from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel, random_part
@@ -30,7 +31,10 @@ from worker.signals import stopping_at_signals
 from worker.termed import Termed
 
 BATCH_LIMIT = 100
-"""How many messages are stored or sent at once: enough to make queries few, and a loss small."""
+"""How many messages are stored or sent at once: enough to make queries few."""
+
+UNSURE_INTERVAL = 60.0
+"""Seconds between two looks for messages that may have been sent or not."""
 
 LONGEST_DELAY = 10 * 365 * 24 * 3600 * 1000
 """Milliseconds: ten years. What is longer is a mistake, such as seconds or a date in the wrong place."""
@@ -45,21 +49,30 @@ class Worker(Termed):
         database_sleep_duration: seconds for which the database is left alone while nothing is due that this
             server knows of. So much later it sends what others have stored: a server that was killed since, or
             the project itself by ``DelayedMessage.objects.create``.
+        resend: send again what a killed server may have sent, or may not: rather twice than never.
     """
 
     def __init__(
-        self, channel_layer: Any, signal_handlers: bool = True, database_sleep_duration: float = 1.0
+        self,
+        channel_layer: Any,
+        signal_handlers: bool = True,
+        database_sleep_duration: float = 1.0,
+        resend: bool = False,
     ) -> None:
         super().__init__()
         self.channel_layer = channel_layer
         self.signal_handlers = signal_handlers
         self.database_sleep_duration = database_sleep_duration
+        self.resend = resend
         self._layer = getattr(channel_layer, "channel_layer", channel_layer)
         self._own_channel = f"delay.{random_part()}!"
         self._backoff = Backoff()
         self._unstored: list[DelayedMessage] = []
+        self._sent: list[Any] = []  # the primary keys of what is sent, and not deleted yet
         self._next_due: datetime | None = None
         self._look_at = 0.0
+        self._unsure_at = 0.0
+        self._unsure = 0
 
     def stop(self) -> None:
         """Let ``run`` end when it has stored what it received. Any thread may call this."""
@@ -81,6 +94,8 @@ class Worker(Termed):
     def _turn(self) -> None:
         try:
             self._store(self._receive())
+            self._delete_sent()
+            self._look_for_unsure()
             self._send_due()
         except (LayerUnavailable, DatabaseError) as error:
             self._pause(error)
@@ -131,46 +146,65 @@ class Worker(Termed):
             return
         self._look()
         while self._next_due is not None and self._next_due <= timezone.now() and not self._stopping.is_set():
-            taken = DelayedMessage.objects.take_due(BATCH_LIMIT)
-            self._send(taken)
-            if len(taken) < BATCH_LIMIT:  # there is no more, or another server has it
+            begun = DelayedMessage.objects.begin_sending(BATCH_LIMIT)
+            self._send(begun)
+            if len(begun) < BATCH_LIMIT:  # there is no more, or another server has it
                 self._look()
 
     def _look(self) -> None:
-        due_dates = DelayedMessage.objects.order_by("due_date").values_list("due_date", flat=True)
+        due_dates = DelayedMessage.objects.waiting().order_by("due_date").values_list("due_date", flat=True)
         self._next_due = due_dates.first()
         self._look_at = time.monotonic() + self.database_sleep_duration
 
-    def _send(self, taken: Sequence[DelayedMessage]) -> None:
+    def _send(self, begun: Sequence[DelayedMessage]) -> None:
         messages, deliveries = [], []
-        for message in taken:
+        for message in begun:
             try:
                 deliveries.append(message.delivery(self._layer))
                 messages.append(message)
             except (MessageTooLarge, TypeError, ValueError) as error:
                 logger.error("A delayed message %s was dropped, because it cannot be sent. %s", message, error)
+                self._sent.append(message.pk)
         try:
             full = self._layer.send_batch(deliveries)
         except LayerUnavailable as error:
             if error.nothing_done:
-                self._keep(messages)
-            else:  # to send them again could be to send them twice
-                logger.error("%d delayed messages were lost with the channel layer.", len(messages))
-            raise
+                _by_key(message.pk for message in messages).wait_again()
+            raise  # otherwise they may have been sent, and stay marked
+        refused = {messages[position].pk for position in full}
+        self._sent += [message.pk for message in messages if message.pk not in refused]
+        self._delete_sent()
         if full:
             name = messages[full[0]].channel_name
             logger.warning("%s Delayed messages for it wait for a second.", self._layer.full_text(name))
-            for position in full:
-                messages[position].delay = REQUEUE_DELAY
-            self._keep([messages[position] for position in full])
+            _by_key(refused).wait_again(REQUEUE_DELAY)
+            self._look()
 
-    def _keep(self, messages: Sequence[DelayedMessage]) -> None:
-        """Store messages again that were taken and could not be sent."""
-        for message in messages:
-            message.pk = None
-            message._state.adding = True
-        self._unstored += messages
-        self._store(())
+    def _delete_sent(self) -> None:
+        if self._sent:
+            _by_key(self._sent).delete()
+            self._sent.clear()
+
+    def _look_for_unsure(self) -> None:
+        """Send again what may have been sent or not, or say that there is some."""
+        if time.monotonic() < self._unsure_at:
+            return
+        unsure = DelayedMessage.objects.unsure()
+        if self.resend:
+            if number := unsure.wait_again():
+                logger.warning("%d delayed messages are sent again, that may have been sent already.", number)
+        elif (number := unsure.count()) > self._unsure:
+            logger.error(
+                "%d delayed messages may have been sent, or may not: their delay server was killed, or lost the "
+                "channel layer, while it sent them. They stay in the table, with sending_since set. To send them "
+                "again, start 'manage.py rundelay --resend'; to drop them, call "
+                "DelayedMessage.objects.unsure().delete().",
+                number,
+            )
+            self._unsure = number
+        else:
+            self._unsure = number
+        self._unsure_at = time.monotonic() + UNSURE_INTERVAL
 
     def _pause(self, error: Exception) -> None:
         seconds = self._backoff.fail()
@@ -181,17 +215,22 @@ class Worker(Termed):
         self._stopping.wait(seconds)
 
     def _finish(self) -> None:
-        """Store what was received and is not in the database yet: there is no better place to leave it."""
+        """Bring the database up to date: what was received and not stored has no better place."""
         give_up_at = time.monotonic() + 10
-        while self._unstored:
+        while self._unstored or self._sent:
             try:
                 self._store(())
+                self._delete_sent()
             except DatabaseError as error:
                 if time.monotonic() > give_up_at:
                     logger.error("%d delayed messages were lost with the database. %s", len(self._unstored), error)
                     return
                 close_connections()
                 time.sleep(self._backoff.fail())
+
+
+def _by_key(keys: Iterable[Any]) -> DelayedMessageQuerySet:
+    return DelayedMessage.objects.filter(pk__in=list(keys))
 
 
 class DelayThread(threading.Thread):

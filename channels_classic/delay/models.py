@@ -16,6 +16,9 @@ from channels_classic.layers import BaseChannelLayer, Delivery, codec
 REQUEUE_DELAY = 1000
 """Milliseconds until a message that found its channel full is tried again."""
 
+SENDING_SECONDS = 60
+"""How long a server may take to send messages. If they are still there afterwards, it did not come to its end."""
+
 PACKED = "msgpack:"
 """What stored content begins with that JSON cannot hold, because there are ``bytes`` in it."""
 
@@ -23,12 +26,22 @@ PACKED = "msgpack:"
 class DelayedMessageQuerySet(models.QuerySet["DelayedMessage"]):
     """Delayed messages."""
 
-    def is_due(self) -> Self:
-        """Those whose time has come."""
-        return self.filter(due_date__lte=timezone.now())
+    def waiting(self) -> Self:
+        """Those that no server has begun to send."""
+        return self.filter(sending_since=None)
 
-    def take_due(self, limit: int) -> list[DelayedMessage]:
-        """Delete messages that are due, the earliest first, and give them to the caller, and to nobody else.
+    def is_due(self) -> Self:
+        """Those whose time has come, and that no server has begun to send."""
+        return self.waiting().filter(due_date__lte=timezone.now())
+
+    def unsure(self) -> Self:
+        """Those that may have been sent, or may not: their server has been killed meanwhile, or the layer lost."""
+        return self.filter(sending_since__lte=timezone.now() - timedelta(seconds=SENDING_SECONDS))
+
+    def begin_sending(self, limit: int) -> list[DelayedMessage]:
+        """Mark messages that are due, the earliest first, as being sent by the caller, and by nobody else.
+
+        The caller deletes them when they are sent, or puts them back by ``wait_again``.
 
         Arguments:
             limit: how many at most.
@@ -36,20 +49,34 @@ class DelayedMessageQuerySet(models.QuerySet["DelayedMessage"]):
         self._for_write = True  # so that a database router gives the database that can be written to
         with transaction.atomic(using=self.db):
             connection = transaction.get_connection(self.db)
-            waiting = self.is_due().order_by("due_date", "pk")
+            due = self.is_due().order_by("due_date", "pk")
             if connection.features.has_select_for_update_skip_locked:
-                waiting = waiting.select_for_update(skip_locked=True)
+                due = due.select_for_update(skip_locked=True)
             else:
                 # SQLite locks the database as a whole, for the first who writes. To read first and write then
                 # would fail where two do the same; so this, which changes nothing, makes the second one wait.
                 self.filter(pk__lt=0).update(channel_name="")
-            taken = list(waiting[:limit])
-            if taken:
-                deleted, _ = self.filter(pk__in=[message.pk for message in taken]).delete()
-                if deleted != len(taken):  # a database that locks otherwise: somebody else has deleted one
+            begun = list(due[:limit])
+            if begun:
+                mine = self.waiting().filter(pk__in=[message.pk for message in begun])
+                if mine.update(sending_since=timezone.now()) != len(begun):
+                    # A database that locks otherwise: somebody else has begun to send one, or deleted it.
                     transaction.set_rollback(True, using=self.db)
                     return []
-        return taken
+        return begun
+
+    def wait_again(self, delay: float | None = None) -> int:
+        """Let these messages wait again, as none of them was sent.
+
+        Arguments:
+            delay: milliseconds from now until they are due; if not given, when they were before.
+
+        Returns:
+            How many there are.
+        """
+        if delay is None:
+            return self.update(sending_since=None)
+        return self.update(sending_since=None, due_date=timezone.now() + timedelta(milliseconds=delay))
 
 
 class DelayedMessage(models.Model):
@@ -62,6 +89,7 @@ class DelayedMessage(models.Model):
     due_date = models.DateTimeField(db_index=True)
     channel_name = models.CharField(max_length=512)
     content = models.TextField()
+    sending_since = models.DateTimeField(null=True, blank=True, editable=False, db_index=True)
 
     objects = DelayedMessageQuerySet.as_manager()
 

@@ -47,29 +47,43 @@ class TestDelayedMessage(ChannelTestCase):
         message.send(requeue_delay=60_000)
         assert 50_000 < DelayedMessage.objects.get().delay <= 60_000
 
-    def test_take_due(self) -> None:
+    def test_begin_sending(self) -> None:
         for number in range(5):
             store(number=number, delay=-60_000 * number)
         store(number=5, delay=60_000)
-        with self.assertNumQueries(5):  # savepoint, lock, select, delete, release
-            taken = DelayedMessage.objects.take_due(3)
-        assert [load_content(message.content)["number"] for message in taken] == [4, 3, 2]
-        assert len(DelayedMessage.objects.take_due(3)) == 2
-        assert DelayedMessage.objects.take_due(3) == []
-        assert DelayedMessage.objects.count() == 1
+        with self.assertNumQueries(5):  # savepoint, lock, select, update, release
+            begun = DelayedMessage.objects.begin_sending(3)
+        assert [load_content(message.content)["number"] for message in begun] == [4, 3, 2]
+        assert len(DelayedMessage.objects.begin_sending(3)) == 2
+        assert DelayedMessage.objects.begin_sending(3) == []
+        assert DelayedMessage.objects.waiting().count() == 1
+        assert DelayedMessage.objects.count() == 6
+
+    def test_unsure(self) -> None:
+        for number in range(3):
+            store(number=number)
+        begun = DelayedMessage.objects.begin_sending(2)
+        assert not DelayedMessage.objects.unsure().exists()
+        with mock.patch("django.utils.timezone.now", return_value=timezone.now() + timedelta(seconds=61)):
+            assert list(DelayedMessage.objects.unsure().order_by("pk")) == begun
+            assert DelayedMessage.objects.unsure().wait_again() == 2
+        assert DelayedMessage.objects.is_due().count() == 3
+        assert DelayedMessage.objects.filter(pk=begun[0].pk).wait_again(60_000) == 1
+        assert DelayedMessage.objects.is_due().count() == 2
 
     def test_one_that_somebody_else_takes_meanwhile(self) -> None:
-        """Whatever the locks of a database are worth: then nothing is taken, and the next try finds the rest."""
+        """Whatever the locks of a database are worth: then nothing is sent, and the next try finds the rest."""
         messages = [store(number=number) for number in range(3)]
 
         class Raced(DelayedMessageQuerySet):
-            def delete(self) -> Any:
-                DelayedMessageQuerySet(DelayedMessage).filter(pk=messages[1].pk).delete()
-                return super().delete()
+            def update(self, **changes: Any) -> int:
+                if "sending_since" in changes:
+                    DelayedMessageQuerySet(DelayedMessage).filter(pk=messages[1].pk).delete()
+                return super().update(**changes)
 
-        assert Raced(DelayedMessage).take_due(10) == []
-        assert DelayedMessage.objects.count() == 3
-        assert len(DelayedMessage.objects.take_due(10)) == 3
+        assert Raced(DelayedMessage).begin_sending(10) == []
+        assert DelayedMessage.objects.waiting().count() == 3
+        assert len(DelayedMessage.objects.begin_sending(10)) == 3
 
 
 class TestTheTable(ChannelTestCase):
@@ -81,7 +95,9 @@ class TestTheTable(ChannelTestCase):
             "due_date": "DateTimeField",
             "channel_name": "CharField",
             "content": "TextField",
+            "sending_since": "DateTimeField",  # an old server, which does not know it, can store messages
         }
+        assert DelayedMessage._meta.get_field("sending_since").null
 
     def test_there_is_nothing_to_migrate(self) -> None:
         output = StringIO()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections import Counter
@@ -95,21 +96,59 @@ def test_two_servers_send_each_message_once(project: Project, layer: RedisChanne
     assert received == Counter(range(MESSAGES))
 
 
-def test_a_killed_server(project: Project, layer: RedisChannelLayer) -> None:
-    """Another one sends what it has left. Nothing comes twice; what it had in its hands is lost."""
+STORE = """\
+from channels_classic.delay.models import DelayedMessage
+DelayedMessage.objects.bulk_create(
+    DelayedMessage(delay=number / 100, channel_name="later", content='{{"number": %d}}' % number)
+    for number in range({messages})
+)
+"""
+STATE = """\
+import json
+from channels_classic.delay.models import DelayedMessage
+rows = DelayedMessage.objects.exclude(sending_since=None).values_list("content", flat=True)
+print(DelayedMessage.objects.waiting().count(), json.dumps([json.loads(row)["number"] for row in rows]))
+"""
+AGE = """\
+from datetime import timedelta
+from django.db.models import F
+from channels_classic.delay.models import DelayedMessage
+DelayedMessage.objects.update(sending_since=F("sending_since") - timedelta(minutes=2))
+"""
+
+
+def test_killed_servers(project: Project, layer: RedisChannelLayer) -> None:
+    """Nothing comes twice, and nothing is lost: what may have been sent is in the table, and sent on demand."""
     received: Counter[int] = Counter()
-    with project.running("rundelay", log="1.txt") as first:
-        send(layer, range(MESSAGES), delay=1)
-        receive(layer, MESSAGES // 10, received)
-        first.process.kill()
-        first.process.wait()
-    send(layer, range(MESSAGES, MESSAGES + 1), delay=1000)  # the last one that is due
-    with project.running("rundelay", log="2.txt"):
-        while MESSAGES not in received:
-            receive(layer, received.total() + 1, received)
-        assert not layer.receive_batch(["later"], 1, 1.5)
+    project.manage("shell", "-v", "0", "-c", STORE.format(messages=MESSAGES))
+    for life in range(1, 4):
+        with project.running("rundelay", log=f"{life}.txt") as server:
+            receive(layer, life * MESSAGES // 10, received)
+            server.process.kill()
+            server.process.wait()
+    with project.running("rundelay", log="4.txt") as last:
+        waiting, unsure = MESSAGES, []
+        while waiting:
+            for message in layer.receive_batch(["later"], MESSAGES, 0.5):
+                received[message.content["number"]] += 1
+            waiting, unsure = state(project)
+        assert last.end() == 0
+    for message in iter(lambda: layer.receive(["later"])[1], None):
+        received[message["number"]] += 1
     assert set(received.values()) == {1}
-    assert received.total() >= MESSAGES - 2 * BATCH_LIMIT  # received and not stored, or deleted and not sent
+    assert set(received) | set(unsure) == set(range(MESSAGES))
+    assert len(unsure) <= 3 * BATCH_LIMIT
+    project.manage("shell", "-v", "0", "-c", AGE)
+    with project.running("rundelay", "--resend", log="5.txt"):
+        while len(received) < MESSAGES or state(project) != (0, []):
+            for message in layer.receive_batch(["later"], MESSAGES, 0.1):
+                received[message.content["number"]] += 1
+
+
+def state(project: Project) -> tuple[int, list[int]]:
+    """How many messages wait in the table, and which of them may have been sent."""
+    waiting, numbers = project.manage("shell", "-v", "0", "-c", STATE).split(" ", 1)
+    return int(waiting), json.loads(numbers)
 
 
 def test_a_redis_that_goes_away(tmp_path: Path) -> None:

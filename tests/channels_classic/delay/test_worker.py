@@ -121,8 +121,8 @@ class TestWorker(ChannelTestCase):
             for number in range(3000)
         )
         batches = 3000 // BATCH_LIMIT
-        # Of each batch five; one more batch is found to be empty; a look before and after.
-        with self.assertNumQueries(5 * batches + 4 + 2):
+        # Of each batch six; one more batch is found to be empty; a look before and after, and one for unsure ones.
+        with self.assertNumQueries(6 * batches + 4 + 3):
             run()
         assert DelayedMessage.objects.count() == 0
         assert sum(len(self.received(f"later.{number}")) for number in range(50)) == 3000
@@ -130,7 +130,7 @@ class TestWorker(ChannelTestCase):
     def test_what_is_received_is_stored_at_once(self) -> None:
         for _ in range(50):
             self.send()
-        with self.assertNumQueries(2):  # one insert, one look
+        with self.assertNumQueries(3):  # one insert, two looks
             run()
         assert DelayedMessage.objects.count() == 50
 
@@ -152,7 +152,7 @@ class TestWorker(ChannelTestCase):
         assert self.received() == [{"number": 1}, {"number": 2}]
 
     def test_an_unreachable_layer(self) -> None:
-        """What was surely not sent is sent later; of what may have been sent nobody knows, and it is not."""
+        """What was surely not sent is sent later. What may have been sent stays in the table."""
         layer = channel_layers["default"].channel_layer
         for nothing_done, expected in ((True, [{"a": 1}]), (False, [])):
             store(a=1)
@@ -161,7 +161,50 @@ class TestWorker(ChannelTestCase):
                 worker = run()
             run(worker=worker)
             assert self.received() == expected
-            assert DelayedMessage.objects.count() == 0
+            assert DelayedMessage.objects.count() == 1 - len(expected)
+
+    def begin_and_die(self) -> None:
+        """What a server does that is killed while it sends."""
+        store(a=1)
+        assert len(DelayedMessage.objects.begin_sending(10)) == 1
+
+    def test_what_a_killed_server_may_have_sent_is_said_once(self) -> None:
+        self.begin_and_die()
+        worker = run()  # another one may be sending it still
+        with self.later(61_000), self.assertLogs("django.channels", "ERROR") as logs:
+            worker._unsure_at = 0
+            run(worker=worker)
+            worker._unsure_at = 0
+            run(worker=worker)
+        assert len(logs.output) == 1
+        assert "1 delayed messages may have been sent, or may not" in logs.output[0]
+        assert self.received() == []
+        assert DelayedMessage.objects.count() == 1
+
+    def test_what_a_killed_server_may_have_sent_is_sent_again_on_demand(self) -> None:
+        self.begin_and_die()
+        worker = Turns(channel_layers["default"], resend=True)
+        run(worker=worker)
+        assert self.received() == []
+        with self.later(61_000), self.assertLogs("django.channels", "WARNING") as logs:
+            worker._unsure_at = 0
+            run(turns=2, worker=worker)
+        assert "1 delayed messages are sent again" in logs.output[0]
+        assert self.received() == [{"a": 1}]
+        assert DelayedMessage.objects.count() == 0
+
+    def test_a_database_that_goes_away_behind_the_sending(self) -> None:
+        """What was sent is not sent again, and deleted when the database is back."""
+        store(a=1)
+        away = mock.patch.object(DelayedMessageQuerySet, "delete", side_effect=OperationalError)
+        worker = Turns(channel_layers["default"])
+        with away, self.assertLogs("django.channels", "ERROR"), mock.patch.object(worker, "_finish"):
+            run(worker=worker)
+        assert DelayedMessage.objects.count() == 1
+        with self.assertLogs("django.channels", "WARNING"):
+            run(worker=worker)
+        assert self.received() == [{"a": 1}]
+        assert DelayedMessage.objects.count() == 0
 
     def test_an_unreachable_database(self) -> None:
         """What was received is stored when it is back."""
@@ -178,7 +221,7 @@ class TestWorker(ChannelTestCase):
     def test_idle(self) -> None:
         """The database is looked at once in a while, not with every message that comes."""
         worker = Turns(channel_layers["default"], database_sleep_duration=600)
-        with self.assertNumQueries(1):
+        with self.assertNumQueries(2):  # for what is due, and once a minute for what may have been sent
             run(worker=worker)
         store("other", delay=60_000)
         worker._look_at = 0

@@ -32,6 +32,12 @@ class Command(BaseCommand):
             ),
         )
 
+        parser.add_argument(
+            "--resend",
+            action="store_true",
+            help="Send again what a killed server may have sent, or may not: rather twice than never.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
         if options["sleep"] <= 0:
@@ -50,4 +56,4 @@ class Command(BaseCommand):
 
         logger = setup_logger(options["verbosity"])
         logger.info("Delay server: receiving on the channel layer %r.", options["layer"])
-        Worker(layer, database_sleep_duration=options["sleep"]).run()
+        Worker(layer, database_sleep_duration=options["sleep"], resend=options["resend"]).run()
