@@ -34,6 +34,7 @@ class ChannelsClassicConfig(AppConfig):
         import_module("channels_classic.checks")
         import_module("channels_classic.binding.checks")
         import_module("channels_classic.binding.base").BindingMetaclass.register_all()
+        import_module("channels_classic.plain_asgi").explain()
         commands = management.get_commands()
         if commands.get("runserver") in ("django.core", "django.contrib.staticfiles"):
             commands["runserver"] = self.name

@@ -8,8 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.management import get_commands, load_command_class
 
+from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
+from channels_classic.dotted import place_of
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.layer_settings import layer_entry
 from channels_classic.layers import LayerUnavailable
@@ -35,6 +38,8 @@ MEANT = {
 }
 """Names of other libraries for these channels. They differ too much to be found by similarity."""
 
+OUR_RUNSERVER = "channels_classic.management.commands.runserver"
+
 SIMILAR = 0.8
 """The similarity to one of them, from 0 to 1, from which on a name counts as a misspelling of it."""
 
@@ -42,11 +47,22 @@ SIMILAR = 0.8
 @register("channels")
 def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Check that ``CHANNEL_LAYERS`` makes layers and routers, and that their routes can get messages."""
+    if not hasattr(settings, "CHANNEL_LAYERS"):
+        return [_no_layers()]
     try:
         aliases = list(channel_layers.configs)
     except InvalidChannelLayerError as error:
         return [Error(str(error), id="channels.E001")]
     found: list[CheckMessage] = []
+    if aliases and DEFAULT_CHANNEL_LAYER not in aliases:
+        found.append(
+            Warning(
+                f"CHANNEL_LAYERS has no {DEFAULT_CHANNEL_LAYER!r}, which runserver, runworker, Channel() and "
+                "Group() use unless they are told otherwise.",
+                hint=f"Rename one of its layers to {DEFAULT_CHANNEL_LAYER!r}, or silence channels.W006.",
+                id="channels.W006",
+            )
+        )
     for alias in aliases:
         where = f"CHANNEL_LAYERS[{alias!r}]"
         try:
@@ -66,8 +82,43 @@ def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         except Exception as error:
             kind = type(error).__name__
             text, _ = redacted(error, _config(alias))
-            found.append(Error(f"{where} cannot be used: {kind}: {text}", id="channels.E001"))
+            found.append(Error(f"{where} cannot be used: {kind}: {text}{place_of(error)}", id="channels.E001"))
     return found
+
+
+def _no_layers() -> CheckMessage:
+    package = getattr(settings, "ROOT_URLCONF", "").partition(".")[0] or "mysite"
+    misspelt = difflib.get_close_matches("CHANNEL_LAYERS", dir(settings), n=1, cutoff=SIMILAR)
+    meant = f"The settings have {misspelt[0]}: rename it. " if misspelt else ""
+    return Warning(
+        "CHANNEL_LAYERS is not set. Views work, but WebSockets open and nothing answers them.",
+        hint=f"{meant}Begin with CHANNEL_LAYERS = {{'default': {{'BACKEND': "
+        "'channels_classic.layers.InMemoryChannelLayer', 'ROUTING': "
+        f"'{package}.routing.channel_routing'}}}}.",
+        id="channels.W005",
+    )
+
+
+@register("channels")
+def check_runserver(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The command ``runserver`` is ours, or built on ours: any other answers WebSockets with 404."""
+    app = get_commands().get("runserver")
+    if not isinstance(app, str) or app == "channels_classic":
+        return []
+    try:
+        command = type(load_command_class(app, "runserver"))
+    except Exception:
+        return []  # whoever calls it sees why
+    if any(base.__module__ == OUR_RUNSERVER for base in command.__mro__):
+        return []
+    return [
+        Warning(
+            f"'manage.py runserver' is the one of {app!r}, which answers WebSockets with 404.",
+            hint=f"Put 'channels_classic' before {app!r} in INSTALLED_APPS. If that command extends the one of a "
+            f"later app, as WhiteNoise's does, put 'channels_classic' directly after {app!r}.",
+            id="channels.W007",
+        )
+    ]
 
 
 def _check_routing(router: Router, where: str) -> list[CheckMessage]:

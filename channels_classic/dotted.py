@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+import traceback
 from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 
@@ -26,7 +32,43 @@ def import_dotted(path: str, what: str) -> Any:
             outer, _, class_name = module_name.rpartition(".")
             if not outer or error.name != module_name:
                 raise
-            return getattr(getattr(import_module(outer), class_name), name)
-        return getattr(module, name)
+            return getattr(_attribute(import_module(outer), class_name), name)
+        return _attribute(module, name)
     except (ImportError, AttributeError) as error:
-        raise ImportError(f"Cannot find {what} {path!r}: {error}") from error
+        raise ImportError(f"Cannot find {what} {path!r}: {error}{place_of(error)}") from error
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error arose while a module was imported, as `` (mysite/routing.py, line 3)``.
+
+    Returns:
+        An empty text if no module was being imported, or if the error says it itself, as syntax errors do.
+    """
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.name == "<module>" and not frame.filename.startswith("<")
+    ]
+    if not frames:
+        return ""
+    file = os.path.relpath(frames[-1].filename)
+    return f" ({frames[-1].filename if file.startswith(os.pardir) else file}, line {frames[-1].lineno})"
+
+
+def _attribute(module: ModuleType, name: str) -> Any:
+    """A name in a module; if there is none, the error has one that is like it."""
+    if hasattr(module, name):
+        return getattr(module, name)
+    raise ImportError(_what_there_is(module, name))
+
+
+def _what_there_is(module: ModuleType, name: str) -> str:
+    if hasattr(module, "__path__") and find_spec(f"{module.__name__}.{name}") is not None:
+        return f"that is a module; add the name in it, as in '{module.__name__}.{name}.channel_routing'"
+    known = {*dir(module), *getattr(getattr(module, "__getattr__", None), "names", ())}
+    known |= {each.name for each in iter_modules(getattr(module, "__path__", ()))}
+    near = difflib.get_close_matches(name, sorted(each for each in known if not each.startswith("_")), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"module {module.__name__!r} has no attribute {name!r}{hint}"

@@ -14,12 +14,14 @@ import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.signals import setting_changed
 
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
 from channels_classic.dotted import import_dotted
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.log import logger
 from channels_classic.redaction import one_line, redacted
 
 # The setting of a project without one. With it, runserver serves the views and opens WebSockets.
@@ -30,6 +32,16 @@ WITHOUT_SETTING: dict[str, dict[str, Any]] = {
 REQUIRED_KEYS = ("BACKEND", "ROUTING")
 KEYS = (*REQUIRED_KEYS, "CONFIG", "TEST_CONFIG")
 """The keys that an entry of ``CHANNEL_LAYERS`` may have."""
+
+REMEDIES = {
+    "BACKEND": "Add 'BACKEND': 'channels_classic.layers.InMemoryChannelLayer' for one process, as in development, "
+    "or 'channels_classic.layers.RedisChannelLayer' for several.",
+    "ROUTING": "Add the dotted path of your routing, as in 'ROUTING': '{package}.routing.channel_routing'.",
+}
+"""What to do when one of them is missing."""
+
+OF_HOSTS = ("host", "url", "urls", "uri", "server", "servers", "address", "addresses", "location", "redis_url")
+"""What other libraries call the servers of a layer."""
 
 _DOTTED = re.compile(r"[\w.]*\Z")
 
@@ -53,6 +65,7 @@ class BareLayers:
                 layer = self._layers.get(alias)
                 if layer is None:
                     layer = self._layers[alias] = make_layer(alias)
+                    _warn_without_app()
         return layer
 
     def set(self, alias: str, layer: BaseChannelLayer | None) -> BaseChannelLayer | None:
@@ -86,6 +99,12 @@ def layer_settings() -> dict[str, Any]:
         raise InvalidChannelLayerError(
             f"CHANNEL_LAYERS must be a dict of aliases and their settings, not {_shown(entries)}."
         )
+    misplaced = [key for key in KEYS if key in entries]
+    if misplaced:
+        raise InvalidChannelLayerError(
+            f"CHANNEL_LAYERS has {_listed(misplaced)} where the names of layers should be: put all of it one "
+            "level deeper, as in CHANNEL_LAYERS = {'default': {...}}."
+        )
     return entries
 
 
@@ -112,7 +131,8 @@ def layer_entry(alias: str) -> dict[str, Any]:
         )
     for key in REQUIRED_KEYS:
         if key not in entry:
-            raise InvalidChannelLayerError(f"{where} has no {key!r}.")
+            package = getattr(settings, "ROOT_URLCONF", "").partition(".")[0] or "mysite"
+            raise InvalidChannelLayerError(f"{where} has no {key!r}. {REMEDIES[key].format(package=package)}")
     return entry
 
 
@@ -139,6 +159,14 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
         raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{key!r}]: {kind}{text}") from cause
     return layer
+
+
+def _warn_without_app() -> None:
+    if apps.ready and not apps.is_installed("channels_classic"):
+        logger.warning(
+            "'channels_classic' is not in INSTALLED_APPS: add it. Without the app, 'manage.py runserver' is "
+            "Django's own and answers WebSockets with 404, and there is no 'manage.py runworker'."
+        )
 
 
 def _layer_class(alias: str, backend: object) -> Callable[..., Any]:
@@ -172,8 +200,11 @@ def _check_keywords(layer_class: Callable[..., Any], config: object, where: str)
     keywords = _keywords(layer_class)
     for key in config:
         if keywords is not None and key not in keywords:
+            known = "hosts" if key in OF_HOSTS and "hosts" in keywords else key
+            elsewhere = " Layers over Redis have 'hosts'." if key in ("hosts", *OF_HOSTS) and known == key else ""
             raise InvalidChannelLayerError(
-                f"{where} has a key {_named(key, keywords)} {layer_class.__name__} takes {_listed(keywords)}."
+                f"{where} has a key {_named(key, keywords, known)} {layer_class.__name__} takes "
+                f"{_listed(keywords)}.{elsewhere}"
             )
 
 
@@ -195,9 +226,10 @@ def _keywords(layer_class: Callable[..., Any]) -> list[str] | None:
     return None
 
 
-def _named(name: object, known: Collection[str]) -> str:
-    """A wrong name, with the name that was probably meant."""
-    close = difflib.get_close_matches(str(name).upper(), [key.upper() for key in known], n=1, cutoff=0.6)
+def _named(name: object, known: Collection[str], like: object = None) -> str:
+    """A wrong name with what was probably meant: the one that is most like it, or like ``like``."""
+    wanted = str(name if like is None else like).upper()
+    close = difflib.get_close_matches(wanted, [key.upper() for key in known], n=1, cutoff=0.6)
     for key in known:
         if close and key.upper() == close[0]:
             return f"{name!r}, which means nothing here; did you mean {key!r}?"

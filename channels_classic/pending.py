@@ -9,6 +9,7 @@ from typing import Any
 
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
+from channels_classic.lonely import warn_if_lonely
 from channels_classic.own_sends import Call
 from channels_classic.stopping import Stopping
 
@@ -83,6 +84,7 @@ def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None
             pending.deliveries.append((layer, delivery))
             return
     layer.send_now(delivery)
+    warn_if_lonely(layer)
 
 
 def call(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import Any, Protocol
 
 from channels_classic.dotted import import_dotted
 from channels_classic.http.consumer import ViewConsumer
 from channels_classic.layers.names import check_receivable
+from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.old_forms import name_of, pattern_of
 from channels_classic.synchronous import check_synchronous
@@ -32,9 +35,48 @@ def _resolve_consumer(consumer: Consumer | str) -> Consumer:
     if isinstance(consumer, str):
         consumer = import_dotted(consumer, "the consumer")
     if not callable(consumer):
-        raise ValueError(f"A consumer must be a callable or the dotted path of one, not {consumer!r}.")
+        raise ValueError(
+            f"A consumer must be a callable or the dotted path of one, not {consumer!r}.{_remedy(consumer)}"
+        )
     check_synchronous(consumer)
+    _check_takes_message(consumer)
     return consumer
+
+
+def _remedy(consumer: object) -> str:
+    """What somebody who wrote this in the place of a consumer may have wanted."""
+    if consumer is None:
+        return " Write its name without parentheses: with them it is called, and this is what it returned."
+    if isinstance(consumer, ModuleType):
+        return " Add the name of the function in it."
+    if isinstance(consumer, (list, tuple, set, frozenset)):
+        return " A message has one consumer: to do several things, write a function that calls the others."
+    return ""
+
+
+def _check_takes_message(consumer: Consumer) -> None:
+    """Make sure that ``consumer`` can be called with a message.
+
+    Raises:
+        ValueError: it cannot; for a class of the project the text says what else to write.
+    """
+    try:
+        signature = inspect.signature(consumer)
+    except (TypeError, ValueError):  # nobody knows, as for some callables that are written in C
+        return
+    try:
+        signature.bind_partial(object())
+    except TypeError:
+        name = f"{consumer.__module__}.{getattr(consumer, '__qualname__', consumer)}"
+        if isinstance(consumer, type):
+            raise ValueError(
+                f"The class {name} is no consumer, because it cannot be made with a message. Write a function "
+                "that takes the message, or derive the class from one in channels_classic.generic.websockets."
+            ) from None
+        shown = signature.replace(return_annotation=signature.empty)
+        raise ValueError(
+            f"The consumer {name}{shown} does not take the message: write {consumer.__name__}(message)."
+        ) from None
 
 
 def _checked_channels(channels: str | Sequence[str]) -> set[str]:
@@ -265,7 +307,21 @@ def connect_consumer(message: Message) -> None:
 
 
 def null_consumer(message: Message) -> None:
-    """Do nothing: the consumer of frames and disconnects without a route."""
+    """Do nothing: the consumer of frames and disconnects without a route.
+
+    The first frame is worth a line: somebody may wonder why nothing happens.
+    """
+    global _told_of_frames
+    if message.channel.name == "websocket.receive" and not _told_of_frames:
+        _told_of_frames = True
+        logger.info(
+            "A WebSocket on %r sent a message that nothing handles: the routing has no 'websocket.receive'. "
+            "Others like this are not logged.",
+            message.get("path"),
+        )
+
+
+_told_of_frames = False
 
 
 def resolve_routing(routing: Routing) -> Iterator[RouteLike]:
@@ -282,10 +338,16 @@ def resolve_routing(routing: Routing) -> Iterator[RouteLike]:
                 yield Route(channel, consumer)
             except ValueError as error:
                 raise ValueError(f"In the routing, {channel!r}: {error}") from error
+            except ImportError as error:
+                raise ImportError(f"In the routing, {channel!r}: {error}") from error
     elif isinstance(routing, (list, tuple)):
         for route in routing:
             if not hasattr(route, "match") or not hasattr(route, "channel_names"):
-                raise ValueError(f"A routing list holds route(), route_class() and include(), not {route!r}.")
+                hint = " Write route(...) around it." if isinstance(route, tuple) else ""
+                raise ValueError(
+                    "A routing list holds route(), route_class() and include() of channels_classic, "
+                    f"not {route!r}.{hint}"
+                )
             yield route
     else:
         raise ValueError(

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
 from channels_classic.log import logger
+from channels_classic.outages import log_outage, log_return, note_outage
 from interface_server.deadline import Deadline
 from interface_server.fair_queue import ClientQueue
 from interface_server.lanes import Lanes, Load
@@ -176,7 +177,7 @@ class Outbox:
                 self._settle(batch, refused)
                 if self._backoff.succeed() or self._is_unreachable:
                     self._is_unreachable = False
-                    logger.warning("The channel layer is back.")
+                    log_return(self._layer)
 
     async def drain(self, patience: float) -> bool:
         """Wait until all that was put in has been taken or given up.
@@ -265,7 +266,7 @@ class Outbox:
         while True:
             pause = self._backoff.fail()
             if self._backoff.failures % LOG_EVERY == 1:
-                logger.error("The channel layer cannot be reached; trying again. %s", error)
+                log_outage(self._layer, error)
             await asyncio.sleep(pause)
             try:
                 if self._restore is not None:
@@ -282,6 +283,7 @@ class Outbox:
             "The channel layer has not answered for %s s: requests get 503 until it does. Does its server hang?",
             ANSWER_SECONDS,
         )
+        note_outage(self._layer)
         self._is_unreachable = True
         if self._in_flight is not None:
             for message in self._in_flight.urgent:

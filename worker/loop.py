@@ -14,6 +14,7 @@ from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
 from channels_classic.layers.names import random_part
 from channels_classic.log import logger
 from channels_classic.message import Message
+from channels_classic.outages import log_outage, log_return
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Router
 from channels_classic.signals import worker_ready
@@ -210,7 +211,7 @@ class Worker(Termed):
             self._wait_out(error, self._backoff)
             return error.received
         if self._backoff.succeed():
-            logger.warning("The channel layer is back.")
+            log_return(self._layer)
         return batch
 
     def _run_consumer(self, received: Received) -> None:
@@ -241,7 +242,7 @@ class Worker(Termed):
     def _wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
         pause = backoff.fail()
         if backoff.failures == 1 or backoff.failures % 30 == 0:
-            logger.error("The channel layer cannot be reached; trying again. %s", error)
+            log_outage(self._layer, error)
         if error.received:
             return True  # there is work, and to take it may be what helps a Redis that is full
         return not self._stopping.wait(pause)

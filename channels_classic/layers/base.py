@@ -51,6 +51,10 @@ class BaseChannelLayer(ClassicCalls, ThreadedCalls):
         self.max_deliveries = max_deliveries
         self._at_least_once = Globs(self.at_least_once)
 
+    def describe_servers(self) -> str:
+        """Where its servers are, for people; without user and password. Empty if it has none."""
+        return ""
+
     def capacity_of(self, channel: str) -> int:
         """How many messages the queue of ``channel`` holds."""
         return self._capacities.of(channel)

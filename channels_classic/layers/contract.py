@@ -24,6 +24,9 @@ class LayerContract(ProcessCalls):
     local_only: ClassVar[bool] = False
     """Whether the layer works inside one process only, so that a separate worker would never see a message."""
 
+    has_receiver: bool = True
+    """Whether anybody receives from it, as far as a layer can know: one inside a single process can."""
+
     # The batches.
 
     @abstractmethod

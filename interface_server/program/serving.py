@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
+from channels_classic.outages import log_outage
 from interface_server.application import InterfaceServer
 from interface_server.program.stopping import ending_in_time
 from interface_server.transport.http_connection import HttpConnection
@@ -66,7 +67,7 @@ async def report_layer(layer: BaseChannelLayer) -> None:
             await layer.aresume([layer.new_channel("reached!")])
         except LayerUnavailable as error:
             if not backoff.failures:
-                logger.error("The channel layer cannot be reached yet; trying again. %s", error)
+                log_outage(layer, error)
             await asyncio.sleep(backoff.fail())
         except Exception as error:
             logger.error("The channel layer cannot be used: %r", error)

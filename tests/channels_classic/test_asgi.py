@@ -177,7 +177,7 @@ class TestErrors:
     @pytest.mark.parametrize("key", ["BACKEND", "ROUTING"])
     def test_a_missing_key(self, key):
         with setting(**{key: None}):
-            assert self.message() == f"CHANNEL_LAYERS['default'] has no {key!r}."
+            assert self.message().startswith(f"CHANNEL_LAYERS['default'] has no {key!r}. Add ")
 
     def test_no_configuration_for_tests(self):
         with setting():

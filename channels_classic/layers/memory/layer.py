@@ -48,6 +48,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
+        self.has_receiver = False
         self._lock = threading.Lock()
         self._arrivals = Arrivals(self._lock)
         self._queues = Queues(self.expiry, self.capacity_of)
@@ -89,6 +90,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
     ) -> list[Received]:
         """As the contract has it."""
+        self.has_receiver = True
         channels = names.check_all_receivable(channels)
         taken: list[Received] = []
 
@@ -137,6 +139,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
         """As the contract has it."""
+        self.has_receiver = True
         channels = names.check_all_receivable(channels)
         taken: list[Received] = []
 

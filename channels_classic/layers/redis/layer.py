@@ -95,6 +95,10 @@ class RedisChannelLayer(BaseChannelLayer):
         """Let go of the connections of the event loop that runs."""
         await self._transport.aclose()
 
+    def describe_servers(self) -> str:
+        """Where its servers are, as far as that is known without asking them."""
+        return self._transport.describe()
+
     # Messages.
 
     def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.core.servers.basehttp import WSGIServer
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
+from channels_classic.description import describe_layer
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.handler import ViewConsumer
+from channels_classic.reloading import Repair
 from channels_classic.staticfiles import default_http_consumer
 from interface_server import InterfaceServer
 from interface_server.access import client_of, describe
@@ -180,18 +184,38 @@ class Command(DjangoCommand):
             self.server_cls = type("Server", (self.server_cls,), {"options": options})
         else:
             self.server_cls = WSGIServer
-        super().inner_run(*args, **options)
+        repair = Repair()
+        try:
+            super().inner_run(*args, **options)
+        except CommandError as error:
+            if not options["use_reloader"]:
+                raise
+            # Raised here, in a thread of the reloader, it would be shown with a traceback of Django's own code.
+            self.stderr.write(str(error))
+            self.stderr.write("Waiting for a change of the code ...")
+            repair.wait()
+        except KeyboardInterrupt:
+            # Django expects it when it serves, but not while it checks and loads.
+            self.stderr.write("Interrupted before the server had started.")
+            sys.exit(130)
 
     def on_bind(self, server_port: int) -> None:
         """Say what runs, in addition to what Django says."""
-        super().on_bind(server_port)
-        if self.options is not None:
-            layer = channel_layers[DEFAULT_CHANNEL_LAYER]
-            threads = worker_threads(self.options) if self.options["run_worker"] else "no"
-            self.stdout.write(
-                f"Channel layer {layer.alias!r}: {type(layer.channel_layer).__name__}, "
-                f"{threads} worker thread(s) here."
-            )
+        if self.options is None:
+            super().on_bind(server_port)
+            return
+        # From Django 6.1 on it speaks of a WSGI server, which this is not.
+        stdout, self.stdout = self.stdout, OutputWrapper(io.StringIO())
+        try:
+            super().on_bind(server_port)
+            text = self.stdout.getvalue()
+        finally:
+            self.stdout = stdout
+        self.stdout.write(text.replace("Starting WSGI development server", "Starting development server"))
+        layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+        threads = worker_threads(self.options) if self.options["run_worker"] else 0
+        workers = "1 worker thread" if threads == 1 else f"{threads or 'No'} worker threads"
+        self.stdout.write(f"{describe_layer(layer)} {workers} here.")
 
 
 def check_layer(options: dict[str, Any]) -> None:

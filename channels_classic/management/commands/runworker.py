@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
 from channels_classic.log import setup_logger
+from channels_classic.reloading import Repair
 from worker.options import BadOption, Options, fields, flag, options_from
 from worker.running import CannotRun, run
 
@@ -38,6 +39,15 @@ class Command(BaseCommand):
             "--reload", action="store_true", help="Start again when code changes, for development."
         )
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Check and run. With ``--reload``, the process that the reloader starts does both: it can wait."""
+        self.check_kwargs: Any = None if options["skip_checks"] else self.get_check_kwargs(options)
+        skip_checks = options["skip_checks"] or options["reload"]
+        try:
+            return super().execute(*args, **{**options, "skip_checks": skip_checks})
+        except KeyboardInterrupt:
+            raise CommandError("Interrupted before the workers had started.", returncode=130) from None
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
         try:
@@ -52,14 +62,25 @@ class Command(BaseCommand):
                 "--consumer-timeout-retire, which replace processes."
             )
         if options["reload"]:
-            autoreload.run_with_reloader(self.run, chosen, is_reloaded=True)
+            autoreload.run_with_reloader(self.run_again, chosen)
         else:
             self.run(chosen)
 
-    def run(self, options: Options, is_reloaded: bool = False) -> None:
-        """Run in this process (the reloader's child, with ``--reload``)."""
-        if is_reloaded:
-            autoreload.raise_last_exception()
+    def run_again(self, options: Options) -> None:
+        """Run in the reloader's child; after a mistake, wait until the code changes."""
+        autoreload.raise_last_exception()
+        repair = Repair()
+        try:
+            if self.check_kwargs is not None:
+                self.check(**self.check_kwargs)
+            self.run(options)
+        except CommandError as error:
+            self.stderr.write(str(error))
+            self.stderr.write("Waiting for a change of the code ...")
+            repair.wait()
+
+    def run(self, options: Options) -> None:
+        """Run in this process."""
         setup_logger(options.verbosity)
         try:
             run(options)

@@ -268,7 +268,7 @@ def test_redis_that_is_not_there_yet(serve: Serve, tmp_path: Path) -> None:
     with RedisServer(port=free_port()) as redis:
         redis.stop()
         served = serve("--http-timeout", "5", layer=("--redis", redis.url))
-        served.program.wait("The channel layer cannot be reached yet; trying again.")
+        served.program.wait("The channel layer cannot be reached; trying again.")
         assert [served.get("/").status_code for _ in range(3)] == [503, 503, 503]
         with pytest.raises(InvalidStatus) as refusal:
             served.connect()

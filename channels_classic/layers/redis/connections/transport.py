@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import redis
 import redis.asyncio
 
+from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections.addresses import PoolSource
 from channels_classic.layers.redis.connections.async_server import AsyncServer
 from channels_classic.layers.redis.connections.loops import OfLoops
@@ -44,6 +45,13 @@ class Transport:
                     self._sources = self._find()
                     self._servers = [Server(source.pool(redis), str(source)) for source in self._sources]
         return self._servers
+
+    def describe(self) -> str:
+        """Where the servers are, for people; empty if nobody can tell."""
+        try:
+            return ", ".join(str(source) for source in self._sources or self._find())
+        except LayerUnavailable:
+            return ""
 
     def run(self, steps: Steps[Result]) -> Result:
         """Carry out the steps of a call.
