@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from tests.docs.tutorial import PREPARATIONS, Block, Reader, read
@@ -73,16 +73,16 @@ def a_project(step: Step) -> None:
 
 
 def a_first_consumer(step: Step) -> None:
-    (shown,) = [block.text.strip() for block in step.blocks if block.language == "text"]
-    with step.running() as site:
-        assert site.http.get("/any/address").text == shown
-
-
-def an_echo(step: Step) -> None:
     with step.running() as site, site.connect() as client:
         client.send("hello")
         assert client.recv() == "You said: hello"
         assert "The install worked" in site.http.get("/").text
+
+
+def a_page(step: Step) -> None:
+    with step.running() as site:
+        assert '<form id="microphone">' in site.http.get("/").text
+        assert site.http.get("/admin/login/").status_code == 200
 
 
 def groups(step: Step) -> None:
@@ -98,7 +98,7 @@ def several_processes(step: Step) -> None:
     with ExitStack() as stack:
         (command,) = [command for command in step.servers if command[0] == "runworker"]
         site = stack.enter_context(Step(step.project, step.servers[:1], []).running())
-        assert "no worker thread(s)" in site.server.log
+        assert "No worker threads" in site.server.log
         with step.project.running(*command) as worker:
             worker.wait("websocket.receive")
             client = stack.enter_context(site.connect())
@@ -219,7 +219,7 @@ def one_after_another(step: Step) -> None:
 EXERCISES: dict[str, Callable[[Step], None]] = {
     "A project": a_project,
     "A first consumer": a_first_consumer,
-    "An echo": an_echo,
+    "A page": a_page,
     "Groups": groups,
     "Several processes": several_processes,
     "Data that stays": data_that_stays,
@@ -241,15 +241,37 @@ def test_section(steps: dict[str, Step], section: str) -> None:
 def test_no_block_is_left_over() -> None:
     assert list(SECTIONS) == list(EXERCISES), "Each section with code needs an exercise here, and only those."
     languages = {name: {block.language for block in blocks} for name, blocks in SECTIONS.items()}
-    assert {name for name in languages if "js" in languages[name]} == {"An echo"}
-    assert {name for name in languages if "text" in languages[name]} == {"A first consumer"}
+    assert {name for name in languages if "js" in languages[name]} == {"A first consumer"}
+    assert {name for name in languages if "html" in languages[name]} == {"A page"}
     assert not {block.language for block in SECTIONS["Users"]} - {"sh"}
 
 
-def test_in_the_console_of_a_browser(steps: dict[str, Step], browser: Browser) -> None:
-    (script,) = [block.text for block in SECTIONS["An echo"] if block.language == "js"]
-    with steps["An echo"].running() as site, browser.new_page(base_url=str(site.http.base_url)) as page:
+@pytest.mark.parametrize("typed", ["all at once", "line by line"])
+def test_in_the_console_of_a_browser(typed: str, steps: dict[str, Step], browser: Browser) -> None:
+    (script,) = [block.text for block in SECTIONS["A first consumer"] if block.language == "js"]
+    script = script.replace("127.0.0.1:8000", "${location.host}").replace('"ws:', "`ws:").replace('/");', "/`);")
+    with steps["A first consumer"].running() as site, browser.new_page(base_url=str(site.http.base_url)) as page:
         page.goto("/")
         with page.expect_console_message(lambda message: message.type == "log") as message:
-            page.add_script_tag(content=script.replace(":8000", f":{site.port}"))
+            for part in [script] if typed == "all at once" else script.splitlines():
+                page.evaluate(f"{part}; 0")
+                if typed == "line by line":
+                    page.wait_for_function("() => socket.readyState === WebSocket.OPEN")
         assert message.value.text == "You said: one two, one two"
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_the_page_in_two_browsers(steps: dict[str, Step], browser: Browser) -> None:
+    with (
+        steps["Data that stays"].running() as site,
+        browser.new_page(base_url=str(site.http.base_url)) as one,
+        browser.new_page(base_url=str(site.http.base_url)) as other,
+    ):
+        for page in (one, other):
+            page.goto("/?band=marine")
+            expect(page.get_by_text("(on the air)")).to_be_visible()
+        one.get_by_placeholder("Say something").fill("<b>ahoy</b>")
+        one.get_by_role("button", name="Send").click()
+        for page in (one, other):
+            expect(page.get_by_text("<b>ahoy</b>")).to_be_visible()
+        expect(one.get_by_placeholder("Say something")).to_have_value("")

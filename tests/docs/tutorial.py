@@ -15,7 +15,7 @@ HEADING = re.compile(r"#+ (?P<heading>.+)")
 FENCE = re.compile(r"```(?:\{code-block\} )?(?P<language>\w*)")
 CAPTION = re.compile(r":caption: (?P<file>[\w/.]+)(?:, (?:(?P<end>at its end)|instead of (?P<name>\w+)))?")
 
-LANGUAGES = {"python", "sh", "js", "text"}
+LANGUAGES = {"python", "html", "sh", "js"}
 PREPARATIONS = {"startapp", "makemigrations", "migrate", "createsuperuser"}
 """The commands that change the project. Others are for when the section is complete."""
 
@@ -34,7 +34,9 @@ class Block:
 
     def commands(self) -> list[list[str]]:
         """The lines of a terminal, split into words."""
-        return [shlex.split(line) for line in self.text.splitlines()] if self.language == "sh" else []
+        return (
+            [shlex.split(line, comments=True) for line in self.text.splitlines()] if self.language == "sh" else []
+        )
 
 
 def read(page: Path = PAGE) -> dict[str, list[Block]]:
@@ -74,7 +76,7 @@ class Reader:
     def type_in(self, blocks: list[Block]) -> None:
         servers = []
         for block in blocks:
-            if block.language == "python":
+            if block.language in ("python", "html"):
                 self._write(block)
             for command in block.commands():
                 if command[0] == "python" and command[2] in ("runserver", "runworker"):
@@ -107,7 +109,7 @@ class Reader:
                 self.project.manage("createsuperuser", "--noinput", *arguments)
             case ["python", "manage.py", name, *arguments] if name in PREPARATIONS:
                 self.project.manage(name, *arguments)
-            case ["python", "manage.py", *_]:
-                pass
+            case ["python", "manage.py", *_] | ["docker" | "sudo" | "brew", *_]:
+                pass  # as for the latter: there is a Redis
             case _:
                 raise ValueError(f"Nobody knows how to run {command}.")
