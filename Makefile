@@ -32,6 +32,7 @@ help: ## Show this list.
 
 demo: $(VENV)/.installed ## Run the example chat on http://127.0.0.1:8000 in one process. PORT= changes the port.
 	@$(BIN)/python examples/chat/manage.py migrate --verbosity 0
+	@echo "Open http://127.0.0.1:$(PORT)/ in two windows of a browser. Ctrl-C ends it."
 	@exec $(BIN)/python examples/chat/manage.py runserver --noreload 127.0.0.1:$(PORT)
 
 cluster: $(VENV)/.installed-cluster $(VENV)/.redis ## Run the same over Redis: two interface servers, on PORT and the port after it, and two workers.

@@ -109,11 +109,58 @@ def test_reconnects_and_catches_up(enter: Windows, site: Site, room: str) -> Non
     site.start()
     for page in (ann, bob):
         expect(state(page)).to_have_text("Connected")
+    expect(ann.get_by_text("Not connected")).to_have_count(0)  # it is, and says so
     say(bob, "after")
     for page in (ann, bob):
         expect(texts(page)).to_have_text(["before", "meanwhile", "after"])
         expect(people(page)).to_contain_text(["Ann", "Bob"])
         expect(people(page)).to_have_count(2)
+
+
+def test_what_somebody_says_in_a_row_has_one_header(enter: Windows) -> None:
+    ann, bob = enter("Ann"), enter("Bob")
+    for who, text in ((ann, "one"), (ann, "two"), (bob, "three"), (ann, "four")):
+        say(who, text)
+        expect(texts(bob).last).to_have_text(text)
+    for page in (ann, bob):
+        messages = page.get_by_role("log").locator(".message")
+        following = [(item.get_attribute("class") or "").split().count("follows") for item in messages.all()]
+        assert following == [0, 1, 0, 0]
+
+
+def test_links_can_be_followed(enter: Windows) -> None:
+    page = enter("Ann")
+    say(page, "see https://example.com/a?b=1#c, (http://example.org/x_(y)) and javascript:alert(1) http://")
+    expect(texts(page)).to_have_count(1)
+    links = texts(page).last.get_by_role("link")
+    expect(links).to_have_text(["https://example.com/a?b=1#c", "http://example.org/x_(y)"])
+    for link in links.all():
+        assert link.get_attribute("href") == link.text_content()
+        assert link.get_attribute("target") == "_blank"
+        assert "noopener" in (link.get_attribute("rel") or "")
+    expect(texts(page)).to_have_text(
+        ["see https://example.com/a?b=1#c, (http://example.org/x_(y)) and javascript:alert(1) http://"]
+    )
+
+
+def test_a_line_stands_above_each_day(enter: Windows, site: Site, room: str) -> None:
+    site.execute(
+        "INSERT INTO rooms_message (room, author, text, created) VALUES (?, 'Carl', ?, ?)",
+        [
+            (room, "long ago", "2026-01-01 12:00:00"),
+            (room, "a moment later", "2026-01-01 12:01:00"),
+            (room, "much later", "2026-01-03 12:00:00"),
+        ],
+    )
+    page = enter("Ann")
+    say(page, "now")
+    expect(texts(page)).to_have_text(["long ago", "a moment later", "much later", "now"])
+    lines = page.get_by_role("log").locator(".day, .text")
+    expect(lines).to_have_count(7)
+    shown = [line.text_content() or "" for line in lines.all()]
+    assert "January 1" in shown[0]
+    assert "January 3" in shown[3]
+    assert shown[1:3] + shown[4:] == ["long ago", "a moment later", "much later", "Today", "now"]
 
 
 def test_hostile_text_is_only_text(enter: Windows) -> None:

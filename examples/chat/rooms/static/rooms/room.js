@@ -1,5 +1,6 @@
 // One room: what is said, who is there, and the box to write in.
 
+import { arrange, arrangeAll, fill } from "./messages.js";
 import { openSocket } from "./socket.js";
 
 const { socket: path, heartbeat, maxTextLength, user } = document.querySelector("main").dataset;
@@ -53,6 +54,8 @@ else rename(storedName() ?? "");
 
 // The socket
 
+const NOT_CONNECTED = "Not connected. Your message stays here: send it when the connection is back.";
+
 const here = () => ({ type: "here", name: me });
 
 const socket = openSocket({
@@ -60,6 +63,7 @@ const socket = openSocket({
   heartbeat: here,
   seconds: Number(heartbeat),
   onFrame: (frame) => handlers[frame.type]?.(frame),
+  onConnected: () => notice.textContent === NOT_CONNECTED && say(""),
   onRefused: reloadIfClosed,
 });
 
@@ -102,24 +106,17 @@ const handlers = {
 function add(message) {
   if (shown.has(message.id)) return;
   const element = template.cloneNode(true);
-  element.dataset.id = message.id;
-  element.querySelector(".author").textContent = message.author;
-  element.querySelector(".text").textContent = message.text;
-  element.querySelector(".guest").hidden = !message.guest;
+  fill(element, message);
   face(element.querySelector(".face"), message.author);
-  const created = new Date(message.created);
-  const time = element.querySelector("time");
-  time.dateTime = message.created;
-  time.title = created.toLocaleString();
-  const today = created.toDateString() === new Date().toDateString();
-  time.textContent = created.toLocaleString([], { timeStyle: "short", ...(!today && { dateStyle: "medium" }) });
   mark(element);
 
   let before = log.lastElementChild;
-  while (before && Number(before.dataset.id) > message.id) before = before.previousElementSibling;
+  // What has no id is the line above a day, which belongs to the message below it.
+  while (before && !(Number(before.dataset.id) < message.id)) before = before.previousElementSibling;
   if (before) before.after(element);
   else log.prepend(element);
   shown.set(message.id, element);
+  arrange(element, log);
 
   if (following || isMe(message.author, message.guest)) showNewest();
   else newest.hidden = false;
@@ -131,6 +128,7 @@ function forget(gone) {
     element.remove();
     shown.delete(id);
   }
+  arrangeAll(log);
 }
 
 function mark(element) {
@@ -214,7 +212,7 @@ text.form.addEventListener("submit", (event) => {
     lastSent = text.value;
     write("");
   } else {
-    say("Not connected. Your message stays here: send it when the connection is back.");
+    say(NOT_CONNECTED);
   }
 });
 

@@ -10,8 +10,9 @@ const WORDS = { connecting: "Connecting…", connected: "Connected", reconnectin
 // path: a function that returns the path to connect to, asked anew for each attempt.
 // onFrame: is given each frame that arrives.
 // heartbeat: a function that returns the frame to send every `seconds`; the server answers it with any frame.
+// onConnected: is called when the socket is open, each time.
 // onRefused: is called when an attempt failed before the socket was open.
-export function openSocket({ path, onFrame, onRefused = () => {}, heartbeat = null, seconds = 30 }) {
+export function openSocket({ path, onFrame, onConnected = () => {}, onRefused = () => {}, heartbeat = null, seconds = 30 }) {
   let socket;
   let attempts = 0;
   let retry;
@@ -25,6 +26,7 @@ export function openSocket({ path, onFrame, onRefused = () => {}, heartbeat = nu
       silent = false;
       opened = true;
       show("connected");
+      onConnected();
     };
     socket.onmessage = (event) => {
       silent = false;
