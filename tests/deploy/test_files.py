@@ -1,0 +1,150 @@
+"""The other recipes: each is valid for its format's checker, and each command in them is one that there is."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from interface_server.program.cli import main as interface
+from tests.project import DEADLINE, REPOSITORY
+from worker.cli import main as worker
+
+DEPLOY = REPOSITORY / "deploy"
+COMPOSE = REPOSITORY / "docker-compose.yml"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+
+
+def run(*command: object) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+# Each format's own checker.
+
+
+def test_the_dockerfile() -> None:
+    assert run(Path(sys.executable).with_name("hadolint"), REPOSITORY / "Dockerfile") == ""
+
+
+def test_the_compose_file() -> None:
+    run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
+
+
+def test_the_manifests() -> None:
+    documents = [each for file in MANIFESTS for each in yaml.safe_load_all(file.read_text())]
+    kinds = []
+    for document in documents:
+        kinds.append(document["kind"])
+        if document["kind"] != "Kustomization":  # a file for kubectl itself
+            kubernetes_validate.validate(document, kubernetes_validate.latest_version(), strict=True)
+    assert kinds.count("Deployment") == 3
+    (kustomization,) = [each for each in documents if each["kind"] == "Kustomization"]
+    assert sorted(kustomization["resources"]) == [file.name for file in MANIFESTS if file.stem != "kustomization"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_the_units(unit: Path, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("No systemd-analyze on the PATH.")
+    # It wants the program to be there, in the place that the unit names.
+    text = unit.read_text().replace("/srv/mysite/venv/bin/", f"{shutil.which('true')} ")
+    (tmp_path / unit.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", tmp_path / unit.name], capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert [line for line in done.stderr.splitlines() if unit.name in line] == []
+
+
+def test_the_file_for_fly() -> None:
+    settings = tomllib.loads((DEPLOY / "platforms" / "fly.toml").read_text())
+    assert settings["http_service"]["processes"] == ["interface"]
+    assert set(settings["processes"]) == {"interface", "worker"}
+
+
+# What they have in common.
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Every command line of ours in a recipe, with the file."""
+    for file in [REPOSITORY / "Dockerfile", COMPOSE, *sorted(DEPLOY.rglob("*"))]:
+        if not file.is_file() or file.name == "README.md":
+            continue
+        text = file.read_text()
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+        for line in lines:
+            if found := re.search(r"(channels-(?:interface|worker)(?: -.*)?)$", line):
+                # Of a command in quotes, the last one is not its own.
+                yield file.name, found[1].removesuffix('"') if found[1].count('"') % 2 else found[1]
+            elif found := re.search(r'= "(channels-(?:interface|worker))"$', line):
+                yield file.name, found[1]
+
+
+@pytest.mark.parametrize(("file", "command"), list(commands()))
+def test_the_commands(file: str, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+    name, *arguments = shlex.split(command.replace("$PORT", "8000"))
+    {"channels-interface": interface, "channels-worker": worker}[name].make_context(name, arguments)
+
+
+def test_all_recipes_have_commands() -> None:
+    files = {file for file, _ in commands()}
+    assert files >= {"Procfile", "fly.toml", "render.yaml", *(unit.name for unit in UNITS)}
+
+
+def images() -> Iterator[str]:
+    for service in yaml.safe_load(COMPOSE.read_text())["services"].values():
+        if "image" in service:
+            yield service["image"]
+    yield from re.findall(r"^FROM ([\w.-]+:\S+)", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    yield from re.findall(r"image: (\S+:\S+)", (DEPLOY / "kubernetes" / "redis.yaml").read_text())
+
+
+def test_images_are_pinned() -> None:
+    assert len(list(images())) == 5
+    for image in images():
+        assert re.fullmatch(r"[\w.-]+:\d+\.\d+\.\d+-[\w-]+", image)
+
+
+def test_nothing_runs_as_root() -> None:
+    users = re.findall(r"^USER (.+)$", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
+    assert users == ["10001:10001"]
+    for manifest in ("redis", "interface", "worker"):
+        deployment = next(yaml.safe_load_all((DEPLOY / "kubernetes" / f"{manifest}.yaml").read_text()))
+        assert deployment["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"] is True
+
+
+def number(text: str, option: str, default: float) -> float:
+    found = re.search(rf"{option} (\d+)", text)
+    return float(found[1]) if found else default
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_units_wait_longer_than_the_programs(unit: Path) -> None:
+    text = unit.read_text()
+    (stop,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+    needed = (
+        number(text, "--stop-timeout", 30) if "worker" in unit.stem else number(text, "--shutdown-timeout", 30)
+    )
+    assert float(stop) >= needed + 15
+
+
+@pytest.mark.parametrize("name", ["interface", "worker"])
+def test_containers_wait_longer_than_the_programs(name: str) -> None:
+    service: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"][name]
+    assert service["stop_grace_period"] == "60s"
+    manifest = next(yaml.safe_load_all((DEPLOY / "kubernetes" / f"{name}.yaml").read_text()))
+    assert manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 60
+    assert number((REPOSITORY / "Dockerfile").read_text(), '"--stop-timeout",', 40) <= 45
