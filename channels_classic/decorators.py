@@ -30,8 +30,8 @@ DECORATES = "_decorates"
 def consumer_decorator(around: Around) -> Callable[[Consumer], Consumer]:
     """Make a decorator for consumers from the code that runs around one."""
 
-    def decorator(consumer: Consumer) -> Consumer:
-        return decorated(consumer, around, turn=getattr(consumer, TURN, None))
+    def decorator(func: Consumer) -> Consumer:
+        return decorated(func, around, turn=getattr(func, TURN, None))
 
     decorator.__name__ = around.__name__
     decorator.__qualname__ = around.__qualname__

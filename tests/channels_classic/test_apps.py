@@ -7,6 +7,7 @@ import sys
 import pytest
 from django.apps import apps
 from django.core.management import get_commands, load_command_class
+from django.test import override_settings
 
 from channels_classic.apps import ChannelsClassicConfig
 
@@ -75,8 +76,16 @@ def test_the_command_is_found_by_django():
     """In this very process, whose settings have staticfiles in front of our app."""
     config = apps.get_app_config("channels_classic")
     assert isinstance(config, ChannelsClassicConfig)
-    # A test that changes INSTALLED_APPS makes Django look for commands again, and nobody says that apps are ready.
-    get_commands.cache_clear()
-    config.ready()
     command = load_command_class(get_commands()["runserver"], "runserver")
     assert type(command).__module__ == "channels_classic.management.commands.runserver"
+
+
+def test_it_is_ours_in_a_test_that_overrides_the_apps_and_behind_it():
+    behind = ["django.contrib.contenttypes", "django.contrib.staticfiles", "channels_classic"]
+    for _ in range(2):
+        with override_settings(INSTALLED_APPS=behind):
+            assert get_commands()["runserver"] == "channels_classic"
+            with override_settings(INSTALLED_APPS=["django.contrib.staticfiles"]):
+                assert get_commands()["runserver"] == "django.contrib.staticfiles"
+            assert get_commands()["runserver"] == "channels_classic"
+        assert get_commands()["runserver"] == "channels_classic"

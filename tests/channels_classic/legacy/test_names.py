@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
+from channels_classic import auth, sessions
 from channels_classic.channel import Channel
 from channels_classic.layers import InMemoryChannelLayer
 from channels_classic.legacy.names import (
@@ -38,6 +40,25 @@ def test_name_that_thing() -> None:
         (1, "builtins.int"),
     ):
         assert name_that_thing(thing) == name
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [
+        auth.channel_and_http_session_user_from_http,
+        auth.channel_session_user,
+        auth.channel_session_user_from_http,
+        auth.http_session_user,
+        sessions.channel_and_http_session,
+        sessions.channel_session,
+        sessions.enforce_ordering,
+        sessions.http_session,
+    ],
+)
+def test_decorators_take_the_consumer_by_its_old_name(decorator: Any) -> None:
+    def consumer(message: object) -> None: ...
+
+    assert decorator(func=consumer).__name__ == "consumer"
 
 
 def test_wait_channel_name() -> None:
