@@ -16,10 +16,10 @@ from channels_classic.message import Message
 class ViewConsumer:
     """The consumer that answers ``http.request`` with Django's views.
 
-    Its handler is made for the first message, when settings and apps are sure to be there, and kept.
+    Its handler is made for the first message, when settings and apps are certainly loaded, and kept.
 
-    A view runs in the worker's thread, but that never waits for a client. A streaming response is made and sent in
-    a thread of its own, and so is the rest of a large response once its client does not take any more for now.
+    A view runs in the worker's thread, but this thread never waits for a client. A streaming response is made and
+    sent in a thread of its own, and so is the rest of a large response if its client reads too slowly.
     """
 
     handler_class: type[AsgiHandler] = AsgiHandler
@@ -33,7 +33,7 @@ class ViewConsumer:
 
     @property
     def handler(self) -> AsgiHandler:
-        """The handler that all messages go through."""
+        """The handler of all messages."""
         if self._handler is None:
             with self._lock:
                 if self._handler is None:
@@ -44,7 +44,7 @@ class ViewConsumer:
         """Run the view for ``message``, and answer.
 
         Arguments:
-            kwargs: named groups of the route's filters, which views have no use for.
+            kwargs: named groups of the route's filters, which views do not use.
 
         Raises:
             ChannelFull: the reply channel has been full for ``send_timeout`` seconds.

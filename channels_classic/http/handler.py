@@ -26,12 +26,12 @@ logger = logging.getLogger("django.request")
 
 
 class Answer:
-    """What a view answers.
+    """The answer of a view.
 
     Arguments:
         replies: its messages.
-        response: what they are made of.
-        close: called when they are sent, or not wanted any more.
+        response: the response that they are made from.
+        close: called when they have been sent, or are no longer needed.
         streams: whether the messages are made while they are sent; by default, whether the response is streaming.
     """
 
@@ -44,14 +44,14 @@ class Answer:
     ) -> None:
         self.replies = replies
         self.streams = response.streaming if streams is None else streams
-        """Whether a message may be long in coming: the next part has still to be made."""
+        """Whether the next message may take long, because its part has yet to be made."""
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         self.is_event_stream = media_type == "text/event-stream"
-        """Whether it may end after any part; its client will then come back for more."""
+        """Whether the answer may end after any part, because its client will reconnect."""
         self._close = close
 
     def close(self) -> None:
-        """Close the response, whether or not it was sent completely."""
+        """Close the response, even if it was not sent completely."""
         try:
             if isinstance(self.replies, Generator):
                 self.replies.close()
@@ -68,7 +68,7 @@ class AsgiHandler(BaseHandler):
     request_class = AsgiRequest
 
     chunk_size = 512 * 1024
-    """Bytes of content that one message has at most; half of what a channel layer carries."""
+    """The most bytes of content in one message: half of what a channel layer accepts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,8 +77,8 @@ class AsgiHandler(BaseHandler):
     def __call__(self, message: Message) -> Generator[Reply, None, None]:
         """Answer ``message``, an ``http.request``.
 
-        The messages come as the response is made. There are none if the client went away, or if the view left
-        the answer to someone else by ``ResponseLater``.
+        The messages are yielded as the response is made. There are none if the client has left, or if the view has
+        raised ``ResponseLater`` because other code will answer.
         """
         answer = self.answer(message)
         if answer is not None:
@@ -89,7 +89,7 @@ class AsgiHandler(BaseHandler):
         """Run the view for ``message``, an ``http.request``.
 
         Returns:
-            Its answer, which the caller has to close; ``None`` where there is nothing to send, as above.
+            Its answer, which the caller has to close; ``None`` if there is nothing to send, as above.
         """
         try:
             request = self.request_class(message)
@@ -118,7 +118,7 @@ class AsgiHandler(BaseHandler):
         return Answer(self.encode_response(response), response, response.close)
 
     def refuse(self, message: Message, status: int, error: Exception) -> Answer:
-        """The answer to a message that no request could be made of."""
+        """The answer to a message from which no request could be made."""
         response = HttpResponse(status=status, content_type="text/plain; charset=utf-8")
         text = f"{response.reason_phrase} ({status})"
         response.content = f"{text}\n{error}" if settings.DEBUG else text
@@ -129,14 +129,14 @@ class AsgiHandler(BaseHandler):
         try:
             response: HttpResponseBase = super()._get_response(request)  # type: ignore[misc]
         except ResponseLater:
-            # Further out, middleware is promised a response and gets no exception but as a 500. So it sees this
-            # one, which is not sent; 202 is a status that no cache keeps.
+            # Outer middleware always gets a response; it would see an exception as a 500. So it gets this
+            # response, which is not sent; no cache keeps one with status 202.
             request.response_later = True
             return HttpResponse(status=202)
         return response
 
     def process_exception_by_middleware(self, exception: Exception, request: HttpRequest) -> Any:
-        """As Django's own, but ``ResponseLater`` is not a failure for middleware to make a response of."""
+        """Do as Django, but do not turn ``ResponseLater`` into an error response."""
         if isinstance(exception, ResponseLater):
             return None
         return super().process_exception_by_middleware(exception, request)
@@ -146,8 +146,8 @@ class AsgiHandler(BaseHandler):
         """The messages of an answer (specification, section 4).
 
         Arguments:
-            response: any response of Django's. A streaming one is read as its messages are taken, so that each
-                part can be on its way before the next one is made. Closing it is up to the caller.
+            response: any response of Django. A streaming one is read as its messages are taken, so that each part
+                can be sent before the next one is made. The caller has to close it.
         """
         message = cls._head(response)
         chunks = cls._stream(response) if response.streaming else cls.chunk_bytes(response.content)  # type: ignore[attr-defined]
@@ -165,14 +165,14 @@ class AsgiHandler(BaseHandler):
     @classmethod
     def _stream(cls, response: Any) -> Iterator[tuple[bytes, bool]]:
         for part in iterate(response) if response.is_async else response:
-            # No part is held back to find out whether it is the last: an empty one ends the stream.
+            # No part waits until it is known whether it is the last one: an empty part ends the stream.
             for chunk, _ in cls.chunk_bytes(part):
                 yield chunk, False
         yield b"", True
 
     @classmethod
     def chunk_bytes(cls, content: bytes) -> Iterator[tuple[bytes, bool]]:
-        """``content`` in chunks that fit into a message, each with whether it is the last; at least one."""
+        """``content`` in chunks that fit into a message, at least one, each with a flag for the last one."""
         size = cls.chunk_size
         end = len(content)
         if end <= size:
@@ -186,7 +186,7 @@ def encode_headers(response: HttpResponseBase, as_written: bool = False) -> list
     """The header list of a response: names in lower case, and a header of its own for each cookie.
 
     Arguments:
-        as_written: give tuples, with the names as the response has them, as Channels 1 did.
+        as_written: return tuples, with the names as the response has them, like Channels 1.
     """
     if as_written:
         cookies = [("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()]

@@ -22,12 +22,12 @@ SERVER_ERROR = plain(500, "Server Error (500)")
 NO_THREAD = plain(
     503, "Service Unavailable (503): too many streaming answers at the same time", (b"retry-after", b"10")
 )
-"""What a client is told whose streaming answer finds every stream thread busy."""
+"""The answer to a client whose streaming response finds all stream threads busy."""
 
 SECOND_STATUS: Reply = {"status": 500}
-"""Ends the connection of a client that has a part of its answer already: so it sees that something is missing."""
+"""Closes the connection in the middle of an answer, so that the client notices that something is missing."""
 
 NOTHING_YET: Reply = {"content": b"", "more_content": True}
-"""A part that adds nothing: it shows whether a channel is full, without carrying the next part there in vain."""
+"""An empty part. It shows whether a channel is full, without sending the next part in vain."""
 
 END: Reply = {"content": b"", "more_content": False}

@@ -18,41 +18,42 @@ from channels_classic.layers import BaseChannelLayer
 from channels_classic.message import Message
 
 HEADER_NAMES_KEPT = 1000
-"""How many header names are remembered with their key in ``META``.
+"""The number of header names that are remembered with their key in ``META``.
 
-Real clients send a few dozen. The limits are for those who make names up, so that they cannot fill the memory.
+Real clients send a few dozen. The limits stop clients that make up names from filling the memory.
 """
 
 LONGEST_NAME_KEPT = 100
 """Bytes; a longer header name is not remembered."""
 
 SLOWEST_BODY = 500
-"""Bytes per second; a body that is slower on the whole does not arrive in time, however steadily it comes."""
+"""Bytes per second; a body that is slower on average is given up, however steadily it arrives."""
 
 
 class AsgiRequest(HttpRequest):
     """A Django request made of an ``http.request`` message (specification, section 9).
 
-    What a view may never ask for (``GET``, ``COOKIES``, a file to read the body from) is made when it is asked
-    for. But a body that comes over a body channel is received at once, and whole: its parts expire in the
-    channel layer, so they cannot wait there until a view cares to read them.
+    Attributes that a view may never use (``GET``, ``COOKIES``, a file with the body) are made when they are first
+    used. But a body that comes over a body channel is received at once and completely: its parts expire in the
+    channel layer, so they cannot wait there until a view reads them.
 
     Arguments:
-        message: in the form of section 4. One from ``websocket.connect`` does too, once it has a ``method``.
+        message: in the form of section 4. A message of ``websocket.connect`` works too, if you add a ``method``.
 
     Raises:
-        BadRequest: the message lacks something, something in it has the wrong form, or there is more of a body
-            than the client said.
-        SuspiciousOperation: it is more than a setting such as ``DATA_UPLOAD_MAX_NUMBER_FIELDS`` allows.
+        BadRequest: the message lacks a key, a value has the wrong form, or the body is longer than the client
+            said.
+        SuspiciousOperation: it exceeds a setting such as ``DATA_UPLOAD_MAX_NUMBER_FIELDS``.
         RequestTimeout: the body did not arrive in time, or is shorter than the client said.
-        RequestAborted: the client went away before its body was complete.
+        RequestAborted: the client left before its body was complete.
     """
 
     body_receive_timeout: float = 60
-    """Seconds from one part of a body to the next one. On the whole, ``SLOWEST_BODY`` bytes have to come for each
-    second that the body takes longer than this."""
+    """Seconds from one part of a body to the next one. For each second that the whole body takes beyond this,
+    ``SLOWEST_BODY`` bytes have to arrive.
+    """
 
-    if TYPE_CHECKING:  # what HttpRequest has besides, unknown to the type stubs
+    if TYPE_CHECKING:  # other attributes of HttpRequest, which the type stubs do not know
         _encoding: str | None
         _files: Any
 
@@ -62,7 +63,7 @@ class AsgiRequest(HttpRequest):
     """Whether the view raised ``ResponseLater``."""
 
     ResponseLater = ResponseLater
-    """For a view that gives no response, because someone else answers: ``raise AsgiRequest.ResponseLater``."""
+    """Raise it in a view if other code answers: ``raise AsgiRequest.ResponseLater``."""
 
     def __init__(self, message: Message) -> None:
         content = message.content
@@ -84,7 +85,7 @@ class AsgiRequest(HttpRequest):
         if not path.startswith("/"):
             path = f"/{path}"
         if not path.isascii():
-            path.encode()  # What is not UTF-8 would fail later, in a view that makes a URL of it again.
+            path.encode()  # A path that is not UTF-8 would fail later, in a view that makes a URL of it again.
         root_path = content.get("root_path") or ""
         if root_path or settings.FORCE_SCRIPT_NAME is not None:
             script_name, path_info = split_path(path, root_path)
@@ -126,11 +127,11 @@ class AsgiRequest(HttpRequest):
             self.content_params = {}
 
     def _set_content_length(self, size: int) -> None:
-        """What a client that sent chunks could not know, but without which Django parses no form."""
+        """The length of the body. A client that sends chunks does not know it, but Django needs it for forms."""
         self.META["CONTENT_LENGTH"] = str(size)
 
     def _receive_body(self, channel: str) -> IO[bytes]:
-        """The whole body: in memory as far as an upload may be there, in a temporary file beyond that."""
+        """The whole body: in memory up to Django's limit for uploads, in a temporary file beyond that."""
         body = SpooledTemporaryFile(  # noqa: SIM115
             max_size=settings.FILE_UPLOAD_MAX_MEMORY_SIZE, dir=settings.FILE_UPLOAD_TEMP_DIR
         )
@@ -165,7 +166,7 @@ class AsgiRequest(HttpRequest):
 
     @cached_property
     def COOKIES(self) -> dict[str, str]:  # type: ignore[override]  # noqa: N802
-        """The cookies; what is not UTF-8 in them is replaced."""
+        """The cookies; bytes that are not UTF-8 are replaced."""
         cookies = self.META.get("HTTP_COOKIE", "").encode("latin-1").decode(errors="replace")
         return parse_cookie(cookies)
 
@@ -191,16 +192,16 @@ class AsgiRequest(HttpRequest):
         return str(self.META["wsgi.url_scheme"])
 
     def close(self) -> None:
-        """Let go of the uploaded files and of the body."""
+        """Close the uploaded files and the body."""
         super().close()
         if "_stream" in self.__dict__:
             self._stream.close()
 
 
 class MetaKeys(dict[bytes, str]):
-    """The key in ``META`` for each header name, made when the name first comes.
+    """The key in ``META`` for each header name, made when the name first occurs.
 
-    It is empty for a name with an underscore: that would pass for another one, with a hyphen in its place.
+    It is empty for a name with an underscore, which could be mistaken for the same name with a hyphen.
     """
 
     def __missing__(self, name: bytes) -> str:
@@ -218,14 +219,14 @@ meta_keys = MetaKeys()
 
 
 def add_headers(meta: dict[str, Any], headers: Iterable[Sequence[bytes]]) -> None:
-    """Put a header list into ``meta``; what comes more than once is joined as HTTP has it."""
+    """Put a header list into ``meta``. Headers that occur more than once are joined as HTTP defines it."""
     repeated: dict[str, list[str]] = {}
     for name, value in headers:
         key = meta_keys[name]
         if not key:
             continue
         text = value.decode("latin-1")
-        # Joined once, at the end: to add to a text again and again takes time by the square of their number.
+        # Joined once, at the end, because repeated concatenation takes quadratic time.
         if key in repeated:
             repeated[key].append(text)
         elif key in meta:
@@ -240,7 +241,7 @@ def check_content_length(length: str) -> None:
     """Make sure that a Content-Length is a number.
 
     Raises:
-        ValueError: it is not; for the same header sent twice too, since nobody knows which one counts.
+        ValueError: it is not, or the header was sent twice, because then it is unknown which one is right.
     """
     if not (length.isascii() and length.isdigit()):
         raise ValueError(f"Content-Length has to be a number, not {length!r}.")
@@ -250,8 +251,8 @@ def split_path(path: str, root_path: str) -> tuple[str, str]:
     """The script name and the path below it.
 
     Arguments:
-        root_path: where the server has the application; ``FORCE_SCRIPT_NAME`` goes before it. What of the two
-            ``path`` begins with is cut off it.
+        root_path: where the server mounts the application; ``FORCE_SCRIPT_NAME`` overrides it. If ``path`` begins
+            with it, that part is removed.
     """
     forced: str | None = settings.FORCE_SCRIPT_NAME
     script_name = root_path if forced is None else forced
@@ -265,12 +266,12 @@ def receive_body(channel_layer: BaseChannelLayer, channel: str, timeout: float) 
     """The parts of a body, as they come over a body channel (specification, sections 4 and 9).
 
     Arguments:
-        timeout: seconds from one part to the next; and for the whole body, in addition to the time that its bytes
+        timeout: seconds from one part to the next. The whole body may take as long, plus the time that its bytes
             take at ``SLOWEST_BODY``.
 
     Raises:
-        RequestTimeout: they were not enough.
-        RequestAborted: the client went away.
+        RequestTimeout: the time was not enough.
+        RequestAborted: the client left.
     """
     started = last = time.monotonic()
     size = 0

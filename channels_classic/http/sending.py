@@ -1,4 +1,4 @@
-"""An answer on its way to its client, at the client's pace (specification, section 4)."""
+"""Sends an answer at the pace of its client (specification, section 4)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LONGEST_PAUSE = 0.5
 """Seconds between two tries to send to a full channel."""
 
 LOOK_SECONDS = 1.0
-"""Seconds; an answer in parts looks this often whether its client is still there."""
+"""Seconds between two checks, during an answer in parts, whether its client is still connected."""
 
 
 SMALL_PART = 16 * 1024
-"""Bytes of content that may be sent in vain again and again."""
+"""Bytes; a message up to this size is sent again and again to a full channel."""
 
 
 class AnswerSender:
@@ -29,22 +29,22 @@ class AnswerSender:
 
     Arguments:
         reply_channel: of the client.
-        answer: is closed when it has been sent, or cannot be.
+        answer: is closed when it has been sent, or cannot be sent.
         timeout: seconds that a client may take to make room for the next part.
     """
 
     def __init__(self, reply_channel: Channel, answer: Answer, timeout: float) -> None:
         self.has_begun = False
-        """Whether a part is on its way, so that it is too late for another answer."""
+        """Whether a part has been sent, so that it is too late for another answer."""
         self._channel = reply_channel
         self._answer = answer
         self._timeout = timeout
         self._part: Reply | None = None
-        """What is to be sent next, if it is made already."""
+        """The next message, if it has been made already."""
         self._look_at = time.monotonic() + LOOK_SECONDS
 
     def send_what_fits(self) -> bool:
-        """Send as much as the client takes now.
+        """Send as much as the client accepts now.
 
         Returns:
             Whether that was all; if not, ``send_all`` has to send the rest.
@@ -52,18 +52,18 @@ class AnswerSender:
         return self._send(wait=False, stopping=None)
 
     def send_all(self, stopping: Stopping) -> None:
-        """Send what is left, and wait for the client where it takes no more for now.
+        """Send the rest, and wait for the client whenever it reads too slowly.
 
         Arguments:
-            stopping: set when the worker stops; an event stream ends then, for its client to begin it again.
+            stopping: set when the worker stops. An event stream ends then, and its client reconnects.
 
         Raises:
-            ChannelFull: the client did not take the next part in time.
+            ChannelFull: the client did not accept the next part in time.
         """
         self._send(wait=True, stopping=stopping)
 
     def cut(self) -> None:
-        """End the client's connection before the answer is complete, as a server does under WSGI."""
+        """Close the client's connection before the answer is complete, as a WSGI server does."""
         with suppress(self._channel.channel_layer.ChannelFull):
             self._channel.send(SECOND_STATUS, immediately=True)
 
@@ -84,7 +84,7 @@ class AnswerSender:
         return is_done
 
     def _send_parts(self, wait: bool, stopping: Stopping | None) -> bool:
-        """Send part by part; returns whether the answer is complete, or not wanted any more."""
+        """Send part by part. Returns whether the answer is complete, or no longer needed."""
         while True:
             if self._part is None:
                 self._part = next(self._answer.replies, None)
@@ -104,9 +104,9 @@ class AnswerSender:
             self._part = None
 
     def _send_part(self, part: Reply) -> bool:
-        """Send a part; whether the channel had room for it."""
-        # An answer of one message can leave together with what else the consumer sent. One of several must not: it
-        # would pile up in memory, and a stream would come all at once.
+        """Send a part. Returns whether the channel had room for it."""
+        # An answer of one message can be sent together with the consumer's other messages. One of several cannot:
+        # it would pile up in memory, and a stream would arrive all at once.
         immediately = self.has_begun or part.get("more_content", False)
         try:
             self._channel.send_checked(part, immediately=immediately)
@@ -119,14 +119,14 @@ class AnswerSender:
         return True
 
     def _send_when_there_is_room(self, part: Reply) -> bool:
-        """Send a part that found the channel full; whether its client was there to take it.
+        """Send a part that found the channel full. Returns whether its client was there to receive it.
 
         Raises:
             ChannelFull: there was no room in time.
         """
         backoff = Backoff(SHORTEST_PAUSE, LONGEST_PAUSE)
         give_up_at = time.monotonic() + self._timeout
-        # A channel that is still full should not be sent half a megabyte each time to find that out.
+        # Sending half a megabyte each time would be a costly way to find out whether the channel is still full.
         has_room = not self.has_begun or len(part.get("content", b"")) <= SMALL_PART
         while True:
             pause = backoff.fail()
@@ -142,7 +142,7 @@ class AnswerSender:
                 return True
 
     def _is_gone(self) -> bool:
-        """Whether the client is known to be gone; asked now and then."""
+        """Whether the client is known to have left; checked at intervals."""
         if not self.has_begun or time.monotonic() < self._look_at:
             return False
         self._look_at = time.monotonic() + LOOK_SECONDS

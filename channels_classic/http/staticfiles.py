@@ -17,7 +17,7 @@ from channels_classic.http.request import AsgiRequest
 
 
 class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
-    """Serves what is under ``STATIC_URL`` from where the staticfiles app finds it, and the rest by views.
+    """Serves the files of the staticfiles app under ``STATIC_URL``, and all other paths with views.
 
     As with Django's own ``runserver``, static files do not pass through the middleware, and a ``STATIC_URL``
     on another host is left alone.
@@ -28,12 +28,12 @@ class StaticFilesHandler(StaticFilesHandlerMixin, AsgiHandler):
         super().__init__()
 
     def load_middleware(self, is_async: bool = False) -> None:
-        """Load it: the mixin would not, since it leaves the views to another handler."""
+        """Load the middleware. The mixin would not, because it leaves the views to another handler."""
         AsgiHandler.load_middleware(self, is_async)
 
     def get_response(self, request: AsgiRequest) -> Any:  # type: ignore[override]
-        """The file, a page that says why there is none, or what a view makes."""
-        # The path as the client has it, and not below a script name: STATIC_URL counts from the top as well.
+        """The file, an error page if it does not exist, or the response of a view."""
+        # The full path, including the script name, because STATIC_URL includes it too.
         if not self._should_handle(request.message["path"]):
             return AsgiHandler.get_response(self, request)
         response: Any = convert_exception_to_response(self.serve)(request)  # type: ignore[arg-type]
@@ -52,10 +52,10 @@ class StaticFilesConsumer(ViewConsumer):
 
 
 def default_http_consumer(insecure: bool = False, use_static_handler: bool = True) -> ViewConsumer:
-    """What answers ``http.request`` unless the routing says so: views, and with ``DEBUG`` static files too.
+    """The consumer for an ``http.request`` without a route: views, and with ``DEBUG`` static files too.
 
     Arguments:
-        insecure: static files without ``DEBUG`` as well.
+        insecure: serve static files without ``DEBUG`` as well.
         use_static_handler: ``False`` for no static files at all.
     """
     static_files = use_static_handler and apps.is_installed("django.contrib.staticfiles")

@@ -15,17 +15,18 @@ Part = TypeVar("Part")
 
 
 def iterate(parts: AsyncIterable[Part]) -> Iterator[Part]:
-    """The parts one by one, each as soon as it is there.
+    """The parts one by one, each as soon as it has been made.
 
-    They are all made by one task, in an event loop of its own: so a stream can hold a timeout, a task group or
-    a connection open from one part to the next. The loop stands still while the caller has a part in hand.
+    One task makes all of them, in an event loop of its own. So a stream can keep a timeout, a task group or a
+    connection from one part to the next. The loop does not run while the caller handles a part.
 
-    When the worker stops there is an empty part, for the caller to see that, however long the next one takes.
+    When the worker stops, an empty part is yielded, so that the caller notices it even if the next part takes
+    long.
     """
     loop = asyncio.new_event_loop()
     ready: asyncio.Queue[Any] = asyncio.Queue()
     end = object()
-    # Named here so that it outlives its task: the winding up closes what has not come to its end.
+    # This name keeps it alive after its task: the code at the end closes a stream that was not read completely.
     iterator = aiter(parts)
 
     async def produce() -> None:
@@ -35,7 +36,7 @@ def iterate(parts: AsyncIterable[Part]) -> Iterator[Part]:
                     ready.put_nowait(part)
                     await ready.join()
             finally:
-                # The thread for its synchronous code ends here, and connections must not be left behind in it.
+                # The thread for its synchronous code ends here, and must not leave connections behind.
                 await sync_to_async(connections.close_all)()
 
     def wake() -> None:
@@ -55,7 +56,7 @@ def iterate(parts: AsyncIterable[Part]) -> Iterator[Part]:
 
 
 async def _wind_up() -> None:
-    """End what the stream has begun and not ended."""
+    """End all tasks and generators that the stream has begun."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()

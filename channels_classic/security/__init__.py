@@ -1,1 +1,1 @@
-"""Who may connect: see ``channels_classic.security.websockets``."""
+"""Checks of the origin of sockets: see ``channels_classic.security.websockets``."""

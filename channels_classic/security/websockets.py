@@ -1,7 +1,7 @@
-"""Which sites' pages may open a WebSocket (specification, section 8).
+"""Checks of which sites' pages may open a WebSocket (specification, section 8).
 
-A browser opens a socket to any site that a page asks it to, and sends that site's cookies along. It also tells
-where the page came from: that is the origin, and the only thing to tell a page of one's own by.
+A browser opens a socket to any site that a page asks it to, and sends that site's cookies along. It also sends the
+origin, which says where the page came from. Only the origin shows whether the page is your own.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ HOSTS_IN_DEVELOPMENT = [".localhost", "127.0.0.1", "[::1]"]
 
 
 class BaseOriginValidator:
-    """A decorator for consumers of ``websocket.connect``, functions or methods: subclass it and say who is let in.
+    """The base of decorators for consumers of ``websocket.connect``: a subclass decides which origins may connect.
 
     Arguments:
-        func: the consumer.
+        func: the consumer, a function or a method.
     """
 
     def __init__(self, func: Callable[..., Any]) -> None:
@@ -37,11 +37,11 @@ class BaseOriginValidator:
         self.func = func
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Be a method, where it was one that was decorated."""
+        """Bind to the instance, if the consumer is a method."""
         return self if instance is None else MethodType(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the consumer, if the origin is a good one.
+        """Run the consumer, if the origin is allowed.
 
         Raises:
             DenyConnection: it is not.
@@ -64,7 +64,7 @@ class BaseOriginValidator:
         return str(origins[0].decode("ascii"))
 
     def validate_origin(self, message: Message, origin: str) -> bool:
-        """Whether a page from ``origin`` may connect; for subclasses to say."""
+        """Whether a page from ``origin`` may connect. Subclasses have to define it."""
         raise NotImplementedError(f"{type(self).__name__} has to define validate_origin(message, origin).")
 
     def _denial(self, message: Message, origin: str) -> DenyConnection:
@@ -74,10 +74,10 @@ class BaseOriginValidator:
 
 
 class AllowedHostsOnlyOriginValidator(BaseOriginValidator):
-    """Lets pages in from the hosts of ``ALLOWED_HOSTS``, over http and https, from any port.
+    """Allows pages from the hosts of ``ALLOWED_HOSTS``, over http and https, from any port.
 
     With ``DEBUG`` and an empty ``ALLOWED_HOSTS`` those are the names of this machine, as in Django itself. The
-    origin ``null`` (a sandboxed frame, a local file) is nobody's, and never let in.
+    origin ``null`` (a sandboxed frame, a local file) is never allowed.
     """
 
     def validate_origin(self, message: Message, origin: str) -> bool:

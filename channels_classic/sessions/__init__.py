@@ -1,4 +1,4 @@
-"""Sessions and order for consumers: the classic module ``channels.sessions`` (specification, section 8).
+"""Sessions and ordering for consumers: the classic module ``channels.sessions`` (specification, section 8).
 
 ``decorators`` gives consumers their sessions, ``ordering`` their turn; ``store`` loads and saves, ``engine`` keeps
 sessions in the channel layer.

@@ -1,6 +1,6 @@
-"""Sessions for consumers: of the channel, and of the browser's HTTP requests (specification, section 8).
+"""Channel sessions and HTTP sessions for consumers (specification, section 8).
 
-The decorators here are for consumers, functions and methods alike, and nest in any order.
+The decorators work on functions and methods, and can be nested in any order.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from channels_classic.message import Message
 from channels_classic.sessions.store import http_session_for, save_existing, with_channel_session
 
 HTTP_SESSION_KEY = "_http_session_key"
-"""Where a channel session remembers the key of the HTTP session that its socket came with."""
+"""The key in a channel session for the key of the socket's HTTP session."""
 
 
 @consumer_decorator
 def channel_session(message: Message, consume: Consume) -> Any:
     """Give the consumer ``message.channel_session``: a Django session of the client's reply channel.
 
-    It is loaded when it is first looked at, and saved when the consumer is done if it was changed, also if the
-    consumer raised. The first save creates it. One that was deleted while the consumer ran stays deleted.
+    It is loaded when it is first used. It is saved after the consumer if it was changed, even if the consumer
+    raised. The first save creates it. A session that was deleted while the consumer ran stays deleted.
 
     Raises:
         ValueError: the message has no reply channel, or ``CHANNEL_SESSION_ENGINE`` (``SESSION_ENGINE`` if that is
@@ -37,24 +37,25 @@ def channel_session(message: Message, consume: Consume) -> Any:
 def http_session(message: Message, consume: Consume) -> Any:
     """Give the consumer ``message.http_session``: the session of the client's browser, or ``None``.
 
-    Its key comes from ``?session_key=``, else from the session cookie; so there is one on ``websocket.connect``
-    and ``http.request``, and on no later message. It is loaded when it is first looked at, and saved if it was
-    changed and the consumer did not raise. A key that no session has gives an empty session, which is not saved.
+    Its key comes from ``?session_key=``, or else from the session cookie. So only ``websocket.connect`` and
+    ``http.request`` have one, and no later message. It is loaded when it is first used, and saved if it was
+    changed and the consumer did not raise. The key of no stored session gives an empty session, which is not
+    saved.
     """
     return with_http_session(message, consume)
 
 
 @consumer_decorator
 def channel_and_http_session(message: Message, consume: Consume) -> Any:
-    """Give the consumer both sessions, and the HTTP session on later messages of the client too.
+    """Give the consumer both sessions. Later messages of the client have the HTTP session too.
 
-    For that the channel session remembers the HTTP session's key.
+    For that, the channel session stores the key of the HTTP session.
     """
     return with_both_sessions(message, consume)
 
 
 def with_http_session(message: Message, consume: Consume) -> Any:
-    """Run a consumer with ``message.http_session``, and save that if it was changed."""
+    """Run a consumer with ``message.http_session``, and save the session if it was changed."""
     if message.has_http_session:
         return consume()
     if not hasattr(message, "http_session"):
@@ -71,7 +72,7 @@ def with_http_session(message: Message, consume: Consume) -> Any:
 
 
 def with_both_sessions(message: Message, consume: Consume) -> Any:
-    """Run a consumer with both sessions; the channel session remembers the key of the other one."""
+    """Run a consumer with both sessions. The channel session stores the key of the other one."""
 
     def with_both() -> Any:
         remembered = message.channel_session.get(HTTP_SESSION_KEY)
@@ -85,7 +86,7 @@ def with_both_sessions(message: Message, consume: Consume) -> Any:
 
 
 def http_session_key(message: Message) -> str | None:
-    """The key that the client gave, in the query or else in the session cookie; ``None`` if neither is valid."""
+    """The key that the client sent, in the query or else in the session cookie; ``None`` if neither is valid."""
     try:
         query = QueryDict(message.get("query_string") or b"")
     except SuspiciousOperation:  # more fields than DATA_UPLOAD_MAX_NUMBER_FIELDS

@@ -1,8 +1,8 @@
-"""A session engine that leaves nothing behind: sessions in the channel layer, which forgets them by itself.
+"""A session engine that keeps sessions in the channel layer, where they expire by themselves.
 
-For channel sessions: ``CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"``. They are where the default
-channel layer keeps everything else (its servers, its prefix, its encryption). They end by themselves: between half
-of the layer's ``group_expiry`` and all of it after somebody last looked, or when ``set_expiry`` says.
+It is meant for channel sessions: ``CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"``. The sessions are
+stored like all data of the default channel layer (its servers, its prefix, its encryption). They end between half
+of the layer's ``group_expiry`` and all of it after they were last read, or at the time of ``set_expiry``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class SessionStore(SessionBase):
     """A session in the default channel layer, which needs the extension "values"."""
 
     def load(self) -> dict[str, Any]:
-        """What is stored, or nothing."""
+        """The stored data; empty if there is none."""
         name = self._name(self.session_key)
         stored = self._layer.get_value(name)
         if stored is None:
@@ -28,13 +28,13 @@ class SessionStore(SessionBase):
             return {}
         value, left = stored
         data: dict[str, Any] = self.decode(value.decode())
-        # A look makes the time whole again; but it need not cost a write each time.
+        # Reading a session renews its time, but not with a write each time.
         if "_session_expiry" not in data and left < self._layer.group_expiry / 2:
             self._layer.keep_value(name, self._layer.group_expiry)
         return data
 
     def exists(self, session_key: str | None) -> bool:
-        """Whether something is stored under a key."""
+        """Whether a session is stored under a key."""
         return self._layer.get_value(self._name(session_key)) is not None
 
     def create(self) -> None:
@@ -52,8 +52,8 @@ class SessionStore(SessionBase):
         """Store the session.
 
         Raises:
-            CreateError: with ``must_create``, there is one of that key already.
-            UpdateError: without, there is none any more.
+            CreateError: ``must_create`` is set, and there already is a session with that key.
+            UpdateError: ``must_create`` is not set, and the session does not exist any more.
         """
         if self.session_key is None:
             self.create()
@@ -67,14 +67,14 @@ class SessionStore(SessionBase):
             raise CreateError if must_create else UpdateError
 
     def delete(self, session_key: str | None = None) -> None:
-        """Drop what is stored under a key, by default that of this session."""
+        """Delete the session of a key, by default this one."""
         key = session_key or self.session_key
         if key:
             self._layer.delete_value(self._name(key))
 
     @classmethod
     def clear_expired(cls) -> None:
-        """Nothing: the layer does it by itself."""
+        """Do nothing: the layer does it by itself."""
 
     @property
     def _layer(self) -> BaseChannelLayer:

@@ -25,7 +25,7 @@ Result = TypeVar("Result")
 
 
 LAST_CHANNEL = "websocket.disconnect"
-"""No message of a client comes after the one on this channel."""
+"""The channel of the last message of a client."""
 
 TRY_AGAIN_LATER = 1013
 """The close code for a client that sends more than can wait for its turn."""
@@ -40,16 +40,16 @@ def enforce_ordering(func: None = None, slight: bool = False) -> Callable[[Consu
 
 
 def enforce_ordering(func: Any = None, slight: bool = False) -> Any:
-    """Let this consumer handle a client's messages in the order in which the client sent them.
+    """Make a consumer handle a client's messages in the order in which the client sent them.
 
-    A message that comes early waits in the channel layer, where it keeps no worker from other work. All consumers
-    of a socket have to be decorated, those of ``websocket.connect`` and ``websocket.disconnect`` too: to wait for
-    a message that nobody counts takes more than a minute. The consumer gets ``message.channel_session`` as well,
-    unless that would be in a signed cookie.
+    A message that comes early waits in the channel layer, so that no worker is busy with it. Decorate all
+    consumers of a socket, including those of ``websocket.connect`` and ``websocket.disconnect``. Otherwise the
+    decorated ones wait for more than a minute for messages that do not take part. The consumer also gets
+    ``message.channel_session``, unless sessions are kept in signed cookies.
 
     Arguments:
         func: the consumer: for ``@enforce_ordering`` without parentheses.
-        slight: only the message of order 0 (``websocket.connect``) comes first, all others run as they come.
+        slight: only the message of order 0 (``websocket.connect``) comes first. All others run as they come.
 
     Raises:
         ValueError: (when the consumer is called) the message has no reply channel, or no usable ``order``.
@@ -71,7 +71,7 @@ def _slight(message: Message, consume: Consume) -> Any:
 
 
 def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
-    if message.has_turn:  # a decorator further out has seen to it
+    if message.has_turn:  # an outer decorator has taken the turn
         return consume()
     turn = _Turn(message, slight)
     if not turn.enter():
@@ -96,14 +96,14 @@ def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
 
 
 class _Turn:
-    """The turn of one message among those of its client, as the channel layer keeps it.
+    """The turn of one message among those of its client. The channel layer keeps it.
 
     Arguments:
-        message: it has to have a reply channel and an order.
+        message: it must have a reply channel and an order.
         slight: only the first message of the client comes before all others.
 
     Raises:
-        ValueError: the message lacks what an order needs.
+        ValueError: the message lacks one of the two.
     """
 
     def __init__(self, message: Message, slight: bool) -> None:
@@ -147,11 +147,11 @@ class _Turn:
             return False
 
     def suspend(self) -> None:
-        """Give the turn up for now: the message goes back to its channel, and will ask again."""
+        """Give up the turn for now: the message goes back to its channel, and will ask again."""
         try:
             _through_outages(lambda: self._layer.suspend_turn(self._turn), self._layer)
         except (LayerUnavailable, ConsumeLater) as error:
-            # The message goes back all the same: whether it is lost then depends on that, and not on this.
+            # The message still goes back to its channel. Only if that fails is it lost.
             logger.error(
                 "The turn of message %d of %s was not given up. %s",
                 self._turn.order,
@@ -160,14 +160,14 @@ class _Turn:
             )
 
     def end(self) -> None:
-        """Let the next message have its turn, behind all that this one's consumer sent."""
+        """End the turn, behind all messages that the consumer sent."""
         turn = self._turn
         end = self._layer.end_of_turn(turn.reply_channel, turn.order, last=self._is_last)
         pending.end_turn(self._layer, end)
 
 
 def _through_outages(step: Callable[[], Result], layer: BaseChannelLayer) -> Result:
-    """Take a step that may be taken twice, again and again for as long as a message lives in a queue.
+    """Try a step that may be repeated, again and again for as long as a message lives in a queue.
 
     Raises:
         ConsumeLater: the layer does not answer, and the worker stops: it cannot wait.
@@ -179,7 +179,7 @@ def _through_outages(step: Callable[[], Result], layer: BaseChannelLayer) -> Res
         try:
             return step()
         except LayerUnavailable as error:
-            if deadline is None:  # mostly a connection that broke: a new one will do
+            if deadline is None:  # usually a broken connection, so try again at once with a new one
                 deadline = time.monotonic() + layer.expiry
             elif time.monotonic() > deadline:
                 raise

@@ -1,4 +1,4 @@
-"""Where the decorators of ``sessions`` get sessions from, and how they save them."""
+"""Loads and saves the sessions for the decorators of ``sessions``."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from channels_classic.message import Message
 
 SALT = "channels_classic.sessions.channel_session"
 KEY_PREFIX, KEY_LENGTH = "channel", 40
-"""The form of a channel session's key. Django's own have 32 random characters, and 40 is what its table holds."""
+"""The form of a channel session's key. Django's own keys have 32 random characters, and its table holds 40."""
 
 
 class ChannelSession(SessionBase):
-    """The session of a reply channel, in whatever engine it is mixed into.
+    """The session of a reply channel: a mixin for the session class of any engine.
 
-    Its key cannot be chosen by anybody: it is derived from the reply channel's name and ``SECRET_KEY``. What is
-    stored is signed, and named in caches, in another way than HTTP sessions are. So neither kind of session can be
-    taken for the other, not even by somebody who knows the key.
+    Nobody can choose its key: it is derived from the reply channel's name and ``SECRET_KEY``. Its signature, and
+    its name in caches, differ from those of HTTP sessions. So neither kind of session can be used as the other,
+    not even by somebody who knows the key.
 
     Arguments:
         reply_channel: the name.
@@ -36,17 +36,17 @@ class ChannelSession(SessionBase):
     cache_key_prefix = "channels_classic.channel_session"
     _session_cache: dict[str, Any]
     kept = False
-    """Whether a decorator further out will save it."""
+    """Whether an outer decorator will save it."""
 
     def __init__(self, reply_channel: str) -> None:
-        # After an exchange of SECRET_KEY, sessions that were made with a former one are found under their old key.
+        # After a change of SECRET_KEY, sessions that were made with a former one are found under their old key.
         self._keys = [_derive_key(reply_channel, secret) for secret in _secrets()]
         self._stored: bool | None = None
         self._deleted = False
         super().__init__(self._keys[0])
 
     def load(self) -> dict[str, Any]:
-        """What is stored, or nothing."""
+        """The stored data; empty if there is none."""
         for key in self._keys:
             self._session_key = key
             data: dict[str, Any] = super().load()
@@ -57,15 +57,15 @@ class ChannelSession(SessionBase):
         return {}
 
     def exists(self, session_key: str) -> bool:
-        """Whether there is such a session; to a consumer its own exists, stored or not, until it is deleted."""
+        """Whether there is such a session. A consumer's own session exists until it is deleted, even unstored."""
         is_own = self.kept and not self._deleted and session_key == self.session_key
         return is_own or super().exists(session_key)
 
     def save(self, must_create: bool = False) -> None:
-        """Store the session now, for the first time too.
+        """Store the session now, even for the first time.
 
         Raises:
-            CreateError: it is stored already, and ``must_create`` was given.
+            CreateError: it is already stored, and ``must_create`` was given.
             UpdateError: it was deleted since it was loaded.
         """
         if must_create or self._is_stored():
@@ -77,7 +77,7 @@ class ChannelSession(SessionBase):
         self.modified = False
 
     def save_changes(self) -> None:
-        """Save what was changed, unless the session was deleted since it was loaded: then it stays deleted."""
+        """Save the changes. A session that was deleted after it was loaded stays deleted."""
         if not self.modified:
             return
         data = dict(self.items())
@@ -98,19 +98,19 @@ class ChannelSession(SessionBase):
         try:
             self.save(must_create=True)
         except CreateError:
-            # Another message of this client did the same meanwhile. What it stored is kept beside ours.
+            # Another message of this client did the same meanwhile. Its data is kept beside ours.
             self._session_cache = {**self.load(), **data}
             save_existing(self)
 
     def create(self) -> None:
-        """Nothing: the session is made when it is first saved."""
+        """Do nothing: the session is created when it is first saved."""
 
     def cycle_key(self) -> None:
-        """Only save the session: nobody knows its key, so session fixation is not possible."""
+        """Only save the session. Its key needs no change: nobody knows it, so session fixation is not possible."""
         self.modified = True
 
     def delete(self, session_key: str | None = None) -> None:
-        """Delete what is stored; what is changed after that will be stored again."""
+        """Delete the stored session. Later changes store it again."""
         for key in self._keys if session_key is None else [session_key]:
             super().delete(key)
         if session_key is None:
@@ -126,10 +126,10 @@ class ChannelSession(SessionBase):
 
 
 def session_for_reply_channel(reply_channel: str) -> Any:
-    """The session of a reply channel, loaded when it is first looked at, and saved by its ``save_changes()``.
+    """The session of a reply channel. It is loaded when it is first used; ``save_changes()`` saves it.
 
     Raises:
-        ValueError: sessions that the client holds (signed cookies) are configured.
+        ValueError: the engine keeps sessions in signed cookies.
     """
     return _channel_session_class(channel_session_engine())(reply_channel)
 
@@ -152,12 +152,12 @@ def _channel_session_class(engine: str) -> type[ChannelSession]:
 
 
 def can_keep_channel_sessions() -> bool:
-    """Whether the engine for channel sessions keeps them here, and does not let the client keep them."""
+    """Whether the engine for channel sessions keeps them on the server, and not in a cookie."""
     return keeps_sessions(channel_session_engine())
 
 
 def keeps_sessions(engine: str) -> bool:
-    """Whether an engine keeps sessions here, and does not let the client keep them."""
+    """Whether an engine keeps sessions on the server, and not in a cookie."""
     return not issubclass(import_module(engine).SessionStore, SignedCookieSession)
 
 
@@ -179,7 +179,7 @@ def _derive_key(reply_channel: str, secret: Any) -> str:
 
 
 def http_session_for(key: str | None) -> SessionBase | None:
-    """The HTTP session of a key, loaded when it is first looked at; ``None`` for what is not a key of one."""
+    """The HTTP session of a key, loaded when it is first used; ``None`` if the key is not valid."""
     if not key or not key.isascii() or not key.isprintable():
         return None
     if len(key) == KEY_LENGTH and key.startswith(KEY_PREFIX):
@@ -189,7 +189,7 @@ def http_session_for(key: str | None) -> SessionBase | None:
 
 
 def save_existing(session: SessionBase) -> None:
-    """Save a session that exists. One that was deleted meanwhile (somebody logged out) stays deleted."""
+    """Save a session that exists. One that was deleted meanwhile (its user logged out) stays deleted."""
     key = session.session_key
     if not key:
         return
