@@ -7,8 +7,16 @@ import random
 SHORTEST_PAUSE = 0.1
 """Seconds before the first retry."""
 
-LONGEST_PAUSE = 1.0
-"""Seconds; the longest time until a server that is back is noticed, however long it was away."""
+LONGEST_PAUSE = 0.4
+"""Seconds; the longest time until a server that is back is noticed, however long it was away.
+
+Several pauses may add up: an interface server has to find an empty Redis and tell it its members, before a worker
+may send to them. All together has to stay below 1.5 seconds. A process has a few connections, however many clients
+it has, so a server that comes back meets a few new connections per process within this time.
+"""
+
+LOG_EVERY = 200
+"""Failures in a row for each line in the log: with the longest pause about a minute."""
 
 
 class Backoff:
@@ -37,6 +45,11 @@ class Backoff:
         # Ten doublings reach any bound in use; an unbounded power would overflow after an hour of outage.
         step: float = min(self._longest, self._shortest * 2.0 ** min(self.failures - 1, 10))
         return step * random.uniform(0.5, 1)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the last failure is worth a line in the log: the first one is, and then about one a minute."""
+        return self.failures % LOG_EVERY == 1
 
     def succeed(self) -> bool:
         """Begin again with the shortest pause.

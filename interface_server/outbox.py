@@ -29,9 +29,6 @@ ANSWER_SECONDS = 5.0
 DEADLINE_CHECK_SECONDS = 0.5
 """How often a full channel is searched for messages that have waited too long."""
 
-LOG_EVERY = 60
-"""After so many failures in a row, about a minute, the log says once more that the layer is unreachable."""
-
 
 class _Batch:
     """What goes to the layer in one round trip: what is urgent, then what was taken from the lanes."""
@@ -265,7 +262,7 @@ class Outbox:
         self._urgent.refuse_all()
         while True:
             pause = self._backoff.fail()
-            if self._backoff.failures % LOG_EVERY == 1:
+            if self._backoff.is_news:
                 log_outage(self._layer, error)
             await asyncio.sleep(pause)
             try:

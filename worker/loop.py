@@ -32,9 +32,6 @@ from worker.watchdog import Watchdog
 WAIT_SECONDS = 5.0
 """How long an idle worker waits in one call; messages end the wait at once, and so does ``stop``."""
 
-LONGEST_PAUSE_AT_END = 0.5
-"""Seconds; the longest back-off when the worker ends, so that it soon notices ``hurry``."""
-
 
 class Routed:
     """What a worker receives on, worked out once for each router.
@@ -89,6 +86,7 @@ class Worker(Termed):
         self._senders = Senders(self._layer)
         self._pace = Pace()
         self._backoff = Backoff()
+        self._losses: int = getattr(self._layer, "losses", 0)
         self._watchdog = watchdog
         self._hand_over = None if streams is None else streams.start
         self._is_ready = False
@@ -200,7 +198,8 @@ class Worker(Termed):
         if self._routed is None or self._routed.router is not self.channel_layer.router:
             self._routed = Routed(self.channel_layer.router, self.channels(), self._wake_channel)
         limit = self._pace.limit()
-        if self._backoff.failures:
+        if self._backoff.failures or self._layer.losses != self._losses:
+            self._losses = self._layer.losses
             self._senders.own.repeat_ends()
         try:
             batch = self._senders.flush_and_receive(self._routed.channels, limit)
@@ -241,7 +240,7 @@ class Worker(Termed):
 
     def _wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
         pause = backoff.fail()
-        if backoff.failures == 1 or backoff.failures % 30 == 0:
+        if backoff.is_news:
             log_outage(self._layer, error)
         if error.received:
             return True  # there is work, and to take it may be what helps a Redis that is full
@@ -250,7 +249,7 @@ class Worker(Termed):
     def _finish(self) -> None:
         """Give back what was not started, send what was sent, and wait a while for a layer that is away."""
         give_up_at = time.monotonic() + OUTAGE_SECONDS
-        backoff = Backoff(longest=LONGEST_PAUSE_AT_END)
+        backoff = Backoff()
         trouble: LayerUnavailable | None = None
         try:
             while True:
