@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,16 +12,13 @@ from channels_classic.layers.capacity import INTERFACE_PREFIX
 from channels_classic.layers.gone import tell_gone
 from channels_classic.layers.names import random_part
 from channels_classic.log import logger
+from interface_server.lost_turns import LostTurns
 
 BATCH_LIMIT = 1000
 """How many messages are taken at once at most."""
 
 DELIVERIES_AT_ONCE = 500
 """After so many deliveries the event loop does something else, so that a large group does not stop everything."""
-
-SETTLE_SECONDS = 1.5
-"""When a server has lost its data: how long messages that were sent since have to ask for their turns, before the
-turns of lost messages are passed over."""
 
 WAIT_SECONDS = 30.0
 """How long one call to the layer waits for a message; it ends at once when there is one."""
@@ -54,9 +50,7 @@ class Reader:
         self._layer = layer
         self._lost = lost
         self._losses = layer.losses
-        self._orders: dict[str, int] = {}
-        """The orders from which clients go on whose turns are lost."""
-        self._resume_at = math.inf
+        self._lost_turns = LostTurns(layer, self.next_orders)
         self.process_channel = f"{INTERFACE_PREFIX}{random_part()}!"
         self.late: Callable[[str, dict[str, Any]], None] | None = None
         """Called with each message for a client that is gone, and its channel."""
@@ -102,7 +96,8 @@ class Reader:
         backoff = Backoff()
         while True:
             try:
-                wait = await self._look_after_turns()
+                self._look_for_losses()
+                wait = min(WAIT_SECONDS, await self._lost_turns.look_after())
                 batch = await self._layer.areceive_batch([self.process_channel], BATCH_LIMIT, wait)
             except LayerUnavailable as error:
                 logger.debug("No replies for now: %s", error)
@@ -132,19 +127,11 @@ class Reader:
                 await self._end(streams)
             await asyncio.sleep(0)
 
-    async def _look_after_turns(self) -> float:
-        """See to it that clients go on whose turns are lost; how long the next wait for messages may be."""
-        now = asyncio.get_running_loop().time()
+    def _look_for_losses(self) -> None:
         if self._layer.losses != self._losses:
             self._losses = self._layer.losses
-            self._orders = self.next_orders()
-            self._resume_at = now + SETTLE_SECONDS
+            self._lost_turns.begin()
             self._lost()
-        if self._resume_at <= now:
-            await self._layer.aresume_turns(self._orders)
-            self._orders = {}
-            self._resume_at = math.inf
-        return min(WAIT_SECONDS, self._resume_at - now)
 
     async def _release(self, channels: set[str]) -> None:
         """End what memberships the channels of departed clients still have."""

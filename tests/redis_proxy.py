@@ -64,6 +64,12 @@ class RedisProxy:
         for one in list(self._sockets):
             _end(one)
 
+    def lead_to(self, url: str) -> None:
+        """Lead new connections to another server, and break those that are open: a failover behind one address."""
+        self._target = (urlsplit(url).hostname, urlsplit(url).port)
+        for one in list(self._sockets):
+            _end(one)
+
     def come_back(self) -> None:
         """Pass on what comes, as before."""
         self._away = False

@@ -43,6 +43,7 @@ USED: dict[str, dict[str, Any]] = {
     "channels_classic.layers.redis.connections.private": {
         "_sock": redis.Connection(),
         "_reader": redis.asyncio.Connection(),
+        "_writer": redis.asyncio.Connection(),
     },
     "channels_classic.binding.commits": {"_from_testcase": Atomic},
     "channels_classic.delay.models": {"_for_write": QuerySet},

@@ -175,14 +175,17 @@ class LayerContract(ProcessCalls):
         """
         raise lacks(self, "ordering")
 
-    def resume_turns(self, orders: Mapping[str, int]) -> None:
+    def resume_turns(self, orders: Mapping[str, int], settled: bool = False) -> None:
         """Let messages go on whose turns the server behind the layer has lost.
 
-        An interface server calls it after an outage, before it sends anything else.
+        An interface server calls it after an outage, before it sends anything else; and with ``settled`` a moment
+        after it has noticed that the server lost data.
 
         Arguments:
             orders: for the reply channel of each client that is there, the order of the first message that the
                 layer has not taken yet. What came before is not waited for, if the server knows nothing of it.
+            settled: whether what came before is in no queue any more. Then it is not waited for either if the
+                server knows the client, unless it runs, or waits for its turn.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer.
@@ -293,7 +296,7 @@ class LayerContract(ProcessCalls):
     async def apause(self, channels: Iterable[str]) -> None:
         """As ``pause``."""
 
-    async def aresume_turns(self, orders: Mapping[str, int]) -> None:
+    async def aresume_turns(self, orders: Mapping[str, int], settled: bool = False) -> None:
         """As ``resume_turns``."""
 
     @abstractmethod

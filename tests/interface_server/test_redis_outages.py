@@ -15,13 +15,16 @@ from channels_classic.layers import RedisChannelLayer
 from channels_classic.layers.types import Turn
 from interface_server import outbox as outbox_module
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
+from tests.lagging_replica import lagging_replica
 from tests.redis_server import RedisServer
 
 
 @contextmanager
-def hosted_on_redis(**options: Any) -> Iterator[tuple[Hosted, RedisServer]]:
+def hosted_on_redis(
+    directives: dict[str, object] | None = None, **options: Any
+) -> Iterator[tuple[Hosted, RedisServer]]:
     with (
-        RedisServer() as redis,
+        RedisServer(**directives or {}) as redis,
         closing(RedisChannelLayer([redis.url])) as layer,
         Hosted(layer, **options) as hosted,
     ):
@@ -159,3 +162,58 @@ def test_an_outage_passes_over_no_socket_that_is_not_open_yet() -> None:
         assert hosted.layer.enter_turn(Turn(message["reply_channel"], 0, "websocket.connect"), message)
         hosted.send(message["reply_channel"], accept=True)
         dialled.result(DEADLINE).close()
+
+
+def test_ordered_sockets_go_on_after_a_failover_to_a_replica_that_lags_behind() -> None:
+    """It has lost whose turn it is, and a message that waited in its queue: nobody waits for either."""
+    with lagging_replica() as redis, closing(RedisChannelLayer([redis.url])) as layer, Hosted(layer) as hosted:
+
+        def enter(message: dict[str, Any]) -> bool:
+            return layer.enter_turn(Turn(message["reply_channel"], message["order"], "websocket.receive"), message)
+
+        def end(order: int) -> None:
+            layer.send_batch([layer.end_of_turn(reply_channel, order)])
+
+        connection, reply_channel = hosted.open()
+        layer.enter_turn(Turn(reply_channel, 0, "websocket.connect"), {})
+        end(0)
+        redis.stop_following()
+        for number in (1, 2):
+            connection.send(str(number))
+            assert enter(hosted.receive("websocket.receive"))
+            end(number)
+        connection.send("lost")
+        eventually(lambda: layer.channel_statistics("websocket.receive")["messages_pending"] == 1)
+        redis.fail_over()
+        # A socket that has a message on its way when the connection breaks may be closed for it.
+        eventually(lambda: layer.losses > 0)
+        connection.send("4")
+        message = hosted.receive("websocket.receive")
+        assert message["order"] == 4
+        assert not enter(message)
+        assert hosted.receive("websocket.receive") == message
+        assert enter(message)
+
+
+def test_a_message_that_waits_in_its_queue_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long workers take, and though Redis is another one, with the same data."""
+    with hosted_on_redis(directives={"appendonly": "yes"}) as (hosted, redis):
+        layer = hosted.layer
+        connection, reply_channel = hosted.open()
+        layer.enter_turn(Turn(reply_channel, 0, "websocket.connect"), {})
+        layer.send_batch([layer.end_of_turn(reply_channel, 0)])
+        asked: list[str] = []
+        statistics = layer.channel_statistics
+
+        def counted(channel: str) -> dict[str, float]:
+            asked.append(channel)
+            return statistics(channel)
+
+        connection.send("waits")
+        eventually(lambda: hosted.layer.channel_statistics("websocket.receive")["messages_pending"] == 1)
+        redis.restart()
+        eventually(lambda: layer.losses > 0)
+        monkeypatch.setattr(layer, "channel_statistics", counted)
+        eventually(lambda: len(asked) >= 2)
+        message = hosted.receive("websocket.receive")
+        assert layer.enter_turn(Turn(reply_channel, 1, "websocket.receive"), message)

@@ -80,21 +80,17 @@ class Batches:
             if self._envelopes.are_bound and deliveries and self._clocks.are_unknown:
                 yield from nothing_done_yet(self._clocks.ask(self._placement.count))
             if (self._is_unsure or self._epochs.is_fresh) and any(delivery.to_group for delivery in deliveries):
-                yield from nothing_done_yet(self._make_sure())
+                yield from nothing_done_yet(self._make_sure(deliveries))
             return (yield from self._send_and_receive(deliveries, channels, limit))
         except LayerUnavailable:
             self._is_unsure = True
             raise
 
-    def _make_sure(self) -> Steps[None]:
+    def _make_sure(self, deliveries: Sequence[Delivery]) -> Steps[None]:
         """After an outage, see to it that a message to a group is not sent while its members are missing."""
         yield from self._epochs.compare(self._queues, self._placement.count)
         self._is_unsure = False
-        if self._epochs.is_fresh:
-            raise LayerUnavailable(
-                "Redis has lost its data. Messages to groups wait a moment, until the processes that hold members "
-                "have told it of these again."
-            )
+        yield from self._epochs.wait_for_members({delivery.name for delivery in deliveries if delivery.to_group})
 
     def _send_and_receive(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int

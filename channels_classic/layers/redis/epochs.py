@@ -1,17 +1,23 @@
-"""Epochs: how a process learns that a server has lost its data.
+"""Epochs: how a process learns that a server has lost its data, or some of them.
 
 A server is marked with an epoch when it is first read from. If the mark has changed, the server has lost its data
 (it was restarted empty): what this process knows of its members is then told to it again. After a ``flush`` the
 mark says so, and the process forgets instead.
+
+The mark may be the same though another server answers: a replica that has become the master, or a server that was
+restarted with what it had saved. Such a server may lack the last moments of what its clients were told, so it is
+treated as one that has lost its data.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from channels_classic.layers import names
+from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections.server import Server
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips, checked
 from channels_classic.layers.redis.envelope import JOIN
@@ -22,9 +28,9 @@ from channels_classic.log import logger
 
 FLUSHED = "flushed:"
 
-TELLING_SECONDS = 1.2
-"""How long messages to groups wait for the processes that hold members to tell a server of these again. They look
-for the server every second."""
+TELLING_SECONDS = 0.8
+"""How long messages to groups wait for the processes that hold members to tell a server of these again, unless it
+is seen before that they have. They look for the server twice in this time (``LONGEST_PAUSE``)."""
 
 
 class Epochs:
@@ -32,23 +38,45 @@ class Epochs:
 
     Arguments:
         groups: whose members are told to a server that has lost its data.
+        run_id: tells which server answers, by its position.
     """
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Groups, run_id: Callable[[int], bytes]) -> None:
         self._groups = groups
-        self._known: dict[int, bytes] = {}
+        self._run_id = run_id
+        self._known: dict[int, tuple[bytes, bytes]] = {}
         self._lost_at = -math.inf
+        self._routes_before: dict[str, set[str]] = {}
+        """Of each group that this process had sent to before the last loss, the processes that held members."""
         self.losses = 0
         """How often a server had lost its data when this process looked."""
 
     def is_new(self, server: int, epoch: bytes) -> bool:
-        """Whether that server had another epoch when it was last read from, or was never read from."""
-        return self._known.get(server) != epoch
+        """Whether that server had another epoch, or was another, when it was last read from; or never was."""
+        return self._known.get(server) != (epoch, self._run_id(server))
 
     @property
     def is_fresh(self) -> bool:
         """Whether a server has lost its data just now, and other processes are to tell it the members again."""
         return time.monotonic() - self._lost_at < TELLING_SECONDS
+
+    def wait_for_members(self, groups: set[str]) -> Steps[None]:
+        """Make sure that the members of groups have been told again, or had the time for it.
+
+        Raises:
+            LayerUnavailable: it takes a moment.
+        """
+        if not self.is_fresh:
+            return
+        routes = yield from self._groups.routes(groups)
+        if any(
+            group not in self._routes_before or not self._routes_before[group] <= set(routes[group])
+            for group in groups
+        ):
+            raise LayerUnavailable(
+                "Redis has lost data. Messages to groups wait a moment, until the processes that hold members "
+                "have told it of these again."
+            )
 
     def compare(self, queues: Queues, servers: int) -> Steps[None]:
         """Look which servers have lost their data, and do what that calls for.
@@ -68,16 +96,21 @@ class Epochs:
 
     def begin(self, server: int, epoch: bytes) -> Steps[None]:
         """Take note of a new epoch, and do what it calls for."""
-        if server in self._known:
-            if epoch.startswith(FLUSHED.encode()):
+        now = (epoch, self._run_id(server))
+        before = self._known.get(server)
+        if before is not None:
+            has_lost_all = epoch != before[0]
+            if has_lost_all and epoch.startswith(FLUSHED.encode()):
                 self._groups.forget()
             elif memberships := self._groups.memberships():
-                logger.warning("Redis has lost its data: telling it %d group memberships again.", len(memberships))
+                what = "has lost its data" if has_lost_all else "was restarted, or is another server now"
+                logger.warning("Redis %s: telling it %d group memberships again.", what, len(memberships))
                 yield from self._groups.change(memberships, JOIN)
             else:
                 self._lost_at = time.monotonic()
+                self._routes_before = self._groups.all_remembered()
             self.losses += 1
-        self._known[server] = epoch  # only now: it is tried again if the server went away in between
+        self._known[server] = now  # only now: it is tried again if the server went away in between
 
 
 def flush(server: Server, keys: Keys) -> None:

@@ -219,6 +219,10 @@ class Groups:
         found = {group: routes for group in groups if (routes := memory.get(group)) is not None}
         return found if len(found) == len(groups) else {}
 
+    def all_remembered(self) -> dict[str, set[str]]:
+        """All routes that are remembered."""
+        return {group: set(routes) for group, routes in self._remembered.items()}
+
     # Members.
 
     def channels(self, group: str) -> Steps[list[str]]:

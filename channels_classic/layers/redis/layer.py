@@ -81,7 +81,7 @@ class RedisChannelLayer(BaseChannelLayer):
         self._values = Values(keys, placement, cipher)
         self._statistics = Statistics(keys, placement, self.expiry)
         sending = Sending(queues, placement, clocks, envelopes, self.expiry)
-        self._epochs = epochs = Epochs(groups)
+        self._epochs = epochs = Epochs(groups, transport.run_id)
         self._receiving = Receiving(transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry)
         self._batches = Batches(
             transport, placement, queues, clocks, envelopes, groups, epochs, turns, sending, self._receiving
@@ -220,13 +220,13 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         self._transport.run(self._turns.suspend(turn))
 
-    def resume_turns(self, orders: Mapping[str, int]) -> None:
+    def resume_turns(self, orders: Mapping[str, int], settled: bool = False) -> None:
         """As the contract has it."""
-        self._transport.run(self._turns.resume(orders))
+        self._transport.run(self._turns.resume(orders, settled))
 
-    async def aresume_turns(self, orders: Mapping[str, int]) -> None:
+    async def aresume_turns(self, orders: Mapping[str, int], settled: bool = False) -> None:
         """As the contract has it."""
-        await self._transport.arun(self._turns.resume(orders))
+        await self._transport.arun(self._turns.resume(orders, settled))
 
     # Values.
 

@@ -16,6 +16,7 @@ from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.types import Delivery, Turn
+from channels_classic.log import logger
 
 MOST_AT_ONCE = 1000
 """So many clients are released in one round trip."""
@@ -74,15 +75,26 @@ class Turns:
                 for answer in of_server:
                     self._verdict(answer)
 
-    def resume(self, orders: Mapping[str, int]) -> Steps[None]:
-        """Let the messages of clients go on whose turns a server has lost: from that order on."""
+    def resume(self, orders: Mapping[str, int], settled: bool) -> Steps[None]:
+        """Let the messages of clients go on whose turns a server has lost: from that order on.
+
+        Arguments:
+            settled: as for the layer's ``resume_turns``.
+        """
         clients = list(orders)
+        forward = 0
         for start in range(0, len(clients), MOST_AT_ONCE):
             trips = Trips()
             for client in clients[start : start + MOST_AT_ONCE]:
-                trips.add(self._server_of(client), self._command(client, "resume", orders[client]))
-            if trips:
-                yield trips
+                step = self._command(client, "resume", orders[client], int(settled))
+                trips.add(self._server_of(client), step)
+            answers = yield trips
+            forward += sum(answer[0] == b"forward" for of_server in answers.values() for answer in of_server)
+        if forward:
+            logger.warning(
+                "Redis had lost messages of %d clients, or that these had been handled: the later ones go on.",
+                forward,
+            )
 
     def add_ends(self, trips: Trips, deliveries: Iterable[Delivery]) -> None:
         """Put the ends of turns among ``deliveries`` into ``trips``, behind what is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -22,8 +22,9 @@ _name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("c
 GET_CONNECTION = ("_",) if _name is not None and _name.default is inspect.Parameter.empty else ()
 """The arguments of a pool's ``get_connection``."""
 
-CONNECT_SECONDS = 5
-"""How long it may take to connect to a server, or to a sentinel."""
+CONNECT_SECONDS = 1.5
+"""How long it may take to connect to a server, or to a sentinel. The system asks once more after a second; then it
+pauses for longer than the layer does between two tries."""
 
 ANSWER_SECONDS = 5
 """How long a server may take for an answer; a longer one means that it hangs. ``socket_timeout`` in
@@ -210,6 +211,18 @@ def pool_defaults(module: Any) -> dict[str, Any]:
     # Retrying is the layer's own business: redis-py would send messages twice.
     retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
     return {**DEFAULTS, "socket_timeout": ANSWER_SECONDS, **retry}
+
+
+def connections_left(pool: Any) -> Container[Any]:
+    """The connections of a pool that are not to be used again, because sentinels told of another master."""
+    left: Container[Any] = getattr(pool, "left", frozenset())
+    return left
+
+
+def stop_following(pool: Any) -> None:
+    """Let a pool follow its master no longer, if sentinels tell it where that is."""
+    if (switches := getattr(pool, "switches", None)) is not None:
+        switches.leave(pool)
 
 
 def pools_of_sentinels(pool: Any) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +15,9 @@ from channels_classic.layers.redis.connections.addresses import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
     GET_CONNECTION,
+    connections_left,
     pools_of_sentinels,
+    stop_following,
 )
 from channels_classic.layers.redis.connections.deadlines import Deadlines
 from channels_classic.layers.redis.connections.private import has_ended
@@ -44,6 +46,8 @@ class AsyncServer:
         self._deadlines = Deadlines()
         self._set_up = set_up
         self._idle: list[Any] = []
+        self._left: Container[Any] = connections_left(pool)
+        self._run_ids: dict[Any, bytes] = {}
         self._is_other = False
         """Whether the connections may lead to a server that is not the one to ask any more."""
 
@@ -58,14 +62,14 @@ class AsyncServer:
             answers = await self._call(connection, self._set_up.with_digests(commands), wait)
             if missing := unknown_scripts(answers):
                 try:
-                    self._set_up.learn(await self._call(connection, self._set_up.commands))
+                    self._set_up.learn(await self._call(connection, self._set_up.everything))
                     left = self._set_up.with_digests([commands[number] for number in missing])
                     again = await self._call(connection, left)
                 except LayerUnavailable as error:
                     again = [error] * len(missing)
                 answers = completed(answers, missing, again)
         finally:
-            if connection.is_connected:
+            if connection.is_connected and self._is_current(connection):
                 self._idle.append(connection)
             else:
                 await self._drop(connection)
@@ -76,6 +80,7 @@ class AsyncServer:
     async def close(self) -> None:
         """Let go of all connections."""
         await self._drop_all()
+        stop_following(self._pool)
         await self._pool.disconnect()
         for pool in pools_of_sentinels(self._pool):
             await pool.disconnect()
@@ -83,7 +88,7 @@ class AsyncServer:
     async def _take(self) -> Any:
         while self._idle:
             connection = self._idle.pop()
-            if not has_ended(connection):
+            if self._is_current(connection) and not has_ended(connection):
                 return connection
             # Known before anything is sent: nothing has to be given up for it.
             await self._drop(connection)
@@ -95,15 +100,19 @@ class AsyncServer:
                 connection = await self._pool.get_connection(*GET_CONNECTION)
         except Exception as error:
             raise replies.unreachable(self.name, error) from error
-        if not self._set_up.done:
-            try:
-                self._set_up.learn(await self._call(connection, self._set_up.commands))
-            except BaseException:
-                await self._drop(connection)
-                raise
+        try:
+            self._set_up.learn(await self._call(connection, self._set_up.commands))
+        except BaseException:
+            await self._drop(connection)
+            raise
+        self._run_ids[connection] = self._set_up.run_id
         return connection
 
+    def _is_current(self, connection: Any) -> bool:
+        return self._run_ids.get(connection) == self._set_up.run_id and connection not in self._left
+
     async def _drop(self, connection: Any) -> None:
+        self._run_ids.pop(connection, None)
         with suppress(Exception):
             await connection.disconnect(nowait=True)
         with suppress(Exception):

@@ -8,6 +8,8 @@ message is lost.
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -19,8 +21,22 @@ def socket_of(connection: Any) -> Any:
     return connection._sock
 
 
+def shut_down(connection: Any) -> None:
+    """End a connection for threads that another thread may be using: that one meets the end of it."""
+    with suppress(OSError, AttributeError):
+        socket_of(connection).shutdown(socket.SHUT_RDWR)
+
+
+def abort(connection: Any) -> None:
+    """The same for a connection of the event loop that runs."""
+    with suppress(AttributeError):  # it is not connected
+        connection._writer.transport.abort()
+
+
 def has_ended(connection: Any) -> bool:
     """Whether a connection of an event loop was closed or broken, as far as the event loop knows by now."""
+    if not connection.is_connected:  # then redis-py would make another one, without our set-up
+        return True
     reader = connection._reader
     return isinstance(reader, asyncio.StreamReader) and (reader.at_eof() or reader.exception() is not None)
 
@@ -31,7 +47,7 @@ def check(*connections: Any) -> None:
     Raises:
         ImportError: this version of redis-py lacks one.
     """
-    for connection, name in zip(connections, ("_sock", "_reader"), strict=True):
+    for connection, name in zip(connections, ("_sock", "_reader", "_writer"), strict=True):
         if not hasattr(connection, name):
             raise ImportError(
                 f"The Redis layer cannot work with version {redis.__version__} of the package redis: "
@@ -40,4 +56,4 @@ def check(*connections: Any) -> None:
             )
 
 
-check(redis.Connection(), redis.asyncio.Connection())  # type: ignore[no-untyped-call]
+check(redis.Connection(), redis.asyncio.Connection(), redis.asyncio.Connection())  # type: ignore[no-untyped-call]

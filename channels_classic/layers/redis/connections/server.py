@@ -8,7 +8,7 @@ cause, becomes a ``LayerUnavailable`` here.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,13 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections import replies
-from channels_classic.layers.redis.connections.addresses import ANSWER_SECONDS, GET_CONNECTION, pools_of_sentinels
+from channels_classic.layers.redis.connections.addresses import (
+    ANSWER_SECONDS,
+    GET_CONNECTION,
+    connections_left,
+    pools_of_sentinels,
+    stop_following,
+)
 from channels_classic.layers.redis.connections.private import socket_of
 from channels_classic.layers.redis.connections.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.connections.steps import Command
@@ -41,6 +47,9 @@ class Server:
         self.set_up = SetUp(name)
         # A pool of our own in front of redis-py's: taking a connection from there costs more than the round trip.
         self._idle: list[Any] = []
+        self._left: Container[Any] = connections_left(pool)
+        self._run_ids: dict[Any, bytes] = {}
+        """Which server each connection leads to: those to the one before are not used again."""
         self._is_other = False
         """Whether the connections may lead to a server that is not the one to ask any more."""
         self._process = os.getpid()
@@ -64,7 +73,7 @@ class Server:
                 _set_timeout(connection, self.seconds)
             if missing := unknown_scripts(answers):
                 try:
-                    self.set_up.learn(self.call(connection, self.set_up.commands))
+                    self.set_up.learn(self.call(connection, self.set_up.everything))
                     left = self.set_up.with_digests([commands[number] for number in missing])
                     again = self.call(connection, left)
                 except LayerUnavailable as error:
@@ -79,6 +88,7 @@ class Server:
     def close(self) -> None:
         """Let go of all connections."""
         self.drop_all()
+        stop_following(self._pool)
         self._pool.disconnect()
         for pool in pools_of_sentinels(self._pool):
             pool.disconnect()
@@ -90,36 +100,39 @@ class Server:
             LayerUnavailable: no connection could be made.
         """
         if self._process != os.getpid():
-            self._idle, self._process = [], os.getpid()  # a fork must not share its parent's connections
+            # A fork must not share its parent's connections.
+            self._idle, self._run_ids, self._process = [], {}, os.getpid()
         while self._idle:
             try:
                 connection = self._idle.pop()
             except IndexError:  # another thread was faster
                 break
-            if not _has_ended(connection):
+            if self._is_current(connection) and not _has_ended(connection):
                 return connection
             self.drop(connection)
         try:
             connection = self._pool.get_connection(*GET_CONNECTION)
         except Exception as error:
             raise replies.unreachable(self.name, error) from error
-        if not self.set_up.done:
-            try:
-                self.set_up.learn(self.call(connection, self.set_up.commands))
-            except BaseException:
-                self.drop(connection)
-                raise
+        try:
+            self.set_up.learn(self.call(connection, self.set_up.commands))
+        except BaseException:
+            self.drop(connection)
+            raise
+        self._run_ids[connection] = self.set_up.run_id
         return connection
 
     def give(self, connection: Any) -> None:
         """Give a connection back; one that was closed goes."""
-        if socket_of(connection) is not None:  # what is_connected tells, which redis-py 5 lacks
+        # The socket tells what is_connected tells, which redis-py 5 lacks.
+        if socket_of(connection) is not None and self._is_current(connection):
             self._idle.append(connection)
         else:
             self.drop(connection)
 
     def drop(self, connection: Any) -> None:
         """Let go of a connection."""
+        self._run_ids.pop(connection, None)
         with suppress(Exception):
             connection.disconnect()
         with suppress(Exception):
@@ -158,6 +171,9 @@ class Server:
     def failure(self, error: Exception) -> LayerUnavailable:
         """What to make of an error that broke a connection."""
         return self._noted(replies.broken(self.name, error, self.seconds))
+
+    def _is_current(self, connection: Any) -> bool:
+        return self._run_ids.get(connection) == self.set_up.run_id and connection not in self._left
 
     def _noted(self, failure: LayerUnavailable) -> LayerUnavailable:
         self._is_other = self._is_other or isinstance(failure, replies.OtherServer)

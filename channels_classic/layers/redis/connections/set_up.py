@@ -1,11 +1,11 @@
-"""What is asked of a server, and told to it, before it is used: its version, and the Lua scripts."""
+"""What is asked of a server, and told to it, before it is used: its version, which one it is, and the scripts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections.steps import Command, checked
@@ -15,36 +15,49 @@ OLDEST_REDIS = (6, 2)
 
 
 class SetUp:
-    """The set-up of one server.
+    """The set-up of all connections of this process to one server.
 
     Arguments:
         server: its name, for people.
     """
 
-    commands: tuple[Command, ...] = (
+    everything: tuple[Command, ...] = (
         ("INFO", "server"),
         *(("SCRIPT", "LOAD", source) for source in SCRIPTS.values()),
     )
 
     def __init__(self, server: str) -> None:
+        self.run_id = b""
+        """Which server the last new connection led to; nothing where the user of the layer may not ask.
+
+        After a failover another one is there. After a restart the one that was there counts as another too: its
+        data may be gone, or be those of a moment before.
+        """
         self._server = server
         self._digests: dict[str, bytes] = {}
 
     @property
-    def done(self) -> bool:
-        """Whether it has taken place."""
-        return bool(self._digests)
+    def commands(self) -> tuple[Command, ...]:
+        """What a new connection begins with: the first one loads the scripts."""
+        return self.everything[:1] if self._digests else self.everything
 
     def learn(self, answers: Sequence[Any]) -> None:
-        """Keep the answers to ``commands``.
+        """Keep the answers to ``commands`` or to ``everything``.
 
         Raises:
-            LayerUnavailable: the server cannot be used.
+            LayerUnavailable: the server cannot be used; nothing was done.
         """
         information, *digests = answers
-        checked(digests)
-        self._check_version(information)
-        self._digests = dict(zip(NAMES, digests, strict=True))
+        try:
+            checked(digests)
+            known = _read(information)
+        except LayerUnavailable as error:
+            error.nothing_done = True
+            raise
+        self._check_version(known.get("redis_version", ""))
+        self.run_id = known.get("run_id", "").encode()
+        if digests:
+            self._digests = dict(zip(NAMES, digests, strict=True))
 
     def with_digests(self, commands: Sequence[Command]) -> list[Command]:
         """The commands, with a script's name in the first place turned into a call of the script."""
@@ -54,15 +67,22 @@ class SetUp:
             for command in commands
         ]
 
-    def _check_version(self, information: Any) -> None:
+    def _check_version(self, version: str) -> None:
+        if version and tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:
+            raise LayerUnavailable(
+                f"Redis at {self._server} is version {version}; the channel layer needs 6.2 or newer.", True
+            )
+
+
+def _read(information: Any) -> dict[str, str]:
+    """The answer to ``INFO``."""
+    if isinstance(information, LayerUnavailable):
+        if not isinstance(information.__cause__, ResponseError):
+            raise information
         # A user of the server may be kept from INFO, like from all that its ACL calls dangerous.
-        known = b"" if isinstance(information, LayerUnavailable) else bytes(information)
-        for line in known.decode("utf-8", "replace").splitlines():
-            name, _, version = line.partition(":")
-            if name == "redis_version" and tuple(map(int, version.split(".")[:2])) < OLDEST_REDIS:
-                raise LayerUnavailable(
-                    f"Redis at {self._server} is version {version}; the channel layer needs 6.2 or newer.", True
-                )
+        return {}
+    lines = bytes(information).decode("utf-8", "replace").splitlines()
+    return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def unknown_scripts(answers: Sequence[Any]) -> list[int]:

@@ -53,6 +53,10 @@ class Transport:
         except LayerUnavailable:
             return ""
 
+    def run_id(self, server: int) -> bytes:
+        """Which server the last new connection led to, as far as is known; see ``SetUp``."""
+        return self._servers[server].set_up.run_id
+
     def run(self, steps: Steps[Result]) -> Result:
         """Carry out the steps of a call.
 

@@ -32,13 +32,13 @@
 --      end      order, last ("1" or "0")
 --      suspend  order, token
 --      release
---      resume   order
+--      resume   order, settled ("1" or "0")
 --
 -- Any step may be carried out again when its answer was lost. An enter with the same token has the same verdict, or,
 -- if its message has come to its queue since, runs either this one or that one. An end and a suspend do nothing.
 --
 -- All times are microseconds by this server's clock. Returns the verdict ("run", "wait", "waits", "passed" or
--- "full"; "" for other steps), and for each turn that was passed over: the client, the first and the last order, and
+-- "full"; "forward" where a client goes on that would have waited; "" for other steps), and for each turn that was passed over: the client, the first and the last order, and
 -- "lease" or "gap".
 
 local prefix, client = ARGV[1], ARGV[2]
@@ -229,9 +229,11 @@ if step == "enter" then
     save(turns)
 elseif step == "resume" then
     local turns = load(KEYS[1], client)
-    if order > 0 and turns.next == 0 and not turns.lease then
+    local is_behind = order > turns.next and (turns.next == 0 or ARGV[9] == "1")
+    if is_behind and not turns.lease then
         -- What this server had of the client is lost. A message that a worker had in its hands may wait already.
         local lowest = waiting_orders(turns)[1]
+        verdict = turns.next > 0 and "forward" or ""
         give_turn(turns, lowest and lowest < order and lowest or order)
         save(turns)
     end

@@ -5,76 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from channels_classic.layers import LayerUnavailable, RedisSentinelChannelLayer
 from tests.ports import free_port
-from tests.redis_server import NO_RETRY, RedisServer, redis_server_or_skip
-
-PATIENCE = 60
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> None:
-    """Wait for what other processes do in their own time, even if they do not answer yet."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            if condition():
-                return
-        except (redis.RedisError, LayerUnavailable):
-            pass
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.02)
-
-
-class Sentinel:
-    """One sentinel that watches masters, and decides alone.
-
-    Arguments:
-        folder: for its configuration, which it rewrites.
-        masters: by the names it knows them by.
-    """
-
-    def __init__(self, folder: Path, masters: dict[str, RedisServer]) -> None:
-        self.port = free_port()
-        self._masters = list(masters)
-        lines = [f"port {self.port}", "bind 127.0.0.1", f"dir {folder}"]
-        for name, server in masters.items():
-            lines += [
-                f"sentinel monitor {name} {server.host} {server.port} 1",
-                f"sentinel down-after-milliseconds {name} 500",
-                f"sentinel failover-timeout {name} 5000",
-            ]
-        self._configuration = folder / "sentinel.conf"
-        self._configuration.write_text("\n".join(lines) + "\n")
-        self._log = folder / "log"
-
-    def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, decode_responses=True, retry=NO_RETRY)
-
-    def __enter__(self) -> Sentinel:
-        with self._log.open("ab") as log:
-            command = [redis_server_or_skip(), str(self._configuration), "--sentinel"]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            with self.client() as client:
-                wait_until(lambda: len(client.sentinel_masters()) == len(self._masters), "the sentinel")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._process.kill()
-        self._process.wait(PATIENCE)
+from tests.redis_sentinel import PATIENCE, Sentinel, wait_until
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture
