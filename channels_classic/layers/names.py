@@ -101,6 +101,11 @@ def process_name(channel: str) -> str:
     return process if mark else ""
 
 
+def local_part(channel: str) -> str:
+    """What follows the ``!`` in the name of a process-specific channel; else ``""``."""
+    return channel.partition("!")[2]
+
+
 def is_normal(channel: str) -> bool:
     """Whether ``channel`` is a normal one, which any number of processes may receive on."""
     return "!" not in channel and "?" not in channel

@@ -24,6 +24,10 @@ class Taker:
         """The number of the last batch that has arrived; 0 before the first. A batch without messages has none."""
         self.asked = 0
         """The number of the last batch that was asked for."""
+        self.seen: dict[int, int] = {}
+        """The number of the last batch that has arrived from each of several servers."""
+        self.announced: dict[int, bytes] = {}
+        """The servers that know of the taker, each with the epoch in which it was told."""
 
     def ask(self) -> int:
         """The number for the next batch: greater than all before."""

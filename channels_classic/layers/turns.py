@@ -88,10 +88,9 @@ def report_passed_over(client: str, first: int, last: int, reason: str) -> None:
     orders = f"message {first}" if first == last else f"messages {first} to {last}"
     if reason == "lease":
         logger.warning(
-            "The turn of %s of %s did not end in %d s, so the next one goes on: was its worker killed?",
+            "The turn of %s of %s did not end in time, so the next one goes on: was its worker killed?",
             orders,
             client,
-            LEASE_SECONDS,
         )
     else:
         logger.warning(

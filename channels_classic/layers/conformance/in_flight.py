@@ -98,6 +98,7 @@ class InFlightTests(TakerHarness):
     def lose_answer(self, taker: Taker, seen: int) -> None:
         """Let a taker have seen no batch after this one."""
         taker.batch = seen
+        taker.seen = dict.fromkeys(taker.seen, seen)
 
     def test_sending_and_receiving_in_one_trip(self) -> None:
         """What is sent can be received by the same call."""

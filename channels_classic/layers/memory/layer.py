@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from channels_classic.layers import codec, names
+from channels_classic.layers import codec, names, turns
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.exceptions import Lapsed
 from channels_classic.layers.memory.arrivals import Arrivals
@@ -23,7 +23,7 @@ from channels_classic.layers.memory.values import Values
 from channels_classic.layers.redelivery import Rules
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.tracking import Started
-from channels_classic.layers.turns import LEASE_SECONDS, RENEWED_LEASE_SECONDS, check_turn, may_run
+from channels_classic.layers.turns import check_turn, may_run
 from channels_classic.layers.types import (
     Beat,
     Client,
@@ -227,7 +227,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         check_turn(turn)
         payload = codec.pack(message)
         with self._lock:
-            lease = RENEWED_LEASE_SECONDS if self._beats else LEASE_SECONDS
+            lease = turns.RENEWED_LEASE_SECONDS if self._beats else turns.LEASE_SECONDS
             verdict, back = self._turns.enter(turn, payload, lease)
             if back:
                 self._put_in_front(back)
@@ -252,7 +252,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             beat = self._processes.beat(process, time.monotonic())
             if not beat.lapsed:
                 for lease in leases:
-                    self._turns.renew(lease, RENEWED_LEASE_SECONDS)
+                    self._turns.renew(lease, turns.RENEWED_LEASE_SECONDS)
         return beat
 
     def depart(self, process: Process) -> None:

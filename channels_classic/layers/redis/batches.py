@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from channels_classic.layers import names
-from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import (
     Steps,
     Trips,
+    change,
     failure_in,
     nothing_done_yet,
-    one_round_trip,
 )
 from channels_classic.layers.redis.connections.transport import Transport
-from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
+from channels_classic.layers.redis.envelope import Envelopes
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.queues import Queues
-from channels_classic.layers.redis.receiving import Receiving
+from channels_classic.layers.redis.queues import Origin, Push, Queues
+from channels_classic.layers.redis.receiving import Receipt, Receiving
+from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.redis.sending import Sending, positions
+from channels_classic.layers.redis.sockets import Sockets
+from channels_classic.layers.redis.taking import Taking
 from channels_classic.layers.redis.turns import Turns
+from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Delivery, Received
 
 SHORTEST_WAIT = 0.005
@@ -43,7 +49,9 @@ class Batches:
         groups: know the routes.
         epochs: tell whether a server has lost its data.
         turns: whose ends travel with batches.
-        sending, receiving: what their names say.
+        sending, receiving, taking: what their names say.
+        registry: knows the processes that send.
+        sockets: forget those that have left.
     """
 
     def __init__(
@@ -58,6 +66,9 @@ class Batches:
         turns: Turns,
         sending: Sending,
         receiving: Receiving,
+        taking: Taking,
+        registry: Registry,
+        sockets: Sockets,
     ) -> None:
         self._transport = transport
         self._placement = placement
@@ -69,19 +80,35 @@ class Batches:
         self._turns = turns
         self._sending = sending
         self._receiving = receiving
+        self._taking = taking
+        self._registry = registry
+        self._sockets = sockets
         self._is_unsure = False
         """Whether there was an outage, in which the servers may have lost their data."""
 
     def send_and_receive(
-        self, deliveries: Sequence[Delivery], channels: list[str], limit: int
+        self,
+        deliveries: Sequence[Delivery],
+        channels: list[str],
+        limit: int,
+        taker: Taker | None = None,
+        timeout: float = 0,
     ) -> Steps[tuple[list[int], list[Received]]]:
-        """Send, then receive: the positions of the messages whose channel was full, and what was received."""
+        """Send, then receive: the positions of the messages whose channel was full, and what was received.
+
+        Arguments:
+            timeout: seconds that a taker waits for a message, where all is on one server.
+        """
         try:
             if self._envelopes.are_bound and deliveries and self._clocks.are_unknown:
                 yield from nothing_done_yet(self._clocks.ask(self._placement.count))
             if (self._is_unsure or self._epochs.is_fresh) and any(delivery.to_group for delivery in deliveries):
                 yield from nothing_done_yet(self._make_sure(deliveries))
-            return (yield from self._send_and_receive(deliveries, channels, limit))
+            if self._placement.count > 1:
+                return (yield from self._with_several(deliveries, channels, limit, taker))
+            if taker is not None:
+                return (yield from self._with_taker(deliveries, channels, limit, taker, timeout))
+            return (yield from self._with_one(deliveries, channels, limit))
         except LayerUnavailable:
             self._is_unsure = True
             raise
@@ -92,20 +119,19 @@ class Batches:
         self._is_unsure = False
         yield from self._epochs.wait_for_members({delivery.name for delivery in deliveries if delivery.to_group})
 
-    def _send_and_receive(
+    def _with_one(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int
     ) -> Steps[tuple[list[int], list[Received]]]:
-        if self._placement.count > 1:
-            return (yield from self._with_several(deliveries, channels, limit))
         groups = {delivery.name for delivery in deliveries if delivery.to_group}
         remembered: dict[str, list[str]] = {}
         # The end of a turn must not overtake what its consumer sent, if that had to be sent once more.
         if not any(delivery.turn_end for delivery in deliveries):
             remembered = self._groups.remembered(groups)
         pushes = self._sending.pushes(deliveries, remembered or (yield from self._routes(groups)))
+        origin = self._origin(deliveries)
         trips = Trips(partial=True)
         if pushes or remembered:
-            trips.add(0, self._queues.send(pushes, remembered=remembered))
+            trips.add(0, self._queues.send(pushes, remembered=remembered, origin=origin))
         self._turns.add_ends(trips, deliveries)
         asked = self._receiving.add_command(trips, channels, limit) if channels else {}
         if not trips:
@@ -117,12 +143,12 @@ class Batches:
         refused: Sequence[int] = []
         if (pushes or remembered) and failure is None:
             try:
-                refused, routes = self._queues.sent(0, answers[0][0])
+                refused, routes = self._queues.sent(0, answers[0][0], origin)
                 if routes:
                     pushes = self._sending.pushes(deliveries, self._groups.remember(remembered, routes))
                     again = Trips()
-                    again.add(0, self._queues.send(pushes))
-                    refused, _ = self._queues.sent(0, (yield again)[0][0])
+                    again.add(0, self._queues.send(pushes, origin=origin))
+                    refused, _ = self._queues.sent(0, (yield again)[0][0], origin)
             except LayerUnavailable as error:
                 failure = error
         receiving = self._receiving.from_one(answers, asked, channels, limit)
@@ -132,8 +158,131 @@ class Batches:
             raise failure
         return positions(pushes, refused), received
 
+    def _with_taker(
+        self, deliveries: Sequence[Delivery], channels: list[str], limit: int, taker: Taker, timeout: float
+    ) -> Steps[tuple[list[int], list[Received]]]:
+        """All in one pipeline: sends, ends of turns, the end of the last batch, waiting, taking."""
+        groups = {delivery.name for delivery in deliveries if delivery.to_group}
+        remembered = self._groups.remembered(groups)
+        pushes = self._sending.pushes(deliveries, remembered or (yield from self._routes(groups)))
+        ends = [position for position, delivery in enumerate(deliveries) if delivery.turn_end is not None]
+        sends = bool(pushes or remembered)
+        number = taker.ask()
+        origin = self._registry.origin(taker, 0, number if sends and (ends or timeout) else None)
+        trips = Trips(partial=True)
+        self._add_sends(trips, deliveries, pushes, remembered, origin)
+        asked = {}
+        if channels:
+            depends = sends and timeout > 0
+            asked = self._taking.add_commands(trips, taker, channels, limit, timeout, depends)
+        if not trips:
+            return [], []
+        answers = yield trips
+        outcome = answers[0][: sends + len(ends)]
+        full: list[int] = []
+        failure = self._failure(outcome, sends)
+        if failure is None:
+            try:
+                full = yield from self._settle(deliveries, pushes, remembered, ends, outcome, origin)
+            except Lapsed:
+                raise
+            except LayerUnavailable as error:
+                failure = error
+        received: list[Received] = []
+        if channels:
+            receiving = self._taking.from_one(answers, asked, taker, limit, waited=trips.wait > 0)
+            received = yield from self._receive_behind(deliveries, receiving, failure)
+        if failure is not None:
+            failure.received = received
+            raise failure
+        return full, received
+
+    def _add_sends(
+        self,
+        trips: Trips,
+        deliveries: Sequence[Delivery],
+        pushes: Sequence[Push],
+        remembered: Mapping[str, list[str]],
+        origin: Origin,
+    ) -> None:
+        if pushes or remembered:
+            trips.add(0, self._queues.send(pushes, remembered=remembered, origin=origin))
+        self._turns.add_ends(trips, deliveries, origin)
+
+    def _failure(self, outcome: Sequence[Any], sends: bool) -> LayerUnavailable | None:
+        """What has failed of sending; ``nothing_done`` is about all of it."""
+        failure = failure_in(outcome)
+        if failure is not None and not (sends and failure is outcome[0]):
+            failure.nothing_done = all(isinstance(one, LayerUnavailable) and one.nothing_done for one in outcome)
+        return failure
+
+    def _settle(
+        self,
+        deliveries: Sequence[Delivery],
+        pushes: Sequence[Push],
+        remembered: dict[str, list[str]],
+        ends: Sequence[int],
+        outcome: Sequence[Any],
+        origin: Origin,
+    ) -> Steps[list[int]]:
+        """The positions of what was refused; once more for other routes, if those that were remembered are not
+        right."""
+        refused: Sequence[int] = []
+        if pushes or remembered:
+            refused, routes = self._queues.sent(0, outcome[0], origin)
+            if routes:
+                pushes = self._sending.pushes(deliveries, self._groups.remember(remembered, routes))
+                again = Trips()
+                self._add_sends(again, deliveries, pushes, {}, origin)
+                outcome = (yield again)[0] if again else []
+                if pushes:
+                    refused, _ = self._queues.sent(0, outcome[0], origin)
+        verdicts = outcome[len(outcome) - len(ends) :]
+        held = [end for end, (verdict, _) in zip(ends, verdicts, strict=True) if verdict == b"held"]
+        return sorted([*positions(pushes, refused), *held])
+
+    def _origin(self, deliveries: Sequence[Delivery]) -> Origin | None:
+        """The interface server that sends messages of its sockets, if it is one."""
+        for delivery in deliveries:
+            if delivery.client is not None:
+                process = names.process_name(delivery.client.channel)
+                return Origin(process, self._registry.epoch(process))
+        return None
+
     def _routes(self, groups: set[str]) -> Steps[dict[str, list[str]]]:
         return nothing_done_yet(self._groups.routes(groups))
+
+    def send_and_wait(
+        self, deliveries: Sequence[Delivery], channels: list[str], limit: int, timeout: float, taker: Taker
+    ) -> tuple[list[int], list[Received]]:
+        """Send, then receive for a taker, and wait for it, by this thread.
+
+        Raises:
+            LayerUnavailable: as ``send_and_receive``.
+        """
+        deadline = time.monotonic() + timeout
+        # What has failed is looked at before anything waits, and several servers are waited for behind the trip.
+        at_once = self._receiving.failed or self._placement.count > 1 or timeout <= SHORTEST_WAIT
+        wait = 0.0 if at_once else timeout
+        full, received = self._transport.run(self.send_and_receive(deliveries, channels, limit, taker, wait))
+        self._receiving.failed = False
+        while not received and not full and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
+            try:
+                if self._placement.count > 1:
+                    received = self._taking.wait_on_all(channels, left, taker)
+                    left = 0
+                if not received:
+                    received = self._transport.run(self.send_and_receive([], channels, limit, taker, left))[1]
+            except Lapsed:
+                raise
+            except LayerUnavailable as error:
+                self._is_unsure = True
+                if deliveries:
+                    self._receiving.pass_over(error)
+                    break
+                self._receiving.failed = True
+                raise
+        return full, received
 
     def receive(self, channels: list[str], limit: int, timeout: float) -> list[Received]:
         """Receive, and wait for it, by this thread.
@@ -185,27 +334,45 @@ class Batches:
                 return received
         return (await self._transport.arun(self.send_and_receive([], channels, limit)))[1]
 
-    def give_back(self, batch: Sequence[Received]) -> Steps[None]:
+    def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> Steps[None]:
         """Put messages back in front of their queues."""
         back: dict[int, dict[str, list[bytes]]] = defaultdict(lambda: defaultdict(list))
         for received in reversed(batch):
-            server, stamp, payload = received.receipt
+            receipt: Receipt = received.receipt
             queue = names.queue_name(received.channel)
-            body = self._envelopes.seal(MESSAGE, received.channel[len(queue) :], payload, queue, int(stamp))
-            back[server][queue].append(stamp + body)
+            value = receipt.value
+            if taker is None or not names.is_normal(queue):
+                local, expires = names.local_part(received.channel), int(receipt.stamp)
+                seal = self._envelopes.seal_message
+                value = receipt.stamp + seal(local, receipt.payload, receipt.before, queue, expires)
+            back[receipt.server][queue].append(value)
         trips = Trips()
         for server, values in back.items():
-            trips.add(server, self._queues.give_back(values))
-        yield from one_round_trip(trips)
+            epoch = b"" if taker is None else self._registry.epoch(taker.process, server)
+            own = {queue: values.pop(queue) for queue in list(values) if taker and not names.is_normal(queue)}
+            if own:
+                trips.add(server, self._queues.give_back(own))
+            if values:
+                trips.add(server, self._queues.give_back(values, taker, epoch))
+        if trips:
+            answers = yield from change(trips)
+            if taker is not None and any(1 in of_server for of_server in answers.values()):
+                raise Lapsed(taker.process)
 
     def _with_several(
-        self, deliveries: Sequence[Delivery], channels: list[str], limit: int
+        self, deliveries: Sequence[Delivery], channels: list[str], limit: int, taker: Taker | None
     ) -> Steps[tuple[list[int], list[Received]]]:
         groups = {delivery.name for delivery in deliveries if delivery.to_group}
         pushes = self._sending.pushes(deliveries, (yield from self._routes(groups)))
-        full = yield from self._sending.to_several(pushes)
+        full = yield from self._sending.to_several(pushes, partial(self._origin_for, deliveries, taker))
+        left = [one.client.channel for one in deliveries if one.client is not None and one.client.order is None]
+        if left:
+            yield from self._sockets.forget(names.process_name(left[0]), left)
         ends = Trips()
-        self._turns.add_ends(ends, deliveries)
+        if full and taker is not None:
+            full += [number for number, delivery in enumerate(deliveries) if delivery.turn_end is not None]
+        else:
+            self._turns.add_ends(ends, deliveries)
         try:
             if ends:
                 yield ends
@@ -213,9 +380,18 @@ class Batches:
             error.nothing_done = error.nothing_done and not pushes
             raise
         if not channels:
-            return full, []
-        receiving = self._receiving.from_several(channels, limit)
-        return full, (yield from self._receive_behind(deliveries, receiving))
+            return sorted(full), []
+        if taker is None:
+            receiving = self._receiving.from_several(channels, limit)
+        else:
+            receiving = self._taking.from_several(channels, limit, taker)
+        return sorted(full), (yield from self._receive_behind(deliveries, receiving))
+
+    def _origin_for(self, deliveries: Sequence[Delivery], taker: Taker | None, server: int) -> Origin | None:
+        if taker is not None:
+            return self._registry.origin(taker, server)
+        origin = self._origin(deliveries)
+        return None if origin is None else origin._replace(epoch=self._registry.epoch(origin.process, server))
 
     def _receive_behind(
         self,
@@ -230,6 +406,8 @@ class Batches:
         """
         try:
             return (yield from receiving)
+        except Lapsed:
+            raise
         except LayerUnavailable as error:
             if not deliveries:
                 raise

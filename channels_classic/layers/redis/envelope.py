@@ -14,6 +14,10 @@ from channels_classic.layers.redis.encryption import Cipher
 MESSAGE = b"m"
 """A message; the name is the local part of its channel, empty for a channel of no process."""
 
+AGAIN = b"a"
+"""A message that was handed out before, by workers that have died with it: the first byte of the payload says how
+often."""
+
 GROUP_MESSAGE = b"g"
 """A message for the members that the process holds of the group that is named."""
 
@@ -24,7 +28,7 @@ LEAVE = b"l"
 """It is not a member any more from here on."""
 
 STAMP_LENGTH = 16
-_KINDS = (MESSAGE, GROUP_MESSAGE, JOIN, LEAVE)
+_KINDS = (MESSAGE, AGAIN, GROUP_MESSAGE, JOIN, LEAVE)
 
 
 class Envelope(NamedTuple):
@@ -34,6 +38,16 @@ class Envelope(NamedTuple):
     name: str
     payload: bytes
     expires: int = 0
+
+    @property
+    def before(self) -> int:
+        """How often a message was handed out before."""
+        return self.payload[0] if self.kind == AGAIN and self.payload else 0
+
+    @property
+    def packed(self) -> bytes:
+        """A message, packed."""
+        return self.payload[1:] if self.kind == AGAIN else self.payload
 
 
 class Envelopes:
@@ -61,6 +75,12 @@ class Envelopes:
         encoded = name.encode()
         body = kind + bytes((len(encoded),)) + encoded + payload
         return body if self._cipher is None else self._cipher.seal(_place(queue), expires, body)
+
+    def seal_message(self, name: str, payload: bytes, before: int, queue: str, expires: int) -> bytes:
+        """The envelope of a message that was handed out so often before."""
+        if before:
+            return self.seal(AGAIN, name, bytes((min(before, 255),)) + payload, queue, expires)
+        return self.seal(MESSAGE, name, payload, queue, expires)
 
     def open(self, sealed: bytes, queue: str) -> Envelope:
         """The envelope that was sealed for this queue.

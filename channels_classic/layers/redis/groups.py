@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from channels_classic.layers import names
@@ -27,6 +27,10 @@ from channels_classic.log import logger
 
 MOST_REMEMBERED = 10_000
 """Of so many groups the routes are remembered before all are forgotten."""
+
+UNKNOWN_SECONDS = 60
+"""How long a process that does not beat may take to read a change of membership. One that beats reads it, or is
+swept."""
 
 MOST_AT_ONCE = 1000
 """So many changes of membership are told in one round trip."""
@@ -98,8 +102,9 @@ class Groups:
             route = names.queue_name(channel)
             local = channel[len(route) :]
             home = self._placement.of(group)
-            keys = [self._keys.routes(group), self._keys.members(group, route)]
-            arguments: list[Any] = [route, local, milliseconds]
+            keys = [self._keys.routes(group), self._keys.members(group, route), self._keys.joined(route)]
+            keys += [self._keys.gone, self._keys.beats]
+            arguments: list[Any] = [route, local, milliseconds, group, min(UNKNOWN_SECONDS * 1000, milliseconds)]
             if route.endswith("!"):
                 expires = self._clocks.now() + milliseconds * 1000
                 body = self._envelopes.seal(kind, group, local.encode(), route, expires)
@@ -113,6 +118,21 @@ class Groups:
         for server, some in pushes.items():
             process.add(server, self._queues.send(some, urgent=False))
         return [trips for trips in ((process, redis) if kind == JOIN else (redis, process)) if trips]
+
+    def end(self, queue: str, joined: Mapping[int, Iterable[str]]) -> Steps[None]:
+        """End all memberships that a process holds.
+
+        Arguments:
+            queue: the name of its queue.
+            joined: the groups that it holds members of, by the server that has them.
+        """
+        for server, groups in joined.items():
+            trips = Trips()
+            for group in groups:
+                keys = (self._keys.routes(group), self._keys.members(group, queue), self._keys.joined(queue))
+                trips.add(server, ("group_end", 3, *keys, queue, group))
+            if trips:
+                yield trips
 
     def memberships(self) -> list[tuple[str, str]]:
         """All that this process knows of: pairs of group and channel."""

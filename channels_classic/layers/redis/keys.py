@@ -9,6 +9,21 @@ key                              type        what it is for; when it ends
                                              its last entry
 ``asgi:paused:<process>``        set         the channels of a process that refuse messages; an hour after the
                                              last change
+``asgi:bell:<queue>``            list        at most one token, which wakes a taker that waits; a day after it rang
+``asgi:inflight:<taker>``        list        what a taker has in-flight; until it is done with it, or is swept
+``asgi:takers:<process>``        set         the numbers of a process's takers; with the process
+``asgi:wake:<taker>``            list        a token ends the wait of one taker; a minute later
+``asgi:sent:<taker>``            string      the last trip of a taker of which nothing was refused; ten minutes
+later ``asgi:beats``                   sorted set  the processes, by their last heartbeat; with the last of them
+``asgi:processes``               hash        the details of processes; with the last of them
+``asgi:gone``                    sorted set  processes that have ended; a minute later
+``asgi:sweep:<process>``         string      who sweeps a process; with the sweep, or ten seconds later
+``asgi:clients:<process>``       hash        the wills of the sockets of an interface server; with the last of them
+``asgi:orders:<process>``        hash        the orders of their last messages; with them
+``asgi:answers:<process>``       set         clients to whom a process gives answers that last; with these
+``asgi:joined:<process>``        set         the groups that a process holds members of; with the last membership
+``asgi:letters``                 hash        dead letters; with the last of them
+``asgi:letter-times``            sorted set  when they died; with them
 ``asgi:routes:<group>``          sorted set  the processes that hold members of a group; with the last of them
 ``asgi:members:<group>:<proc>``  sorted set  the members that one process holds; with the last of them
 ``asgi:turns:<client>``          hash        whose turn it is of a client's messages, and those that wait; soon
@@ -45,6 +60,11 @@ class Keys:
         self._queue = f"{prefix}queue:"
         self.epoch = f"{prefix}epoch"
         self.waiting_clients = f"{prefix}waiting"
+        self.beats = f"{prefix}beats"
+        self.processes = f"{prefix}processes"
+        self.gone = f"{prefix}gone"
+        self.letters = f"{prefix}letters"
+        self.letter_times = f"{prefix}letter-times"
 
     def queue(self, queue: str) -> str:
         """Of a queue, by its name."""
@@ -58,6 +78,46 @@ class Keys:
     def queue_of(self, key: bytes) -> str:
         """The queue that has this key."""
         return key.decode()[len(self._queue) :]
+
+    def bell(self, queue: str) -> str:
+        """Of the bell of a queue."""
+        return f"{self.prefix}bell:{queue}"
+
+    def in_flight(self, taker: str) -> str:
+        """Of what a taker has in-flight."""
+        return f"{self.prefix}inflight:{taker}"
+
+    def takers(self, process: str) -> str:
+        """Of the numbers of a process's takers."""
+        return f"{self.prefix}takers:{process}"
+
+    def wake(self, taker: str) -> str:
+        """Of the token that ends the wait of a taker."""
+        return f"{self.prefix}wake:{taker}"
+
+    def sent(self, taker: str) -> str:
+        """Of the last trip of a taker of which nothing was refused."""
+        return f"{self.prefix}sent:{taker}"
+
+    def sweep(self, process: str) -> str:
+        """Of who sweeps a process."""
+        return f"{self.prefix}sweep:{process}"
+
+    def clients(self, process: str) -> str:
+        """Of the wills of a process's sockets."""
+        return f"{self.prefix}clients:{process}"
+
+    def orders(self, process: str) -> str:
+        """Of the orders of their last messages."""
+        return f"{self.prefix}orders:{process}"
+
+    def answers(self, process: str) -> str:
+        """Of the clients to whom a process gives answers that last."""
+        return f"{self.prefix}answers:{process}"
+
+    def joined(self, queue: str) -> str:
+        """Of the groups that a process holds members of, by the name of its queue."""
+        return f"{self.prefix}joined:{queue}"
 
     def paused(self, queue: str) -> str:
         """Of the channels of a process that refuse messages."""

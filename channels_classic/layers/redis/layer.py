@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.keywords import check_text
+from channels_classic.layers.redelivery import Rules
 from channels_classic.layers.redis.batches import Batches
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.addresses import (
@@ -23,16 +24,31 @@ from channels_classic.layers.redis.envelope import JOIN, LEAVE, Envelopes
 from channels_classic.layers.redis.epochs import Epochs, flush
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.letters import DeadLetters
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Queues
 from channels_classic.layers.redis.receiving import Receiving
+from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.redis.sending import Sending
+from channels_classic.layers.redis.sockets import Sockets
 from channels_classic.layers.redis.statistics import Statistics
+from channels_classic.layers.redis.sweep import Sweeps
+from channels_classic.layers.redis.taking import Taking
 from channels_classic.layers.redis.turns import Turns
 from channels_classic.layers.redis.values import Values
 from channels_classic.layers.takers import Taker
+from channels_classic.layers.tracking import Started
 from channels_classic.layers.turns import check_turn, may_run
-from channels_classic.layers.types import Delivery, Received, Turn
+from channels_classic.layers.types import (
+    Beat,
+    DeadLetter,
+    Delivery,
+    Lease,
+    Process,
+    Received,
+    Swept,
+    Turn,
+)
 
 
 class RedisChannelLayer(BaseChannelLayer):
@@ -53,7 +69,7 @@ class RedisChannelLayer(BaseChannelLayer):
         ValueError: a keyword has a value that makes no sense; the text says what would.
     """
 
-    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering", "values"]
+    extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering", "values", "processes"]
 
     def __init__(
         self,
@@ -77,14 +93,47 @@ class RedisChannelLayer(BaseChannelLayer):
         clocks = Clocks(lambda server: transport.servers[server].seconds)
         self._queues = queues = Queues(keys, placement, clocks, self.capacity_of, self.expiry)
         self._groups = groups = Groups(keys, placement, queues, clocks, envelopes, self.group_expiry)
-        self._turns = turns = Turns(keys, placement, clocks, envelopes, self.expiry, self.group_expiry)
+        self._registry = registry = Registry(keys, placement, cipher, lambda: self.life)
+        self._turns = turns = Turns(
+            keys, placement, clocks, envelopes, self.expiry, self.group_expiry, lambda: registry.has_beaten
+        )
         self._values = Values(keys, placement, cipher)
         self._statistics = Statistics(keys, placement, self.expiry)
-        sending = Sending(queues, placement, clocks, envelopes, self.expiry)
+        sending = Sending(queues, placement, clocks, envelopes, self.expiry, cipher)
         self._epochs = epochs = Epochs(groups, transport.run_id)
-        self._receiving = Receiving(transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry)
+        self._receiving = receiving = Receiving(
+            transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry
+        )
+        taking = Taking(transport, keys, queues, placement, clocks, registry, receiving, self.expiry)
+        self._sockets = sockets = Sockets(keys, placement, clocks, envelopes, cipher, self.expiry)
+        self._letters = letters = DeadLetters(keys, clocks, envelopes, cipher, self.expiry)
+        self._sweeps = Sweeps(
+            keys,
+            placement,
+            clocks,
+            envelopes,
+            queues,
+            groups,
+            turns,
+            registry,
+            sockets,
+            letters,
+            self.expiry,
+        )
         self._batches = Batches(
-            transport, placement, queues, clocks, envelopes, groups, epochs, turns, sending, self._receiving
+            transport,
+            placement,
+            queues,
+            clocks,
+            envelopes,
+            groups,
+            epochs,
+            turns,
+            sending,
+            receiving,
+            taking,
+            registry,
+            sockets,
         )
 
     def close(self) -> None:
@@ -113,7 +162,10 @@ class RedisChannelLayer(BaseChannelLayer):
         self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
     ) -> list[Received]:
         """As the contract has it."""
-        return self._batches.receive(names.check_all_receivable(channels), limit, timeout)
+        channels = names.check_all_receivable(channels)
+        if taker is not None:
+            return self._batches.send_and_wait([], channels, limit, timeout, taker)[1]
+        return self._batches.receive(channels, limit, timeout)
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
         """As the contract has it."""
@@ -133,14 +185,16 @@ class RedisChannelLayer(BaseChannelLayer):
         taker: Taker | None = None,
     ) -> tuple[list[int], list[Received]]:
         """As the contract has it, in one round trip."""
+        channels = names.check_all_receivable(channels)
+        if taker is not None:
+            return self._batches.send_and_wait(deliveries, channels, limit, timeout, taker)
         if timeout:
             return super().send_and_receive(deliveries, channels, limit, timeout)
-        channels = names.check_all_receivable(channels)
         return self._transport.run(self._batches.send_and_receive(deliveries, channels, limit))
 
     def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
         """As the contract has it."""
-        self._transport.run(self._batches.give_back(batch))
+        self._transport.run(self._batches.give_back(batch, taker))
 
     # Groups.
 
@@ -227,6 +281,79 @@ class RedisChannelLayer(BaseChannelLayer):
     async def aresume_turns(self, orders: Mapping[str, int], settled: bool = False) -> None:
         """As the contract has it."""
         await self._transport.arun(self._turns.resume(orders, settled))
+
+    # Processes.
+
+    def taker(self, process: str, number: int) -> Taker:
+        """As the contract has it."""
+        return Taker(process, number)
+
+    def beat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
+        """As the contract has it."""
+        return self._transport.run(self._registry.beat(process, self._turns.renewals(leases)))
+
+    async def abeat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
+        """As the contract has it."""
+        await self._transport.ready()
+        return await self._transport.arun(self._registry.beat(process, self._turns.renewals(leases)))
+
+    def depart(self, process: Process) -> None:
+        """As the contract has it."""
+        self._transport.run(self._sweeps.depart(process.name))
+
+    async def adepart(self, process: Process) -> None:
+        """As the contract has it."""
+        await self._transport.ready()
+        await self._transport.arun(self._sweeps.depart(process.name))
+
+    def sweep(self, process: Process, started: Started) -> Swept | None:
+        """As the contract has it."""
+        return self._transport.run(self._sweeps.sweep(process, self._rules(process), started))
+
+    async def asweep(self, process: Process, started: Started) -> Swept | None:
+        """As the contract has it."""
+        await self._transport.ready()
+        return await self._transport.arun(self._sweeps.sweep(process, self._rules(process), started))
+
+    def processes(self) -> list[Process]:
+        """As the contract has it."""
+        return self._transport.run(self._registry.alive())
+
+    def clients(self, process: str) -> list[str]:
+        """As the contract has it."""
+        return self._transport.run(self._sockets.channels(process))
+
+    def register_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
+        """As the contract has it."""
+        self._transport.run(self._sockets.register(process, clients))
+
+    async def aregister_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
+        """As the contract has it."""
+        await self._transport.ready()
+        await self._transport.arun(self._sockets.register(process, clients))
+
+    def open_answer(self, process: str, reply_channel: str) -> None:
+        """As the contract has it."""
+        self._transport.run(one_round_trip(self._registry.answer("SADD", process, reply_channel)))
+
+    def close_answer(self, process: str, reply_channel: str) -> None:
+        """As the contract has it."""
+        self._transport.run(one_round_trip(self._registry.answer("SREM", process, reply_channel)))
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """As the contract has it."""
+        return self._transport.run(self._letters.all())
+
+    def retry_dead_letter(self, identity: str) -> bool:
+        """As the contract has it."""
+        return self._transport.run(self._letters.retry(identity))
+
+    def drop_dead_letter(self, identity: str) -> bool:
+        """As the contract has it."""
+        return self._transport.run(self._letters.drop(identity))
+
+    def _rules(self, process: Process) -> Rules:
+        return Rules(process, self.is_at_least_once, self.max_deliveries)
 
     # Values.
 

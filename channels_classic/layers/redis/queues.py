@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from channels_classic.layers import names
-from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Trips
 from channels_classic.layers.redis.envelope import STAMP_LENGTH
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
+from channels_classic.layers.takers import Taker
+from channels_classic.layers.types import Client
 
 PAUSE_SECONDS = 3600
 """After this time a pause that was never ended (its process was killed) is forgotten."""
@@ -29,6 +31,7 @@ class Push(NamedTuple):
         body: what the queue holds, without the time of expiry.
         life: seconds until it expires.
         limited: whether the capacity of the queue counts.
+        client: the socket that it comes from, with its will as Redis keeps it.
     """
 
     position: int | None
@@ -36,6 +39,23 @@ class Push(NamedTuple):
     body: bytes
     life: float
     limited: bool = True
+    client: Client | None = None
+
+
+class Origin(NamedTuple):
+    """The process that sends.
+
+    Arguments:
+        process: its name.
+        epoch: in which it was registered; empty if it was not.
+        taker: the name of the taker that sends, if it is one.
+        number: of its trip, if something behind depends on whether anything was refused.
+    """
+
+    process: str
+    epoch: bytes = b""
+    taker: str = ""
+    number: int | None = None
 
 
 class Entry(NamedTuple):
@@ -84,6 +104,7 @@ class Queues:
         last: bool = True,
         remembered: Mapping[str, Sequence[str]] | None = None,
         urgent: bool = True,
+        origin: Origin | None = None,
     ) -> Command:
         """The command for one server that appends entries.
 
@@ -91,10 +112,13 @@ class Queues:
             last: whether no other server will be asked for what this one refuses.
             remembered: groups and their routes; if these are not right any more, nothing is to be sent.
             urgent: whether nothing is to be sent either once it took longer than the sender waits.
+            origin: the process that sends, if it is to be noticed that it was declared dead.
         """
         remembered = remembered or {}
         of_queue: dict[str, int] = {}
-        arguments: list[Any] = [self._clocks.latest(server) if urgent else 0, STATISTICS_SECONDS, len(remembered)]
+        arguments: list[Any] = [self._clocks.latest(server) if urgent else 0, STATISTICS_SECONDS]
+        arguments += self._origin(origin, pushes)
+        arguments.append(len(remembered))
         for routes in remembered.values():
             arguments += [len(routes), *routes]
         run: tuple[str, float, bool] | None = None
@@ -106,26 +130,46 @@ class Queues:
                 run = (queue, push.life, push.limited)
                 number = of_queue.setdefault(queue, len(of_queue) + 1)
                 capacity = self._share_of_capacity(push.channel, server) if push.limited else -1
-                refusals_count = int(last or not names.is_normal(queue))
-                count_at = len(arguments) + 4
-                arguments += [number, capacity, int(push.life * 1_000_000), refusals_count, 0]
+                is_normal = names.is_normal(queue)
+                refusals_count = int(last or not is_normal)
+                count_at = len(arguments) + 5
+                arguments += [number, capacity, int(push.life * 1_000_000), refusals_count, int(is_normal), 0]
             arguments[count_at] += 1
             arguments.append(local)
             arguments.append(push.body)
         keys = [self._keys.routes(group) for group in remembered]
         for queue in of_queue:
-            keys += [self._keys.queue(queue), self._keys.paused(queue), self._keys.statistics(queue)]
-        return ("send", len(keys) + 1, *keys, self._keys.totals, *arguments)
+            second = self._keys.bell(queue) if names.is_normal(queue) else self._keys.paused(queue)
+            keys += [self._keys.queue(queue), second, self._keys.statistics(queue)]
+        if origin is not None:
+            keys += [self._keys.clients(origin.process), self._keys.orders(origin.process)]
+            keys += [self._keys.sent(origin.taker), self._keys.beats, self._keys.epoch]
+        return ("send", len(keys) + 2, *keys, self._keys.gone, self._keys.totals, *arguments)
 
-    def sent(self, server: int, answer: Any) -> tuple[Sequence[int], Sequence[Any]]:
+    def _origin(self, origin: Origin | None, pushes: Sequence[Push]) -> list[Any]:
+        if origin is None:
+            return ["", "", "", 0]
+        number = "" if origin.number is None else origin.number
+        arguments: list[Any] = [origin.process, origin.epoch, number, 0]
+        for position, push in enumerate(pushes):
+            if push.client is not None:
+                channel, order, will = push.client
+                arguments += [position, names.local_part(channel), "" if order is None else order, will or b""]
+        arguments[3] = (len(arguments) - 4) // 4
+        return arguments
+
+    def sent(self, server: int, answer: Any, origin: Origin | None = None) -> tuple[Sequence[int], Sequence[Any]]:
         """What the answer of a server to ``send`` says: which entries were refused, and routes that are others.
 
         Raises:
             LayerUnavailable: nothing was sent, because it took too long.
+            Lapsed: nothing was sent, because the process that sends was declared dead.
         """
-        refused, routes, now, late = answer
+        refused, routes, now, failed = answer
         self._clocks.told(server, now)
-        if late:
+        if failed == 2 and origin is not None:
+            raise Lapsed(origin.process)
+        if failed:
             raise LayerUnavailable("Redis hung: what was sent arrived there too late.", nothing_done=True)
         return refused, routes
 
@@ -154,15 +198,30 @@ class Queues:
         """The command that tells how old the first entries of queues are."""
         return ("peek", len(queues), *self._keys.queues(queues), limit)
 
-    def give_back(self, values: Mapping[str, Sequence[bytes]]) -> Command:
+    def give_back(
+        self, values: Mapping[str, Sequence[bytes]], taker: Taker | None = None, epoch: bytes = b""
+    ) -> Command:
         """The command for one server that puts entries in front of their queues.
 
         Arguments:
             values: of each queue, by its name, from the last to the first.
+            taker: that has them in-flight, if one has.
+            epoch: in which its process was registered; empty if it was not.
         """
+        keys = self.with_bells(values)
+        arguments: list[Any] = [int(self._expiry * 1000), len(values)]
+        if taker is None:
+            arguments += ["", "", b""]
+        else:
+            keys += [self._keys.in_flight(taker.name), self._keys.beats, self._keys.epoch]
+            arguments += [taker.batch, taker.process, epoch]
         numbered = [(number, value) for number, queue in enumerate(values, 1) for value in values[queue]]
         pairs = [part for pair in numbered for part in pair]
-        return ("give_back", len(values), *self._keys.queues(values), int(self._expiry * 1000), *pairs)
+        return ("give_back", len(keys), *keys, *arguments, *pairs)
+
+    def with_bells(self, queues: Iterable[str]) -> list[str]:
+        """For each queue its key and that of its bell."""
+        return [key for queue in queues for key in (self._keys.queue(queue), self._keys.bell(queue))]
 
     def pausing(self, command: str, channels: Iterable[str]) -> Trips:
         """What lets channels of a process refuse messages (``SADD``), or not any more (``SREM``)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.exceptions import LayerUnavailable
@@ -17,7 +17,7 @@ from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.blocking import wait_for_any
 from channels_classic.layers.redis.connections.steps import Answers, Steps, Trips, failure_in
 from channels_classic.layers.redis.connections.transport import Transport
-from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes, time_of_expiry
+from channels_classic.layers.redis.envelope import AGAIN, GROUP_MESSAGE, MESSAGE, Envelopes, time_of_expiry
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.placement import Placement
@@ -28,6 +28,24 @@ from channels_classic.log import logger
 LONGEST_WAIT = 4.0
 """Seconds to wait for a message at a stretch, so that a server that hangs, or has lost its data, is noticed though
 nobody sends."""
+
+
+class Receipt(NamedTuple):
+    """What it takes to give a message back.
+
+    Arguments:
+        server: that it was on.
+        stamp: when it ends.
+        payload: the packed message.
+        before: how often it was handed out before.
+        value: the entry of the queue, as it was.
+    """
+
+    server: int
+    stamp: bytes
+    payload: bytes
+    before: int
+    value: bytes
 
 
 class Receiving:
@@ -91,12 +109,12 @@ class Receiving:
         self, answers: Answers, asked: Mapping[int, list[str]], channels: list[str], limit: int
     ) -> Steps[list[Received]]:
         """What was asked for by ``add_command``, or what comes next if that was not a message."""
-        received, more = yield from self._received(answers, asked)
+        received, more = yield from self.received(answers, asked)
         while more and not received:
             # Nothing but changes of membership, or messages past their expiry: there may be others behind.
             trips = Trips(partial=True)
             asked = self.add_command(trips, channels, limit)
-            received, more = yield from self._received((yield trips), asked)
+            received, more = yield from self.received((yield trips), asked)
         return received
 
     def wait_on_one(self, server: int, channels: list[str], limit: int, timeout: float) -> Steps[list[Received]]:
@@ -109,10 +127,10 @@ class Receiving:
         # If none came in time, one may still have come before the rest of the round trip.
         popped = answers[server][0]
         if isinstance(popped, LayerUnavailable):
-            received, _ = yield from self._received(answers, asked, failure=popped)
+            received, _ = yield from self.received(answers, asked, failure=popped)
         else:
             first = [self._queues.popped(server, popped)] if popped else []
-            received, _ = yield from self._received(answers, asked, first)
+            received, _ = yield from self.received(answers, asked, first)
         return received
 
     # From several.
@@ -122,13 +140,13 @@ class Receiving:
         received: list[Received] = []
         more = True
         while more and not received:
-            counts = yield from self._peek(channels, limit)
+            counts = yield from self.peek(channels, limit)
             trips = Trips(partial=True)
             asked = self._placement.by_server(channels)
             for server, of_server in asked.items():
                 shares = [counts.get((server, channel), 0) for channel in of_server]
                 trips.add(server, self._queues.receive_counted(of_server, shares, server))
-            received, more = yield from self._received((yield trips), asked)
+            received, more = yield from self.received((yield trips), asked)
         return received
 
     def wait_on_all(self, channels: list[str], timeout: float) -> Steps[list[Received]]:
@@ -155,10 +173,10 @@ class Receiving:
                 failure = refusal
                 if refusal.nothing_done:
                     taken.append(entry)
-        received, _ = yield from self._received({}, {}, taken, failure)
+        received, _ = yield from self.received({}, {}, taken, failure)
         return received
 
-    def _peek(self, channels: list[str], limit: int) -> Steps[dict[tuple[int, str], int]]:
+    def peek(self, channels: list[str], limit: int) -> Steps[dict[tuple[int, str], int]]:
         """How many messages to take of which channel on which server, so that the oldest come first."""
         trips = Trips()
         asked = self._placement.by_server(channels)
@@ -194,7 +212,12 @@ class Receiving:
 
     # What was taken.
 
-    def _received(
+    def opened(self, entries: list[Entry]) -> Steps[list[Received]]:
+        """The messages of entries that were taken."""
+        received, _ = yield from self.received({}, {}, entries)
+        return received
+
+    def received(
         self,
         answers: Answers,
         asked: Mapping[int, list[str]],
@@ -210,18 +233,16 @@ class Receiving:
         Raises:
             LayerUnavailable: something has failed, and there is no message.
         """
-        by_channel: dict[str, list[Entry]] = {}
         if self._unopened:
             first = [*self._take_unopened(asked), *first]
-        for entry in first:
-            by_channel.setdefault(entry.queue, []).append(entry)
+        taken: list[Entry] = list(first)
         now = b""
         for server, of_server in asked.items():
             answer = answers[server][-1]
             if isinstance(answer, LayerUnavailable):
                 failure = answer
                 continue
-            time_there, epoch, lists = answer
+            time_there, epoch, lists = answer[:3]
             self._clocks.told(server, time_there)
             now = max(now, time_there)
             if self._epochs.is_new(server, epoch):
@@ -231,13 +252,8 @@ class Receiving:
                     failure = error
             for channel, of_channel in zip(of_server, lists, strict=True):
                 if of_channel:
-                    entries = by_channel.setdefault(channel, [])
-                    entries += [Entry(server, channel, value) for value in of_channel]
-        if len(asked) > 1:
-            for channel, entries in by_channel.items():
-                if names.is_normal(channel):
-                    entries.sort(key=_stamp_of)
-        all_entries = [entry for entries in by_channel.values() for entry in entries]
+                    taken += [Entry(server, channel, value) for value in of_channel]
+        all_entries = in_order(taken, several=len(asked) > 1)
         received, unasked = yield from self._open_all(all_entries, now)
         failure = failure or unasked
         if failure is not None:
@@ -271,9 +287,10 @@ class Receiving:
                         continue
                     # Whoever can write to Redis may have prolonged what the queue tells.
                     stamp = min(stamp, b"%016d" % expires)
-                receipt: tuple[Any, ...] = (server, stamp, payload)
-                if kind == MESSAGE:
-                    received.append(Received(channel + name, codec.unpack(payload), receipt))
+                receipt = Receipt(server, stamp, opened.packed, opened.before, value)
+                if kind in (MESSAGE, AGAIN):
+                    content = codec.unpack(receipt.payload)
+                    received.append(Received(channel + name, content, receipt, receipt.before + 1))
                 elif kind == GROUP_MESSAGE:
                     content = codec.unpack(payload)
                     sent = int(stamp) - int(self._expiry * 1_000_000)
@@ -290,6 +307,22 @@ class Receiving:
             except ValueError as error:
                 logger.error("A message on %r was dropped: %s.", channel, error)
         return received, failure
+
+
+def in_order(entries: Iterable[Entry], several: bool) -> list[Entry]:
+    """What was taken at once, channel by channel, as it comes to the reader.
+
+    Arguments:
+        several: whether it is from several servers. Then the oldest come first in each normal channel.
+    """
+    by_channel: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_channel.setdefault(entry.queue, []).append(entry)
+    if several:
+        for channel, of_channel in by_channel.items():
+            if names.is_normal(channel):
+                of_channel.sort(key=_stamp_of)
+    return [entry for of_channel in by_channel.values() for entry in of_channel]
 
 
 def _stamp_of(entry: Entry) -> bytes:

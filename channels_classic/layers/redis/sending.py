@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Steps, Trips, change
+from channels_classic.layers.redis.encryption import Cipher
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.queues import Push, Queues
+from channels_classic.layers.redis.queues import Origin, Push, Queues
+from channels_classic.layers.redis.sockets import seal_will
 from channels_classic.layers.types import Delivery
 
 
@@ -25,11 +27,19 @@ class Sending:
         clocks: of the servers.
         envelopes: of the messages.
         expiry: seconds that a message lives.
+        cipher: encrypts the wills of sockets, if there is one.
     """
 
     def __init__(
-        self, queues: Queues, placement: Placement, clocks: Clocks, envelopes: Envelopes, expiry: float
+        self,
+        queues: Queues,
+        placement: Placement,
+        clocks: Clocks,
+        envelopes: Envelopes,
+        expiry: float,
+        cipher: Cipher | None,
     ) -> None:
+        self._cipher = cipher
         self._queues = queues
         self._clocks = clocks
         self._placement = placement
@@ -47,7 +57,10 @@ class Sending:
             if not delivery.to_group:
                 process, mark, local = delivery.name.partition("!")
                 body = seal(MESSAGE, local, delivery.payload, process + mark, expires)
-                pushes.append(Push(position, delivery.name, body, expiry))
+                client = delivery.client
+                if client is not None and client.will is not None:
+                    client = client._replace(will=seal_will(self._cipher, client.channel, client.will))
+                pushes.append(Push(position, delivery.name, body, expiry, True, client))
                 continue
             bodies: dict[bool, bytes] = {}
             for route in routes[delivery.name]:
@@ -59,7 +72,9 @@ class Sending:
                 pushes.append(Push(None, route, bodies[of_process], expiry))
         return pushes
 
-    def to_several(self, pushes: Sequence[Push]) -> Steps[list[int]]:
+    def to_several(
+        self, pushes: Sequence[Push], origin: Callable[[int], Origin | None] = lambda server: None
+    ) -> Steps[list[int]]:
         """Send to whichever server each entry belongs on; the positions of those that found their channel full.
 
         A normal channel has its share of the capacity on each server. All that one batch has for it goes to one
@@ -74,7 +89,9 @@ class Sending:
                 by_server[self._placement.of_channel(push.channel, start + attempt)].append(push)
             trips = Trips()
             for server, some in by_server.items():
-                trips.add(server, self._queues.send(some, server, last=attempt == servers - 1))
+                trips.add(
+                    server, self._queues.send(some, server, last=attempt == servers - 1, origin=origin(server))
+                )
             try:
                 answers = yield from change(trips)
             except LayerUnavailable as error:
@@ -84,7 +101,9 @@ class Sending:
             late = []
             for server, some in by_server.items():
                 try:
-                    refused += [some[number] for number in self._queues.sent(server, answers[server][0])[0]]
+                    refused += [
+                        some[number] for number in self._queues.sent(server, answers[server][0], origin(server))[0]
+                    ]
                 except LayerUnavailable as error:
                     late.append(error)
             if late:

@@ -6,7 +6,7 @@ its channel on that server, as good as any for a normal channel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from channels_classic.layers import codec, names, turns
@@ -15,7 +15,8 @@ from channels_classic.layers.redis.connections.steps import Command, Steps, Trip
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.types import Delivery, Turn
+from channels_classic.layers.redis.queues import Origin
+from channels_classic.layers.types import Delivery, Lease, Turn
 from channels_classic.log import logger
 
 MOST_AT_ONCE = 1000
@@ -32,6 +33,7 @@ class Turns:
         envelopes: of messages that wait.
         expiry: seconds that a message lives in a queue.
         kept: seconds after its last message that a client's turns are kept.
+        are_renewed: tells whether the leases of turns are renewed here, because a process beats.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Turns:
         envelopes: Envelopes,
         expiry: float,
         kept: float,
+        are_renewed: Callable[[], bool],
     ) -> None:
         self._keys = keys
         self._placement = placement
@@ -49,6 +52,7 @@ class Turns:
         self._envelopes = envelopes
         self._expiry = expiry
         self._kept = kept
+        self._are_renewed = are_renewed
 
     def enter(self, turn: Turn, message: dict[str, Any]) -> Steps[turns.Verdict]:
         """Ask for a turn; what becomes of the message."""
@@ -60,9 +64,27 @@ class Turns:
         verdict = yield from self._step(turn.reply_channel, "enter", *asked, *limits)
         return turns.Verdict(verdict)
 
-    def suspend(self, turn: Turn) -> Steps[str]:
-        """A message that runs goes back to its channel."""
-        return self._step(turn.reply_channel, "suspend", turn.order, turn.token)
+    def suspend(self, turn: Turn, forced: bool = False) -> Steps[str]:
+        """A message that runs goes back to its channel.
+
+        Arguments:
+            forced: whatever the token was that it entered with.
+        """
+        return self._step(turn.reply_channel, "suspend", turn.order, turn.token, int(forced))
+
+    def lose(self, turn: Turn) -> Steps[str]:
+        """A message is lost, so its turn is passed over, now or when it comes."""
+        return self._step(turn.reply_channel, "lose", turn.order)
+
+    def renewals(self, leases: Iterable[Lease]) -> list[tuple[int, Command]]:
+        """The commands, each with its server, that let turns which run go on."""
+        return [
+            (
+                self._server_of(lease.reply_channel),
+                self._command(lease.reply_channel, "renew", lease.order, lease.token),
+            )
+            for lease in leases
+        ]
 
     def release(self, clients: Sequence[str]) -> Steps[None]:
         """Clients have left."""
@@ -96,12 +118,21 @@ class Turns:
                 forward,
             )
 
-    def add_ends(self, trips: Trips, deliveries: Iterable[Delivery]) -> None:
-        """Put the ends of turns among ``deliveries`` into ``trips``, behind what is there."""
+    def add_ends(self, trips: Trips, deliveries: Iterable[Delivery], origin: Origin | None = None) -> None:
+        """Put the ends of turns among ``deliveries`` into ``trips``, behind what is there.
+
+        Arguments:
+            origin: they are carried out only if nothing of its trip was refused.
+        """
+        depends = origin is not None and origin.number is not None
         for delivery in deliveries:
             if delivery.turn_end is not None:
                 order, last = delivery.turn_end
-                trips.add(self._server_of(delivery.name), self._command(delivery.name, "end", order, int(last)))
+                number = origin.number if depends and origin is not None else ""
+                command = self._command(delivery.name, "end", order, int(last), number)
+                if depends and origin is not None:
+                    command = (command[0], 3, *command[2:4], self._keys.sent(origin.taker), *command[4:])
+                trips.add(self._server_of(delivery.name), command)
 
     def _step(self, client: str, step: str, *arguments: Any) -> Steps[str]:
         server = self._server_of(client)
@@ -117,7 +148,8 @@ class Turns:
 
     def _command(self, client: str, step: str, *arguments: Any) -> Command:
         keys = (self._keys.turns(client), self._keys.waiting_clients)
-        times = (turns.LEASE_SECONDS, self._expiry + turns.EXTRA_PATIENCE, self._expiry, self._kept)
+        lease = turns.RENEWED_LEASE_SECONDS if self._are_renewed() else turns.LEASE_SECONDS
+        times = (lease, self._expiry + turns.EXTRA_PATIENCE, self._expiry, self._kept)
         return ("turns", 2, *keys, self._keys.prefix, client, *times, step, *arguments)
 
     def _server_of(self, client: str) -> int:

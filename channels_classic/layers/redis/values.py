@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
-from channels_classic.layers.redis.encryption import Cipher
+from channels_classic.layers.redis.encryption import Cipher, seal, unseal
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.log import logger
@@ -33,16 +33,14 @@ class Values:
         if value is None:
             return None
         try:
-            return (
-                value if self._cipher is None else self._cipher.open(value, _place(name))[1]
-            ), milliseconds / 1000
+            return unseal(self._cipher, _place(name), value), milliseconds / 1000
         except ValueError as error:
             logger.error("The value %r was ignored: %s.", name, error)
             return None
 
     def set(self, name: str, value: bytes, seconds: float, replace: bool) -> Steps[bool]:
         """Store a value in the place of another one, or where there is none; whether that was so."""
-        body = value if self._cipher is None else self._cipher.seal(_place(name), 0, value)
+        body = seal(self._cipher, _place(name), value)
         condition = "XX" if replace else "NX"
         command = ("SET", self._keys.value(name), body, "PX", int(seconds * 1000), condition)
         (answer,) = yield from self._ask(name, command)

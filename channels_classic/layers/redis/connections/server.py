@@ -116,6 +116,9 @@ class Server:
             raise replies.unreachable(self.name, error) from error
         try:
             self.set_up.learn(self.call(connection, self.set_up.commands))
+            if self.set_up.is_new:
+                # A trip that waits, and whose other scripts are not there, would wait in vain.
+                self.set_up.learn(self.call(connection, self.set_up.everything))
         except BaseException:
             self.drop(connection)
             raise

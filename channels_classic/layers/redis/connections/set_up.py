@@ -27,6 +27,9 @@ class SetUp:
     )
 
     def __init__(self, server: str) -> None:
+        self.is_new = False
+        """Whether the last new connection led to another server than the one before, which has not the scripts
+        yet."""
         self.run_id = b""
         """Which server the last new connection led to; nothing where the user of the layer may not ask.
 
@@ -55,7 +58,9 @@ class SetUp:
             error.nothing_done = True
             raise
         self._check_version(known.get("redis_version", ""))
-        self.run_id = known.get("run_id", "").encode()
+        run_id = known.get("run_id", "").encode()
+        self.is_new = not digests and run_id != self.run_id
+        self.run_id = run_id
         if digests:
             self._digests = dict(zip(NAMES, digests, strict=True))
 

@@ -15,5 +15,14 @@ NAMES = (
     "group_renew",
     "group_routes",
     "turns",
+    "take",
+    "acknowledge",
+    "settle",
+    "beat",
+    "claim",
+    "goodbye",
+    "group_end",
+    "letter_keep",
+    "letter_end",
 )
 SCRIPTS = {name: (Path(__file__).parent / f"{name}.lua").read_bytes() for name in NAMES}

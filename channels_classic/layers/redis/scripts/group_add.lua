@@ -5,13 +5,18 @@
 --                                                   of no process, by the time they end; with the last of them
 --   2   asgi:members:<group>:<process>  sorted set  the local parts of the members that one process holds, by the time
 --                                                   they end; with the last of them
---   3   asgi:queue:<process>            list        the queue of the process, if it is to be told; with its last entry
+--   3   asgi:joined:<process>           set         the groups that a process holds members of; with the last of them
+--   4   asgi:gone                       sorted set  the processes that have ended a short while ago; see claim.lua
+--   5   asgi:beats                      sorted set  the processes that beat; see beat.lua
+--   6   asgi:queue:<process>            list        the queue of the process, if it is to be told; with its last entry
 --
 -- ARGV
 --   1  the route: the name of the process up to and including "!", or the channel
 --   2  the local part of the channel; "" for a channel of no process
 --   3  how long the membership lasts, in milliseconds
---   4  what to tell the process, if it is to be told
+--   4  the group
+--   5  how long a process that does not beat may take to read what it is told, in milliseconds
+--   6  what to tell the process, if it is to be told
 --
 -- All times are milliseconds by this server's clock.
 
@@ -25,13 +30,22 @@ local function keep(key)
     end
 end
 
-if ARGV[4] then
-    redis.call("RPUSH", KEYS[3], string.format("%016.0f", time[1] * 1e6 + time[2] + life * 1000) .. ARGV[4])
-    keep(KEYS[3])
+local process = string.match(ARGV[1], "^(.*)!$")
+if process and redis.call("ZSCORE", KEYS[4], process) then
+    return
+end
+if ARGV[6] then
+    redis.call("RPUSH", KEYS[6], string.format("%016.0f", time[1] * 1e6 + time[2] + life * 1000) .. ARGV[6])
+    local stays = redis.call("ZSCORE", KEYS[5], process) and life or math.min(life, tonumber(ARGV[5]))
+    if redis.call("PTTL", KEYS[6]) < stays then
+        redis.call("PEXPIRE", KEYS[6], stays)
+    end
 end
 redis.call("ZADD", KEYS[1], "GT", ends, ARGV[1])
 keep(KEYS[1])
 if ARGV[2] ~= "" then
     redis.call("ZADD", KEYS[2], ends, ARGV[2])
     keep(KEYS[2])
+    redis.call("SADD", KEYS[3], ARGV[4])
+    keep(KEYS[3])
 end

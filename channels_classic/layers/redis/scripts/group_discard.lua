@@ -4,19 +4,22 @@
 --
 -- The route of a process goes with its last member.
 
-if ARGV[2] == "" then
+local process = string.match(ARGV[1], "^(.*)!$")
+if not process then
     redis.call("ZREM", KEYS[1], ARGV[1])
-else
-    redis.call("ZREM", KEYS[2], ARGV[2])
-    if redis.call("EXISTS", KEYS[2]) == 0 then
-        redis.call("ZREM", KEYS[1], ARGV[1])
-    end
+    return
 end
-if ARGV[4] then
+redis.call("ZREM", KEYS[2], ARGV[2])
+if redis.call("EXISTS", KEYS[2]) == 0 then
+    redis.call("ZREM", KEYS[1], ARGV[1])
+    redis.call("SREM", KEYS[3], ARGV[4])
+end
+if ARGV[6] and not redis.call("ZSCORE", KEYS[4], process) then
     local time = redis.call("TIME")
     local life = tonumber(ARGV[3])
-    redis.call("RPUSH", KEYS[3], string.format("%016.0f", time[1] * 1e6 + time[2] + life * 1000) .. ARGV[4])
-    if redis.call("PTTL", KEYS[3]) < life then
-        redis.call("PEXPIRE", KEYS[3], life)
+    redis.call("RPUSH", KEYS[6], string.format("%016.0f", time[1] * 1e6 + time[2] + life * 1000) .. ARGV[6])
+    local stays = redis.call("ZSCORE", KEYS[5], process) and life or math.min(life, tonumber(ARGV[5]))
+    if redis.call("PTTL", KEYS[6]) < stays then
+        redis.call("PEXPIRE", KEYS[6], stays)
     end
 end

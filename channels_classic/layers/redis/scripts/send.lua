@@ -8,23 +8,39 @@
 --                                            last entry
 --       asgi:paused:<queue>      set         the local parts of the process's channels that refuse messages at the
 --                                            moment; an hour after the last change
+--       or asgi:bell:<queue>     list        of a normal channel: at most one token, for the takers that wait; see
+--                                            take.lua
 --       asgi-meta:queue:<kind>   hash        statistics: messages_count, channel_full_count; never, or for a process
 --                                            ARGV[2] after its last message; swept: when the queue was last searched
 --                                            for what has expired
---   and last, one more:
+--   then, if ARGV[3] is not "":
+--       asgi:clients:<process>   hash        the wills of the sockets of an interface server; with the last of them
+--       asgi:orders:<process>    hash        the orders of their last messages; with them
+--       asgi:sent:<taker>        string      the number of the last trip of a taker of which nothing was refused
+--       asgi:beats               sorted set  the processes, by their last heartbeat; see beat.lua
+--       asgi:epoch               string      identifies the data in this server; never
+--   and last, two more:
+--       asgi:gone                sorted set  the processes that have ended a short while ago; see claim.lua
 --       asgi-meta:totals         hash        statistics of all queues together; never
 --
 -- ARGV
 --   1  the time after which the sender has given up, in microseconds; 0 if it waits however long it takes
 --   2  seconds for which the statistics of a process's queue are kept
---   3  the number of groups; then, for every group, the number of its routes and these, sorted
+--   3  the process that sends, if it is one that beats or has sockets, else ""
+--   4  the epoch in which the process was registered; "" if it was not
+--   5  the number of the trip, if something behind it depends on whether anything was refused; else ""
+--   6  for how many sockets there is something to keep; then, for each: the position of its message, the local part of
+--      its reply channel, the order of the message ("" when it has left), its will ("" for none)
+--   …  the number of groups; then, for every group, the number of its routes and these, sorted
 --   …  for every run of messages to one queue: the number of the queue, from 1, capacity (-1: no limit), life in
---      microseconds, whether refusals count in the statistics (1 or 0; another server may still take them), number
---      of messages n, then n times: the local part of the channel ("" where nothing can be paused), body
+--      microseconds, whether refusals count in the statistics (1 or 0; another server may still take them), whether the
+--      second key is a bell (1 or 0), number of messages n, then n times: the local part of the channel ("" where
+--      nothing can be paused), body
 --
 -- An entry of a queue is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
 -- Returns the positions, from 0 over all messages of the call, of those that were refused; if the routes are others,
--- for every group the list of them; the time, 16 digits of microseconds; and 1 if the sender has given up.
+-- for every group the list of them; the time, 16 digits of microseconds; and 0, or why nothing was sent: 1 if the sender
+-- has given up, 2 if its process was declared dead.
 
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
@@ -79,9 +95,15 @@ local latest = tonumber(ARGV[1])
 if latest > 0 and latest < now then
     return { refused, {}, stamp_now, 1 }
 end
+if ARGV[4] ~= "" and not redis.call("ZSCORE", KEYS[#KEYS - 3], ARGV[3])
+    and redis.call("GET", KEYS[#KEYS - 2]) == ARGV[4] then
+    return { refused, {}, stamp_now, 2 }
+end
 
-local groups = tonumber(ARGV[3])
-local argument = 4
+local gone = KEYS[#KEYS - 1]
+local sockets = tonumber(ARGV[6])
+local groups = tonumber(ARGV[7 + 4 * sockets])
+local argument = 8 + 4 * sockets
 local routes, changed = {}, false
 for g = 1, groups do
     -- Nothing is written before the messages: a Redis that is full refuses a script at its first write only.
@@ -106,14 +128,18 @@ while argument <= #ARGV do
     local capacity = tonumber(ARGV[argument + 1])
     local life = tonumber(ARGV[argument + 2])
     local refusals_count = ARGV[argument + 3] == "1"
-    local count = tonumber(ARGV[argument + 4])
-    argument = argument + 5
+    local has_bell = ARGV[argument + 4] == "1"
+    local count = tonumber(ARGV[argument + 5])
+    argument = argument + 6
 
     local queue, paused, statistics = KEYS[first_key], KEYS[first_key + 1], KEYS[first_key + 2]
     local of_process = string.sub(queue, -1) == "!"
+    local length = redis.call("LLEN", queue)
+    local is_gone = of_process and length == 0
+        and redis.call("ZSCORE", gone, string.match(queue, "([^:]*)!$")) ~= false
     local room = count
     if capacity >= 0 then
-        room = capacity - redis.call("LLEN", queue)
+        room = capacity - length
         if room < count and room < capacity then
             room = capacity - drop_expired(queue)
             if room < count and room < capacity then
@@ -132,13 +158,17 @@ while argument <= #ARGV do
         if #values >= room
             or (somebody_paused and name ~= "" and redis.call("SISMEMBER", paused, name) == 1) then
             refused[#refused + 1] = position
-        else
+        elseif not is_gone then
             values[#values + 1] = stamp .. body
         end
         position = position + 1
     end
 
     local sent = #values
+    if has_bell and sent > 0 and room == capacity and redis.call("EXISTS", paused) == 0 then
+        redis.call("RPUSH", paused, "1")
+        redis.call("EXPIRE", paused, ARGV[2])
+    end
     for first = 1, sent, 1000 do
         redis.call("RPUSH", queue, unpack(values, first, math.min(first + 999, sent)))
     end
@@ -149,11 +179,13 @@ while argument <= #ARGV do
         end
         redis.call("HINCRBY", statistics, "messages_count", sent)
     end
-    if count > sent and refusals_count then
+    if is_gone then
+        sent = 0
+    elseif count > sent and refusals_count then
         redis.call("HINCRBY", statistics, "channel_full_count", count - sent)
         all_refused = all_refused + count - sent
     end
-    if of_process then
+    if of_process and not is_gone then
         redis.call("EXPIRE", statistics, ARGV[2])
     end
     all_sent = all_sent + sent
@@ -164,5 +196,36 @@ if all_sent > 0 then
 end
 if all_refused > 0 then
     redis.call("HINCRBY", totals, "channel_full_count", all_refused)
+end
+if sockets > 0 then
+    local is_refused, orders, left = {}, {}, {}
+    for _, one in ipairs(refused) do
+        is_refused[one] = true
+    end
+    local clients_key, orders_key = KEYS[#KEYS - 6], KEYS[#KEYS - 5]
+    for first = 7, 6 + 4 * sockets, 4 do
+        local name, order, will = ARGV[first + 1], ARGV[first + 2], ARGV[first + 3]
+        if not is_refused[tonumber(ARGV[first])] then
+            if order == "" then
+                left[#left + 1] = name
+            else
+                orders[#orders + 1] = name
+                orders[#orders + 1] = order
+                if will ~= "" then
+                    redis.call("HSET", clients_key, name, will)
+                end
+            end
+        end
+    end
+    for first = 1, #orders, 1000 do
+        redis.call("HSET", orders_key, unpack(orders, first, math.min(first + 999, #orders)))
+    end
+    for first = 1, #left, 1000 do
+        redis.call("HDEL", clients_key, unpack(left, first, math.min(first + 999, #left)))
+        redis.call("HDEL", orders_key, unpack(left, first, math.min(first + 999, #left)))
+    end
+end
+if ARGV[5] ~= "" and #refused == 0 then
+    redis.call("SET", KEYS[#KEYS - 4], ARGV[5], "EX", 600)
 end
 return { refused, {}, stamp_now, 0 }

@@ -5,8 +5,10 @@
 --                                          ARGV[6] after its last message
 --   2   asgi:waiting           sorted set  the clients for whom messages wait, by the time at which they have waited
 --                                          long enough; with the last of them
+--   3   asgi:sent:<taker>      string      for the end of a turn that depends on what its trip has sent; see send.lua
 -- Made here of ARGV[1]:
 --       asgi:queue:<channel>   list        the queue to the front of which a message goes that need not wait any longer
+--       asgi:bell:<channel>    list        its bell; see take.lua
 --       asgi:turns:<other>     hash        the turns of another client out of KEYS[2]
 --       asgi:freed:<client>    set         the tokens of messages that waited for the first turn only and are back in
 --                                          their queues; with these
@@ -19,6 +21,8 @@
 --   waiting, bytes   how many messages wait, and how long they are together
 --   gone             "1" once the client has left
 --   freed            "1" once there is the set of freed tokens
+--   lost             how many messages are lost whose turn has not come yet
+--   lost:<order>     a message that is lost
 --   <order>          a message that waits: "s" if only for the first turn, else "o"; its channel; a space; its token;
 --                    a line feed; the message as a queue holds it, without its time of expiry
 --
@@ -29,8 +33,11 @@
 --      how long a message lives in a queue, how long the turns are kept
 --   7  the step, and behind it what it needs:
 --      enter    order, slight ("1" or "0"), channel, message, token, how many may wait, how many bytes of them
---      end      order, last ("1" or "0")
---      suspend  order, token
+--      end      order, last ("1" or "0"), number: the trip of which nothing may have been refused; "" if that does not
+--               matter
+--      suspend  order, token, forced ("1": whatever the token is; or "0")
+--      renew    order, token
+--      lose     order
 --      release
 --      resume   order, settled ("1" or "0")
 --
@@ -38,7 +45,8 @@
 -- if its message has come to its queue since, runs either this one or that one. An end and a suspend do nothing.
 --
 -- All times are microseconds by this server's clock. Returns the verdict ("run", "wait", "waits", "passed" or
--- "full"; "forward" where a client goes on that would have waited; "" for other steps), and for each turn that was passed over: the client, the first and the last order, and
+-- "full"; "held" for an end that has to be told again; "forward" where a client goes on that would have waited; "" for
+-- other steps), and for each turn that was passed over: the client, the first and the last order, and
 -- "lease" or "gap".
 
 local prefix, client = ARGV[1], ARGV[2]
@@ -52,7 +60,7 @@ local function text(number)
 end
 
 local function load(key, name)
-    local values = redis.call("HMGET", key, "next", "lease", "since", "waiting", "bytes", "gone", "freed")
+    local values = redis.call("HMGET", key, "next", "lease", "since", "waiting", "bytes", "gone", "freed", "lost")
     local lease_end, token = string.match(values[2] or "", "^(%d+) (.*)$")
     local turns = {
         key = key,
@@ -65,6 +73,7 @@ local function load(key, name)
         bytes = tonumber(values[5] or 0),
         gone = values[6] == "1",
         freed = values[7] == "1",
+        lost = tonumber(values[8] or 0),
     }
     turns.had_waiting = turns.waiting > 0
     return turns
@@ -121,6 +130,11 @@ local function put_back(turns, order)
     local queue = prefix .. "queue:" .. channel
     redis.call("LPUSH", queue, string.format("%016.0f", now + life) .. string.sub(waiting, line_end + 1))
     redis.call("PEXPIRE", queue, text(life / 1000))
+    local bell = prefix .. "bell:" .. channel
+    if redis.call("EXISTS", bell) == 0 then
+        redis.call("RPUSH", bell, "1")
+        redis.call("EXPIRE", bell, 86400)
+    end
     if slight == "s" and token ~= "" then
         if not turns.freed then
             turns.freed = true
@@ -131,8 +145,13 @@ local function put_back(turns, order)
     end
 end
 
--- The next turn is that of `order`.
+-- The next turn is that of `order`, or of the first behind it that is not lost.
 local function give_turn(turns, order)
+    while turns.lost > 0 and redis.call("HDEL", turns.key, "lost:" .. text(order)) == 1 do
+        turns.lost = turns.lost - 1
+        redis.call("HSET", turns.key, "lost", turns.lost)
+        order = order + 1
+    end
     local first = turns.next == 0 and order > 0
     turns.next = order
     turns.lease = nil
@@ -219,6 +238,9 @@ local function enter(turns, order, slight, channel, message, token, most, most_b
 end
 
 local step, order, verdict = ARGV[7], tonumber(ARGV[8] or ""), ""
+if step == "end" and ARGV[10] ~= "" and redis.call("GET", KEYS[3]) ~= ARGV[10] then
+    return { "held", passed_over }
+end
 if step == "enter" or step == "release" then
     wake_another()
 end
@@ -237,6 +259,18 @@ elseif step == "resume" then
         give_turn(turns, lowest and lowest < order and lowest or order)
         save(turns)
     end
+elseif step == "lose" then
+    local turns = load(KEYS[1], client)
+    if order >= turns.next then
+        if redis.call("HSETNX", KEYS[1], "lost:" .. text(order), "1") == 1 then
+            turns.lost = turns.lost + 1
+            redis.call("HSET", KEYS[1], "lost", turns.lost)
+        end
+        if order == turns.next then
+            give_turn(turns, order)
+        end
+    end
+    save(turns)
 elseif redis.call("EXISTS", KEYS[1]) == 1 then
     local turns = load(KEYS[1], client)
     if step == "release" then
@@ -248,7 +282,11 @@ elseif redis.call("EXISTS", KEYS[1]) == 1 then
             give_turn(turns, order + 1)
         end
         turns.gone = turns.gone or ARGV[9] == "1"
-    elseif turns.lease and order == turns.next and ARGV[9] == turns.token then
+    elseif step == "renew" then
+        if turns.lease and order == turns.next and ARGV[9] == turns.token then
+            turns.lease = now + lease
+        end
+    elseif turns.lease and order == turns.next and (ARGV[10] == "1" or ARGV[9] == turns.token) then
         turns.lease = nil
         turns.since = turns.waiting > 0 and now or nil
     end

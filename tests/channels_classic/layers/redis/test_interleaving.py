@@ -51,7 +51,7 @@ class Room:
         trips = Trips(partial=True)
         server = self.reader._placement.of_channel(self.process)
         asked = receiving.add_command(trips, [self.process], 10, server)
-        received, _ = yield from receiving._received((yield trips), asked)
+        received, _ = yield from receiving.received((yield trips), asked)
         return received
 
     def everything(self) -> list[str]:

@@ -210,7 +210,7 @@ def test_connections_that_came_and_went(goodbye: bool, client: redis.Redis, laye
         await layer.aclose()
 
     asyncio.run(main())
-    assert left_behind(client) == {"asgi:epoch"}
+    assert left_behind(client) == {"asgi:epoch", "asgi:bell:websocket.connect"}
     statistics = set(client.scan_iter("asgi-meta:*"))
     assert len(statistics) < 5, statistics
     assert layer._groups.memberships_of([PROCESS]) == []

@@ -1,0 +1,56 @@
+"""What a taker has in-flight, as it lies in Redis (``take.lua``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from channels_classic.layers.redis.connections.steps import Command
+from channels_classic.layers.redis.keys import Keys
+
+_QUEUE = b">"
+"""Begins the key of a queue; an entry begins with a digit."""
+
+
+class Batch(NamedTuple):
+    """A batch that a taker has taken from one server.
+
+    Arguments:
+        number: of the batch.
+        taken: when, 16 digits: microseconds by the clock of the server.
+        entries: the name of the queue and the entry for each message.
+    """
+
+    number: int
+    taken: bytes
+    entries: list[tuple[str, bytes]]
+
+    @classmethod
+    def of(cls, stored: Sequence[bytes], keys: Keys) -> Batch:
+        """The batch that a list in Redis means."""
+        number, taken, *rest = stored
+        entries = []
+        queue = ""
+        for value in rest:
+            if value.startswith(_QUEUE):
+                queue = keys.queue_of(value[len(_QUEUE) :])
+            else:
+                entries.append((queue, value))
+        return cls(int(number), taken, entries)
+
+    def settle(self, keys: Keys, taker: str, back: Sequence[tuple[str, bytes, bool]], expiry: float) -> Command:
+        """The command that ends it.
+
+        Arguments:
+            back: what goes back in front of its queue, in order: the name of the queue, the entry, and whether
+                it lacks a time of expiry, because it gets a new one.
+            expiry: seconds that a message lives.
+        """
+        queues = {queue: number for number, queue in enumerate(dict.fromkeys(queue for queue, *_ in back), 1)}
+        all_keys = [keys.in_flight(taker)]
+        for queue in queues:
+            all_keys += [keys.queue(queue), keys.bell(queue)]
+        triples: list[Any] = []
+        for queue, value, is_new in reversed(back):
+            triples += [queues[queue], int(is_new), value]
+        return ("settle", len(all_keys), *all_keys, self.number, int(expiry * 1000), *triples)

@@ -1,0 +1,27 @@
+-- Begins the sweep of a process, or the end of one that departs: from here on it can neither take nor send.
+--
+-- KEYS  pattern               type        what for; when it ends
+--   1   asgi:beats            sorted set  the processes that beat; see beat.lua
+--   2   asgi:gone             sorted set  the processes that have ended, by the time at which they did: what is sent to
+--                                         them is dropped; a while later, see beat.lua
+--   3   asgi:sweep:<process>  string      who sweeps the process, if this server keeps that; after ARGV[3], so that a
+--                                         sweep that was killed half-way can be finished by another one
+--
+-- ARGV
+--   1  the name of the process
+--   2  who sweeps it
+--   3  milliseconds
+--
+-- Returns 1, or 0 if somebody else sweeps it.
+
+if KEYS[3] then
+    local sweeper = redis.call("GET", KEYS[3])
+    if sweeper and sweeper ~= ARGV[2] then
+        return 0
+    end
+    redis.call("SET", KEYS[3], ARGV[2], "PX", ARGV[3])
+end
+local time = redis.call("TIME")
+redis.call("ZREM", KEYS[1], ARGV[1])
+redis.call("ZADD", KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
+return 1

@@ -1,0 +1,102 @@
+-- Takes messages for a taker, and keeps them as in-flight in the same step.
+--
+-- A taker waits for a token on the bells of its channels, not for a message: to take one by BLPOP would leave nothing
+-- in-flight. Whatever puts a message into an empty queue rings its bell, if there is no token yet. One token wakes one
+-- taker. If that one leaves something behind, it rings again here. So as many takers wake up as are needed.
+--
+-- KEYS  pattern                type        what for; when it ends
+--   1   asgi:epoch             string      identifies the data in this server (see epochs.py); never
+--   2   asgi:beats             sorted set  the processes that beat; see beat.lua
+--   3   asgi:inflight:<taker>  list        the number of the batch, the time at which it was taken, and for each
+--                                          queue ">" with its key, and its entries behind; until the taker is done
+--   then two for every normal channel, another one first each time:
+--       asgi:queue:<queue>     list        the queue; with its last entry
+--       asgi:bell:<queue>      list        its bell, a list with one token or none; a day after it rang
+--   …   asgi:queue:<queue>     list        the queues of other channels, whose messages are not kept
+--
+-- ARGV
+--   1  how many messages at the most, over all queues; 0 for as many as the further arguments say
+--   2  the epoch to set where there is none
+--   3  the time after which the taker has given up, in microseconds: then nothing is taken; 0 if it waits however long
+--      it takes
+--   4  the process of the taker
+--   5  the epoch in which the process was registered; "" if it was not
+--   6  the number of the batch
+--   7  the number of normal channels
+--   …  with ARGV[1] = 0, how many messages at the most of each queue
+--
+-- Returns the time in microseconds (16 digits), the epoch, for every queue the list of its entries, and 1 if the
+-- process was declared dead, else 0.
+
+local time = redis.call("TIME")
+local now = string.format("%010d%06d", time[1], time[2])
+local limit = tonumber(ARGV[1])
+local latest = tonumber(ARGV[3])
+local normal = tonumber(ARGV[7])
+local queues = #KEYS - 3 - normal
+local taken = {}
+
+local function key(q)
+    return q <= normal and KEYS[2 + 2 * q] or KEYS[3 + normal + q]
+end
+
+local function ring(q)
+    local bell = KEYS[3 + 2 * q]
+    if redis.call("EXISTS", bell) == 0 then
+        redis.call("RPUSH", bell, "1")
+        redis.call("EXPIRE", bell, 86400)
+    end
+end
+
+local lapsed = ARGV[5] ~= "" and not redis.call("ZSCORE", KEYS[2], ARGV[4])
+    and redis.call("GET", KEYS[1]) == ARGV[5]
+-- The list is there if a later trip of this taker has overtaken this one, or one before it that has not been seen.
+local takes = not lapsed and not (latest > 0 and latest < time[1] * 1e6 + time[2])
+    and redis.call("EXISTS", KEYS[3]) == 0
+
+local share = limit > 0 and math.max(1, math.floor(limit / queues))
+for q = 1, queues do
+    local count = 0
+    if takes then
+        count = share and math.min(share, limit) or tonumber(ARGV[7 + q])
+    end
+    taken[q] = count > 0 and redis.call("LPOP", key(q), count) or {}
+    limit = limit - #taken[q]
+end
+if takes and share then
+    for q = 1, queues do
+        if limit > 0 and #taken[q] >= share then
+            local values = redis.call("LPOP", key(q), limit) or {}
+            for _, value in ipairs(values) do
+                taken[q][#taken[q] + 1] = value
+            end
+            limit = limit - #values
+        end
+    end
+end
+
+local epoch = redis.call("GET", KEYS[1])
+if not epoch then
+    epoch = ARGV[2]
+    redis.call("SET", KEYS[1], epoch)
+end
+
+local is_kept = false
+for q = 1, normal do
+    local values = taken[q]
+    if #values > 0 then
+        if not is_kept then
+            redis.call("RPUSH", KEYS[3], ARGV[6], now)
+            is_kept = true
+        end
+        redis.call("RPUSH", KEYS[3], ">" .. key(q), unpack(values, 1, math.min(1000, #values)))
+        for first = 1001, #values, 1000 do
+            redis.call("RPUSH", KEYS[3], unpack(values, first, math.min(first + 999, #values)))
+        end
+    end
+    -- Whoever took all that it asked for, or nothing because it may not, may leave something.
+    if (not takes or limit <= 0 or not share) and redis.call("EXISTS", key(q)) == 1 then
+        ring(q)
+    end
+end
+return { now, epoch, taken, lapsed and 1 or 0 }

@@ -1,0 +1,143 @@
+"""The sockets of interface servers, as Redis knows them: the order of the last message of each, and its will.
+
+``send.lua`` keeps them in the step in which it takes a message. They are on the server that took it: a normal
+channel is on any of several, so here all servers are asked, and the greatest order counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from channels_classic.layers import codec, names
+from channels_classic.layers.redelivery import GOODBYE_CHANNEL
+from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.steps import Steps, Trips, one_round_trip
+from channels_classic.layers.redis.encryption import Cipher, seal, unseal
+from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
+from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.placement import Placement
+from channels_classic.log import logger
+
+MOST_AT_ONCE = 500
+"""So many wills are sent in one step."""
+
+
+def seal_will(cipher: Cipher | None, channel: str, will: bytes) -> bytes:
+    """The will of a socket as it lies in Redis."""
+    return seal(cipher, _place(channel), will)
+
+
+class Sockets:
+    """Knows the sockets of processes.
+
+    Arguments:
+        keys: of the layer.
+        placement: of the processes.
+        clocks: of the servers.
+        envelopes: of the wills that are sent.
+        cipher: of the wills that are kept.
+        expiry: seconds that a message lives.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        placement: Placement,
+        clocks: Clocks,
+        envelopes: Envelopes,
+        cipher: Cipher | None,
+        expiry: float,
+    ) -> None:
+        self._keys = keys
+        self._placement = placement
+        self._clocks = clocks
+        self._envelopes = envelopes
+        self._cipher = cipher
+        self._expiry = expiry
+
+    def channels(self, process: str) -> Steps[list[str]]:
+        """The reply channels of the sockets of a process."""
+        trips = Trips()
+        for server in range(self._placement.count):
+            trips.add(server, ("HKEYS", self._keys.clients(process)))
+        answers = yield trips
+        local = {name for of_server in answers.values() for name in of_server[0]}
+        return [f"{process}!{name.decode()}" for name in local]
+
+    def register(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> Steps[None]:
+        """Keep sockets that Redis does not know any more."""
+        trips = Trips()
+        server = self._placement.of(f"{process}!")
+        for channel, (order, will) in clients.items():
+            local = names.local_part(channel)
+            sealed = seal_will(self._cipher, channel, will)
+            trips.add(server, ("HSET", self._keys.clients(process), local, sealed))
+            trips.add(server, ("HSET", self._keys.orders(process), local, order))
+        yield from one_round_trip(trips)
+
+    def forget(self, process: str, channels: list[str]) -> Steps[None]:
+        """Sockets have left whose last messages were taken by one of several servers: the others forget them,
+        too."""
+        trips = Trips()
+        local = [names.local_part(channel) for channel in channels]
+        for server in range(self._placement.count):
+            trips.add(server, ("HDEL", self._keys.clients(process), *local))
+            trips.add(server, ("HDEL", self._keys.orders(process), *local))
+        yield from one_round_trip(trips)
+
+    def send_wills(self, process: str, renew: Callable[[], Steps[None]]) -> Steps[int]:
+        """Send the will of each socket of a dead process; how many there were.
+
+        Arguments:
+            renew: makes it known that this goes on, between two steps.
+        """
+        sent = 0
+        for server in range(self._placement.count):
+            while True:
+                trips = Trips()
+                trips.add(server, ("HSCAN", self._keys.clients(process), 0, "COUNT", MOST_AT_ONCE))
+                _, found = (yield trips)[server][0]
+                # A small hash comes as a whole.
+                wills = dict(zip(found[: 2 * MOST_AT_ONCE : 2], found[1 : 2 * MOST_AT_ONCE : 2], strict=True))
+                if not wills:
+                    break
+                sent += yield from self._send_wills(process, server, wills)
+                yield from renew()
+        return sent
+
+    def _send_wills(self, process: str, server: int, wills: Mapping[bytes, bytes]) -> Steps[int]:
+        trips = Trips()
+        for one in range(self._placement.count):
+            trips.add(one, ("HMGET", self._keys.orders(process), *wills))
+        answers = yield trips
+        orders = {
+            local: max((int(answers[one][0][number] or 0) for one in answers), default=0)
+            for number, local in enumerate(wills)
+        }
+        expires = self._clocks.now() + int(self._expiry * 1_000_000)
+        pairs: list[bytes] = []
+        for local, sealed in wills.items():
+            channel = f"{process}!{local.decode()}"
+            body = b""
+            try:
+                content = codec.unpack(unseal(self._cipher, _place(channel), sealed))
+                packed = codec.pack({**content, "order": orders[local] + 1})
+                body = self._envelopes.seal(MESSAGE, "", packed, GOODBYE_CHANNEL, expires)
+            except ValueError as error:
+                logger.error("The will of %s was dropped: %s.", channel, error)
+            pairs += [local, body]
+        keys = (
+            self._keys.clients(process),
+            self._keys.orders(process),
+            self._keys.queue(GOODBYE_CHANNEL),
+            self._keys.bell(GOODBYE_CHANNEL),
+            self._keys.statistics(GOODBYE_CHANNEL),
+            self._keys.totals,
+        )
+        trips = Trips()
+        trips.add(server, ("goodbye", len(keys), *keys, int(self._expiry * 1000), *pairs))
+        return int((yield trips)[server][0])
+
+
+def _place(channel: str) -> str:
+    return f"will:{channel}"

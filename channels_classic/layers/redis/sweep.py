@@ -1,0 +1,271 @@
+"""The sweep over Redis: what a dead process had goes to others, and what it owned ends.
+
+A sweep is a row of steps, and may be killed between any two. Each step may be repeated: it either finds nothing
+any more, or does what has no effect the second time. Until the last step the process is known as dead, so
+whoever beats next finishes the sweep. In the order of the steps:
+
+1. The process is claimed. From here on its scripts are refused (``claim.lua``).
+2. For each batch that its takers have in-flight: clients of lost messages are told, turns are passed over or
+given up,
+   dead letters are kept. Then one script puts back what goes back, and ends the batch (``settle.lua``).
+3. Answers that lasted get their end.
+4. The wills of its sockets are sent, each in the step that forgets the socket (``goodbye.lua``).
+5. Its memberships end, then its queues and all else that bears its name.
+6. It is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from channels_classic.layers import codec, names
+from channels_classic.layers.redelivery import (
+    BAD_GATEWAY,
+    Fate,
+    Rules,
+    answer_to,
+    own_queues,
+    started_of,
+    turn_of,
+)
+from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.steps import Steps, Trips
+from channels_classic.layers.redis.envelope import AGAIN, MESSAGE, STAMP_LENGTH, Envelope, Envelopes
+from channels_classic.layers.redis.groups import Groups
+from channels_classic.layers.redis.inflight import Batch
+from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.letters import DeadLetters
+from channels_classic.layers.redis.placement import Placement
+from channels_classic.layers.redis.queues import Entry, Push, Queues
+from channels_classic.layers.redis.receiving import in_order
+from channels_classic.layers.redis.registry import Registry
+from channels_classic.layers.redis.sockets import Sockets
+from channels_classic.layers.redis.turns import Turns
+from channels_classic.layers.takers import taker_name
+from channels_classic.layers.tracking import Started
+from channels_classic.layers.types import Lost, Process, Swept
+from channels_classic.log import logger
+
+LEASE_SECONDS = 10.0
+"""How long a sweep that does nothing any more keeps others from going on with it."""
+
+
+class _Message(NamedTuple):
+    """A message that was in-flight: where, and what it means."""
+
+    entry: Entry
+    opened: Envelope
+    content: dict[str, Any]
+
+
+class Sweeps:
+    """Sweeps processes, and ends those that depart.
+
+    Arguments:
+        keys: of the layer.
+        placement: of everything.
+        clocks: of the servers.
+        envelopes: of what is sent and put back.
+        queues, groups, turns, registry, sockets, letters: the parts of the layer that a process may be found in.
+        expiry: seconds that a message lives.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        placement: Placement,
+        clocks: Clocks,
+        envelopes: Envelopes,
+        queues: Queues,
+        groups: Groups,
+        turns: Turns,
+        registry: Registry,
+        sockets: Sockets,
+        letters: DeadLetters,
+        expiry: float,
+    ) -> None:
+        self._keys = keys
+        self._placement = placement
+        self._clocks = clocks
+        self._envelopes = envelopes
+        self._queues = queues
+        self._groups = groups
+        self._turns = turns
+        self._registry = registry
+        self._sockets = sockets
+        self._letters = letters
+        self._expiry = expiry
+
+    def sweep(self, process: Process, rules: Rules, started: Started) -> Steps[Swept | None]:
+        """Sweep a process; ``None`` if somebody else does.
+
+        Arguments:
+            rules: for what it had in-flight.
+            started: tells how much of that was started.
+        """
+        name = process.name
+        if not (yield from self._registry.claim(name, names.random_part(), LEASE_SECONDS)):
+            return None
+        if self._envelopes.are_bound and self._clocks.are_unknown:
+            yield from self._clocks.ask(self._placement.count)
+        counts = dict.fromkeys(Fate, 0)
+        lost: list[Lost] = []
+        takers = yield from self._takers(name)
+        batches = yield from self._in_flight(name, takers)
+        how_many = started(process) if batches else {}
+        for taker, by_server in batches.items():
+            for number in sorted({batch.number for batch in by_server.values()}):
+                same = {server: batch for server, batch in by_server.items() if batch.number == number}
+                messages = self._messages(same)
+                begun = started_of(how_many, taker, number, len(messages))
+                fates = [
+                    rules.fate(message.entry.queue, message.opened.before + 1, place < begun)
+                    for place, message in enumerate(messages)
+                ]
+                yield from self._tell(f"{taker}.{number}", messages, fates, rules)
+                if (yield from self._put_back(taker, same, messages, fates)):
+                    for message, fate in zip(messages, fates, strict=True):
+                        counts[fate] += 1
+                        if fate is Fate.LOST:
+                            lost.append(Lost(message.entry.queue, message.content))
+                yield from self._registry.renew(name, LEASE_SECONDS)
+        yield from self._end_answers(name)
+        goodbyes = yield from self._sockets.send_wills(name, lambda: self._registry.renew(name, LEASE_SECONDS))
+        yield from self._remove(name, takers)
+        return Swept(counts[Fate.BACK], counts[Fate.AGAIN], counts[Fate.DEAD_LETTER], lost, goodbyes)
+
+    def depart(self, process: str) -> Steps[None]:
+        """A process has come to its end in order."""
+        yield from self._registry.begin_departure(process)
+        yield from self._remove(process, (yield from self._takers(process)))
+
+    # In-flight messages.
+
+    def _takers(self, process: str) -> Steps[list[int]]:
+        trips = Trips()
+        for server in range(self._placement.count):
+            trips.add(server, ("SMEMBERS", self._keys.takers(process)))
+        answers = yield trips
+        return sorted({int(number) for of_server in answers.values() for number in of_server[0]})
+
+    def _in_flight(self, process: str, takers: Iterable[int]) -> Steps[dict[str, dict[int, Batch]]]:
+        """For each taker that has any, its batch on each server."""
+        trips = Trips()
+        order = [taker_name(process, number) for number in takers]
+        for server in range(self._placement.count):
+            for taker in order:
+                trips.add(server, ("LRANGE", self._keys.in_flight(taker), 0, -1))
+        batches: dict[str, dict[int, Batch]] = defaultdict(dict)
+        if trips:
+            answers = yield trips
+            for server, of_server in answers.items():
+                for taker, stored in zip(order, of_server, strict=True):
+                    if stored:
+                        batches[taker][server] = Batch.of(stored, self._keys)
+        return batches
+
+    def _messages(self, batches: Mapping[int, Batch]) -> list[_Message]:
+        """What a batch means, in the order and number in which its taker has received it."""
+        entries = [
+            Entry(server, queue, value) for server, batch in batches.items() for queue, value in batch.entries
+        ]
+        now = max(batch.taken for batch in batches.values())
+        messages = []
+        for entry in in_order(entries, several=self._placement.count > 1):
+            if entry.stamp < now:
+                continue
+            try:
+                opened = self._envelopes.open(entry.value[STAMP_LENGTH:], entry.queue)
+                if opened.kind in (MESSAGE, AGAIN) and not 0 < opened.expires < int(now):
+                    messages.append(_Message(entry, opened, codec.unpack(opened.packed)))
+            except ValueError as error:
+                logger.error("A message on %r was dropped: %s.", entry.queue, error)
+        return messages
+
+    def _tell(self, batch: str, messages: list[_Message], fates: list[Fate], rules: Rules) -> Steps[None]:
+        """Let clients and turns know of messages that do not run any more, or run again."""
+        for number, (message, fate) in enumerate(zip(messages, fates, strict=True)):
+            channel = message.entry.queue
+            turn = turn_of(channel, message.content)
+            if fate is Fate.AGAIN and turn is not None:
+                yield from self._turns.suspend(turn, forced=True)
+            if fate not in (Fate.LOST, Fate.DEAD_LETTER):
+                continue
+            if fate is Fate.DEAD_LETTER:
+                deliveries = message.opened.before + 1
+                letter = (f"{batch}.{number}", channel, message.opened.packed, deliveries)
+                yield from self._letters.keep(*letter, rules.reason(deliveries))
+            if (answer := answer_to(Lost(channel, message.content))) is not None:
+                yield from self._reply(*answer)
+            if turn is not None:
+                yield from self._turns.lose(turn)
+
+    def _put_back(
+        self, taker: str, batches: Mapping[int, Batch], messages: list[_Message], fates: list[Fate]
+    ) -> Steps[bool]:
+        """End a batch; whether it was still there."""
+        back: dict[int, list[tuple[str, bytes, bool]]] = defaultdict(list)
+        expires = self._clocks.now() + int(self._expiry * 1_000_000)
+        for (entry, opened, _), fate in zip(messages, fates, strict=True):
+            if fate is Fate.BACK:
+                back[entry.server].append((entry.queue, entry.value, False))
+            elif fate is Fate.AGAIN:
+                body = self._envelopes.seal_message("", opened.packed, opened.before + 1, entry.queue, expires)
+                back[entry.server].append((entry.queue, body, True))
+        trips = Trips()
+        for server, batch in batches.items():
+            trips.add(server, batch.settle(self._keys, taker, back[server], self._expiry))
+        answers = yield trips
+        return any(of_server[0] for of_server in answers.values())
+
+    # The rest.
+
+    def _reply(self, channel: str, content: dict[str, Any]) -> Steps[None]:
+        """Send an answer to a client, in the place of a worker that has died."""
+        process, mark, local = channel.partition("!")
+        expires = self._clocks.now() + int(self._expiry * 1_000_000)
+        body = self._envelopes.seal(MESSAGE, local, codec.pack(content), process + mark, expires)
+        server = self._placement.of_channel(channel)
+        trips = Trips()
+        trips.add(server, self._queues.send([Push(None, channel, body, self._expiry)], server, urgent=False))
+        yield trips
+
+    def _end_answers(self, process: str) -> Steps[None]:
+        server = self._placement.of(process)
+        key = self._keys.answers(process)
+        trips = Trips()
+        trips.add(server, ("SMEMBERS", key))
+        for channel in (yield trips)[server][0]:
+            yield from self._reply(channel.decode(), BAD_GATEWAY)
+            trips = Trips()
+            trips.add(server, ("SREM", key, channel))
+            yield trips
+
+    def _remove(self, process: str, takers: list[int]) -> Steps[None]:
+        """Remove what a process owned, and then the process."""
+        for queue in own_queues(process, max(takers, default=-1) + 1):
+            trips = Trips()
+            for server in range(self._placement.count):
+                trips.add(server, ("SMEMBERS", self._keys.joined(queue)))
+            answers = yield trips
+            joined = {
+                server: [group.decode() for group in of_server[0]]
+                for server, of_server in answers.items()
+                if of_server[0]
+            }
+            yield from self._groups.end(queue, joined)
+            trips = Trips()
+            for server in range(self._placement.count):
+                of_queue = (self._keys.queue(queue), self._keys.paused(queue), self._keys.statistics(queue))
+                trips.add(server, ("UNLINK", *of_queue, self._keys.joined(queue)))
+            yield trips
+        keys = [self._keys.clients(process), self._keys.orders(process), self._keys.answers(process)]
+        for taker in (taker_name(process, number) for number in takers):
+            keys += [self._keys.in_flight(taker), self._keys.wake(taker), self._keys.sent(taker)]
+        trips = Trips()
+        for server in range(self._placement.count):
+            trips.add(server, ("UNLINK", *keys, self._keys.takers(process)))
+        yield trips
+        yield from self._registry.remove(process)

@@ -1,0 +1,202 @@
+"""Taking over Redis: what a taker takes is in-flight until it says that it is done (``take.lua``).
+
+A taker's trip is a pipeline: what it sends, then that it is done with its last batch, then waiting on the bells
+of its channels, then taking. So it costs no round trip more than receiving does, and a worker that dies at any
+point in between leaves no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from channels_classic.layers import names
+from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
+from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.blocking import wait_for_any
+from channels_classic.layers.redis.connections.steps import Answers, Command, Steps, Trips, checked
+from channels_classic.layers.redis.connections.transport import Transport
+from channels_classic.layers.redis.inflight import Batch
+from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.placement import Placement
+from channels_classic.layers.redis.queues import Entry, Queues
+from channels_classic.layers.redis.receiving import LONGEST_WAIT, Receiving
+from channels_classic.layers.redis.registry import Registry
+from channels_classic.layers.takers import Taker
+from channels_classic.layers.types import Received
+
+
+class Taking:
+    """Takes messages for takers.
+
+    Arguments:
+        transport: has the servers to wait on.
+        keys: of the layer.
+        queues: make the commands.
+        placement: of the queues.
+        clocks: of the servers.
+        registry: knows the processes of the takers.
+        receiving: opens what was taken.
+        expiry: seconds that a message lives.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        keys: Keys,
+        queues: Queues,
+        placement: Placement,
+        clocks: Clocks,
+        registry: Registry,
+        receiving: Receiving,
+        expiry: float,
+    ) -> None:
+        self._transport = transport
+        self._keys = keys
+        self._queues = queues
+        self._placement = placement
+        self._clocks = clocks
+        self._registry = registry
+        self._receiving = receiving
+        self._expiry = expiry
+
+    # On one server.
+
+    def add_commands(
+        self, trips: Trips, taker: Taker, channels: list[str], limit: int, timeout: float, depends: bool
+    ) -> dict[int, list[str]]:
+        """Put a taker's trip to the only server into ``trips``; which channels it asks for, in which order.
+
+        Arguments:
+            timeout: seconds to wait for a message.
+            depends: whether it is not to wait unless all that was sent in the same trip was taken.
+        """
+        trips.wait = min(timeout, LONGEST_WAIT)
+        trips.add(0, *self._acknowledge(taker, 0, depends))
+        if trips.wait:
+            trips.add(0, self._wait(taker, channels, trips.wait))
+        order = self._order(channels)
+        trips.add(0, self._take(taker, order, limit, 0, trips.wait))
+        return {0: order}
+
+    def from_one(
+        self, answers: Answers, asked: Mapping[int, list[str]], taker: Taker, limit: int, waited: bool
+    ) -> Steps[list[Received]]:
+        """The messages of a trip that ``add_commands`` has made."""
+        popped = answers[0][-2] if waited else None
+        first = []
+        if popped is not None and not isinstance(popped, LayerUnavailable):
+            first = self._popped(0, popped)
+        unseen = answers[0][-3 if waited else -2]
+        if unseen and not isinstance(unseen, LayerUnavailable):
+            yield from self._restore({0: unseen}, taker)
+            trips = Trips(partial=True)
+            trips.add(0, self._take(taker, asked[0], limit, 0))
+            answers = yield trips
+        return (yield from self._received(answers, asked, taker, first))
+
+    # On several.
+
+    def from_several(self, channels: list[str], limit: int, taker: Taker) -> Steps[list[Received]]:
+        """Say that the taker is done with its last batch, look what is there, then take the oldest."""
+        taker.ask()
+        trips = Trips()
+        asked = {server: self._order(names) for server, names in self._placement.by_server(channels).items()}
+        for server in asked:
+            trips.add(server, *self._acknowledge(taker, server, depends=False))
+        answers = yield trips
+        yield from self._restore({server: answers[server][-1] for server in asked if answers[server][-1]}, taker)
+        counts = yield from self._receiving.peek(channels, limit)
+        trips = Trips(partial=True)
+        for server, order in asked.items():
+            shares = [counts.get((server, channel), 0) for channel in order]
+            trips.add(server, (*self._take(taker, order, 0, server), *shares))
+        return (yield from self._received((yield trips), asked, taker, []))
+
+    def wait_on_all(self, channels: list[str], timeout: float, taker: Taker) -> list[Received]:
+        """Wait, by this thread, for a token on several servers; or for a message of a channel of the process.
+
+        Raises:
+            LayerUnavailable: a server does not answer, and there is no message.
+        """
+        numbers = self._placement.of_channels(channels)
+        servers = [self._transport.servers[number] for number in numbers]
+        timeout = min(timeout, LONGEST_WAIT)
+        answers = wait_for_any(servers, self._wait(taker, channels, timeout), timeout)
+        first = []
+        for number, answer in zip(numbers, answers, strict=True):
+            if answer is not None and not isinstance(answer, LayerUnavailable):
+                first += self._popped(number, answer)
+        if not first:
+            checked(answers)
+            return []
+        return self._transport.run(self._receiving.opened(first))
+
+    # Commands.
+
+    def _acknowledge(self, taker: Taker, server: int, depends: bool) -> list[Command]:
+        commands: list[Command] = []
+        epoch = self._registry.epoch(taker.process, server)
+        if taker.announced.get(server) != epoch or not epoch:
+            commands.append(("SADD", self._keys.takers(taker.process), taker.number))
+            taker.announced[server] = epoch
+        keys = (self._keys.in_flight(taker.name), self._keys.wake(taker.name), self._keys.sent(taker.name))
+        commands.append(("acknowledge", 3, *keys, taker.seen.get(server, 0), taker.asked, int(depends)))
+        return commands
+
+    def _order(self, channels: list[str]) -> list[str]:
+        """The channels, normal ones first, and another one of these first each time."""
+        rotated = self._queues.rotated(channels)
+        return sorted(rotated, key=lambda channel: not names.is_normal(channel))
+
+    def _wait(self, taker: Taker, channels: list[str], timeout: float) -> Command:
+        keys = [
+            self._keys.bell(channel) if names.is_normal(channel) else self._keys.queue(channel)
+            for channel in self._queues.rotated(channels)
+        ]
+        return ("BLPOP", self._keys.wake(taker.name), *keys, timeout)
+
+    def _take(self, taker: Taker, order: list[str], limit: int, server: int, wait: float = 0) -> Command:
+        normal = [channel for channel in order if names.is_normal(channel)]
+        keys = [
+            self._keys.epoch,
+            self._keys.beats,
+            self._keys.in_flight(taker.name),
+            *self._queues.with_bells(normal),
+            *self._keys.queues(order[len(normal) :]),
+        ]
+        arguments = (limit, names.random_part(), self._clocks.latest(server, wait))
+        process = (taker.process, self._registry.epoch(taker.process, server))
+        return ("take", len(keys), *keys, *arguments, *process, taker.asked, len(normal))
+
+    # Answers.
+
+    def _popped(self, server: int, answer: Sequence[Any]) -> list[Entry]:
+        """What ``BLPOP`` has answered: the entry of a queue, or a token, which means nothing."""
+        if answer[0].startswith(self._keys.queue("").encode()):
+            return [self._queues.popped(server, answer)]
+        return []
+
+    def _received(
+        self, answers: Answers, asked: Mapping[int, list[str]], taker: Taker, first: list[Entry]
+    ) -> Steps[list[Received]]:
+        for server, order in asked.items():
+            answer = answers[server][-1]
+            if isinstance(answer, LayerUnavailable):
+                continue
+            if answer[3]:
+                raise Lapsed(taker.process)
+            if any(answer[2][: sum(map(names.is_normal, order))]):
+                taker.batch = taker.seen[server] = taker.asked
+        received, _ = yield from self._receiving.received(answers, asked, first)
+        return received
+
+    def _restore(self, unseen: Mapping[int, Sequence[bytes]], taker: Taker) -> Steps[None]:
+        """Put back what a taker has in-flight and has not seen, because the answer was lost."""
+        trips = Trips()
+        for server, stored in unseen.items():
+            batch = Batch.of(stored, self._keys)
+            back = [(queue, value, False) for queue, value in batch.entries]
+            trips.add(server, batch.settle(self._keys, taker.name, back, self._expiry))
+        if trips:
+            yield trips
