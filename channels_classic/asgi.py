@@ -58,6 +58,10 @@ class ChannelLayerWrapper:
     def __delattr__(self, name: str) -> None:
         delattr(self.channel_layer, name)
 
+    def local_only(self) -> bool:
+        """Whether the layer works inside one process only."""
+        return self.channel_layer.local_only
+
     def __repr__(self) -> str:
         return f"<channel layer {self.alias!r}: {type(self.channel_layer).__name__}>"
 

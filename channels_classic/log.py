@@ -46,7 +46,9 @@ def _escaped(argument: Any) -> Any:
     return argument if isinstance(argument, (int, float, type(None))) else _Printable(argument)
 
 
-logger = logging.getLogger("django.channels")
+NAME = "django.channels"
+
+logger = logging.getLogger(NAME)
 logger.addFilter(_escape_arguments)
 
 
@@ -55,7 +57,14 @@ class _LastResort(logging.StreamHandler[Any]):
 
     So a project's ``LOGGING`` decides wherever it has a handler, and no record is written twice. If ``LOGGING``
     only sends mail, errors are still seen.
+
+    Arguments:
+        of: the logger whose handler it is.
     """
+
+    def __init__(self, of: logging.Logger) -> None:
+        super().__init__()
+        self._of = of
 
     def filter(self, record: logging.LogRecord) -> Any:
         """Whether no other handler writes ``record``."""
@@ -64,7 +73,7 @@ class _LastResort(logging.StreamHandler[Any]):
         ) and super().filter(record)
 
     def _other_writers(self) -> Iterator[logging.Handler]:
-        current: logging.Logger | None = logger
+        current: logging.Logger | None = self._of
         while current is not None:
             for handler in current.handlers:
                 if handler is not self and not _SILENT & {each.__name__ for each in type(handler).__mro__}:
@@ -76,22 +85,24 @@ _SILENT = {"AdminEmailHandler", "SMTPHandler", "HTTPHandler", "NullHandler"}
 """Handlers that write nothing where the program runs, by name, so that Django is not imported."""
 
 
-def setup_logger(verbosity: int = 1) -> logging.Logger:
-    """Make the records of ``django.channels`` visible where the project's ``LOGGING`` does not.
+def setup_logger(name: str = NAME, verbosity: int = 1) -> logging.Logger:
+    """Make the records of a logger visible where the project's ``LOGGING`` does not.
 
-    The project's handlers get them in any case. A level that the project set for ``django.channels`` is kept. A
-    level for ``django`` or the root is kept too, unless ``verbosity`` asks for more or less than usual.
+    The project's handlers get them in any case. A level that the project set for the logger is kept. A level for
+    ``django`` or the root is kept too, unless ``verbosity`` asks for more or less than usual.
 
     Arguments:
+        name: of the logger. Only ``django.channels`` escapes what is not printable.
         verbosity: 0 for errors only, 1 for warnings and important events, 2 and more for every message.
     """
-    if not any(isinstance(handler, _LastResort) for handler in logger.handlers):
-        handler = _LastResort()
+    named = logging.getLogger(name)
+    if not any(isinstance(handler, _LastResort) for handler in named.handlers):
+        handler = _LastResort(named)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(message)s"))
-        logger.addHandler(handler)
-    if logger.level == logging.NOTSET:
+        named.addHandler(handler)
+    if named.level == logging.NOTSET:
         if verbosity != 1:
-            logger.setLevel(logging.ERROR if verbosity < 1 else logging.DEBUG)
-        elif logger.parent is None or logger.parent.level == logging.NOTSET:  # nobody configured anything
-            logger.setLevel(logging.INFO)
-    return logger
+            named.setLevel(logging.ERROR if verbosity < 1 else logging.DEBUG)
+        elif named.parent is None or named.parent.level == logging.NOTSET:  # nobody configured anything
+            named.setLevel(logging.INFO)
+    return named

@@ -66,7 +66,7 @@ def main(settings: str, pythonpath: str, verbose: int, **values: Any) -> None:
         raise click.UsageError(str(error)) from error
     try:
         django.setup()
-        setup_logger(options.verbosity)
+        setup_logger(verbosity=options.verbosity)
         run(options)
     except (CannotRun, ImproperlyConfigured) as error:
         raise click.ClickException(str(error)) from error

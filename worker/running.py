@@ -58,7 +58,7 @@ def check(options: Options) -> None:
         raise CannotRun(str(error)) from None
     except LayerUnavailable as error:
         raise CannotRun(f"CHANNEL_LAYERS[{options.layer!r}] cannot be used now. {error}") from None
-    if layer.local_only:
+    if layer.local_only():
         raise CannotRun(
             f"CHANNEL_LAYERS[{options.layer!r}] is {type(layer.channel_layer).__name__}, which works inside one "
             "process only: this worker would never see a message. Set its BACKEND to "
@@ -167,7 +167,7 @@ def run_child(supervised: Supervised, options: Options) -> None:
     from channels_classic.log import setup_logger
 
     django.setup()
-    setup_logger(options.verbosity)
+    setup_logger(verbosity=options.verbosity)
     try:
         check(options)
     except CannotRun as error:

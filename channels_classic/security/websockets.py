@@ -58,10 +58,27 @@ class BaseOriginValidator:
         Raises:
             DenyConnection: there is none, or more than one, or it is not ASCII.
         """
-        origins = [value for name, value in message.get("headers") or () if name == b"origin"]
+        try:
+            origins = self.get_header(message, b"origin")
+        except KeyError:
+            origins = []
         if len(origins) != 1 or not origins[0] or not origins[0].isascii():
             raise self._denial(message, " and ".join(map(repr, origins)) or "none")
         return str(origins[0].decode("ascii"))
+
+    def get_header(self, message: Message, name: bytes) -> list[bytes]:
+        """The values of a header, for subclasses that look at others than ``origin``.
+
+        Arguments:
+            name: in lower case.
+
+        Raises:
+            KeyError: the client has not sent it.
+        """
+        values = [value for each, value in message.get("headers") or () if each == name]
+        if not values:
+            raise KeyError(f"The client has sent no header {name!r}.")
+        return values
 
     def validate_origin(self, message: Message, origin: str) -> bool:
         """Whether a page from ``origin`` may connect. Subclasses have to define it."""

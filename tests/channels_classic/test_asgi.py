@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from channels_classic.asgi import ChannelLayerManager, ChannelLayerWrapper, channel_layers, get_channel_layer
 from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.layers import InMemoryChannelLayer
+from channels_classic.layers import InMemoryChannelLayer, RedisChannelLayer
 from channels_classic.message import Message
 from channels_classic.routing import Router, route
 
@@ -74,6 +74,10 @@ class TestChannelLayers:
             assert layer.extensions == InMemoryChannelLayer.extensions
             with pytest.raises(AttributeError, match="no_such_method"):
                 layer.no_such_method()
+
+    def test_it_says_whether_it_works_in_one_process_only(self):
+        assert ChannelLayerWrapper(InMemoryChannelLayer(), "default", {}).local_only() is True
+        assert ChannelLayerWrapper(RedisChannelLayer(), "default", {}).local_only() is False
 
     def test_it_is_made_once(self):
         with setting():

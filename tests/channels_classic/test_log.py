@@ -59,8 +59,8 @@ settings.configure(SECRET_KEY="x", DEBUG={debug}, LOGGING={logging}, ADMINS={adm
 sys.modules["kept"] = sys.modules["__main__"]
 django.setup()
 from channels_classic.log import logger, setup_logger
-setup_logger({verbosity})
-setup_logger({verbosity})
+setup_logger(verbosity={verbosity})
+setup_logger(verbosity={verbosity})
 logger.error("an error")
 logger.info("an information")
 logger.debug("a detail")
@@ -90,6 +90,23 @@ def printed(tmp_path: Path, log: dict[str, Any] | None, verbosity: int = 1, debu
     lines = (done.stdout + done.stderr).splitlines()
     texts = ("an error", "an information", "a detail")
     return [re.sub(r"^[0-9-]+ [0-9:,]+ ", "", line) for line in lines if line.endswith(texts)]
+
+
+NAMED = """
+from channels_classic.log import setup_logger
+mine = setup_logger("mine", 2)
+assert mine.name == "mine" and setup_logger("mine", 2) is mine
+mine.debug("a detail")
+setup_logger("django.channels", 2).info("an information")
+"""
+
+
+def test_a_logger_of_another_name() -> None:
+    done = subprocess.run([sys.executable, "-c", NAMED], capture_output=True, text=True, check=True, timeout=60)
+    assert [line.split(" ", 2)[2] for line in done.stderr.splitlines()] == [
+        "DEBUG    a detail",
+        "INFO     an information",
+    ]
 
 
 OURS = ["ERROR    an error", "INFO     an information", "DEBUG    a detail"]

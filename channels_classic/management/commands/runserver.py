@@ -228,7 +228,7 @@ def check_layer(options: dict[str, Any]) -> None:
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
     except InvalidChannelLayerError as error:
         raise CommandError(str(error)) from None
-    if not options["run_worker"] and layer.local_only:
+    if not options["run_worker"] and layer.local_only():
         raise CommandError(
             "--noworker needs a channel layer that other processes can reach, but "
             f"CHANNEL_LAYERS['default'] is {type(layer.channel_layer).__name__}: without workers here, "

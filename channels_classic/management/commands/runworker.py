@@ -81,7 +81,7 @@ class Command(BaseCommand):
 
     def run(self, options: Options) -> None:
         """Run in this process."""
-        setup_logger(options.verbosity)
+        setup_logger(verbosity=options.verbosity)
         try:
             run(options)
         except CannotRun as error:

@@ -139,6 +139,25 @@ def test_methods_keywords_and_names() -> None:
     assert name_of(consumer).endswith("test_websockets.consumer")
 
 
+def test_a_validator_that_looks_at_another_header() -> None:
+    class Version(BaseOriginValidator):
+        def get_origin(self, message: Message) -> str:
+            return self.get_header(message, b"x-version")[0].decode()
+
+        def validate_origin(self, message: Message, origin: str) -> bool:
+            return origin == "2"
+
+    @Version
+    def connect(message: Message) -> str:
+        return "welcome"
+
+    headers = [[b"host", b"x"], [b"x-version", b"2"], [b"x-version", b"3"]]
+    message = Message({"headers": headers}, "websocket.connect", InMemoryChannelLayer())
+    assert connect(message) == "welcome"
+    with pytest.raises(KeyError, match="no header b'x-version'"):
+        connect(Message({"headers": []}, "websocket.connect", InMemoryChannelLayer()))
+
+
 def test_a_validator_of_one_s_own() -> None:
     class OnlyTheApp(BaseOriginValidator):
         def validate_origin(self, message: Message, origin: str) -> bool:

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             layer = channel_layers[options["layer"]]
         except InvalidChannelLayerError as error:
             raise CommandError(str(error)) from error
-        if layer.local_only:
+        if layer.local_only():
             raise CommandError(
                 f"CHANNEL_LAYERS[{options['layer']!r}] is {type(layer.channel_layer).__name__}, which works in "
                 "one process only: this server would never see a message. Set its BACKEND to "
@@ -54,6 +54,6 @@ class Command(BaseCommand):
             )
         from worker.delay import Worker
 
-        logger = setup_logger(options["verbosity"])
+        logger = setup_logger(verbosity=options["verbosity"])
         logger.info("Delay server: receiving on the channel layer %r.", options["layer"])
         Worker(layer, database_sleep_duration=options["sleep"], resend=options["resend"]).run()
