@@ -12,6 +12,7 @@ from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel, check_group
 from channels_classic.old_forms import name_of
 from channels_classic.own_sends import has_own
+from channels_classic.patience import through_outages
 
 
 class _Named:
@@ -107,12 +108,18 @@ class Group(_Named):
     _check = staticmethod(check_group)
 
     def add(self, channel: Channel | str) -> None:
-        """Make ``channel`` a member, until it is discarded or the layer's ``group_expiry`` has passed."""
-        self.channel_layer.group_add(self.name, _name_of(channel))
+        """Make ``channel`` a member, until it is discarded or the layer's ``group_expiry`` has passed.
+
+        In a worker it waits for a layer that does not answer.
+        """
+        through_outages(lambda: self.channel_layer.group_add(self.name, _name_of(channel)), self.channel_layer)
 
     def discard(self, channel: Channel | str) -> None:
-        """End the membership of ``channel``; nothing happens if it is not a member."""
-        self.channel_layer.group_discard(self.name, _name_of(channel))
+        """End the membership of ``channel``; nothing happens if it is not a member.
+
+        In a worker it waits for a layer that does not answer.
+        """
+        through_outages(lambda: self.channel_layer.group_discard(self.name, _name_of(channel)), self.channel_layer)
 
     def send(self, content: dict[str, Any], immediately: bool = False) -> None:
         """Send ``content`` to every member; members that are full are skipped.

@@ -3,6 +3,7 @@
 It is meant for channel sessions: ``CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"``. The sessions are
 stored like all data of the default channel layer (its servers, its prefix, its encryption). They end between half
 of the layer's ``group_expiry`` and all of it after they were last read, or at the time of ``set_expiry``.
+In a worker they wait for a layer that does not answer, as turns do.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from django.contrib.sessions.backends.base import CreateError, SessionBase, Upda
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
 from channels_classic.layer_settings import bare_layers
 from channels_classic.layers import BaseChannelLayer
+from channels_classic.patience import through_outages
 
 
 class SessionStore(SessionBase):
@@ -22,7 +24,7 @@ class SessionStore(SessionBase):
     def load(self) -> dict[str, Any]:
         """The stored data; empty if there is none."""
         name = self._name(self.session_key)
-        stored = self._layer.get_value(name)
+        stored = through_outages(lambda: self._layer.get_value(name), self._layer)
         if stored is None:
             self._session_key = None
             return {}
@@ -30,12 +32,13 @@ class SessionStore(SessionBase):
         data: dict[str, Any] = self.decode(value.decode())
         # Reading a session renews its time, but not with a write each time.
         if "_session_expiry" not in data and left < self._layer.group_expiry / 2:
-            self._layer.keep_value(name, self._layer.group_expiry)
+            through_outages(lambda: self._layer.keep_value(name, self._layer.group_expiry), self._layer)
         return data
 
     def exists(self, session_key: str | None) -> bool:
         """Whether a session is stored under a key."""
-        return self._layer.get_value(self._name(session_key)) is not None
+        name = self._name(session_key)
+        return through_outages(lambda: self._layer.get_value(name), self._layer) is not None
 
     def create(self) -> None:
         """Store an empty session under a new key."""
@@ -63,14 +66,28 @@ class SessionStore(SessionBase):
         value = self.encode(data).encode()
         if seconds <= 0:
             self.delete()
-        elif not self._layer.set_value(self._name(self.session_key), value, seconds, replace=not must_create):
+        elif not self._set(self._name(self.session_key), value, seconds, replace=not must_create):
             raise CreateError if must_create else UpdateError
 
     def delete(self, session_key: str | None = None) -> None:
         """Delete the session of a key, by default this one."""
         key = session_key or self.session_key
         if key:
-            self._layer.delete_value(self._name(key))
+            through_outages(lambda: self._layer.delete_value(self._name(key)), self._layer)
+
+    def _set(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
+        tries = 0
+
+        def step() -> bool:
+            nonlocal tries
+            tries += 1
+            if self._layer.set_value(name, value, seconds, replace):
+                return True
+            # The answer to the first try may be what was lost, and not the try.
+            stored = None if replace or tries == 1 else self._layer.get_value(name)
+            return stored is not None and stored[0] == value
+
+        return through_outages(step, self._layer)
 
     @classmethod
     def clear_expired(cls) -> None:

@@ -5,23 +5,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from channels_classic import pending
-from channels_classic.backoff import Backoff
 from channels_classic.channel import Channel
 from channels_classic.decorators import TURN, Consume, decorated
 from channels_classic.exceptions import ConsumeLater
-from channels_classic.layers import BaseChannelLayer, ChannelFull, LayerUnavailable, Turn
+from channels_classic.layers import ChannelFull, LayerUnavailable, Turn
 from channels_classic.layers.names import random_part
 from channels_classic.log import logger
 from channels_classic.message import Message
+from channels_classic.patience import through_outages
 from channels_classic.sessions.store import can_keep_channel_sessions, with_channel_session
 
 Consumer = TypeVar("Consumer", bound=Callable[..., Any])
-Result = TypeVar("Result")
 
 
 LAST_CHANNEL = "websocket.disconnect"
@@ -130,7 +128,7 @@ class _Turn:
             Whether it is this message's turn; if not, the layer keeps the message until it is, or has dropped it.
 
         Raises:
-            ConsumeLater, LayerUnavailable: the layer does not answer; see ``_through_outages``.
+            ConsumeLater, LayerUnavailable: the layer does not answer; see ``through_outages``.
         """
         message = self._message
 
@@ -139,7 +137,7 @@ class _Turn:
             return self._layer.enter_turn(self._turn, message.content)
 
         try:
-            return _through_outages(enter, self._layer)
+            return through_outages(enter, self._layer, stopping=ConsumeLater)
         except ChannelFull as error:
             logger.error("%s", error)
             if message.channel.name.startswith("websocket."):
@@ -149,14 +147,14 @@ class _Turn:
     def suspend(self) -> None:
         """Give up the turn for now: the message goes back to its channel, and will ask again."""
         try:
-            _through_outages(lambda: self._layer.suspend_turn(self._turn), self._layer)
-        except (LayerUnavailable, ConsumeLater) as error:
+            through_outages(lambda: self._layer.suspend_turn(self._turn), self._layer)
+        except LayerUnavailable as error:
             # The message still goes back to its channel. Only if that fails is it lost.
             logger.error(
                 "The turn of message %d of %s was not given up. %s",
                 self._turn.order,
                 self._turn.reply_channel,
-                error.__cause__ or error,
+                error,
             )
 
     def end(self) -> None:
@@ -164,24 +162,3 @@ class _Turn:
         turn = self._turn
         end = self._layer.end_of_turn(turn.reply_channel, turn.order, last=self._is_last)
         pending.end_turn(self._layer, end)
-
-
-def _through_outages(step: Callable[[], Result], layer: BaseChannelLayer) -> Result:
-    """Try a step that may be repeated, again and again for as long as a message lives in a queue.
-
-    Raises:
-        ConsumeLater: the layer does not answer, and the worker stops: it cannot wait.
-        LayerUnavailable: it has not answered for as long as a message lives.
-    """
-    backoff = Backoff()
-    deadline: float | None = None
-    while True:
-        try:
-            return step()
-        except LayerUnavailable as error:
-            if deadline is None:  # usually a broken connection, so try again at once with a new one
-                deadline = time.monotonic() + layer.expiry
-            elif time.monotonic() > deadline:
-                raise
-            elif not pending.wait_out(error, backoff):
-                raise ConsumeLater from error

@@ -1,0 +1,40 @@
+"""Patience: what a consumer needs of the channel layer waits for one that does not answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from channels_classic import pending
+from channels_classic.backoff import Backoff
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+
+Result = TypeVar("Result")
+
+
+def through_outages(
+    step: Callable[[], Result], layer: BaseChannelLayer, stopping: type[Exception] | None = None
+) -> Result:
+    """Take a step that may be taken twice. In a worker, try again for as long as a message lives in a queue.
+
+    Arguments:
+        stopping: what to raise when the worker stops, and so cannot wait; the layer's error if it is ``None``.
+
+    Raises:
+        LayerUnavailable: the layer does not answer, and no worker waits for it, or it took too long.
+    """
+    backoff = Backoff()
+    deadline: float | None = None
+    while True:
+        try:
+            return step()
+        except LayerUnavailable as error:
+            if deadline is None:  # usually a broken connection, so try again at once with a new one
+                deadline = time.monotonic() + layer.expiry
+            elif time.monotonic() > deadline:
+                raise
+            elif not pending.wait_out(error, backoff):
+                if stopping is None:
+                    raise
+                raise stopping from error
