@@ -1,4 +1,4 @@
-"""The channel layers of ``settings.CHANNEL_LAYERS`` with their routing (specification, sections 5 and 6)."""
+"""The channel layers of the settings with their routing (specification, sections 5 and 6)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import django
 from django.core.signals import setting_changed
 
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.layer_settings import (
+from channels_classic.layer_entries import (
+    OWN_SETTING,
+    SHARED_SETTING,
     InvalidChannelLayerError,
-    bare_layers,
     layer_entry,
     layer_settings,
-    make_layer,
+    where,
 )
+from channels_classic.layer_settings import bare_layers, make_layer
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.routing import RouteLike, Router
 
@@ -42,7 +44,7 @@ class ChannelLayerWrapper:
         try:
             self.router = Router(routing)
         except (ImportError, ValueError) as error:
-            raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}]['ROUTING']: {error}") from error
+            raise InvalidChannelLayerError(f"{where(alias)}['ROUTING']: {error}") from error
 
     def __getattr__(self, name: str) -> Any:
         if name == "channel_layer":  # not set yet: copying or unpickling
@@ -142,11 +144,11 @@ class ChannelLayerManager:
             InvalidChannelLayerError: there is no ``TEST_CONFIG``, or no layer can be made from it.
         """
         if "TEST_CONFIG" not in layer_entry(alias):
-            raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}] has no 'TEST_CONFIG'.")
+            raise InvalidChannelLayerError(f"{where(alias)} has no 'TEST_CONFIG'.")
         return self.wrap(alias, make_layer(alias, "TEST_CONFIG"))
 
     def _setting_changed(self, *, setting: str, **kwargs: Any) -> None:
-        if setting == "CHANNEL_LAYERS":
+        if setting in (OWN_SETTING, SHARED_SETTING):
             self._layers.clear()
 
 

@@ -12,9 +12,10 @@ from django.core.management import get_commands, load_command_class
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
+from channels_classic.command_owners import is_of_channels_4
 from channels_classic.dotted import place_of
 from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.layer_settings import layer_entry
+from channels_classic.layer_entries import foreign_backends, layer_entry, setting_name, where
 from channels_classic.layers import LayerUnavailable
 from channels_classic.redaction import one_line, redacted
 from channels_classic.routing import Consumer, Include, Route, RouteLike, Router
@@ -46,35 +47,36 @@ SIMILAR = 0.8
 
 @register("channels")
 def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Check that ``CHANNEL_LAYERS`` makes layers and routers, and that their routes can get messages."""
-    if not hasattr(settings, "CHANNEL_LAYERS"):
-        return [_no_layers()]
+    """Check that the settings make layers and routers, and that their routes can get messages."""
+    if not hasattr(settings, setting_name()):
+        # A project of Channels 4 need not have one.
+        return [] if is_of_channels_4() else [_no_layers()]
     try:
         aliases = list(channel_layers.configs)
     except InvalidChannelLayerError as error:
         return [Error(str(error), id="channels.E001")]
     found: list[CheckMessage] = []
-    if aliases and DEFAULT_CHANNEL_LAYER not in aliases:
+    if aliases and DEFAULT_CHANNEL_LAYER not in aliases and not foreign_backends():
         found.append(
             Warning(
-                f"CHANNEL_LAYERS has no {DEFAULT_CHANNEL_LAYER!r}, which runserver, runworker, Channel() and "
+                f"{setting_name()} has no {DEFAULT_CHANNEL_LAYER!r}, which runserver, runworker, Channel() and "
                 "Group() use unless they are told otherwise.",
                 hint=f"Rename one of its layers to {DEFAULT_CHANNEL_LAYER!r}, or silence channels.W006.",
                 id="channels.W006",
             )
         )
     for alias in aliases:
-        where = f"CHANNEL_LAYERS[{alias!r}]"
+        place = where(alias)
         try:
             layer = channel_layers.make_backend(alias)
-            found += _check_routing(layer.router, f"{where}['ROUTING']")
+            found += _check_routing(layer.router, f"{place}['ROUTING']")
             layer.close()
         except InvalidChannelLayerError as error:
             found.append(Error(str(error), id="channels.E001"))
         except LayerUnavailable as error:
             found.append(
                 Warning(
-                    f"{where} cannot be used now: {one_line(error)}",
+                    f"{place} cannot be used now: {one_line(error)}",
                     hint="Start its server, or correct its address in CONFIG.",
                     id="channels.W003",
                 )
@@ -82,7 +84,7 @@ def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         except Exception as error:
             kind = type(error).__name__
             text, _ = redacted(error, _config(alias))
-            found.append(Error(f"{where} cannot be used: {kind}: {text}{place_of(error)}", id="channels.E001"))
+            found.append(Error(f"{place} cannot be used: {kind}: {text}{place_of(error)}", id="channels.E001"))
     return found
 
 
@@ -103,7 +105,7 @@ def _no_layers() -> CheckMessage:
 def check_runserver(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """The command ``runserver`` is ours, or built on ours: any other answers WebSockets with 404."""
     app = get_commands().get("runserver")
-    if not isinstance(app, str) or app == "channels_classic":
+    if not isinstance(app, str) or app == "channels_classic" or is_of_channels_4():
         return []
     try:
         command = type(load_command_class(app, "runserver"))
@@ -121,7 +123,7 @@ def check_runserver(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-def _check_routing(router: Router, where: str) -> list[CheckMessage]:
+def _check_routing(router: Router, place: str) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     for channel in sorted(router.channels - set(CLIENT_CHANNELS)):
         meant = MEANT.get(channel) or next(
@@ -130,7 +132,7 @@ def _check_routing(router: Router, where: str) -> list[CheckMessage]:
         if meant is not None:
             found.append(
                 Warning(
-                    f"{where} routes the channel {channel!r}, but no message of a client is ever sent to it.",
+                    f"{place} routes the channel {channel!r}, but no message of a client is ever sent to it.",
                     hint=f"Did you mean {meant!r}? If your own code sends to {channel!r}, add 'channels.W002' to "
                     "SILENCED_SYSTEM_CHECKS.",
                     id="channels.W002",
@@ -140,7 +142,7 @@ def _check_routing(router: Router, where: str) -> list[CheckMessage]:
         if wraps_asynchronous(consumer):
             found.append(
                 Warning(
-                    f"{where}: the consumer {consumer.__module__}.{consumer.__qualname__} is an async def with a "
+                    f"{place}: the consumer {consumer.__module__}.{consumer.__qualname__} is an async def with a "
                     "decorator around it. It runs only if that decorator runs it.",
                     hint="Write it as a plain def. If the decorator runs it, as async_to_sync does, add "
                     "'channels.W004' to SILENCED_SYSTEM_CHECKS.",

@@ -1,53 +1,36 @@
-"""The channel layers of ``settings.CHANNEL_LAYERS``, without their routing (specification, section 5).
+"""The channel layers of the settings, without their routing (specification, section 5).
 
-Code that only sends or receives needs no more than this; ``asgi`` puts the routers on top. Every mistake in the
-setting raises ``InvalidChannelLayerError``, whose text is one line that says where it is and what to change. That
-line never quotes the values of ``CONFIG``, because these include passwords and encryption keys.
+Code that only sends or receives needs no more than this; ``asgi`` puts the routers on top. An error never quotes
+the values of ``CONFIG``, because these include passwords and encryption keys.
 """
 
 from __future__ import annotations
 
-import difflib
 import inspect
-import re
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
-from django.conf import settings
 from django.core.signals import setting_changed
 
-from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
 from channels_classic.dotted import import_dotted
+from channels_classic.layer_entries import (
+    OWN_SETTING,
+    SHARED_SETTING,
+    InvalidChannelLayerError,
+    layer_entry,
+    listed,
+    named,
+    shown,
+    where,
+)
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 from channels_classic.redaction import one_line, redacted
 
-# The setting of a project without one. With it, runserver serves the views and opens WebSockets.
-WITHOUT_SETTING: dict[str, dict[str, Any]] = {
-    DEFAULT_CHANNEL_LAYER: {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}
-}
-
-REQUIRED_KEYS = ("BACKEND", "ROUTING")
-KEYS = (*REQUIRED_KEYS, "CONFIG", "TEST_CONFIG")
-"""The keys that an entry of ``CHANNEL_LAYERS`` may have."""
-
-REMEDIES = {
-    "BACKEND": "Add 'BACKEND': 'channels_classic.layers.InMemoryChannelLayer' for one process, as in development, "
-    "or 'channels_classic.layers.RedisChannelLayer' for several.",
-    "ROUTING": "Add the dotted path of your routing, as in 'ROUTING': '{package}.routing.channel_routing'.",
-}
-"""What to do when one of them is missing."""
-
 OF_HOSTS = ("host", "url", "urls", "uri", "server", "servers", "address", "addresses", "location", "redis_url")
 """What other libraries call the servers of a layer."""
-
-_DOTTED = re.compile(r"[\w.]*\Z")
-
-
-class InvalidChannelLayerError(ValueError):
-    """The setting ``CHANNEL_LAYERS`` does not describe a channel layer that can be made."""
 
 
 class BareLayers:
@@ -81,59 +64,11 @@ class BareLayers:
             return former
 
     def _setting_changed(self, *, setting: str, **kwargs: Any) -> None:
-        if setting == "CHANNEL_LAYERS":
+        if setting in (OWN_SETTING, SHARED_SETTING):
             self._layers.clear()
 
 
 bare_layers = BareLayers()
-
-
-def layer_settings() -> dict[str, Any]:
-    """The setting, or what stands in for it.
-
-    Raises:
-        InvalidChannelLayerError: it is not a dict.
-    """
-    entries: Any = getattr(settings, "CHANNEL_LAYERS", WITHOUT_SETTING)
-    if not isinstance(entries, dict):
-        raise InvalidChannelLayerError(
-            f"CHANNEL_LAYERS must be a dict of aliases and their settings, not {_shown(entries)}."
-        )
-    misplaced = [key for key in KEYS if key in entries]
-    if misplaced:
-        raise InvalidChannelLayerError(
-            f"CHANNEL_LAYERS has {_listed(misplaced)} where the names of layers should be: put all of it one "
-            "level deeper, as in CHANNEL_LAYERS = {'default': {...}}."
-        )
-    return entries
-
-
-def layer_entry(alias: str) -> dict[str, Any]:
-    """The part of the setting that describes one layer.
-
-    Raises:
-        InvalidChannelLayerError: there is none, or it has unknown keys.
-    """
-    entries = layer_settings()
-    if alias not in entries:
-        known = ", ".join(repr(name) for name in entries) or "none"
-        raise InvalidChannelLayerError(f"CHANNEL_LAYERS has no {alias!r}; it has: {known}.")
-    entry = entries[alias]
-    where = f"CHANNEL_LAYERS[{alias!r}]"
-    if not isinstance(entry, dict):
-        raise InvalidChannelLayerError(
-            f"{where} must be a dict with 'BACKEND' and 'ROUTING', not {_shown(entry)}."
-        )
-    unknown = [key for key in entry if key not in KEYS]
-    if unknown:
-        raise InvalidChannelLayerError(
-            f"{where} has a key {_named(unknown[0], KEYS)} Its keys are {_listed(KEYS)}."
-        )
-    for key in REQUIRED_KEYS:
-        if key not in entry:
-            package = getattr(settings, "ROOT_URLCONF", "").partition(".")[0] or "mysite"
-            raise InvalidChannelLayerError(f"{where} has no {key!r}. {REMEDIES[key].format(package=package)}")
-    return entry
 
 
 def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
@@ -149,15 +84,21 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
     entry = layer_entry(alias)
     config = entry.get(key, {})
     layer_class = _layer_class(alias, entry["BACKEND"])
-    _check_keywords(layer_class, config, f"CHANNEL_LAYERS[{alias!r}][{key!r}]")
+    _check_keywords(layer_class, config, f"{where(alias)}[{key!r}]")
     try:
-        layer: BaseChannelLayer = layer_class(**config)
+        layer = layer_class(**config)
     except LayerUnavailable:
         raise
     except Exception as error:
         text, cause = redacted(error, config)
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
-        raise InvalidChannelLayerError(f"CHANNEL_LAYERS[{alias!r}][{key!r}]: {kind}{text}") from cause
+        raise InvalidChannelLayerError(f"{where(alias)}[{key!r}]: {kind}{text}") from cause
+    if not isinstance(layer, BaseChannelLayer):
+        raise InvalidChannelLayerError(
+            f"{where(alias)}['BACKEND'] is {entry['BACKEND']}, which makes no layer of channels-classic. Name "
+            "channels_classic.layers.RedisChannelLayer. Or, if the layer is for Channels 4, take 'ROUTING' out "
+            f"here and describe that of channels-classic in the setting {OWN_SETTING}."
+        )
     return layer
 
 
@@ -170,24 +111,24 @@ def _warn_without_app() -> None:
 
 
 def _layer_class(alias: str, backend: object) -> Callable[..., Any]:
-    where = f"CHANNEL_LAYERS[{alias!r}]['BACKEND']"
+    place = f"{where(alias)}['BACKEND']"
     if not isinstance(backend, str):
         raise InvalidChannelLayerError(
-            f"{where} must be the dotted path of a channel layer class, not {_shown(backend)}."
+            f"{place} must be the dotted path of a channel layer class, not {shown(backend)}."
         )
     try:
         layer_class = import_dotted(backend, "the channel layer class")
     except Exception as error:
         kind = "" if isinstance(error, ImportError) else f"{backend!r} raised {type(error).__name__}: "
-        raise InvalidChannelLayerError(f"{where}: {kind}{one_line(error)}") from error
+        raise InvalidChannelLayerError(f"{place}: {kind}{one_line(error)}") from error
     if not callable(layer_class):
         raise InvalidChannelLayerError(
-            f"{where} must be the dotted path of a channel layer class, not {backend!r}."
+            f"{place} must be the dotted path of a channel layer class, not {backend!r}."
         )
     return layer_class  # type: ignore[no-any-return]
 
 
-def _check_keywords(layer_class: Callable[..., Any], config: object, where: str) -> None:
+def _check_keywords(layer_class: Callable[..., Any], config: object, place: str) -> None:
     """Find a misspelt keyword. The call would find it too, but its error would not say which one was meant.
 
     Raises:
@@ -195,7 +136,7 @@ def _check_keywords(layer_class: Callable[..., Any], config: object, where: str)
     """
     if not isinstance(config, dict):
         raise InvalidChannelLayerError(
-            f"{where} must be a dict of keywords for the layer, not a {type(config).__name__}."
+            f"{place} must be a dict of keywords for the layer, not a {type(config).__name__}."
         )
     keywords = _keywords(layer_class)
     for key in config:
@@ -203,8 +144,8 @@ def _check_keywords(layer_class: Callable[..., Any], config: object, where: str)
             known = "hosts" if key in OF_HOSTS and "hosts" in keywords else key
             elsewhere = " Layers over Redis have 'hosts'." if key in ("hosts", *OF_HOSTS) and known == key else ""
             raise InvalidChannelLayerError(
-                f"{where} has a key {_named(key, keywords, known)} {layer_class.__name__} takes "
-                f"{_listed(keywords)}.{elsewhere}"
+                f"{place} has a key {named(key, keywords, known)} {layer_class.__name__} takes "
+                f"{listed(keywords)}.{elsewhere}"
             )
 
 
@@ -224,23 +165,3 @@ def _keywords(layer_class: Callable[..., Any]) -> list[str] | None:
         if not any(each.kind is each.VAR_KEYWORD for each in parameters):
             return keywords
     return None
-
-
-def _named(name: object, known: Collection[str], like: object = None) -> str:
-    """A wrong name with what was probably meant: the one that is most like it, or like ``like``."""
-    wanted = str(name if like is None else like).upper()
-    close = difflib.get_close_matches(wanted, [key.upper() for key in known], n=1, cutoff=0.6)
-    for key in known:
-        if close and key.upper() == close[0]:
-            return f"{name!r}, which means nothing here; did you mean {key!r}?"
-    return f"{name!r}, which means nothing here."
-
-
-def _listed(names: Collection[str]) -> str:
-    return ", ".join(repr(name) for name in names)
-
-
-def _shown(value: object) -> str:
-    """A value in the wrong place, for an error. If it may contain a password, like a URL, only its type."""
-    harmless = value is None or isinstance(value, (int, type)) or (isinstance(value, str) and _DOTTED.match(value))
-    return repr(value) if harmless else f"a {type(value).__name__}"

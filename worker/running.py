@@ -49,6 +49,7 @@ def check(options: Options) -> None:
     from channels_classic.asgi import channel_layers
     from channels_classic.exceptions import InvalidChannelLayerError
     from channels_classic.http.staticfiles import default_http_consumer
+    from channels_classic.layer_entries import where
     from channels_classic.layers import LayerUnavailable
     from worker.loop import Worker
 
@@ -57,10 +58,10 @@ def check(options: Options) -> None:
     except InvalidChannelLayerError as error:
         raise CannotRun(str(error)) from None
     except LayerUnavailable as error:
-        raise CannotRun(f"CHANNEL_LAYERS[{options.layer!r}] cannot be used now. {error}") from None
+        raise CannotRun(f"{where(options.layer)} cannot be used now. {error}") from None
     if layer.local_only():
         raise CannotRun(
-            f"CHANNEL_LAYERS[{options.layer!r}] is {type(layer.channel_layer).__name__}, which works inside one "
+            f"{where(options.layer)} is {type(layer.channel_layer).__name__}, which works inside one "
             "process only: this worker would never see a message. Set its BACKEND to "
             "channels_classic.layers.RedisChannelLayer, or use runserver, which has workers of its own."
         )

@@ -7,7 +7,7 @@ from django.contrib.sessions.backends import signed_cookies
 from django.core.checks import run_checks
 from django.test import override_settings
 
-from channels_classic.layers import LayerUnavailable
+from channels_classic.layers import InMemoryChannelLayer, LayerUnavailable
 from channels_classic.routing import include
 
 MEMORY = "channels_classic.layers.InMemoryChannelLayer"
@@ -49,13 +49,11 @@ def test_every_alias_is_looked_at():
     ]
 
 
-class RaisingLayer:
+class RaisingLayer(InMemoryChannelLayer):
     """Raises what the test wants: when it is made, or when it is closed."""
 
-    error = ""
-    extensions = ()
-
     def __init__(self, error, at="__init__", password=""):
+        super().__init__()
         self.error, self.at, self.password = error, at, password
         self.do("__init__")
 

@@ -19,6 +19,7 @@ from channels_classic.asgi import channel_layers
 from channels_classic.description import describe_layer
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.handler import ViewConsumer
+from channels_classic.layer_entries import where
 from channels_classic.reloading import Repair
 from channels_classic.staticfiles import default_http_consumer
 from interface_server import InterfaceServer
@@ -231,7 +232,7 @@ def check_layer(options: dict[str, Any]) -> None:
     if not options["run_worker"] and layer.local_only():
         raise CommandError(
             "--noworker needs a channel layer that other processes can reach, but "
-            f"CHANNEL_LAYERS['default'] is {type(layer.channel_layer).__name__}: without workers here, "
+            f"{where(DEFAULT_CHANNEL_LAYER)} is {type(layer.channel_layer).__name__}: without workers here, "
             "nobody would answer. Set its BACKEND to channels_classic.layers.RedisChannelLayer."
         )
 

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from channels_classic import DEFAULT_CHANNEL_LAYER, channel_layers
 from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.layer_entries import where
 from channels_classic.log import setup_logger
 
 
@@ -48,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if layer.local_only():
             raise CommandError(
-                f"CHANNEL_LAYERS[{options['layer']!r}] is {type(layer.channel_layer).__name__}, which works in "
+                f"{where(options['layer'])} is {type(layer.channel_layer).__name__}, which works in "
                 "one process only: this server would never see a message. Set its BACKEND to "
                 "channels_classic.layers.RedisChannelLayer."
             )

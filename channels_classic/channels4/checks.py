@@ -1,0 +1,100 @@
+"""System checks for projects in which Channels 4 and this package meet."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Info, Warning, register
+
+from channels_classic import command_owners, installed_channels
+from channels_classic.layer_entries import SHARED_SETTING, foreign_backends, setting_name
+from channels_classic.redaction import redacted
+
+
+@register("channels")
+def check_commands(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Say who owns ``runserver`` and ``runworker``, where others have commands of these names."""
+    if not command_owners.is_of_channels_4():
+        if getattr(settings, "ASGI_APPLICATION", None) is None:
+            return []
+        return [
+            Info(
+                "ASGI_APPLICATION is set, but runserver belongs to channels_classic here, which does not look at "
+                "it: clients are served by way of the channel layer.",
+                hint="To serve ASGI_APPLICATION start an ASGI server with it, or hand it some paths: "
+                "channels-interface --mount.",
+                id="channels.I021",
+            )
+        ]
+    owners = {command: command_owners.owner(command) for command in command_owners.OTHER_NAMES}
+    said = [
+        f"{command} belongs to {owner}, and that of channels_classic is {command_owners.OTHER_NAMES[command]}"
+        for command, owner in owners.items()
+        if owner != command_owners.OURS
+    ]
+    return [Info(f"This project runs on Channels 4: {'; '.join(said)}.", id="channels.I020")] if said else []
+
+
+@register("channels")
+def check_package(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The ``channels`` beside this package, if there is one, is a version that can be."""
+    if installed_channels.version() is None or (problem := installed_channels.problem()) is None:
+        return []
+    return [Warning(problem, id="channels.W020")]
+
+
+@register("channels")
+def check_layers_of_channels_4(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What ``CHANNEL_LAYERS`` has for Channels 4 can be made, as far as that is our business."""
+    found: list[CheckMessage] = []
+    for alias, backend in foreign_backends().items():
+        place = f"{SHARED_SETTING}[{alias!r}]['BACKEND']"
+        if backend.startswith("channels_redis.") and find_spec("channels_redis") is None:
+            found.append(
+                Warning(
+                    f"{place} is {backend}, but channels_redis is not installed.",
+                    hint="pip install channels_redis. Or name channels_classic.channels4.RedisChannelLayer.",
+                    id="channels.W021",
+                )
+            )
+    if not command_owners.is_of_channels_4() or installed_channels.problem() is not None:
+        return found
+    entries = getattr(settings, SHARED_SETTING, {})
+    for alias, entry in entries.items() if isinstance(entries, dict) else ():
+        if not isinstance(entry, dict):
+            continue
+        if "ROUTING" in entry:
+            found.append(_refused_by_channels_4(alias))
+        elif str(entry.get("BACKEND")).startswith("channels_classic.channels4."):
+            found += _check_adapter(alias, entry)
+    return found
+
+
+def _refused_by_channels_4(alias: str) -> CheckMessage:
+    return Warning(
+        f"{SHARED_SETTING}[{alias!r}] has 'ROUTING', so it is a layer of channels-classic. A consumer of Channels "
+        "4 that asks for this layer fails.",
+        hint="Move the entry into the setting CHANNELS_CLASSIC_LAYERS. If both are to share the layer, put "
+        "{'BACKEND': 'channels_classic.channels4.ClassicChannelLayer'} in its place.",
+        id="channels.W022",
+    )
+
+
+def _check_adapter(alias: str, entry: dict[str, Any]) -> list[CheckMessage]:
+    from channels.layers import channel_layers
+
+    try:
+        channel_layers.make_backend(alias)
+    except Exception as error:
+        config = entry.get("CONFIG", {})
+        text, _ = redacted(error, config if isinstance(config, dict) else {})
+        return [
+            Error(
+                f"{SHARED_SETTING}[{alias!r}] cannot be used by Channels 4: {type(error).__name__}: {text}",
+                hint=f"Our layers are in {setting_name()}.",
+                id="channels.E020",
+            )
+        ]
+    return []

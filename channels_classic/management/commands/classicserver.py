@@ -1,0 +1,7 @@
+"""``manage.py classicserver``: ``runserver`` by a name that no other app has."""
+
+from __future__ import annotations
+
+from channels_classic.management.commands.runserver import Command
+
+__all__ = ["Command"]
