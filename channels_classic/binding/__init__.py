@@ -1,4 +1,4 @@
-"""Models whose changes clients see, and make: the module ``channels.binding`` (specification, section 10)."""
+"""Data binding: clients see the changes of models, and can make changes (specification, section 10)."""
 
 from channels_classic.binding.base import Binding
 from channels_classic.binding.changes import announce_changes

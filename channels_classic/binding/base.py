@@ -1,4 +1,4 @@
-"""``Binding``: a model that clients see the changes of, and change (specification, section 10)."""
+"""``Binding`` connects a model to clients, which see its changes and can change it (specification, section 10)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["CREATE", "DELETE", "UPDATE", "Binding", "BindingMetaclass", "Refused
 
 
 class BindingMetaclass(type):
-    """Registers each binding, when all models are there."""
+    """Registers each binding class after all models are loaded."""
 
     _waiting: ClassVar[list[type[Binding]]] = []
 
@@ -42,16 +42,16 @@ class BindingMetaclass(type):
 
     @classmethod
     def register_all(cls) -> None:
-        """Register those that were defined while models were still being loaded."""
+        """Register the bindings that were defined while models were being loaded."""
         while cls._waiting:
             cls._waiting.pop(0).register()
 
 
 class Binding(metaclass=BindingMetaclass):
-    """Tells clients of the changes of a model, and lets them make changes; for any protocol.
+    """Tells clients about the changes of a model, and lets them make changes, over any protocol.
 
-    A subclass says which model, which fields and which groups. One that others inherit from, and that is no
-    binding itself, has ``model = None`` in its body.
+    A subclass names the model, the fields and the groups. A base class for other bindings, which is no binding
+    itself, has ``model = None`` in its body.
 
     Raises:
         ValueError: (when it is registered) it has no model, or neither ``fields`` nor ``exclude``.
@@ -67,10 +67,10 @@ class Binding(metaclass=BindingMetaclass):
     """The names of the fields that clients see and may write; ``["__all__"]`` for all."""
 
     exclude: Collection[str] | None = None
-    """Without ``fields``: the names of those that clients neither see nor write."""
+    """Without ``fields``: the names of the fields that clients neither see nor write."""
 
     channel_session_user = True
-    """Whether ``self.user`` is the one of the channel session; with the channel session."""
+    """Whether ``self.user`` is the user of the channel session, which is then available too."""
 
     channel_session = False
     """Whether ``self.message`` has the channel session."""
@@ -78,7 +78,7 @@ class Binding(metaclass=BindingMetaclass):
     model_label: ClassVar[str]
     """The model's name as clients see it: ``app.model``."""
 
-    # What an instance has while it works.
+    # Attributes that an instance has while it handles a change or a request.
     message: Message
     kwargs: Mapping[str, Any]
     user: Any
@@ -86,14 +86,14 @@ class Binding(metaclass=BindingMetaclass):
     pk: Any = None
     data: Any = None
     instance: Model | None = None
-    """The instance of whose change the clients are told."""
+    """The instance that has changed."""
     signal_kwargs: Mapping[str, Any] = {}
-    """What else the signal said of the change, such as ``update_fields``."""
+    """Other arguments of the signal, such as ``update_fields``."""
     _known: Known | None = None
 
     @classmethod
     def register(cls) -> None:
-        """Begin to tell clients of changes. It happens by itself, for each class once all models are loaded."""
+        """Begin to tell clients about changes. It is called for each class after all models are loaded."""
         if cls.model is None:
             if "model" in vars(cls):
                 return
@@ -113,40 +113,40 @@ class Binding(metaclass=BindingMetaclass):
 
     @classmethod
     def selected_fields(cls) -> list[Field[Any, Any]]:
-        """The fields that ``fields`` and ``exclude`` mean."""
+        """The fields that ``fields`` and ``exclude`` select."""
         return fields.selected(cls.model, cls.fields, cls.exclude)
 
     # Outbound.
 
     @classmethod
     def group_names(cls, instance: Any) -> Iterable[str]:
-        """The groups whose members may see ``instance`` as it is. Each binding has to say.
+        """The groups whose members may see ``instance`` in its current state. Each binding has to define it.
 
-        It is called with the instance as it was before a change and as it is after it. Members of groups of both
-        are told of an update, members of new groups of a creation, and members of former groups of a deletion.
+        It is called with the instance as it was before a change, and as it is after it. Members of groups in both
+        results get an update, members of new groups a creation, and members of former groups a deletion.
         """
         raise NotImplementedError(f"{cls.__name__} has to define group_names(instance).")
 
     def serialize(self, instance: Any, action: str) -> Any:
-        """What clients are told of ``instance``; nothing if it is empty. Each protocol has to say."""
+        """The payload about ``instance``. If it is empty, nothing is sent. Each protocol has to define it."""
         raise NotImplementedError(f"{type(self).__name__} has to define serialize(instance, action).")
 
     @classmethod
     def encode(cls, stream: str, payload: Any) -> dict[str, Any]:
-        """The message for a group with what ``serialize`` gave. Each protocol has to say."""
+        """The message for a group with the payload of ``serialize``. Each protocol has to define it."""
         raise NotImplementedError(f"{cls.__name__} has to define encode(stream, payload).")
 
     def serialize_data(self, instance: Any) -> dict[str, Any]:
-        """The values of the fields that clients see, as they are in JSON."""
+        """The values, as in JSON, of the fields that clients see."""
         return fields.to_json(instance, self.selected_fields())
 
     def send_messages(self, instance: Any, group_names: Iterable[str], action: str, **kwargs: Any) -> None:
         """Tell the members of some groups.
 
         Arguments:
-            instance: what is to be told of: as it is, or for a deletion as it last was for them.
-            action: what it is for these members: ``create``, ``update`` or ``delete``.
-            kwargs: what the signal said.
+            instance: the instance as it is, or for a deletion as they last saw it.
+            action: ``create``, ``update`` or ``delete``, as it is for these members.
+            kwargs: the arguments of the signal.
         """
         self.instance, self.signal_kwargs = instance, kwargs
         if action == DELETE and self._known is not None:
@@ -160,7 +160,7 @@ class Binding(metaclass=BindingMetaclass):
 
     @classmethod
     def known(cls, instance: Model, signal_kwargs: Mapping[str, Any]) -> Known:
-        """What clients know of an instance that is about to change."""
+        """The state of an instance that clients know before it changes."""
         self = cls()
         self.instance, self.signal_kwargs = instance, signal_kwargs
         groups = self._groups(instance, UPDATE)
@@ -170,11 +170,11 @@ class Binding(metaclass=BindingMetaclass):
 
     @classmethod
     def tell(cls, known: Known, instance: Model | None, signal_kwargs: Mapping[str, Any]) -> None:
-        """Tell clients what an instance is now, after a change; ``None`` if it does not exist."""
+        """Tell clients about an instance after a change; ``None`` if it does not exist any more."""
         self = cls()
         self._known = known
         groups = frozenset() if instance is None else self._groups(instance, UPDATE if known.groups else CREATE)
-        # Somebody who is in two of the groups is told last that it is there.
+        # The deletions come first, so that a client in two of the groups ends up with the instance.
         for told, names, action in (
             (known.instance, known.deletion_groups if instance is None else known.groups - groups, DELETE),
             (instance, known.groups & groups, UPDATE),
@@ -199,12 +199,12 @@ class Binding(metaclass=BindingMetaclass):
 
     @classmethod
     def consumer(cls, message: Message, **kwargs: Any) -> Any:
-        """The consumer of clients' requests: for ``consumers`` of a demultiplexer."""
+        """The consumer of clients' requests, for ``consumers`` of a demultiplexer."""
         return cls.get_handler()(message, **kwargs)
 
     @classmethod
     def get_handler(cls) -> Callable[..., Any]:
-        """``trigger_inbound``, with its session and user. Override it to decorate further."""
+        """``trigger_inbound`` with its session and user. Override it to add decorators."""
         handler: Callable[..., Any] = cls.trigger_inbound
         if cls.channel_session_user:
             return channel_session_user(handler)
@@ -214,7 +214,7 @@ class Binding(metaclass=BindingMetaclass):
 
     @classmethod
     def trigger_inbound(cls, message: Message, **kwargs: Any) -> None:
-        """Carry out a client's request, or tell the client why not."""
+        """Carry out a client's request, or tell the client why it is refused."""
         self = cls()
         self.message, self.kwargs = message, kwargs
         if hasattr(message, "user"):
@@ -235,11 +235,11 @@ class Binding(metaclass=BindingMetaclass):
             raise
 
     def deserialize(self, message: Message) -> tuple[Any, Any, Any]:
-        """The action, the primary key and the data of a client's request. Each protocol has to say."""
+        """The action, the primary key and the data of a client's request. Each protocol has to define it."""
         raise NotImplementedError(f"{type(self).__name__} has to define deserialize(message).")
 
     def has_permission(self, user: Any, action: str, pk: Any) -> bool:
-        """Whether ``user`` may do this. Nobody may, unless a binding says so.
+        """Whether ``user`` may do this. By default nobody may.
 
         Arguments:
             action: ``create``, ``update`` or ``delete``.
@@ -248,20 +248,20 @@ class Binding(metaclass=BindingMetaclass):
         return False
 
     def run_action(self, action: str, pk: Any, data: Any) -> None:
-        """Do what the client asks for, if it may, in a transaction.
+        """Carry out the client's request in a transaction, if it is permitted.
 
-        Override it for a binding with actions of its own: nothing is checked before, neither the form of the
-        request nor the permission.
+        Override it for a binding with actions of its own. Neither the form of the request nor the permission is
+        checked before it.
 
         Arguments:
-            action, pk, data: what ``deserialize`` gave, as the client sent it.
+            action, pk, data: the result of ``deserialize``, as the client sent it.
 
         Raises:
-            Refused: it has not the form of a request, it may not, or it cannot be done.
+            Refused: the request has the wrong form, is not permitted, or cannot be carried out.
         """
         requests.check_form(self.model, action, pk, data)
         if action == CREATE:
-            self.pk = pk = None  # an instance that is to be has none yet
+            self.pk = pk = None  # a new instance has no key yet
         with requests.refusals(self.model):
             if not self.has_permission(self.user, action, pk):
                 raise PermissionDenied
@@ -274,15 +274,15 @@ class Binding(metaclass=BindingMetaclass):
                     self.delete(pk)
 
     def new_instance(self) -> Any:
-        """What ``create`` begins with. Override it to set what clients may not choose."""
+        """The instance that ``create`` begins with. Override it to set fields that clients may not choose."""
         return self.model()
 
     def create(self, data: dict[str, Any]) -> None:
-        """Create an instance with ``data``, as the client sent it. What it may not write is left out."""
+        """Create an instance with ``data``, as the client sent it. Fields that it may not write are ignored."""
         self._write(self.new_instance(), data, is_new=True)
 
     def update(self, pk: Any, data: dict[str, Any]) -> None:
-        """Write ``data``, as the client sent it, to an instance. What it may not write is left out."""
+        """Write ``data``, as the client sent it, to an instance. Fields that it may not write are ignored."""
         self._write(self._get(pk), data, is_new=False)
 
     def delete(self, pk: Any) -> None:
@@ -290,15 +290,16 @@ class Binding(metaclass=BindingMetaclass):
         self._get(pk).delete()
 
     def validate(self, instance: Any, exclude: set[str]) -> None:
-        """Refuse an instance that a client has written, before it is saved.
+        """Validate an instance that a client has written, before it is saved.
 
-        By the model's ``full_clean``; but not in a project of old (``channels_classic.legacy``), which never did.
+        The default calls the model's ``full_clean``, except in projects with ``channels_classic.legacy``, as in
+        Channels 1.
 
         Arguments:
-            exclude: the names of the fields that the client has nothing to do with.
+            exclude: the names of the fields that the client could not write.
 
         Raises:
-            ValidationError: the client is told what is wrong.
+            ValidationError: something is wrong; the client gets the reasons.
         """
         if not legacy_is_active():
             instance.full_clean(exclude=exclude)
@@ -307,13 +308,13 @@ class Binding(metaclass=BindingMetaclass):
         rows = self.model._default_manager.using(router.db_for_write(self.model)).select_related(None)
         try:
             return rows.select_for_update().get(pk=pk)
-        except (TypeError, ValueError, OverflowError, ValidationError):  # a key that none can be
+        except (TypeError, ValueError, OverflowError, ValidationError):  # a value that cannot be a key
             raise self.model.DoesNotExist from None
 
     def _write(self, instance: Any, data: dict[str, Any], is_new: bool) -> None:
         keys = self.model._meta.pk_fields
         writable = [field for field in fields.writable(self.selected_fields()) if is_new or field not in keys]
-        if is_new and self.fields is not None:  # a key is the client's to choose only if it is named
+        if is_new and self.fields is not None:  # a client may choose the key only if fields names it
             writable += [
                 key for key in keys if key.name in self.fields and not (key.auto_created or key in writable)
             ]
@@ -324,7 +325,7 @@ class Binding(metaclass=BindingMetaclass):
         validated = {field.name for field in (writable if is_new else written)}
         self.validate(instance, {field.name for field in instance._meta.fields} - validated)
         if any(key in written for key in keys):
-            instance.save(force_insert=True)  # not to overwrite the one that has the key
+            instance.save(force_insert=True)  # so that an existing instance with this key is not overwritten
         else:
             instance.save()
         for name, keys in many.items():
@@ -346,7 +347,7 @@ class Binding(metaclass=BindingMetaclass):
 
 
 def _takes_action(group_names: Callable[..., Any]) -> bool:
-    """Whether it is as it was before Channels 1.0: ``group_names(instance, action)``."""
+    """Whether it has the form from before Channels 1.0: ``group_names(instance, action)``."""
     return _requires_two(getattr(group_names, "__func__", group_names), hasattr(group_names, "__func__"))
 
 

@@ -1,4 +1,4 @@
-"""How bindings learn of changes: by Django's signals, and by word (specification, section 10)."""
+"""Finds the changes of models: by Django's signals, and by ``announce_changes`` (specification, section 10)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ _listeners: dict[type[Model], list[Listener]] = {}
 
 
 def listen(listener: Listener) -> None:
-    """Let a binding be told of the changes of its model's rows, by whichever model class they are made."""
+    """Watch the rows of a binding's model, whichever model class changes them."""
     listeners = _listeners.setdefault(listener.model, [])
     if listener in listeners:
         return
     listeners.append(listener)
-    consumer_finished.connect(tell_at_end, dispatch_uid=__name__)  # no consumer pays for it where nothing is bound
+    # Only now, so that consumers of projects without bindings do not pay for it.
+    consumer_finished.connect(tell_at_end, dispatch_uid=__name__)
     for model in apps.get_models():
         if issubclass(model, listener.model._meta.concrete_model):
             pre_save.connect(_will_save, sender=model, dispatch_uid=__name__)
@@ -43,10 +44,10 @@ def all_listeners() -> Iterator[Listener]:
 
 @contextmanager
 def announce_changes(instances: Iterable[Model]) -> Iterator[None]:
-    """Within this block, instances are changed without signals; bindings are told of it as of other changes.
+    """Announce changes that are made in this block without signals, so that bindings notice them.
 
-    For what sends no signals: ``QuerySet.update()``, ``bulk_create()``, ``bulk_update()``, SQL of your own. Rows
-    may be created, changed and deleted::
+    Use it for ``QuerySet.update()``, ``bulk_create()``, ``bulk_update()`` and SQL of your own. Rows may be
+    created, changed and deleted::
 
         with announce_changes(Post.objects.filter(is_draft=True)):
             Post.objects.filter(is_draft=True).update(is_draft=False)
@@ -54,10 +55,10 @@ def announce_changes(instances: Iterable[Model]) -> Iterator[None]:
         with announce_changes(posts):
             Post.objects.bulk_create(posts)
 
-    If the block raises, nothing is told.
+    If the block raises, nothing is announced.
 
     Arguments:
-        instances: those that are changed, or a queryset of them, which is evaluated at once.
+        instances: the instances that change, or a queryset of them, which is evaluated at once.
     """
     places: dict[tuple[type[Model], str], list[Model]] = {}
     for instance in instances:
@@ -71,7 +72,7 @@ def announce_changes(instances: Iterable[Model]) -> Iterator[None]:
             announce(model, key, befores[model, using].get(key) or _nothing_known(model), using)
 
 
-# What clients know before a change is kept on the instance, from the signal before it to the one after it.
+# The state that clients know before a change is kept on the instance until the signal after the change.
 
 KEPT = "_channels_known"
 
@@ -88,7 +89,7 @@ def _take(instance: Model) -> Any:
 
 
 def _will_save(sender: type[Model], instance: Model, raw: bool, using: str, **kwargs: Any) -> None:
-    # Django inserts what has a key of its own making without looking whether it is there, and so do we.
+    # Django inserts an instance with a new default key without checking whether the row exists, and so do we.
     key_field = sender._meta.pk
     is_new = instance._state.adding and not raw and (key_field.has_default() or key_field.has_db_default())
     known = {}
@@ -111,7 +112,7 @@ def _will_delete(sender: type[Model], instance: Model, using: str, **kwargs: Any
     for model in _bound_models(sender):
         key = _key_of(instance, model)
         if type(instance) is model and kwargs.get("origin") is not instance:
-            # It goes along with another, or as one of a queryset, and has just been read for that.
+            # It is deleted by a cascade, or as a part of a queryset, and has just been read for that.
             before = _known(model, instance, kwargs)
         else:
             before = _known_of(model, using, [key], kwargs).get(key) or _nothing_known(model)
@@ -154,7 +155,7 @@ def _changing(
 
     Arguments:
         reverse: whether ``instance`` is at the other end of the field.
-        pk_set: the keys at the end where ``instance`` is not; ``None`` for all that there are.
+        pk_set: the keys at the other end; ``None`` for all keys there.
     """
     if pk_set is None:
         here, there = field.m2m_field_name(), field.m2m_reverse_field_name()
@@ -171,12 +172,12 @@ def _changing(
 
 
 def _bound_models(sender: type[Model]) -> list[type[Model]]:
-    """The models of bindings that have what is a row of ``sender``."""
+    """The models with bindings to which a row of ``sender`` belongs."""
     return [model for model in _listeners if issubclass(sender, model._meta.concrete_model or ())]
 
 
 def _key_of(instance: Model, model: type[Model]) -> Any:
-    """The primary key that ``instance`` has as one of ``model``, which may be a parent of its class."""
+    """The primary key of ``instance`` as an instance of ``model``, which may be a parent of its class."""
     field = model._meta.pk
     return field.to_python(getattr(instance, field.attname))
 
@@ -189,7 +190,7 @@ def _keys_of(instances: Iterable[Model], model: type[Model]) -> list[Any]:
 def _known_of(
     model: type[Model], using: str, keys: Iterable[Any], signal_kwargs: Mapping[str, Any]
 ) -> dict[Any, Before]:
-    """What clients know of those of these rows that exist."""
+    """The state that clients know of these rows, as far as they exist."""
     return {key: _known(model, row, signal_kwargs) for key, row in read(model, keys, using).items()}
 
 
@@ -198,7 +199,7 @@ def _known(model: type[Model], row: Model, signal_kwargs: Mapping[str, Any]) -> 
     for listener in _listeners[model]:
         try:
             before[listener] = listener.known(row, signal_kwargs)
-        except Exception:  # a binding that fails must not fail whoever saves
+        except Exception:  # a binding that fails must not break the code that saves
             logger.exception("Could not find out what clients know of %s %r:", model._meta.label, row.pk)
             before[listener] = Known()
     return before

@@ -1,4 +1,4 @@
-"""System checks of bindings: a name that is not a field's is found by ``manage.py check``."""
+"""System checks of bindings: ``manage.py check`` finds names that are not fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from channels_classic.binding import changes, fields
 
 @register("channels")
 def check_field_names(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """What ``fields`` and ``exclude`` name are fields of the model."""
+    """Check that ``fields`` and ``exclude`` name fields of the model."""
     warnings: list[CheckMessage] = []
     for binding in changes.all_listeners():
         for attribute in ("fields", "exclude"):

@@ -1,11 +1,11 @@
-"""What is told of a change when its transaction is committed (specification, section 10).
+"""Tells clients about changes when their transaction is committed (specification, section 10).
 
-The row is read again then, so what clients get is what the database has: no state that was overwritten or rolled
-back, nothing that was set on an instance and not saved. One instance is told of once, however often the
-transaction wrote it: the difference from what clients knew before its first write.
+The row is read again then, so clients get the data of the database: no state that was overwritten or rolled back,
+and no attribute that was set on an instance and not saved. Clients get one message for each instance, however
+often the transaction wrote it: the difference from the state that they knew before its first write.
 
-What a consumer changes is told when it is done, as all that it sends goes out then. Its rows are read then too: a
-consumer that takes its time must not tell of a state that another one has overwritten meanwhile.
+Changes that a consumer makes are sent after it has ended, like its other messages. Their rows are read then too,
+so that a slow consumer does not send a state that another one has overwritten meanwhile.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from channels_classic import pending
 from channels_classic.log import logger
 
 READ_AT_ONCE = 500
-"""How many rows one query reads after a transaction that changed many."""
+"""The most rows that one query reads after a transaction that changed many."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """What the clients of a binding know of an instance: nothing, if it is not there for them."""
+    """The state of an instance that the clients of a binding know; nothing if they do not see it."""
 
     groups: frozenset[str] = frozenset()
-    """The groups they are in."""
+    """The groups whose members see it."""
     deletion_groups: frozenset[str] = frozenset()
-    """The groups that are told when it is deleted: others only where the names depend on the action."""
+    """The groups that are told about its deletion. They differ only if the names depend on the action."""
     instance: Model | None = None
     payload: Any = None
-    """What they are told when it is gone, and so no more than they knew."""
+    """The instance for the message about its deletion, with no more than they knew."""
 
 
 class Listener(Protocol):
-    """A binding's class, as far as it is needed here."""
+    """The part of a binding class that is needed here."""
 
     model: Any
 
     def known(self, instance: Model, signal_kwargs: Mapping[str, Any]) -> Known:
-        """What the clients know of an instance that is about to change."""
+        """The state that the clients know of an instance before it changes."""
 
     def tell(self, known: Known, instance: Model | None, signal_kwargs: Mapping[str, Any]) -> None:
-        """Tell them what it is now; ``None`` if it does not exist."""
+        """Tell them about its new state; ``None`` if it does not exist any more."""
 
 
 Before = dict[Listener, Known]
-"""What the clients of each binding of a model know of an instance."""
+"""The state of an instance that the clients of each binding of a model know."""
 
 
 def read(model: type[Model], keys: Iterable[Any], using: str) -> dict[Any, Model]:
@@ -67,7 +67,7 @@ def read(model: type[Model], keys: Iterable[Any], using: str) -> dict[Any, Model
 
 
 class Batch:
-    """The rows that are told of together, such as those of a transaction, to be read when they are.
+    """Rows that are sent together, such as those of a transaction. They are read when they are sent.
 
     Arguments:
         using: the alias of the database.
@@ -87,7 +87,7 @@ class Batch:
         self._unread.setdefault(model, {})[key] = None
 
     def is_first(self, model: type[Model], key: Any) -> bool:
-        """Whether nobody has been told of the row yet; from now on somebody has."""
+        """Whether the row has not been sent yet; from now on it counts as sent."""
         is_first = (model, key) not in self._told
         self._told.add((model, key))
         return is_first
@@ -112,14 +112,14 @@ _latest = threading.local()
 def announce(
     model: type[Model], key: Any, before: Before, using: str, signal_kwargs: Mapping[str, Any] | None = None
 ) -> None:
-    """Tell of a change when the transaction that runs is committed; now if none runs.
+    """Tell clients about a change when the current transaction is committed, or now if there is none.
 
     Arguments:
         model: the bindings' model.
         key: the instance's primary key.
-        before: the bindings, with what their clients know of it.
+        before: the bindings, with the state that their clients know.
         using: the alias of the database.
-        signal_kwargs: what else is to be said of the change.
+        signal_kwargs: other arguments of the signal.
     """
     connection = transaction.get_connection(using)
     if connection.in_atomic_block and is_test_cases(connection):
@@ -132,11 +132,11 @@ def announce(
     if connection.in_atomic_block or connection.get_autocommit():
         transaction.on_commit(change.on_commit, using=using)
     else:
-        change.on_commit()  # a transaction by hand, of whose end nobody is told
+        change.on_commit()  # a transaction without atomic(), whose end cannot be noticed
 
 
 def _current(connection: BaseDatabaseWrapper) -> Batch:
-    """That of the transaction that runs; it may have begun while what the last one changed is still being told."""
+    """The batch of the current transaction. That of the last one may still be being sent."""
     using = connection.alias
     block = next((block for block in connection.atomic_blocks if not _is_test_cases(block)), None)
     latest: Batch | None = getattr(_latest, using, None)
@@ -147,7 +147,7 @@ def _current(connection: BaseDatabaseWrapper) -> Batch:
 
 
 class Change:
-    """A change of an instance, to be told when its transaction is committed."""
+    """A change of an instance, which is sent when its transaction is committed."""
 
     def __init__(
         self,
@@ -165,17 +165,17 @@ class Change:
         batch.add(model, key)
 
     def on_commit(self) -> None:
-        """Tell of it, now or at the end of the consumer that runs."""
+        """Send it now, or after the consumer that is running."""
         if not self.wait_for_consumer():
             self.tell_or_log()
 
     def wait_for_consumer(self) -> bool:
-        """Let it be told when the consumer that runs in this context is done; whether one runs."""
+        """Send it after the consumer that runs in this context. Returns whether there is one."""
         self._batch.is_over = True
         consumer = pending.current()
         if consumer is None:
             return False
-        # Of one instance the first is enough: before it, clients knew what they know until they are told.
+        # For each instance, the first change is enough: it has the state that clients know until they are told.
         _of_consumers.setdefault(consumer, {}).setdefault((self.using, self._model, self._key), self)
         return True
 
@@ -185,15 +185,15 @@ class Change:
         return self._batch.using
 
     def move(self, batch: Batch) -> None:
-        """Let it be told together with others."""
+        """Send it together with others."""
         self._batch = batch
         batch.add(self._model, self._key)
 
     def tell(self) -> None:
-        """Tell the bindings, unless an earlier change of the same instance has done so.
+        """Call the bindings, unless an earlier change of the same instance has done so.
 
         Raises:
-            ExceptionGroup: bindings failed; the others have told.
+            ExceptionGroup: bindings failed; the others have sent their messages.
         """
         self._batch.is_over = True
         if not self._batch.is_first(self._model, self._key):
@@ -209,7 +209,7 @@ class Change:
             raise errors[0] if len(errors) == 1 else ExceptionGroup("Several bindings failed.", errors)
 
     def tell_or_log(self) -> None:
-        """As ``tell``. The data is saved, so what fails now must not fail whoever saved it."""
+        """Do as ``tell``, but only log errors: they must not reach the code that saved the data."""
         try:
             self.tell()
         except Exception:
@@ -217,11 +217,11 @@ class Change:
 
 
 _of_consumers: WeakKeyDictionary[pending.PendingSends, dict[Any, Change]] = WeakKeyDictionary()
-"""What the consumers that run have changed, by what collects their sends."""
+"""The changes of the consumers that run, by the object that collects their sends."""
 
 
 def tell_at_end(**kwargs: Any) -> None:
-    """Tell of what the consumer that is done has changed: a receiver of ``consumer_finished``."""
+    """Send the changes of the consumer that has ended: a receiver of ``consumer_finished``."""
     consumer = pending.current()
     if consumer is None:
         return
@@ -233,12 +233,12 @@ def tell_at_end(**kwargs: Any) -> None:
         change.tell_or_log()
 
 
-# A test case has a transaction around each test, which is never committed. What changes in no other is told at
-# once, what changed in one that ended inside it as soon as something else happens.
+# A test case has a transaction around each test, which is never committed. A change in no other transaction is
+# sent at once. A change in a transaction that ended inside it is sent at the next opportunity.
 
 
 def is_test_cases(connection: BaseDatabaseWrapper) -> bool:
-    """Whether no transaction is open but that of a test case."""
+    """Whether the only open transaction is that of a test case."""
     return all(_is_test_cases(block) for block in connection.atomic_blocks)
 
 
@@ -247,7 +247,7 @@ def _is_test_cases(block: Any) -> bool:
 
 
 def tell_finished(connection: BaseDatabaseWrapper) -> None:
-    """Tell of the changes in transactions that have ended inside that of a test case."""
+    """Send the changes of transactions that have ended inside that of a test case."""
     changes = [_change_of(hook) for hook in connection.run_on_commit]
     if any(changes):
         connection.run_on_commit = [hook for hook in connection.run_on_commit if _change_of(hook) is None]

@@ -1,4 +1,4 @@
-"""The fields of an instance as JSON, and values that came as JSON into fields (specification, section 10)."""
+"""The fields of an instance as JSON values, and JSON values as fields (specification, section 10)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Names = Collection[str] | None
 
 
 def selected(model: type[Model], fields: Names, exclude: Names) -> list[Field[Any, Any]]:
-    """The fields that a binding is about, in the model's order; not the primary key, which has its own place.
+    """The fields of a binding, in the model's order, without the primary key, which is sent separately.
 
     Arguments:
         fields: their names, or ``["__all__"]``; ``None`` for all but
-        exclude: the names of those that it is not about.
+        exclude: the names of the fields that are left out.
     """
     own = [field for field in (*model._meta.concrete_fields, *model._meta.many_to_many) if field.serialize]  # type: ignore[attr-defined]
     if fields is not None:
@@ -31,7 +31,7 @@ def selected(model: type[Model], fields: Names, exclude: Names) -> list[Field[An
 
 
 def unknown(model: type[Model], names: Names) -> list[str]:
-    """Those of ``names`` that are not fields of ``model``."""
+    """The names that are not fields of ``model``."""
     known = {field.name for field in (*model._meta.concrete_fields, *model._meta.many_to_many)}
     return [name for name in _names(names or ()) if name not in (*known, "pk", ALL)]
 
@@ -41,12 +41,12 @@ def _names(names: Collection[str]) -> Collection[str]:
 
 
 def to_json(instance: Model, fields: Iterable[Field[Any, Any]]) -> dict[str, Any]:
-    """The values of these fields, as they are in JSON: those of Django's JSON serializer."""
+    """The values of these fields in JSON, as Django's JSON serializer has them."""
     return as_json({field.name: _value(field, instance) for field in fields})
 
 
 def as_json(values: dict[str, Any]) -> dict[str, Any]:
-    """Values with what JSON has no type for, such as dates, in the form that Django gives it there."""
+    """The same values, with dates and other types that JSON lacks in the form of Django's JSON."""
     converted: dict[str, Any] = json.loads(json.dumps(values, cls=DjangoJSONEncoder))
     return converted
 
@@ -59,9 +59,9 @@ def _value(field: Field[Any, Any], instance: Model) -> Any:
 
 
 def writable(fields: Iterable[Field[Any, Any]]) -> list[Field[Any, Any]]:
-    """Those of the fields that a client may write.
+    """The fields that a client may write.
 
-    Not fields that are not ``editable``, and no files: what a field of those holds is a path on the server.
+    Fields that are not ``editable`` are left out, and so are files, because their value is a path on the server.
     """
     return [
         field
@@ -71,13 +71,13 @@ def writable(fields: Iterable[Field[Any, Any]]) -> list[Field[Any, Any]]:
 
 
 def assign(instance: Model, fields: Iterable[Field[Any, Any]], data: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Set ``instance``'s fields to what ``data`` has for them.
+    """Set the fields of ``instance`` to the values in ``data``.
 
     Returns:
-        The keys for the many-to-many fields, by name: they can be set when the instance is saved.
+        The keys for the many-to-many fields, by name. They can only be set after the instance is saved.
 
     Raises:
-        ValidationError: something in ``data`` is of the wrong type, or refers to what does not exist.
+        ValidationError: a value has the wrong type, or refers to an object that does not exist.
     """
     errors: dict[str, ValidationError] = {}
     many: dict[str, list[Any]] = {}
@@ -104,7 +104,7 @@ def _python_value(field: Field[Any, Any], value: Any) -> Any:
     if isinstance(field, (CharField, TextField)) and (
         isinstance(value, bool) or not isinstance(value, (str, int, float))
     ):
-        raise TypeError  # they would take it, as Python writes it
+        raise TypeError  # they would accept it, in the form of Python's str()
     return field.to_python(value)
 
 

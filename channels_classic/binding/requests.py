@@ -1,4 +1,4 @@
-"""What clients ask bindings for, and what they are told if it cannot be (specification, section 10)."""
+"""Clients' requests to bindings, and the answers to those that are refused (specification, section 10)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from channels_classic.log import logger
 CREATE, UPDATE, DELETE = "create", "update", "delete"
 
 LONGEST_ECHO = 100
-"""How long an action or a key may be, in characters, to be repeated to the client that sent it."""
+"""Characters; a longer action or key is not repeated to the client that sent it."""
 
 
 class Refused(ValueError):
     """A client's request that is not carried out. The client is told the text and the errors.
 
     Arguments:
-        text: why.
-        errors: what is wrong with which field, by name.
+        text: the reason.
+        errors: the reasons by the name of the field.
     """
 
     def __init__(self, text: str, errors: Mapping[str, list[str]] | None = None) -> None:
@@ -32,7 +32,7 @@ class Refused(ValueError):
 
 
 def check_form(model: type[Model], action: Any, pk: Any, data: Any) -> None:
-    """See that a request has the form of one.
+    """Make sure that a request has the right form.
 
     Raises:
         Refused: it has not.
@@ -61,10 +61,10 @@ def _check_key(model: type[Model], action: str, pk: Any) -> None:
 
 @contextmanager
 def refusals(model: Any) -> Iterator[None]:
-    """Within this block, what Django raises of a request that cannot be carried out becomes ``Refused``.
+    """Turn Django's exceptions in this block into ``Refused``.
 
     Raises:
-        Refused: with a text that tells the client what it may know.
+        Refused: the request cannot be carried out. The text has only details that the client may know.
     """
     try:
         yield
@@ -83,5 +83,5 @@ def refusals(model: Any) -> Iterator[None]:
 
 
 def short(value: Any) -> Any:
-    """What a client sent, to be told back and logged; ``None`` in the place of what is long."""
+    """The client's request, to be sent back and logged, with ``None`` for long values."""
     return value if len(str(value)) <= LONGEST_ECHO else None

@@ -19,7 +19,7 @@ __all__ = ["WebsocketBinding", "WebsocketBindingWithMembers", "WebsocketDemultip
 class WebsocketBinding(Binding):
     """A binding for clients of WebSockets.
 
-    Route it by ``consumers = {"stream": TheBinding.consumer}`` in a ``WebsocketDemultiplexer``. Clients get
+    Route it with ``consumers = {"stream": TheBinding.consumer}`` in a ``WebsocketDemultiplexer``. Clients get
     ``{"action", "pk", "data", "model"}``, and send ``{"action", "pk", "data"}``.
     """
 
@@ -29,7 +29,7 @@ class WebsocketBinding(Binding):
     """Whether the messages of a socket are handled one after another, in order."""
 
     slight_ordering = False
-    """Whether the first message of a socket is done with before any other begins."""
+    """Whether the first message of a socket is handled before all others."""
 
     @classmethod
     def encode(cls, stream: str, payload: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class WebsocketBinding(Binding):
         return WebsocketMultiplexer.encode(stream, payload)
 
     def serialize(self, instance: Any, action: str) -> dict[str, Any]:
-        """What clients are told of ``instance``: the action, its key, its fields and its model."""
+        """The payload about ``instance``: the action, its key, its fields and its model."""
         return {
             "action": action,
             "pk": instance.pk,
@@ -47,7 +47,7 @@ class WebsocketBinding(Binding):
 
     @classmethod
     def get_handler(cls) -> Callable[..., Any]:
-        """``trigger_inbound``, with its session, user and order. Override it to decorate further."""
+        """``trigger_inbound`` with its session, user and ordering. Override it to add decorators."""
         handler = super().get_handler()
         if cls.strict_ordering:
             return enforce_ordering(handler)
@@ -57,7 +57,7 @@ class WebsocketBinding(Binding):
 
     @classmethod
     def trigger_inbound(cls, message: Message, **kwargs: Any) -> None:
-        """Carry out a client's request; sockets that connect and leave are not this one's affair."""
+        """Carry out a client's request; ignore sockets that connect and leave."""
         if message.channel.name not in ("websocket.connect", "websocket.disconnect"):
             super().trigger_inbound(message, **kwargs)
 
@@ -77,17 +77,17 @@ class WebsocketBinding(Binding):
 
 
 class WebsocketBindingWithMembers(WebsocketBinding):
-    """A ``WebsocketBinding`` that also tells of attributes, properties and methods that are not fields."""
+    """A ``WebsocketBinding`` that also sends attributes, properties and methods that are not fields."""
 
     model = None
 
     send_members: Iterable[str] = ()
-    """Their names. A method is called without arguments; ``"author.name"`` is told as ``author__name``."""
+    """Their names. A method is called without arguments; ``"author.name"`` is sent as ``author__name``."""
 
     encoder = DjangoJSONEncoder()
 
     def serialize_data(self, instance: Any) -> dict[str, Any]:
-        """The values of the fields and the members, as they are in JSON."""
+        """The values of the fields and the members, as in JSON."""
         members = {}
         for path in self.send_members:
             value = instance

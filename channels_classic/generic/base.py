@@ -15,9 +15,9 @@ __all__ = ["BaseConsumer"]
 
 
 class BaseConsumer:
-    """A consumer with a method for each of its channels; each message is handled by an instance of its own.
+    """A consumer with a method for each of its channels. Each message is handled by a new instance.
 
-    Route it by ``route_class(TheClass, path=...)`` or ``TheClass.as_route(path=...)``.
+    Route it with ``route_class(TheClass, path=...)`` or ``TheClass.as_route(path=...)``.
 
     Arguments:
         message: the message to handle. The instance handles it at once, and keeps it as ``self.message``.
@@ -34,10 +34,10 @@ class BaseConsumer:
     """Whether the methods get ``message.channel_session``."""
 
     channel_session_user = False
-    """Whether the methods get ``message.user``, from the channel session, which they get as well."""
+    """Whether the methods get ``message.user`` from the channel session, and ``message.channel_session`` too."""
 
     _hooks: ClassVar[tuple[str, ...]] = ()
-    """Methods that are called on the way, beside those of ``method_mapping``."""
+    """Further methods that handle messages, besides those of ``method_mapping``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -62,7 +62,7 @@ class BaseConsumer:
 
         Arguments:
             attrs: attributes that the class has for this route only.
-            filters: for keys of the message, regular expressions that have to match from the start.
+            filters: regular expressions for keys of the message, which have to match from the start.
         """
         if not attrs:
             return RouteClass(cls, **filters)
@@ -70,7 +70,7 @@ class BaseConsumer:
         return RouteClass(type(cls.__name__, (cls,), {**named, **attrs}), **filters)
 
     def get_handler(self, message: Message, **kwargs: Any) -> Callable[..., Any]:
-        """The method for ``message``, in its decorators. Override it to decorate further.
+        """The method for ``message``, with its decorators. Override it to add others.
 
         Raises:
             ValueError: the class has no method for the message's channel.
@@ -89,19 +89,19 @@ class BaseConsumer:
         return handler
 
     def dispatch(self, message: Message, **kwargs: Any) -> Any:
-        """Handle ``message``, by the method that ``get_handler`` gives."""
+        """Handle ``message`` with the method that ``get_handler`` returns."""
         return self.get_handler(message, **kwargs)(message, **kwargs)
 
 
 def refuse_awaitable(result: Any, consumer: Any) -> None:
-    """Refuse what a consumer returned if it would have to be awaited: nothing awaits it.
+    """Raise an error if the result of a consumer is awaitable, because nothing awaits it.
 
     Raises:
         TypeError: it is awaitable.
     """
     if result is not None and (isawaitable(result) or isasyncgen(result)):
         if iscoroutine(result):
-            result.close()  # or Python warns that nobody has awaited it
+            result.close()  # otherwise Python warns that nobody has awaited it
         raise TypeError(_async_text(consumer))
 
 

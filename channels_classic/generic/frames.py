@@ -1,4 +1,4 @@
-"""JSON in text frames, and what a client is told of a frame that cannot be used (specification, section 10)."""
+"""JSON in text frames, and the answer to a frame that cannot be used (specification, section 10)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from channels_classic.message import Message
 __all__ = ["BadFrame", "decode", "encode"]
 
 DEEPEST = 100
-"""How many levels of arrays and objects a frame may have: few enough to be encoded again wherever it gets to."""
+"""The most levels of arrays and objects in a frame: few enough to encode its content again anywhere."""
 
 
 class BadFrame(ChannelSocketException, ValueError):
     """The client sent a frame that cannot be used.
 
-    The client gets ``{"error": "…"}`` with the text of this exception, the log a warning; the socket stays open.
+    The client gets ``{"error": "…"}`` with the text of this exception. A warning is logged, and the socket stays
+    open.
     """
 
     def run(self, message: Message) -> None:
-        """Tell the client."""
+        """Send the error to the client."""
         logger.warning("A frame for %s was refused: %s", message.get("path"), self)
         if message.reply_channel is not None:
             message.reply_channel.send({"text": encode({"error": str(self)})})
@@ -36,7 +37,7 @@ def encode(content: Any) -> str:
 
 
 def decode(text: str) -> Any:
-    """What ``text`` says as JSON.
+    """The decoded JSON of ``text``.
 
     Raises:
         ValueError: it is not JSON, as ``NaN`` and ``Infinity`` are not, or it is nested too deeply.
@@ -52,7 +53,7 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON.")
 
 
-# Made once: json.loads and json.dumps with these options make new ones for each frame.
+# Made once, because json.loads and json.dumps with these options make new ones for each frame.
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 _ENCODER = DjangoJSONEncoder()
 

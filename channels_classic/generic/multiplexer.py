@@ -11,11 +11,11 @@ __all__ = ["WebsocketMultiplexer"]
 
 
 class WebsocketMultiplexer:
-    """What a consumer of one stream sends by, when several share a socket.
+    """Sends frames for the consumer of one stream, when several streams share a socket.
 
     Arguments:
         stream: the name of the stream.
-        reply_channel: the socket's.
+        reply_channel: of the socket.
     """
 
     def __init__(self, stream: str, reply_channel: Channel | None) -> None:
@@ -32,7 +32,7 @@ class WebsocketMultiplexer:
         """Send ``payload``, in a frame of ``stream``, to each socket of a group on the default channel layer.
 
         Arguments:
-            close: close the sockets then: ``True``, or a close code.
+            close: close the sockets after the frame: ``True``, or a close code.
         """
         message = cls.encode(stream, payload)
         if close:
@@ -41,7 +41,7 @@ class WebsocketMultiplexer:
 
     @classmethod
     def encode(cls, stream: str, payload: Any) -> dict[str, Any]:
-        """The message for a reply channel or a group that has ``payload`` in a frame of ``stream``."""
+        """The message, for a reply channel or a group, with ``payload`` in a frame of ``stream``."""
         return {"text": cls.encode_json({"stream": stream, "payload": payload})}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Consumers of WebSockets: plain, speaking JSON, and several on one socket (specification, section 10)."""
+"""Consumers of WebSockets: plain, with JSON, and several on one socket (specification, section 10)."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class WebsocketConsumer(BaseConsumer):
     """The groups that a socket is in while it is open; see ``connection_groups``."""
 
     http_user = False
-    """Whether the methods get ``message.user``, the one who is logged in on the site; with the channel session."""
+    """Whether the methods get ``message.user``, the user logged in on the site, and the channel session."""
 
     http_user_and_session = False
-    """As ``http_user``, with ``message.http_session`` in all methods."""
+    """The same as ``http_user``, with ``message.http_session`` in all methods."""
 
     strict_ordering = False
     """Whether the messages of a socket are handled one after another, in order."""
 
     slight_ordering = False
-    """Whether the first message of a socket is done with before any other begins."""
+    """Whether the first message of a socket is handled before all others."""
 
     path: str
     """The path that the client asked for."""
@@ -56,7 +56,7 @@ class WebsocketConsumer(BaseConsumer):
         super().__init__(message, **kwargs)
 
     def get_handler(self, message: Message, **kwargs: Any) -> Callable[..., Any]:
-        """The method for ``message``, with its users, sessions and order. Override it to decorate further."""
+        """The method for ``message``, decorated for users, sessions and ordering. Override it to add others."""
         handler = super().get_handler(message, **kwargs)
         if self.http_user_and_session:
             handler = channel_and_http_session_user_from_http(handler)
@@ -74,7 +74,7 @@ class WebsocketConsumer(BaseConsumer):
     def connection_groups(self, **kwargs: Any) -> Iterable[str]:
         """The groups that this socket is in while it is open.
 
-        They are joined before ``connect`` is called, so that nothing is missed that is sent while it runs. To
+        The socket joins them before ``connect`` is called, so that it misses no message that is sent meanwhile. To
         refuse a socket before it is in any group, raise ``DenyConnection`` here.
 
         Arguments:
@@ -83,7 +83,7 @@ class WebsocketConsumer(BaseConsumer):
         return self.groups or ()
 
     def raw_connect(self, message: Message, **kwargs: Any) -> Any:
-        """Join the groups, then ``connect``. If that raises, the groups are left."""
+        """Join the groups, then call ``connect``. If that raises, leave the groups."""
         groups = self._groups(message, kwargs)
         try:
             for group in groups:
@@ -95,15 +95,15 @@ class WebsocketConsumer(BaseConsumer):
             raise
 
     def raw_receive(self, message: Message, **kwargs: Any) -> Any:
-        """Take the frame apart for ``receive``."""
+        """Call ``receive`` with the text or the bytes of the frame."""
         text = message.get("text")
         if text is not None:
             return self.receive(text=text, **kwargs)
         return self.receive(bytes=message["bytes"], **kwargs)
 
     def raw_disconnect(self, message: Message, **kwargs: Any) -> Any:
-        """Leave the groups, then ``disconnect``."""
-        # A socket that was denied says goodbye too, and may be denied here once more: it is in no group.
+        """Leave the groups, then call ``disconnect``."""
+        # A socket that was denied has a disconnect too, and may be denied here again: it is in no group.
         with suppress(DenyConnection):
             for group in self._groups(message, kwargs):
                 group.discard(self._reply_channel)
@@ -116,19 +116,19 @@ class WebsocketConsumer(BaseConsumer):
         return [Group(name, channel_layer=message.channel_layer) for name in names]
 
     def connect(self, message: Message, **kwargs: Any) -> Any:
-        """Called when a client wants to connect; accepts. Override it to do otherwise.
+        """Called when a client wants to connect. By default it accepts the socket.
 
-        Raise ``DenyConnection`` to refuse. An override that neither accepts nor sends nor closes accepts, unless
+        To refuse, raise ``DenyConnection``. If an override sends no answer, the socket is accepted, unless
         ``CHANNELS_EXPLICIT_ACCEPT`` is set.
         """
         if not self._is_multiplexed:
             self._reply_channel.send({"accept": True})
 
     def receive(self, text: str | None = None, bytes: bytes | None = None, **kwargs: Any) -> Any:
-        """Called with each frame, which is either text or bytes; does nothing."""
+        """Called with each frame, which is either text or bytes. By default it does nothing."""
 
     def disconnect(self, message: Message, **kwargs: Any) -> Any:
-        """Called when the client has gone, or was refused; does nothing.
+        """Called when the client has left, or was refused. By default it does nothing.
 
         ``message["code"]`` is the close code.
         """
@@ -137,8 +137,8 @@ class WebsocketConsumer(BaseConsumer):
         """Send a frame to the client.
 
         Arguments:
-            text: what the frame says; or
-            bytes: what it consists of.
+            text: the content of a text frame; or
+            bytes: the content of a binary frame.
             close: close the socket then: ``True``, or a close code.
 
         Raises:
@@ -192,7 +192,7 @@ def _frame(text: str | None, bytes: bytes | None, close: bool | int) -> dict[str
 class JsonWebsocketConsumer(WebsocketConsumer):
     """A consumer of WebSockets whose frames are JSON.
 
-    A frame that is not JSON is answered by ``{"error": "…"}``, and ``receive`` is not called.
+    If a frame is not JSON, the client gets ``{"error": "…"}``, and ``receive`` is not called.
     """
 
     def raw_receive(self, message: Message, **kwargs: Any) -> Any:
@@ -209,7 +209,7 @@ class JsonWebsocketConsumer(WebsocketConsumer):
         return self.receive(content, **kwargs)
 
     def receive(self, content: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Called with what each frame says; does nothing."""
+        """Called with the decoded content of each frame. By default it does nothing."""
 
     def send(self, content: Any, close: bool | int = False) -> None:  # type: ignore[override]
         """Send ``content`` to the client as JSON.
@@ -226,7 +226,7 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 
     @classmethod
     def decode_json(cls, text: str) -> Any:
-        """What the text of a frame says. An override raises ``ValueError`` for what it cannot read."""
+        """The decoded text of a frame. An override raises ``ValueError`` for text that it cannot read."""
         return frames.decode(text)
 
     @classmethod
@@ -236,11 +236,11 @@ class JsonWebsocketConsumer(WebsocketConsumer):
 
 
 class WebsocketDemultiplexer(JsonWebsocketConsumer):
-    """Several consumers on one socket, each with a stream of its own.
+    """Several consumers on one socket, each with its own stream.
 
-    Frames are ``{"stream": "…", "payload": {…}}`` both ways. The consumer of a stream is called with the payload
-    as if it were the frame, and with the keyword ``multiplexer``, a ``WebsocketMultiplexer``; each of them is
-    called with ``websocket.connect`` and ``websocket.disconnect``. A frame for no stream is answered by
+    Frames are ``{"stream": "…", "payload": {…}}`` in both directions. The consumer of a stream gets the payload as
+    its frame, and a ``WebsocketMultiplexer`` as the keyword ``multiplexer``. All consumers are called with
+    ``websocket.connect`` and ``websocket.disconnect``. If a frame names no stream of the socket, the client gets
     ``{"error": "…"}``.
     """
 
@@ -248,7 +248,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     """The names of streams, each with its consumer: a class such as ``JsonWebsocketConsumer``, or a function."""
 
     multiplexer_class: ClassVar[type[WebsocketMultiplexer]] = WebsocketMultiplexer
-    """What the consumers get as ``multiplexer``."""
+    """The class of the object that consumers get as ``multiplexer``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -260,11 +260,11 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
             )
 
     def _wants(self, ordering: str) -> bool:
-        # Order is the socket's affair: its messages are numbered whatever stream they are for.
+        # Ordering applies to the whole socket: its messages are numbered, whatever their stream.
         return super()._wants(ordering) or any(_wants(consumer, ordering) for consumer in self.consumers.values())
 
     def connect(self, message: Message, **kwargs: Any) -> Any:
-        """Call all consumers with ``message``, then accept; so each of them can refuse the socket."""
+        """Call all consumers with ``message``, then accept. So each of them can refuse the socket."""
         for stream, consumer in self.consumers.items():
             self._call(stream, consumer, dict(message.content), kwargs)
         self._reply_channel.send({"accept": True})
@@ -273,7 +273,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         """Call the consumer of the frame's stream.
 
         Raises:
-            BadFrame: the frame is for no stream, or its payload is not an object.
+            BadFrame: the frame names no stream of the socket, or its payload is not an object.
         """
         if not isinstance(content, dict) or "stream" not in content or "payload" not in content:
             raise BadFrame('A frame here must be an object with "stream" and "payload".')
@@ -286,7 +286,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         self._call(stream, self.consumers[stream], {**frame, "text": self.encode_json(payload)}, kwargs)
 
     def disconnect(self, message: Message, **kwargs: Any) -> Any:
-        """Call all consumers with ``message``, whatever one of them raises."""
+        """Call all consumers with ``message``, even if one of them raises."""
         failure = None
         for stream, consumer in self.consumers.items():
             try:
@@ -301,14 +301,14 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
     def _call(
         self, stream: str, consumer: Callable[..., Any], content: dict[str, Any], kwargs: dict[str, Any]
     ) -> None:
-        # A message of its own: what one stream puts on it is not for another. Sessions are the same objects.
+        # Each stream gets a copy of the message, so its attributes are not visible to others. Sessions are shared.
         message = copy.copy(self.message)
         message.content = content
         multiplexer = self.multiplexer_class(stream, message.reply_channel)
         refuse_awaitable(consumer(message, **{**kwargs, "multiplexer": multiplexer}), consumer)
 
     def send(self, *args: Any, **kwargs: Any) -> None:
-        """Not here: a frame has to name its stream.
+        """Not available here, because a frame has to name its stream.
 
         Raises:
             SendNotAvailableOnDemultiplexer: always.
@@ -317,7 +317,7 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 
     @classmethod
     def group_send(cls, *args: Any, **kwargs: Any) -> None:
-        """Not here: a frame has to name its stream.
+        """Not available here, because a frame has to name its stream.
 
         Raises:
             SendNotAvailableOnDemultiplexer: always.
@@ -326,6 +326,6 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 
 
 def _wants(consumer: Callable[..., Any], ordering: str) -> bool:
-    """Whether the consumer of a stream, a class, a function or a binding's method, asks for an order."""
+    """Whether the consumer of a stream (a class, a function or a binding's method) needs ordering."""
     owner = getattr(consumer, "__self__", consumer)
     return bool(getattr(owner, ordering, False)) or getattr(consumer, TURN, None) is not None
