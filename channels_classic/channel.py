@@ -112,14 +112,18 @@ class Group(_Named):
 
         In a worker it waits for a layer that does not answer.
         """
-        through_outages(lambda: self.channel_layer.group_add(self.name, _name_of(channel)), self.channel_layer)
+        through_outages(
+            lambda: self.channel_layer.group_add(self.name, _channel_name(channel)), self.channel_layer
+        )
 
     def discard(self, channel: Channel | str) -> None:
         """End the membership of ``channel``; nothing happens if it is not a member.
 
         In a worker it waits for a layer that does not answer.
         """
-        through_outages(lambda: self.channel_layer.group_discard(self.name, _name_of(channel)), self.channel_layer)
+        through_outages(
+            lambda: self.channel_layer.group_discard(self.name, _channel_name(channel)), self.channel_layer
+        )
 
     def send(self, content: dict[str, Any], immediately: bool = False) -> None:
         """Send ``content`` to every member; members that are full are skipped.
@@ -141,5 +145,6 @@ class Group(_Named):
             pending.send(layer, layer.prepare_group(self.name, content), immediately)
 
 
-def _name_of(channel: Channel | str) -> str:
-    return channel.name if isinstance(channel, Channel) else channel
+def _channel_name(channel: Channel | str) -> str:
+    name: str = channel.name if isinstance(channel, Channel) else name_of(channel)
+    return name

@@ -30,7 +30,7 @@ class Message:
     """Whether a decorator around the consumer will end the turn of this message."""
 
     def __init__(self, content: dict[str, Any], channel_name: str, channel_layer: BaseChannelLayer) -> None:
-        self.content = content = content_of(content)
+        self.content = content = content_of(content, channel_name)
         self.channel = Channel.of_message(channel_name, channel_layer)
         self.channel_layer = channel_layer
         reply_channel = content.get("reply_channel")

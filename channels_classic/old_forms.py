@@ -25,10 +25,14 @@ def pattern_of(value: Any) -> Any:
     return name_of(value)
 
 
-def content_of(content: dict[str, Any]) -> dict[str, Any]:
-    """The content of a message from a client in the standard form, if old forms are accepted."""
-    if accepted and "reply_channel" in content and "path" in content and not _is_standard(content):
-        return in_standard_form(content)
+def content_of(content: dict[str, Any], channel_name: str) -> dict[str, Any]:
+    """The content of a message from a client in the standard form, if old forms are accepted.
+
+    A message is taken to be one from a client if it has a path, and a reply channel or a client's channel.
+    """
+    if accepted and "path" in content and not _is_standard(content):
+        if "reply_channel" in content or name_of(channel_name or "").startswith(("http.", "websocket.")):
+            return in_standard_form(content)
     return content
 
 

@@ -54,6 +54,11 @@ class TestAccepted:
     def test_names(self) -> None:
         assert Channel(b"http.request").name == "http.request"  # type: ignore[arg-type]
         assert Group(b"group").name == "group"  # type: ignore[arg-type]
+        group = Group("group", channel_layer=InMemoryChannelLayer())
+        group.add(b"member")  # type: ignore[arg-type]
+        assert group.channel_layer.group_channels("group") == ["member"]
+        group.discard(b"member")  # type: ignore[arg-type]
+        assert group.channel_layer.group_channels("group") == []
         with pytest.raises(TypeError, match="channel name"):
             Channel(b"no name")  # type: ignore[arg-type]
 
@@ -73,6 +78,11 @@ class TestAccepted:
         assert request.META["HTTP_HOST"] == "example.com"
         assert request.META["HTTP_X_OTHER"] == "1"
         assert request.COOKIES == {"sessionid": "abcdefgh12"}
+
+    @pytest.mark.parametrize("channel", ["http.request", b"http.request", "websocket.connect"])
+    def test_without_a_reply_channel_the_channel_says_that_it_is_a_client_s(self, channel: str) -> None:
+        content = {key: value for key, value in HAND_MADE.items() if key != "reply_channel"}
+        assert AsgiRequest(message(content, channel)).path == "/caf\u00e9/"
 
     def test_a_session(self) -> None:
         with override_settings(SESSION_ENGINE="django.contrib.sessions.backends.cache"):
