@@ -66,6 +66,12 @@ SETTINGS = {
 }
 """Settings that Django no longer reads."""
 
+REMOVED_MIDDLEWARE = {
+    "django.contrib.auth.middleware.SessionAuthenticationMiddleware",
+    "django.middleware.doc.XViewMiddleware",
+    "django.middleware.transaction.TransactionMiddleware",
+}
+
 RELATIONS = ("ForeignKey", "OneToOneField")
 PROPERTIES = ("is_anonymous", "is_authenticated")
 
@@ -75,14 +81,6 @@ TEMPLATE_LIBRARIES = re.compile(r"{%\s*load\s[^%]*\b(staticfiles|admin_static|ca
 def check(project: Project) -> Iterator[Finding]:
     """Look at all modules and templates of the project."""
     for file in project.modules:
-        error = file.syntax_error
-        if error is not None:
-            yield file.finding(
-                error.lineno or 1,
-                "python-3",
-                f"This is not a Python 3: {error.msg}.",
-                "Let 2to3 or pyupgrade do most of it.",
-            )
         yield from _check_imports(file)
         yield from _check_code(file)
     for file in project.files:
@@ -102,6 +100,17 @@ def _check_code(file: SourceFile) -> Iterator[Finding]:
     for node in ast.walk(file.tree):
         if isinstance(node, ast.Call):
             yield from _check_call(file, node)
+        elif isinstance(node, ast.Attribute) and node.attr == "assignment_tag":
+            yield file.finding(
+                node.lineno,
+                "django-name",
+                "There is no assignment_tag any more.",
+                "Use simple_tag.",
+            )
+        elif isinstance(node, ast.Constant) and node.value in REMOVED_MIDDLEWARE:
+            yield file.finding(
+                node.lineno, "django-setting", f"Django has no {node.value} any more.", "Remove it."
+            )
         elif isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
             for name in names:
@@ -112,6 +121,8 @@ def _check_code(file: SourceFile) -> Iterator[Finding]:
                         f"Django reads no {name} any more.",
                         SETTINGS[name],
                     )
+                if name == "default_app_config" and isinstance(node.value, ast.Constant):
+                    yield from _check_app_config(file, node, str(node.value.value))
                 if name == "index_together":
                     yield file.finding(
                         node.lineno,
@@ -119,6 +130,18 @@ def _check_code(file: SourceFile) -> Iterator[Finding]:
                         "Django has no index_together any more.",
                         "Use indexes = [models.Index(fields=[...])].",
                     )
+
+
+def _check_app_config(file: SourceFile, node: ast.Assign, name: str) -> Iterator[Finding]:
+    package, _, module = file.name.removesuffix("/__init__.py").rpartition("/")
+    package = f"{package}/{module}".strip("/").replace("/", ".")
+    if not name.startswith(f"{package}.apps."):  # which Django finds by itself
+        yield file.finding(
+            node.lineno,
+            "django-app",
+            "Django ignores default_app_config, so it does not find the configuration of this app.",
+            f"Write {name!r} in INSTALLED_APPS instead of {package!r}.",
+        )
 
 
 def _check_call(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
@@ -144,6 +167,18 @@ def _check_call(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
             "django-request",
             "Requests have no is_ajax any more.",
             "Look at request.headers.get('x-requested-with') == 'XMLHttpRequest'.",
+        )
+    elif name == "Signal" and "providing_args" in keywords:
+        yield file.finding(
+            call.lineno, "django-name", "Signal has no providing_args any more.", "Leave it out: it did nothing."
+        )
+    elif name == "include" and call.args and ast.unparse(call.args[0]).endswith("site.urls"):
+        yield file.finding(
+            call.lineno, "django-name", "The URLs of the admin are not included.", "Write admin.site.urls alone."
+        )
+    elif name in ("url", "re_path") and len(call.args) > 1 and isinstance(call.args[1], ast.Constant):
+        yield file.finding(
+            call.lineno, "django-name", "A view is not given as text any more.", "Import it, and write its name."
         )
 
 

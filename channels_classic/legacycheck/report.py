@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from channels_classic.legacycheck import code, django_changes, old_imports, programs, settings
+from channels_classic.legacycheck import code, django_changes, old_imports, programs, python_changes, settings
 from channels_classic.legacycheck.finding import Finding
 from channels_classic.legacycheck.project import Project
 
-CHECKS = (old_imports.check, settings.check, code.check, programs.check, django_changes.check)
+CHECKS = (
+    old_imports.check,
+    settings.check,
+    code.check,
+    programs.check,
+    python_changes.check,
+    django_changes.check,
+)
 
 
 def find(folder: Path) -> list[Finding]:

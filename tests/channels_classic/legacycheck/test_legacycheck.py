@@ -341,6 +341,57 @@ def test_what_is_no_python_3(found: Find) -> None:
     ]
 
 
+def test_imports_of_the_module_beside(found: Find) -> None:
+    module = """\
+        import signals
+        from serializers import RoomSerializer
+        from serializers.rooms import RoomSerializer
+        import json, chat.signals
+        from . import signals
+        from top import anything
+    """
+    beside = {
+        "chat/__init__.py": "",
+        "chat/signals.py": "",
+        "chat/serializers/__init__.py": "",
+        "chat/json.py": "",
+    }
+    assert found(**beside, **{"chat/models.py": module, "chat/top.py": "", "top.py": "import chat"}) == [
+        ("chat/models.py", 1, "python-3"),
+        ("chat/models.py", 2, "python-3"),
+        ("chat/models.py", 3, "python-3"),
+    ]
+
+
+def test_more_that_django_changed(found: Find) -> None:
+    urls = """\
+        from django.urls import include, re_path
+        urlpatterns = [
+            re_path("^admin/", include(admin.site.urls)),
+            re_path("^admin/", admin.site.urls),
+            re_path("^chat/", include("chat.urls")),
+            re_path("^login/$", "django.contrib.auth.views.login"),
+            re_path("^logout/$", views.logout),
+        ]
+        changed = Signal(providing_args=["room"])
+        fine = Signal()
+        @register.assignment_tag
+        def a(): ...
+        @register.assignment_tag(takes_context=True)
+        def b(context): ...
+        MIDDLEWARE = ["django.contrib.auth.middleware.SessionAuthenticationMiddleware", "chat.Middleware"]
+    """
+    assert [line for _, line, _ in found(**{"chat/urls.py": urls})] == [3, 6, 9, 11, 13, 15]
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [("chat.apps.ChatConfig", []), ("chat.app.ChatConfig", [1]), ("chat.ChatConfig", [1])],
+)
+def test_the_configuration_of_an_app(found: Find, name: str, lines: list[int]) -> None:
+    assert [line for _, line, _ in found(**{"chat/__init__.py": f"default_app_config = {name!r}\n"})] == lines
+
+
 def test_what_others_wrote_is_left_alone(found: Find) -> None:
     old = "from channels import Nothing\n"
     files = dict.fromkeys(("node_modules/a.py", ".tox/a.py", "build/a.py", "py3/lib/a.py", "large.py"), old)
