@@ -26,6 +26,9 @@ class Message:
     user: Any
     has_http_session = False
     """Whether a decorator around the consumer will save ``http_session``."""
+    deliveries = 1
+    """How often the message was handed to a worker, this time included: more than once only on a channel that is
+    at-least-once, when the worker before died with it."""
     has_turn = False
     """Whether a decorator around the consumer will end the turn of this message."""
 

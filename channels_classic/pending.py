@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from contextvars import ContextVar, Token
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 from channels_classic.backoff import Backoff
-from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable, Lease
 from channels_classic.lonely import warn_if_lonely
 from channels_classic.own_sends import Call
 from channels_classic.stopping import Stopping
 
-WaitOut = Callable[[LayerUnavailable, Backoff], bool]
-"""Waits for the back-off's next pause; returns whether to try again."""
-
 Work = Callable[[Stopping], None]
 """Long work. If it is endless, it should end soon after the event is set."""
 
-HandOver = Callable[[str, Work], bool]
-"""Runs long work in another thread, under a name for the log; returns whether a thread was free."""
+
+class Host(Protocol):
+    """What runs a consumer, as the code that the consumer calls sees it: a worker."""
+
+    def settle_turn(self, reply_channel: str) -> None:
+        """Called before a client's next turn is asked for: the end of the one before must not wait here."""
+
+    def turn_began(self, lease: Lease) -> None:
+        """The message that runs has its turn, which is to be kept until its end is sent."""
+
+    def wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
+        """Wait as long as the back-off says before something that failed is tried again; whether to try again."""
+
+    def hand_over(self, name: str, reply_channel: str, work: Work) -> bool:
+        """Run long work for a client in another thread; whether one was free."""
+
 
 _current: ContextVar[PendingSends | None] = ContextVar("pending_sends", default=None)
 _stopping: ContextVar[Stopping | None] = ContextVar("stopping", default=None)
@@ -33,26 +44,18 @@ class PendingSends:
     there whether the consumer has answered its client.
 
     Arguments:
-        settle_turn: called with a reply channel before its next turn is asked for, so that the end of the previous
-            turn does not wait here.
-        wait_out: called while the layer does not answer; without it nobody waits for the layer.
-        hand_over: runs long work in another thread; without it, long work runs in the consumer's thread.
+        host: what runs the consumer; without one nobody waits for a layer that is away, and long work runs here.
     """
 
-    def __init__(
-        self,
-        settle_turn: Callable[[str], None] | None = None,
-        wait_out: WaitOut | None = None,
-        hand_over: HandOver | None = None,
-    ) -> None:
-        self.settle_turn = settle_turn
-        self.wait_out = wait_out
-        self.hand_over = hand_over
-        self.turn_ends: list[tuple[BaseChannelLayer, Delivery]] = []
+    __slots__ = ("_token", "calls", "deliveries", "host", "names", "turn_ends")
+
+    def __init__(self, host: Host | None = None) -> None:
+        self.host = host
         self.deliveries: list[tuple[BaseChannelLayer, Delivery]] = []
         self.names: set[str] = set()
-        self.calls: list[Call] = []
-        self._token: Token[PendingSends | None] | None = None
+        # Most consumers have neither.
+        self.turn_ends: Sequence[tuple[BaseChannelLayer, Delivery]] = ()
+        self.calls: Sequence[Call] = ()
 
     def __enter__(self) -> PendingSends:
         self._token = _current.set(self)
@@ -60,8 +63,7 @@ class PendingSends:
 
     def __exit__(self, *exc_info: object) -> None:
         self.deliveries += self.turn_ends
-        if self._token is not None:
-            _current.reset(self._token)
+        _current.reset(self._token)
         for each in self.calls:
             each.make()
 
@@ -95,38 +97,51 @@ def call(
     if pending is not None:
         pending.names.add(name)
         if not immediately:
-            pending.calls.append(Call(send, name, copy.deepcopy(content)))
+            pending.calls = [*pending.calls, Call(send, name, copy.deepcopy(content))]
             return
     send(name, content)
 
 
 def settle_turn(reply_channel: str) -> None:
-    """End the last turn of a client, if its end still waits here to be sent by the worker."""
-    pending = _current.get()
-    if pending is not None and pending.settle_turn is not None:
-        pending.settle_turn(reply_channel)
+    """Let the last turn of a client end, if its end still waits here to be sent by the worker."""
+    host = _host()
+    if host is not None:
+        host.settle_turn(reply_channel)
+
+
+def turn_began(lease: Lease) -> None:
+    """Let the turn of the message that runs be kept until its end is sent, however long its consumer takes."""
+    host = _host()
+    if host is not None:
+        host.turn_began(lease)
 
 
 def wait_out(error: LayerUnavailable, backoff: Backoff) -> bool:
-    """Wait before something that failed is tried again; return whether to try again."""
-    pending = _current.get()
-    return pending is not None and pending.wait_out is not None and pending.wait_out(error, backoff)
+    """Wait before something that failed is tried again; whether to try again."""
+    host = _host()
+    return host is not None and host.wait_out(error, backoff)
 
 
-def hand_over(name: str, work: Work) -> bool:
-    """Run long work outside the worker's own threads. Outside a worker it runs at once in this thread.
+def hand_over(name: str, reply_channel: str, work: Work) -> bool:
+    """Run long work in a thread that is no worker's. Outside a worker it runs here and now.
 
     Arguments:
-        name: a name for the log.
+        name: what it is, for the log.
+        reply_channel: of the client that it is for.
 
     Returns:
         Whether a thread was free; if not, ``work`` was not called.
     """
-    pending = _current.get()
-    if pending is None or pending.hand_over is None:
+    host = _host()
+    if host is None:
         work(Stopping())
         return True
-    return pending.hand_over(name, work)
+    return host.hand_over(name, reply_channel, work)
+
+
+def _host() -> Host | None:
+    pending = _current.get()
+    return None if pending is None else pending.host
 
 
 def leave(stopping: Stopping) -> None:
@@ -150,4 +165,4 @@ def end_turn(layer: BaseChannelLayer, end: Delivery) -> None:
     if pending is None:
         layer.send_now(end)
     else:
-        pending.turn_ends.append((layer, end))
+        pending.turn_ends = [*pending.turn_ends, (layer, end)]

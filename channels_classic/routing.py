@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from channels_classic.dotted import import_dotted
 from channels_classic.http.consumer import ViewConsumer
-from channels_classic.layers.names import check_receivable
+from channels_classic.layers.names import check_receivable, is_normal
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.old_forms import name_of, pattern_of
@@ -93,6 +93,19 @@ def _checked_channels(channels: str | Sequence[str]) -> set[str]:
     return set(names)
 
 
+def _check_at_least_once(channels: set[str]) -> None:
+    """Make sure that messages of these channels can be run again.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    for channel in sorted(channels):
+        if not is_normal(channel):
+            raise ValueError(
+                f"at_least_once is for channels that any worker can receive on, not for {channel!r}: leave it out."
+            )
+
+
 class _Filters:
     """Regular expressions for keys of a message. All of them have to match."""
 
@@ -149,17 +162,28 @@ class Route:
     Arguments:
         channels: a channel name, or a list of them.
         consumer: a callable, or the dotted path of one.
+        at_least_once: run messages of these channels again if their worker died while they ran. This is said of
+            channels as wholes: one route is enough for all routes of the same channel.
         filters: regular expressions for keys of the message. They have to match from the start, and their named
             groups become keyword arguments of the consumer.
 
     Raises:
-        ImportError, ValueError: the consumer or a filter is not what it should be.
+        ImportError, ValueError: the consumer or a filter is not what it should be, or a channel cannot be
+            at-least-once.
     """
 
     def __init__(
-        self, channels: str | Sequence[str], consumer: Consumer | str, **filters: str | re.Pattern[str]
+        self,
+        channels: str | Sequence[str],
+        consumer: Consumer | str,
+        *,
+        at_least_once: bool = False,
+        **filters: str | re.Pattern[str],
     ) -> None:
         self.channels = _checked_channels(channels)
+        self.at_least_once = self.channels if at_least_once else set[str]()
+        """Those of the channels whose messages run again if their worker died."""
+        _check_at_least_once(self.at_least_once)
         self.consumer = _resolve_consumer(consumer)
         self._filters = _Filters(filters)
         self._filters.check_groups()
@@ -189,15 +213,17 @@ class RouteClass(Route):
 
     Arguments:
         consumer: a class with ``channel_names()``, or the dotted path of one.
-        filters: as for ``Route``.
+        at_least_once, filters: as for ``Route``.
     """
 
-    def __init__(self, consumer: Consumer | str, **filters: str | re.Pattern[str]) -> None:
+    def __init__(
+        self, consumer: Consumer | str, *, at_least_once: bool = False, **filters: str | re.Pattern[str]
+    ) -> None:
         consumer = _resolve_consumer(consumer)
         channel_names = getattr(consumer, "channel_names", None)
         if channel_names is None:
             raise ValueError(f"route_class takes a consumer class with channel_names(), not {consumer!r}.")
-        super().__init__(sorted(channel_names()), consumer, **filters)
+        super().__init__(sorted(channel_names()), consumer, at_least_once=at_least_once, **filters)
 
 
 class Include:
@@ -234,6 +260,11 @@ class Include:
         """The channels whose messages this may match."""
         return set().union(*(route.channel_names() for route in self.routing))
 
+    @property
+    def at_least_once(self) -> set[str]:
+        """Those of the channels whose messages run again if their worker died."""
+        return set().union(*(getattr(route, "at_least_once", ()) for route in self.routing))
+
     def __repr__(self) -> str:
         return f"<Include {self.routing!r}>"
 
@@ -261,6 +292,11 @@ class Router:
     def channels(self) -> set[str]:
         """The names of all channels that have a route."""
         return set(self._by_channel)
+
+    @property
+    def at_least_once(self) -> set[str]:
+        """Those of the channels whose messages run again if their worker died."""
+        return self.root.at_least_once
 
     def add_route(self, route: RouteLike, first: bool = False) -> None:
         """Add a route. It is tried after the present ones, or before them with ``first``."""

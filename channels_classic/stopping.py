@@ -12,6 +12,8 @@ class Stopping(threading.Event):
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_abandoned = False
+        """Whether nothing more is to be sent: others have told the client that this is over."""
         self._lock = threading.Lock()
         self._wakers: set[Callable[[], None]] = set()
 
@@ -21,6 +23,11 @@ class Stopping(threading.Event):
         with self._lock:
             for wake in self._wakers:
                 wake()
+
+    def abandon(self) -> None:
+        """Set the event, and let nothing more be sent."""
+        self.is_abandoned = True
+        self.set()
 
     @contextmanager
     def waking(self, wake: Callable[[], None]) -> Iterator[None]:

@@ -7,19 +7,23 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import connections
 
 from channels_classic.asgi import ChannelLayerWrapper
+from channels_classic.layers import Process
 from channels_classic.log import logger
 from channels_classic.process_signals import HURRY, STOP, Handler, handled_signals
 from channels_classic.signals import worker_process_ready
 from worker.caches import keep_caches
+from worker.channels import ChannelFilters
 from worker.loop import Worker
 from worker.options import STOP_TIMEOUT, STREAM_THREADS
+from worker.place import Place
+from worker.presence import Presence
 from worker.streams import StreamThreads
 from worker.timeouts import RunningConsumer
 from worker.watchdog import Watchdog
@@ -46,6 +50,7 @@ class WorkerGroup:
         stop_gracefully: has to be true: consumers that run are always waited for.
         stream_threads: how many answers may last at the same time, besides the consumers.
         stop_timeout: seconds that ``stop`` waits for what runs.
+        registered: called with this process under each name that it has in the registry of the layer.
         options: for each ``Worker``.
     """
 
@@ -57,6 +62,7 @@ class WorkerGroup:
         stop_gracefully: bool = True,
         stream_threads: int = STREAM_THREADS,
         stop_timeout: float = STOP_TIMEOUT,
+        registered: Callable[[Process], None] = lambda process: None,
         **options: Any,
     ) -> None:
         if not stop_gracefully:
@@ -65,17 +71,18 @@ class WorkerGroup:
             raise ValueError(f"A worker needs at least one thread, not {n_threads}.")
         self.signal_handlers = signal_handlers
         self.stop_timeout = stop_timeout
-        self._streams = StreamThreads(stream_threads, ended=lambda: self._note(False))
         self._watchdog = Watchdog()
+        filters = ChannelFilters(options.get("only_channels"), options.get("exclude_channels"))
+        self._presence = self._make_presence(channel_layer, n_threads, filters, registered)
+        self._streams = StreamThreads(stream_threads, lambda: self._note(False), self._presence)
         self.workers = [
             Worker(
                 channel_layer,
                 signal_handlers=False,
-                watchdog=self._watchdog,
-                streams=self._streams,
+                place=Place(self._watchdog, self._streams, self._presence, number),
                 **options,
             )
-            for _ in range(n_threads)
+            for number in range(n_threads)
         ]
         self.threads = [
             threading.Thread(target=self._run_worker, args=[worker], name=f"worker-{number}", daemon=True)
@@ -107,8 +114,33 @@ class WorkerGroup:
         if left:
             raise StillRunning("; ".join(left))
 
+    def _make_presence(
+        self,
+        channel_layer: ChannelLayerWrapper,
+        threads: int,
+        filters: ChannelFilters,
+        registered: Callable[[Process], None],
+    ) -> Presence | None:
+        layer, router = channel_layer.channel_layer, channel_layer.router
+        if "processes" not in layer.extensions:
+            return None
+        return Presence(
+            layer,
+            threads,
+            details=lambda: {
+                "channels": filters.apply(sorted(router.channels)),
+                "at_least_once": sorted(router.at_least_once),
+            },
+            leases=lambda: [lease for worker in self.workers for lease in worker.leases],
+            describe=lambda lost: self.workers[0].describe(*lost),
+            lapsed=lambda: self._streams.abandon(),
+            registered=registered,
+        )
+
     def start(self) -> None:
         """Start the workers and return."""
+        if self._presence is not None:
+            self._presence.start()
         worker_process_ready.send(sender=type(self))
         self._watchdog.start(self.workers)
         for thread in self.threads:
@@ -134,7 +166,10 @@ class WorkerGroup:
                 pass
         ended.set()
         running = self.still_running()
-        self._watchdog.stop(0 if running else self._deadline(told_at) - time.monotonic())
+        left = 0 if running else self._deadline(told_at) - time.monotonic()
+        self._watchdog.stop(left)
+        if self._presence is not None and not running:
+            self._presence.stop(left)
         if running:
             logger.error(
                 "Ended %.0f s after being told to stop, without waiting any longer for: %s.",

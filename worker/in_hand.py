@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Received
 from channels_classic.log import logger
+from worker.presence import Hand
 
 
 class Running(NamedTuple):
@@ -28,12 +29,15 @@ class InHand:
 
     Arguments:
         layer: where the messages come from, and go back to.
+        hand: that takes them; another one after the process has lapsed.
     """
 
-    def __init__(self, layer: BaseChannelLayer) -> None:
+    def __init__(self, layer: BaseChannelLayer, hand: Hand) -> None:
+        self.hand = hand
         self._layer = layer
         self._received: Received | None = None
-        self._since = 0.0
+        self.since = 0.0
+        """When the last message was started, by ``time.monotonic``."""
         self._lock = threading.Lock()
         self._waiting: deque[Received] = deque()
         self._needs_care = False
@@ -44,7 +48,7 @@ class InHand:
     def running(self) -> Running | None:
         """The message that runs now, if one does."""
         received = self._received
-        return None if received is None else Running(received, self._since)
+        return None if received is None else Running(received, self.since)
 
     @property
     def waiting(self) -> int:
@@ -57,20 +61,38 @@ class InHand:
         Returns:
             Whether some will have to wait behind another.
         """
-        self._waiting.extend(batch)
+        if batch:
+            self.hand.begin()
+            self._waiting.extend(batch)
         self._relief_failed = False
         self._needs_care = len(batch) > 1
         return self._needs_care
 
     def start_next(self) -> Received | None:
-        """Begin with the next message, and be done with the one before."""
+        """Begin with the next message, and be done with the one before.
+
+        Returns:
+            The message; ``None`` if there is none, or if none may be started now: see ``Hand.start``.
+        """
         with self._lock:
-            if not self._waiting:
+            if not self._waiting or (now := self.hand.start()) is None:
                 self._rest()
                 return None
             self._received = self._waiting.popleft()
-            self._since = time.monotonic()
+            self.since = now
             return self._received
+
+    def drop(self) -> int:
+        """Drop what was not started, because the process has lapsed and others have it.
+
+        Returns:
+            How many messages it was.
+        """
+        with self._lock:
+            waiting = len(self._waiting)
+            self._waiting.clear()
+            self._rest()
+            return waiting
 
     def rest(self) -> None:
         """Nothing runs any more; what waits still has to be given back."""
@@ -92,11 +114,14 @@ class InHand:
         """
         # Held to the end: the worker must not take newer messages, nor come to its end, before these are back.
         with self._lock:
-            if self._received is None or time.monotonic() - self._since < patience:
+            if self._received is None or time.monotonic() - self.since < patience:
                 return self._needs_care
             try:
                 flush()
                 self.give_back()
+            except Lapsed:
+                self._needs_care = False
+                return False
             except LayerUnavailable as error:
                 if not self._relief_failed:
                     logger.error(
@@ -116,7 +141,12 @@ class InHand:
         if not self._waiting:
             return
         try:
-            self._layer.give_back(list(self._waiting))
+            if self.hand.taker is None:
+                self._layer.give_back(list(self._waiting))
+            else:
+                self._layer.give_back(list(self._waiting), self.hand.taker)
+        except Lapsed:
+            pass  # others have them
         except LayerUnavailable as error:
             if error.nothing_done:
                 raise

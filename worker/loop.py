@@ -1,51 +1,44 @@
-"""``Worker``: takes messages from a channel layer, runs their consumers, sends what they sent."""
+"""``Worker``: takes messages from a channel layer, runs their consumers, sends what they sent.
+
+The whole story is in ``Worker._run``:
+
+1. One trip to the layer sends what the last consumers sent, says that the last batch is done, and takes the next
+   one. If there is none, the trip waits for it.
+2. The messages of the batch run one after another. Each is noted in the journal of the process before it runs, so
+   that a sweep knows what had been started if the process is killed.
+3. At the end, what was not started goes back to its channel.
+"""
 
 from __future__ import annotations
 
-import fnmatch
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.backoff import Backoff
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
-from channels_classic.layers.names import random_part
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Received
 from channels_classic.log import logger
 from channels_classic.message import Message
-from channels_classic.outages import log_outage, log_return
+from channels_classic.outages import log_return
 from channels_classic.pending import PendingSends
-from channels_classic.routing import Router
 from channels_classic.signals import worker_ready
+from worker.channels import ChannelFilters, ReceivedChannels
 from worker.connections import after_consumer, before_consumer
 from worker.consume import consume, name_of
+from worker.finish import finish
+from worker.host import WorkerHost
 from worker.in_hand import InHand
 from worker.pace import Pace
-from worker.sender import OUTAGE_SECONDS, RETRY_PAUSE
+from worker.place import Place
+from worker.sender import RETRY_PAUSE
 from worker.senders import Senders
 from worker.signals import stopping_at_signals
-from worker.streams import StreamThreads
 from worker.termed import Termed
-from worker.watchdog import Watchdog
 
 WAIT_SECONDS = 5.0
 """How long an idle worker waits in one call; messages end the wait at once, and so does ``stop``."""
-
-
-class Routed:
-    """What a worker receives on, worked out once for each router.
-
-    Arguments:
-        router: whose channels they are.
-        channels: those that this worker takes messages from.
-        wake_channel: what ``Worker.wake`` sends to.
-    """
-
-    def __init__(self, router: Router, channels: list[str], wake_channel: str) -> None:
-        self.router = router
-        self.channels = channels
-        self.and_wake_channel = [*channels, wake_channel]
 
 
 class Worker(Termed):
@@ -58,8 +51,7 @@ class Worker(Termed):
         only_channels: globs; channels that match none of them are left to other workers.
         exclude_channels: globs; channels that match one of them are left to other workers.
         signal_handlers: let ``run`` stop at SIGTERM and SIGINT; only where it is called in the main thread.
-        watchdog: is told when messages wait behind the one that runs.
-        streams: gives answers that last; without it they keep this worker until they have come to their end.
+        place: what its process has for it.
     """
 
     def __init__(
@@ -70,29 +62,26 @@ class Worker(Termed):
         only_channels: Iterable[str] | None = None,
         exclude_channels: Iterable[str] | None = None,
         signal_handlers: bool = True,
-        watchdog: Watchdog | None = None,
-        streams: StreamThreads | None = None,
+        place: Place | None = None,
     ) -> None:
         super().__init__()
         self.channel_layer = channel_layer
-        self.signal_handlers = signal_handlers
         self.callback = callback
         self.message_retries = message_retries
-        self.only_channels = list(only_channels or ())
-        self.exclude_channels = list(exclude_channels or ())
+        self.signal_handlers = signal_handlers
         # Without a layer it cannot run, but its filters can be looked at.
         self._layer: BaseChannelLayer = getattr(channel_layer, "channel_layer", None)  # type: ignore[assignment]
-        self._in_hand = InHand(self._layer)
-        self._senders = Senders(self._layer)
+        self._place = place or Place()
+        self._filters = ChannelFilters(only_channels, exclude_channels)
+        self._channels = ReceivedChannels(self._filters)
+        self._in_hand = InHand(self._layer, self._place.hand())
+        self._senders = Senders(self._layer, self._in_hand.hand.taker)
         self._pace = Pace()
         self._backoff = Backoff()
         self._losses: int = getattr(self._layer, "losses", 0)
-        self._watchdog = watchdog
-        self._hand_over = None if streams is None else streams.start
         self._is_ready = False
         self._hurried = False
-        self._wake_channel = f"worker.{random_part()}!"
-        self._routed: Routed | None = None
+        self._host = WorkerHost(self._layer, self._senders.own, self._stopping, self._place.streams)
 
     def ready(self) -> None:
         """Send ``worker_ready``, once; ``run`` does it if nobody has."""
@@ -114,15 +103,88 @@ class Worker(Termed):
         self.ready()
         try:
             while not self.termed:
-                batch = self._send_and_receive()
-                some_wait = self._in_hand.take(batch)
-                if some_wait and self._watchdog is not None:
-                    self._watchdog.wake()
+                some_wait = self._in_hand.take(self._send_and_receive())
+                if some_wait and self._place.watchdog is not None:
+                    self._place.watchdog.wake()
                 while not self._stopping.is_set() and (received := self._in_hand.start_next()):
                     self._run_consumer(received)
         finally:
             self._in_hand.rest()
-            self._finish()
+            finish(self._in_hand, self._senders, lambda: self._hurried)
+
+    def _send_and_receive(self) -> Sequence[Received]:
+        """Send what the consumers sent, and take the next messages; wait for them if there are none."""
+        if self._backoff.failures or self._layer.losses != self._losses:
+            self._losses = self._layer.losses
+            self._senders.own.repeat_ends()
+        try:
+            batch = self._trip()
+        except Lapsed:
+            self._in_hand.hand.is_over = True
+            return ()
+        except LayerUnavailable as error:
+            self._host.wait_out(error, self._backoff)
+            return error.received
+        if self._backoff.succeed():
+            log_return(self._layer)
+        return batch
+
+    def _trip(self) -> Sequence[Received]:
+        if not self._in_hand.hand.is_valid:
+            self._confirm_hand()
+            if self._in_hand.waiting:
+                return ()  # they come first, and to receive would be to say that they are done
+        wake_channel = self._in_hand.hand.wake_channel
+        channels = self._channels.names(self.channel_layer.router, wake_channel)
+        limit = self._pace.limit()
+        batch = self._senders.flush_and_receive(channels, limit, WAIT_SECONDS)
+        if not batch and self._senders.retrying:
+            batch = self._senders.own.receive(channels, limit, RETRY_PAUSE)
+        return [received for received in batch if not received.channel.startswith(wake_channel)]
+
+    def _confirm_hand(self) -> None:
+        """Go on where the process is known to be alive, or where it has lapsed, and has another name by now.
+
+        Raises:
+            LayerUnavailable: the layer does not answer.
+        """
+        hand = self._place.confirm(self._in_hand.hand)
+        if hand is self._in_hand.hand:
+            if hand.is_over:
+                hand.is_over = False
+                raise LayerUnavailable("Its registry does not know whether this process is alive.")
+            return
+        dropped = self._in_hand.drop()
+        if dropped:
+            logger.warning("%d messages that a worker had not started run elsewhere.", dropped)
+        self._senders.own.drop()
+        self._in_hand.hand = hand
+        self._senders.own.taker = hand.taker
+
+    def _run_consumer(self, received: Received) -> None:
+        pending = PendingSends(self._host)
+        try:
+            message = self._message(received)
+            if self.callback is not None:
+                self.callback(received.channel, message)
+            before_consumer()
+            consume(message, self.channel_layer.router, self.message_retries, sender=type(self), pending=pending)
+            after_consumer(received.channel)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            # Not the consumer's, which is dealt with in consume: something is wrong with the message itself.
+            logger.exception("A message on %r could not be handled and was dropped:", received.channel)
+        finally:
+            self._senders.add(pending.deliveries, self._host.lease)
+            self._host.lease = None
+            self._pace.note(time.monotonic() - self._in_hand.since)
+
+    def _message(self, received: Received) -> Message:
+        message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
+        if received.deliveries > 1:
+            message.deliveries = received.deliveries
+        return message
 
     def stop(self) -> None:
         """Make ``run`` return as soon as the consumer that runs has finished. Any thread may call this."""
@@ -141,7 +203,7 @@ class Worker(Termed):
     def wake(self) -> None:
         """Make ``run`` look at once whether it has to stop, or has another router. Any thread may call this."""
         try:
-            self._layer.send_batch([self._layer.prepare(f"{self._wake_channel}wake", {})])
+            self._layer.send_batch([self._layer.prepare(f"{self._in_hand.hand.wake_channel}wake", {})])
         except LayerUnavailable:
             pass  # then the worker is not waiting for messages, and looks by itself
 
@@ -160,6 +222,11 @@ class Worker(Termed):
         return self._in_hand.relieve(patience, self._senders.own.flush)
 
     @property
+    def leases(self) -> list[Lease]:
+        """Those of the turns that run, or whose ends have not been sent. Any thread may ask."""
+        return self._host.leases
+
+    @property
     def running_since(self) -> float | None:
         """When the consumer that is running began, by ``time.monotonic``; ``None`` if none is running."""
         running = self._in_hand.running
@@ -171,10 +238,14 @@ class Worker(Termed):
         if running is None:
             return None
         received, since = running
-        match = self.channel_layer.router.match(self._message(received))
+        return f"{self.describe(received.channel, received.content)}, for {time.monotonic() - since:.0f} s"
+
+    def describe(self, channel: str, content: dict[str, Any]) -> str:
+        """A message as the log names it: its channel, its path if it has one, and its consumer."""
+        match = self.channel_layer.router.match(Message(content, channel, self.channel_layer))  # type: ignore[arg-type]
         consumer = name_of(match[0]) if match else "no consumer"
-        where = " ".join([received.channel, *filter(None, [received.content.get("path")])])
-        return f"{where} ({consumer}), for {time.monotonic() - since:.0f} s"
+        where = " ".join([channel, *filter(None, [content.get("path")])])
+        return f"{where} ({consumer})"
 
     def channels(self) -> list[str]:
         """The channels of the routing that this worker takes messages from, sorted."""
@@ -182,105 +253,4 @@ class Worker(Termed):
 
     def apply_channel_filters(self, channels: Iterable[str]) -> list[str]:
         """Those of ``channels`` that ``only_channels`` and ``exclude_channels`` leave."""
-
-        def any_matches(patterns: list[str], channel: str) -> bool:
-            return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
-
-        return [
-            channel
-            for channel in channels
-            if (not self.only_channels or any_matches(self.only_channels, channel))
-            and not any_matches(self.exclude_channels, channel)
-        ]
-
-    def _send_and_receive(self) -> list[Received]:
-        """Send what the consumers sent, and take the next messages; wait for them if there are none."""
-        if self._routed is None or self._routed.router is not self.channel_layer.router:
-            self._routed = Routed(self.channel_layer.router, self.channels(), self._wake_channel)
-        limit = self._pace.limit()
-        if self._backoff.failures or self._layer.losses != self._losses:
-            self._losses = self._layer.losses
-            self._senders.own.repeat_ends()
-        try:
-            batch = self._senders.flush_and_receive(self._routed.channels, limit)
-            if not batch:
-                timeout = RETRY_PAUSE if self._senders.retrying else WAIT_SECONDS
-                batch = self._layer.receive_batch(self._routed.and_wake_channel, limit, timeout)
-        except LayerUnavailable as error:
-            self._wait_out(error, self._backoff)
-            return error.received
-        if self._backoff.succeed():
-            log_return(self._layer)
-        return batch
-
-    def _run_consumer(self, received: Received) -> None:
-        if received.channel.startswith(self._wake_channel):
-            return
-        started = time.monotonic()
-        pending = PendingSends(self._senders.own.settle_turn, self._wait_out, self._hand_over)
-        try:
-            message = self._message(received)
-            if self.callback is not None:
-                self.callback(received.channel, message)
-            before_consumer()
-            consume(message, self.channel_layer.router, self.message_retries, sender=type(self), pending=pending)
-            after_consumer(received.channel)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            # Not the consumer's, which is dealt with in consume: something is wrong with the message itself.
-            logger.exception("A message on %r could not be handled and was dropped:", received.channel)
-        finally:
-            self._senders.add(pending.deliveries)
-            self._pace.note(time.monotonic() - started)
-
-    def _message(self, received: Received) -> Message:
-        layer: Any = self.channel_layer
-        return Message(received.content, received.channel, layer)
-
-    def _wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
-        pause = backoff.fail()
-        if backoff.is_news:
-            log_outage(self._layer, error)
-        if error.received:
-            return True  # there is work, and to take it may be what helps a Redis that is full
-        return not self._stopping.wait(pause)
-
-    def _finish(self) -> None:
-        """Give back what was not started, send what was sent, and wait a while for a layer that is away."""
-        give_up_at = time.monotonic() + OUTAGE_SECONDS
-        backoff = Backoff()
-        trouble: LayerUnavailable | None = None
-        try:
-            while True:
-                try:
-                    self._senders.flush_others()
-                    self._in_hand.give_back()
-                    self._senders.own.flush()
-                    trouble = None
-                except LayerUnavailable as error:
-                    trouble = error
-                if not self._in_hand.waiting and not self._senders.retrying:
-                    return
-                if trouble is not None and not backoff.failures:
-                    logger.error("The worker has to wait for the channel layer before it can end. %s", trouble)
-                away = trouble is not None or self._senders.others_unreachable
-                pause = backoff.fail() if away else RETRY_PAUSE
-                if self._hurried or time.monotonic() + pause > give_up_at:
-                    return
-                time.sleep(pause)
-        finally:
-            self._tell_what_is_lost(trouble)
-
-    def _tell_what_is_lost(self, trouble: LayerUnavailable | None) -> None:
-        unsent = sum(sender.unsent for sender in self._senders)
-        open_turns = sum(sender.open_turns for sender in self._senders)
-        if self._in_hand.waiting or unsent or open_turns:
-            logger.error(
-                "Lost at the end of a worker: %d messages that it had not started, %d that consumers had sent, "
-                "the ends of %d turns. %s",
-                self._in_hand.waiting,
-                unsent,
-                open_turns,
-                trouble or "A channel stayed full, or another layer away.",
-            )
+        return self._filters.apply(channels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from channels_classic.redaction import one_line
 from worker.options import Options
 
 if TYPE_CHECKING:
+    from channels_classic.layers import Process
     from worker.group import WorkerGroup
 
 
@@ -35,9 +36,31 @@ def run(options: Options) -> None:
         return
     from channels_classic.processes import Supervisor
 
-    supervisor = Supervisor(run_child, (options,), options.processes, "worker", options.stop_timeout)
+    supervisor = Supervisor(
+        run_child, (options,), options.processes, "worker", options.stop_timeout, died=_sweep_by(options.layer)
+    )
     if status := supervisor.run():
         sys.exit(status)
+
+
+def _sweep_by(alias: str) -> Callable[[Process], None]:
+    """What the supervisor does when a worker process has died: it need not wait until its heartbeat is missed."""
+    from channels_classic.asgi import channel_layers
+    from channels_classic.heartbeat import Sweeper
+    from channels_classic.layers import LayerUnavailable
+    from worker.loop import Worker
+
+    layer = channel_layers[alias]
+    worker = Worker(layer)
+    sweeper = Sweeper(layer.channel_layer, lambda lost: worker.describe(*lost))
+
+    def sweep(process: Process) -> None:
+        try:
+            sweeper.sweep(process)
+        except LayerUnavailable:
+            logger.warning("%s has died; other processes take over what it had once Redis is back.", process.name)
+
+    return sweep
 
 
 def check(options: Options) -> None:
@@ -98,6 +121,7 @@ def run_here(options: Options, supervised: Supervised | None = None) -> None:
         exclude_channels=options.exclude_channels,
         stream_threads=options.stream_threads,
         stop_timeout=options.stop_timeout,
+        registered=(lambda process: None) if supervised is None else supervised.introduce,
     )
     not_around_requests()
     try:

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable, Received
+from channels_classic.layers import BaseChannelLayer, Delivery, Lapsed, LayerUnavailable, Lease, Received
+from channels_classic.layers.takers import Taker
 from channels_classic.log import logger
 
 RETRY_SECONDS = 2.0
@@ -45,20 +46,27 @@ class Sender:
 
     Arguments:
         layer: where the messages go.
+        taker: what the worker takes messages with from this layer, if it does. What it sends must not go out any
+            more when its process has lapsed.
     """
 
-    def __init__(self, layer: BaseChannelLayer) -> None:
+    def __init__(self, layer: BaseChannelLayer, taker: Taker | None = None) -> None:
+        self.taker = taker
         self._layer = layer
         self._lock = threading.Lock()
         self._new: deque[tuple[Delivery, ...]] = deque()
         self._refused: list[tuple[Delivery, float]] = []
         self._open_turns: list[_OpenTurn] = []
-        self._clients: set[str] = set()
+        self._clients: dict[str, Lease | None] = {}
         self._ended: deque[tuple[float, Delivery]] = deque(maxlen=MOST_REPEATED)
 
-    def add(self, *deliveries: Delivery) -> None:
-        """Take what one consumer sent, to go out with the next batch."""
-        self._clients.update(delivery.name for delivery in deliveries if delivery.turn_end is not None)
+    def add(self, *deliveries: Delivery, lease: Lease | None = None) -> None:
+        """Take what one consumer sent, to go out with the next batch.
+
+        Arguments:
+            lease: of the turn whose end is among it.
+        """
+        self._clients.update((delivery.name, lease) for delivery in deliveries if delivery.turn_end is not None)
         self._new.append(deliveries)
 
     @property
@@ -78,6 +86,11 @@ class Sender:
         new = sum(delivery.turn_end is not None for sent in self._new for delivery in sent)
         return new + len(self._open_turns)
 
+    @property
+    def leases(self) -> list[Lease]:
+        """Those of the turns that have still to end. Any thread may ask."""
+        return [lease for lease in list(self._clients.values()) if lease is not None]
+
     def settle_turn(self, reply_channel: str) -> None:
         """Let the last turn of a client come to its end, if it was here, before its next message asks for one."""
         if reply_channel in self._clients:
@@ -93,38 +106,51 @@ class Sender:
             ]
             self._ended.clear()
 
+    def drop(self) -> None:
+        """Drop what is there, because the process has lapsed: others have told the clients something else."""
+        with self._lock:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self.unsent:
+            logger.error(
+                "%d messages that consumers had sent were dropped: their process had lapsed.", self.unsent
+            )
+        for waiting in (self._new, self._refused, self._open_turns, self._clients, self._ended):
+            waiting.clear()
+
     def flush(self) -> None:
         """Send what is there."""
         with self._lock:
             deliveries, deadlines = self._take()
-            if deliveries:
-                try:
-                    full = self._layer.send_batch(deliveries)
-                except LayerUnavailable as error:
-                    self._keep(deliveries, deadlines, error)
-                    raise
-                self._settle(deliveries, deadlines, full)
-            self._end_turns()
+            if deliveries or self._open_turns:
+                self._send(deliveries, deadlines)
 
-    def flush_and_receive(self, channels: Sequence[str], limit: int) -> list[Received]:
-        """Send what is there and take up to ``limit`` messages, in one trip (and one more if a turn ends).
+    def flush_and_receive(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
+        """Send what is there and take up to ``limit`` messages, in one trip.
+
+        Arguments:
+            timeout: seconds to wait for the first message; nobody waits while something has to be sent again.
 
         Raises:
+            Lapsed: nothing was sent or taken, and nothing is kept here.
             LayerUnavailable: its ``received`` has the messages that were taken though sending failed.
         """
         with self._lock:
             deliveries, deadlines = self._take()
-            try:
-                full, received = self._layer.send_and_receive(deliveries, channels, limit)
-            except LayerUnavailable as error:
-                self._keep(deliveries, deadlines, error)
-                raise
-            self._settle(deliveries, deadlines, full)
-            try:
-                self._end_turns()
-            except LayerUnavailable:
-                pass  # tried again with the next batch; what was received must not be lost for it
-            return received
+            if self.taker is not None:
+                return self._send(deliveries, deadlines, channels, limit, timeout)
+            # A layer that does not know takers has to be told the ends of turns before anybody waits.
+            received: list[Received] = []
+            if deliveries or self._open_turns:
+                received = self._send(deliveries, deadlines, channels, limit)
+        return received if received or self.retrying else self.receive(channels, limit, timeout)
+
+    def receive(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
+        """Take messages, and leave what is to be sent for later."""
+        if self.taker is None:
+            return self._layer.receive_batch(channels, limit, timeout)
+        return self._layer.receive_batch(channels, limit, timeout, self.taker)
 
     def _take(self) -> tuple[list[Delivery], list[float]]:
         # Refused ones first: a channel that refuses once in a batch goes on refusing, so order is kept.
@@ -139,21 +165,64 @@ class Sender:
             deliveries += sent
         return deliveries, [deadline for _, deadline in refused]
 
-    def _end_turns(self) -> None:
+    def _send(
+        self,
+        deliveries: list[Delivery],
+        deadlines: list[float],
+        channels: Sequence[str] = (),
+        limit: int = 0,
+        timeout: float = 0,
+    ) -> list[Received]:
+        # The ends of turns go along. The layer carries them out only if it refuses no message of this trip.
+        ends = [turn.end for turn in self._open_turns] if self.taker is not None else []
+        try:
+            full, received = self._trip([*deliveries, *ends], channels, limit, timeout)
+        except LayerUnavailable as error:
+            self._keep(deliveries, deadlines, error)
+            raise
+        self._settle(deliveries, deadlines, [position for position in full if position < len(deliveries)])
+        if ends and not full:
+            self._note_ended(self._open_turns)
+            self._open_turns = []
+        try:
+            self._end_settled_turns()
+        except Lapsed:
+            raise
+        except LayerUnavailable:
+            if not received:
+                raise
+            # It is tried again with the next batch; what was received must not be lost for it.
+        return received
+
+    def _trip(
+        self, deliveries: Sequence[Delivery], channels: Sequence[str] = (), limit: int = 0, timeout: float = 0
+    ) -> tuple[list[int], list[Received]]:
+        if self.taker is not None:
+            return self._layer.send_and_receive(deliveries, channels, limit, timeout, self.taker)
+        if channels:
+            return self._layer.send_and_receive(deliveries, channels, limit)
+        return self._layer.send_batch(deliveries) if deliveries else [], []
+
+    def _end_settled_turns(self) -> None:
+        """End those turns of which no message waits for room, in a trip of their own."""
         if not self._open_turns:
             return
         unsettled = {id(delivery) for delivery, _ in self._refused}
-        ended: list[_OpenTurn] = []
+        settled: list[_OpenTurn] = []
         left: list[_OpenTurn] = []
         for turn in self._open_turns:
             waits = any(id(delivery) in unsettled for delivery in turn.sends)
-            (left if waits else ended).append(turn)
-        if ended:
-            self._layer.send_batch([turn.end for turn in ended])
+            (left if waits else settled).append(turn)
+        if settled:
+            self._trip([turn.end for turn in settled])
             self._open_turns = left
-            self._clients.difference_update(turn.end.name for turn in ended)
-            now = time.monotonic()
-            self._ended.extend((now, turn.end) for turn in ended)
+            self._note_ended(settled)
+
+    def _note_ended(self, turns: Sequence[_OpenTurn]) -> None:
+        now = time.monotonic()
+        for turn in turns:
+            self._clients.pop(turn.end.name, None)
+            self._ended.append((now, turn.end))
 
     def _settle(self, deliveries: list[Delivery], deadlines: list[float], full: list[int]) -> None:
         if not full:
@@ -171,6 +240,10 @@ class Sender:
                 )
 
     def _keep(self, deliveries: list[Delivery], deadlines: list[float], error: LayerUnavailable) -> None:
+        if isinstance(error, Lapsed):
+            self._new.extend([tuple(deliveries)])
+            self._drop()
+            return
         if error.nothing_done:
             now = time.monotonic()
             deadlines += [now + OUTAGE_SECONDS] * (len(deliveries) - len(deadlines))

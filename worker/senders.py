@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable, Received
+from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable, Lease, Received
+from channels_classic.layers.takers import Taker
 from channels_classic.log import logger
-from worker.sender import Sender
+from worker.sender import RETRY_PAUSE, Sender
 
 
 class Senders:
@@ -18,10 +19,11 @@ class Senders:
 
     Arguments:
         layer: the worker's own channel layer.
+        taker: what it takes messages with from there.
     """
 
-    def __init__(self, layer: BaseChannelLayer) -> None:
-        self.own = Sender(layer)
+    def __init__(self, layer: BaseChannelLayer, taker: Taker | None = None) -> None:
+        self.own = Sender(layer, taker)
         self._own_layer = layer
         self._others: dict[BaseChannelLayer, Sender] = {}
         self._unreachable: set[Sender] = set()
@@ -29,8 +31,12 @@ class Senders:
     def __iter__(self) -> Iterator[Sender]:
         return iter([self.own, *self._others.values()])
 
-    def add(self, sent: Sequence[tuple[Any, Delivery]]) -> None:
-        """Take what one consumer sent, each message with its channel layer, in order."""
+    def add(self, sent: Sequence[tuple[Any, Delivery]], lease: Lease | None = None) -> None:
+        """Take what one consumer sent, each message with its channel layer, in order.
+
+        Arguments:
+            lease: of the turn that the consumer's message had on the own layer.
+        """
         own = []
         for layer, delivery in sent:
             bare: BaseChannelLayer = getattr(layer, "channel_layer", layer)
@@ -40,12 +46,14 @@ class Senders:
                 self._others.setdefault(bare, Sender(bare)).add(delivery)
         self.flush_others()
         if own:
-            self.own.add(*own)
+            self.own.add(*own, lease=lease)
 
-    def flush_and_receive(self, channels: Sequence[str], limit: int) -> list[Received]:
+    def flush_and_receive(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
         """Send what is there, and receive from the own layer in the same round trip; see ``Sender``."""
         self.flush_others()
-        return self.own.flush_and_receive(channels, limit) if channels else []
+        if timeout > RETRY_PAUSE and any(sender.retrying for sender in self._others.values()):
+            timeout = RETRY_PAUSE
+        return self.own.flush_and_receive(channels, limit, timeout)
 
     def flush_others(self) -> None:
         """Send what is there for other layers; one that cannot be reached is tried again with the next call."""

@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 from django.db import connections
 
@@ -44,34 +45,74 @@ class _Carried(NamedTuple):
             connections.close_all()
 
 
+@dataclass
+class _Stream:
+    """An answer that lasts.
+
+    Arguments:
+        name: what it is, for the log.
+        reply_channel: of its client.
+        work: makes and sends it.
+        carried: into its thread.
+        stopping: set when it should end.
+    """
+
+    name: str
+    reply_channel: str
+    work: pending.Work
+    carried: _Carried
+    stopping: Stopping
+    since: float = field(default_factory=time.monotonic)
+    process: str = ""
+    """The name of this process when it began."""
+
+
+class Answers(Protocol):
+    """Keeps in mind which clients wait for the rest of an answer: the ``Presence`` of the process."""
+
+    def open_answer(self, reply_channel: str) -> str:
+        """An answer to this client begins to last; gives what ``close_answer`` needs."""
+
+    def close_answer(self, process: str, reply_channel: str) -> None:
+        """It has come to its end."""
+
+
 class StreamThreads:
     """Runs what lasts in threads of its own, each with the context of the consumer that began it.
 
     Arguments:
         limit: how many there may be at the same time.
         ended: called in the thread of each that has ended.
+        answers: is told which clients have to hear of it should this process die.
     """
 
-    def __init__(self, limit: int = STREAM_THREADS, ended: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        limit: int = STREAM_THREADS,
+        ended: Callable[[], None] = lambda: None,
+        answers: Answers | None = None,
+    ) -> None:
         self._limit = limit
         self._ended = ended
+        self._answers = answers
         self._stopping = Stopping()
         self._lock = threading.Lock()
-        self._running: dict[threading.Thread, tuple[str, float]] = {}
+        self._running: dict[threading.Thread, _Stream] = {}
         self._is_full = False
 
-    def start(self, name: str, work: pending.Work) -> bool:
+    def start(self, name: str, reply_channel: str, work: pending.Work) -> bool:
         """Run ``work`` in a thread of its own.
 
         Arguments:
             name: what it is, for the log.
+            reply_channel: of the client that it is for.
 
         Returns:
             Whether there was room for it.
         """
-        carried = _Carried.from_here()
+        stream = _Stream(name, reply_channel, work, _Carried.from_here(), self._stopping)
         context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=[self._run, name, work, carried], daemon=True)
+        thread = threading.Thread(target=context.run, args=[self._run, stream], daemon=True)
         with self._lock:
             if len(self._running) >= self._limit:
                 if not self._is_full:
@@ -84,8 +125,11 @@ class StreamThreads:
                 self._is_full = True
                 return False
             self._is_full = False
-            self._running[thread] = name, time.monotonic()
+            self._running[thread] = stream
             thread.name = f"stream-{len(self._running)}"
+        if self._answers is not None:
+            # Before the worker is done with the message that it is the answer to.
+            stream.process = self._answers.open_answer(reply_channel)
         try:
             thread.start()
         except RuntimeError as error:  # the system has no room for a thread
@@ -98,24 +142,33 @@ class StreamThreads:
         """Let event streams end with their next part; everything else may come to its end."""
         self._stopping.set()
 
+    def abandon(self) -> None:
+        """Let all that runs end without another part: the process has lapsed, and the clients know that."""
+        abandoned, self._stopping = self._stopping, Stopping()
+        if abandoned.is_set():
+            self._stopping.set()
+        abandoned.abandon()
+
     def running(self) -> list[str]:
         """What is running, and for how long: a text for each."""
         now = time.monotonic()
         with self._lock:
-            return [f"{name}, for {now - since:.0f} s" for name, since in self._running.values()]
+            return [f"{stream.name}, for {now - stream.since:.0f} s" for stream in self._running.values()]
 
-    def _run(self, name: str, work: pending.Work, carried: _Carried) -> None:
+    def _run(self, stream: _Stream) -> None:
         try:
             # The consumer is done, so what is sent from here on does not wait for its end.
-            pending.leave(self._stopping)
-            with carried.here():
-                work(self._stopping)
+            pending.leave(stream.stopping)
+            with stream.carried.here():
+                stream.work(stream.stopping)
         except BaseException:
-            logger.exception("Error in the answer to %s:", name)
+            logger.exception("Error in the answer to %s:", stream.name)
         finally:
             self._forget(threading.current_thread())
             self._ended()
 
     def _forget(self, thread: threading.Thread) -> None:
         with self._lock:
-            del self._running[thread]
+            stream = self._running.pop(thread)
+        if self._answers is not None:
+            self._answers.close_answer(stream.process, stream.reply_channel)

@@ -58,7 +58,8 @@ class ViewConsumer:
         sender = AnswerSender(message.reply_channel, answer, self.send_timeout)
         if not answer.streams and sender.send_what_fits():
             return
-        if pending.hand_over(f"{message.get('method')} {message.get('path')}", sender.send_all):
+        what = f"{message.get('method')} {message.get('path')}"
+        if pending.hand_over(what, message.reply_channel.name, sender.send_all):
             return
         with closing(answer):
             if sender.has_begun:

@@ -85,7 +85,7 @@ class AnswerSender:
 
     def _send_parts(self, wait: bool, stopping: Stopping | None) -> bool:
         """Send part by part. Returns whether the answer is complete, or no longer needed."""
-        while True:
+        while stopping is None or not stopping.is_abandoned:
             if self._part is None:
                 self._part = next(self._answer.replies, None)
                 if self._part is None:
@@ -102,6 +102,7 @@ class AnswerSender:
             if self._part is END:
                 return True
             self._part = None
+        return True
 
     def _send_part(self, part: Reply) -> bool:
         """Send a part. Returns whether the channel had room for it."""

@@ -53,7 +53,8 @@ class PendingMessageStore:
             layer.send_now(delivery)
             del sends.deliveries[0]
         while sends.calls:
-            sends.calls.pop(0).make()
+            first, *sends.calls = sends.calls
+            first.make()
 
 
 pending_message_store = PendingMessageStore()

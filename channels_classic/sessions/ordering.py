@@ -12,7 +12,7 @@ from channels_classic import pending
 from channels_classic.channel import Channel
 from channels_classic.decorators import TURN, Consume, decorated
 from channels_classic.exceptions import ConsumeLater
-from channels_classic.layers import ChannelFull, LayerUnavailable, Turn
+from channels_classic.layers import ChannelFull, LayerUnavailable, Lease, Turn
 from channels_classic.layers.names import random_part
 from channels_classic.log import logger
 from channels_classic.message import Message
@@ -137,12 +137,15 @@ class _Turn:
             return self._layer.enter_turn(self._turn, message.content)
 
         try:
-            return through_outages(enter, self._layer, stopping=ConsumeLater)
+            has_turn = through_outages(enter, self._layer, stopping=ConsumeLater)
         except ChannelFull as error:
             logger.error("%s", error)
             if message.channel.name.startswith("websocket."):
                 self._client.send({"close": TRY_AGAIN_LATER})
             return False
+        if has_turn and self.is_strict:
+            pending.turn_began(Lease(self._turn.reply_channel, self._turn.order, self._turn.token))
+        return has_turn
 
     def suspend(self) -> None:
         """Give up the turn for now: the message goes back to its channel, and will ask again."""

@@ -382,7 +382,7 @@ def ending_without_redis(project: Project) -> Iterator[tuple[Workers, RedisServe
         project.write(
             {
                 "myproject/settings.py": SETTINGS % {"url": redis.url},
-                "myproject/consumers.py": "from worker import loop\nloop.OUTAGE_SECONDS = 3600\n"
+                "myproject/consumers.py": "from worker import finish\nfinish.OUTAGE_SECONDS = 3600\n"
                 + textwrap.dedent(CONSUMERS % "patient"),
             }
         )

@@ -24,6 +24,7 @@ SCRIPT = [Path(sys.executable).with_name("channels-worker")]
 
 SETTINGS = """\
 SECRET_KEY = "for tests"
+INSTALLED_APPS = ["channels_classic"]
 LAYER = {{"BACKEND": "channels_classic.layers.RedisChannelLayer", "ROUTING": {{"questions": "mysite.answer"}}}}
 CHANNEL_LAYERS = {{
     "default": {{**LAYER, "CONFIG": {{"hosts": ["{url}"]}}}},
@@ -189,8 +190,9 @@ def test_a_thread_that_dies_ends_its_process(folder: Path, layer: RedisChannelLa
     (folder / "mysite" / "layer.py").write_text(
         "from channels_classic.layers import RedisChannelLayer\n"
         "class Layer(RedisChannelLayer):\n"
-        "    def send_and_receive(self, *args):\n"
+        "    def receive_batch(self, *args):\n"
         "        raise KeyError('a bug')\n"
+        "    send_and_receive = receive_batch\n"
     )
     settings = folder / "mysite" / "settings.py"
     settings.write_text(settings.read_text() + 'CHANNEL_LAYERS["default"]["BACKEND"] = "mysite.layer.Layer"\n')

@@ -23,7 +23,7 @@ from channels_classic.handler import ViewConsumer
 from channels_classic.layers.gone import tell_gone
 from tests.http_messages import REQUEST
 from tests.interface_server.hosted import Hosted
-from tests.worker.conftest import CLIENTS, DEADLINE, StartWorkers, eventually, layer_with
+from tests.worker.conftest import CLIENTS, DEADLINE, REPLY, StartWorkers, eventually, layer_with
 from worker import WorkerGroup
 from worker.streams import StreamThreads
 
@@ -469,9 +469,9 @@ def test_a_thread_that_cannot_be_started_leaves_its_place_free(
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", fail)
-        assert not streams.start("one", lambda stopping: None)
+        assert not streams.start("one", REPLY, lambda stopping: None)
     assert caplog.messages == ["one gets 503. can't start new thread"]
-    assert streams.start("another", lambda stopping: None)
+    assert streams.start("another", REPLY, lambda stopping: None)
 
 
 def test_real_sockets_that_stall_and_stream(start_workers: StartWorkers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -22,8 +23,9 @@ from channels_classic.layers import (
     RedisChannelLayer,
     turns,
 )
+from channels_classic.layers.types import Lease
 from channels_classic.message import Message
-from channels_classic.pending import PendingSends
+from channels_classic.pending import PendingSends, Work
 from channels_classic.sessions import channel_and_http_session, channel_session
 from channels_classic.sessions.ordering import enforce_ordering
 from worker import WorkerGroup
@@ -275,26 +277,46 @@ def test_a_layer_that_is_away_for_a_moment() -> None:
     assert consumer(frame(layer, 0)) == 0
 
 
+class Patient:
+    """Runs consumers, and waits so many times for a layer."""
+
+    def __init__(self, patience: float, pause: float = 0) -> None:
+        self.patience = patience
+        self.pause = pause
+        self.waits: list[int] = []
+        self.turns: list[Lease] = []
+
+    def settle_turn(self, reply_channel: str) -> None: ...
+
+    def turn_began(self, lease: Lease) -> None:
+        self.turns.append(lease)
+
+    def wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
+        time.sleep(self.pause)
+        backoff.fail()
+        self.waits.append(backoff.failures)
+        return backoff.failures < self.patience
+
+    def hand_over(self, name: str, reply_channel: str, work: Work) -> bool:
+        return False
+
+
 def test_a_layer_that_is_away_for_longer() -> None:
     """Whoever runs the consumer says whether to wait."""
     layer = Deaf()
-    waits: list[int] = []
-
-    def wait_out(error: LayerUnavailable, backoff: Backoff) -> bool:
-        backoff.fail()
-        waits.append(backoff.failures)
-        return backoff.failures < 3
-
+    host = Patient(3)
     consumer = enforce_ordering(lambda message: message["order"])
     layer.failures = 3
-    with PendingSends(wait_out=wait_out) as sends:
+    with PendingSends(host) as sends:
         assert consumer(frame(layer, 0)) == 0
-    assert waits == [1, 2]
+    assert host.waits == [1, 2]
+    [lease] = host.turns
+    assert lease.order == 0
     layer.send_batch([end for _, end in sends.deliveries])
     layer.failures = 4
-    with PendingSends(wait_out=wait_out), pytest.raises(ConsumeLater):
+    with PendingSends(host), pytest.raises(ConsumeLater):
         consumer(frame(layer, 1))
-    assert waits == [1, 2, 1, 2, 3]
+    assert host.waits == [1, 2, 1, 2, 3]
     layer.failures = 2
     with pytest.raises(ConsumeLater):
         consumer(frame(layer, 2))
@@ -303,8 +325,7 @@ def test_a_layer_that_is_away_for_longer() -> None:
 def test_a_layer_that_is_away_for_longer_than_messages_live() -> None:
     layer = Deaf(expiry=0.05)
     layer.failures = 1_000_000
-    pause = threading.Event()
-    with PendingSends(wait_out=lambda error, backoff: not pause.wait(0.01)), pytest.raises(LayerUnavailable):
+    with PendingSends(Patient(math.inf, pause=0.01)), pytest.raises(LayerUnavailable):
         enforce_ordering(lambda message: message["order"])(frame(layer, 0))
 
 

@@ -1,0 +1,203 @@
+"""The heartbeat of a worker process: it says that the process is alive, and looks after those that are not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from channels_classic.journal import read_journal, remove_journal
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Lost, Process, Swept
+from channels_classic.layers.names import random_part
+from channels_classic.layers.tracking import BEAT_SECONDS
+from channels_classic.log import logger
+from channels_classic.redaction import one_line
+from channels_classic.version import __version__
+
+MARGIN = 0.25
+"""Seconds before the end of its life at which a process trusts it no longer: clocks do not run equally fast."""
+
+Describe = Callable[[Lost], str]
+"""Says what a message was, for the log."""
+
+
+def new_process(kind: str, **details: Any) -> Process:
+    """This process under a new name, for the registry of a channel layer.
+
+    Arguments:
+        kind: ``worker`` or ``interface``.
+        details: more of ``Process.details``.
+    """
+    own = {
+        "kind": kind,
+        "host": socket.gethostname(),
+        "host_id": _host_id(),
+        "pid": os.getpid(),
+        "started": time.time(),
+        "version": __version__,
+    }
+    return Process(f"{kind}.{random_part()}", {**own, **details})
+
+
+def _host_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return platform.node()
+
+
+class Heartbeat:
+    """Beats for one process in a thread of its own, and sweeps those whose heartbeat has stopped.
+
+    Arguments:
+        layer: with the registry.
+        process: that beats; the first beat registers it.
+        on_lapse: gives the process another name when it was declared dead. What was taken under the former one is
+            to be dropped.
+        leases: called for each beat; gives those of the turns that run.
+        describe: for the log.
+    """
+
+    def __init__(
+        self,
+        layer: BaseChannelLayer,
+        process: Process,
+        on_lapse: Callable[[], Process],
+        leases: Callable[[], Sequence[Lease]] = tuple,
+        describe: Describe = lambda lost: lost.channel,
+    ) -> None:
+        self._layer = layer
+        self._on_lapse = on_lapse
+        self._leases = leases
+        self._sweeper = Sweeper(layer, describe)
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self.process = process
+        """The process as it is called now."""
+        self.valid_until = 0.0
+        """Until when, by ``time.monotonic``, nobody can have declared it dead."""
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self, timeout: float | None = None) -> None:
+        """End, and take the process out of the registry. Its threads take and send nothing any more.
+
+        Arguments:
+            timeout: seconds to wait for a beat that is under way. If that takes longer, the process stays in the
+                registry, and others sweep it.
+        """
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                return
+        if self.valid_until:
+            try:
+                self._layer.depart(self.process)
+            except LayerUnavailable:
+                pass  # others sweep it when they miss its heartbeat
+
+    def confirm(self, name: str) -> None:
+        """Beat now, if the process still has the name that the caller knows.
+
+        Raises:
+            LayerUnavailable: the layer does not answer.
+        """
+        with self._lock:
+            if self.process.name == name:
+                self._beat()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(BEAT_SECONDS):
+            try:
+                with self._lock:
+                    self._beat()
+            except LayerUnavailable:
+                pass  # the workers tell of it
+            except Exception as error:
+                logger.exception("A heartbeat failed: %s", one_line(error))
+
+    def _beat(self) -> None:
+        since = time.monotonic()
+        beat = self._layer.beat(self.process, self._leases())
+        if beat.lapsed:
+            former = self.process
+            self.process = self._on_lapse()
+            logger.error(
+                "%s was declared dead, because its heartbeat had stopped for too long. It drops what it had taken "
+                "and goes on as %s. Was it stopped, or the machine asleep?",
+                former.name,
+                self.process.name,
+            )
+            since = time.monotonic()
+            beat = self._layer.beat(self.process)
+        self.valid_until = since + self._layer.life - MARGIN
+        for process in beat.dead:
+            self._sweeper.begin(process)
+
+
+class Sweeper:
+    """Sweeps dead processes, each in a thread of its own: to sweep thousands of sockets must not stop a heartbeat.
+
+    Arguments:
+        layer: where they were.
+        describe: says what a lost message was.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, describe: Describe = lambda lost: lost.channel) -> None:
+        self._layer = layer
+        self._describe = describe
+        self._under_way: set[str] = set()
+
+    def begin(self, process: Process) -> None:
+        """Sweep a process, unless that is under way."""
+        if process.name not in self._under_way:
+            self._under_way.add(process.name)
+            threading.Thread(target=self._run, args=[process], name="sweep", daemon=True).start()
+
+    def _run(self, process: Process) -> None:
+        try:
+            self.sweep(process)
+        except LayerUnavailable:
+            pass  # with the next heartbeat it is tried again
+        except Exception as error:
+            logger.exception("%s could not be swept: %s", process.name, one_line(error))
+        finally:
+            self._under_way.discard(process.name)
+
+    def sweep(self, process: Process) -> Swept | None:
+        """Give to others what a dead process had; the log says what that was.
+
+        Returns:
+            What was done; ``None`` if another process does it.
+
+        Raises:
+            LayerUnavailable: the layer does not answer.
+        """
+        swept = self._layer.sweep(process, read_journal)
+        if swept is not None:
+            remove_journal(process)
+            logger.error("%s", self._text(process, swept))
+        return swept
+
+    def _text(self, process: Process, swept: Swept) -> str:
+        details: Mapping[str, Any] = process.details
+        counts = {
+            "messages given back that it had not started": swept.back,
+            "messages to be run again": swept.again,
+            "messages kept as dead letters": swept.dead_letters,
+            "sockets disconnected": swept.goodbyes,
+        }
+        done = [f"{count} {what}" for what, count in counts.items() if count]
+        if swept.lost:
+            done.append(f"lost while they ran: {', '.join(map(self._describe, swept.lost))}")
+        where = f"process {details.get('pid')} on {details.get('host')}"
+        return f"{process.name} ({where}) has died: {'; '.join(done) or 'it had nothing to do'}."

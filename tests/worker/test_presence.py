@@ -1,0 +1,213 @@
+"""What the layer knows of a worker process: in-flight messages, a journal, heartbeats, and what a lapse means."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from channels_classic.journal import read_journal
+from channels_classic.layers import InMemoryChannelLayer, Process
+from channels_classic.layers.takers import taker_name
+from channels_classic.message import Message
+from channels_classic.routing import route
+from channels_classic.sessions import enforce_ordering
+from tests.worker.conftest import (
+    DEADLINE,
+    REPLY,
+    StartWorkers,
+    eventually,
+    layer_with,
+    receive,
+)
+from worker import WorkerGroup
+
+
+def process_of(layer: Any) -> Process:
+    """The one process in the registry."""
+    [process] = eventually(layer.processes)
+    return process
+
+
+def in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a worker take all that is there at once, and keep what waits in hand."""
+    monkeypatch.setattr("worker.watchdog.PATIENCE", DEADLINE)
+    monkeypatch.setattr("worker.pace.Pace.limit", lambda pace: 64)
+
+
+class Held:
+    """A consumer that runs until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self.running: list[Message] = []
+        self.go_on = threading.Event()
+
+    def __call__(self, message: Message) -> None:
+        self.running.append(message)
+        assert self.go_on.wait(DEADLINE)
+        assert message.reply_channel is not None
+        message.reply_channel.send({"text": message["text"]})
+
+
+def test_it_is_in_the_registry_until_it_ends_in_order(start_workers: StartWorkers) -> None:
+    layer = layer_with({"one": lambda message: None, "two": lambda message: None})
+    group = start_workers(layer, 3, only_channels=["t*"])
+    process = process_of(layer)
+    details = process.details
+    assert (details["kind"], details["threads"], details["channels"]) == ("worker", 3, ["two"])
+    assert read_journal(process) == {taker_name(process.name, number): (0, 0) for number in range(3)}
+    group.stop()
+    assert layer.processes() == []
+    assert read_journal(process) is None
+
+
+def test_the_journal_says_what_was_started(start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_one_batch(monkeypatch)
+    held = Held()
+    layer = layer_with({"test": lambda message: held(message) if message["text"] == "2" else None})
+    for text in "01234":
+        layer.send("test", {"reply_channel": REPLY, "text": text})
+    start_workers(layer)
+    eventually(lambda: held.running)
+    process = process_of(layer)
+    marks = read_journal(process)
+    assert marks is not None
+    assert [started for _, started in marks.values()] == [3]
+    swept = layer.sweep(process, read_journal)
+    # What the first two had sent has not gone out either.
+    assert [lost.content["text"] for lost in swept.lost] == ["0", "1", "2"]
+    assert swept.back == 2
+    held.go_on.set()
+
+
+def lapse(layer: Any, group: WorkerGroup) -> Process:
+    """Declare the workers dead, as if they had been stopped for long; which process that was."""
+    process = process_of(layer)
+    layer.sweep(process, read_journal)
+    # What the heartbeat does when the process goes on.
+    assert group._presence is not None
+    group._presence._heartbeat.confirm(process.name)
+    return process
+
+
+def test_a_process_that_lapsed_goes_on_under_a_new_name(
+    start_workers: StartWorkers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it had is dropped: nothing is answered twice, and nothing is run twice."""
+    held = Held()
+    layer = layer_with(
+        {"http.request": held, "next": lambda message: message.reply_channel.send({"text": "next"})}
+    )
+    group = start_workers(layer)
+    layer.send("http.request", {"reply_channel": REPLY, "text": "late", "path": "/"})
+    eventually(lambda: held.running)
+    former = lapse(layer, group)
+    assert receive(layer)["status"] == 502
+    held.go_on.set()
+    layer.send("next", {"reply_channel": REPLY})
+    assert receive(layer) == {"text": "next"}
+    assert process_of(layer).name != former.name
+    assert "was declared dead" in caplog.text
+    assert "1 messages that consumers had sent were dropped: their process had lapsed." in caplog.text
+
+
+def test_what_waited_in_a_process_that_lapsed_runs_once(
+    start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_one_batch(monkeypatch)
+    held = Held()
+    seen: list[str] = []
+
+    def consumer(message: Message) -> None:
+        seen.append(message["text"])
+        if message["text"] == "1":
+            held(message)
+
+    layer = layer_with({"test": consumer})
+    for text in "01234":
+        layer.send("test", {"reply_channel": REPLY, "text": text})
+    group = start_workers(layer)
+    eventually(lambda: held.running)
+    lapse(layer, group)
+    held.go_on.set()
+    eventually(lambda: len(seen) == 5)
+    assert seen == list("01234")
+
+
+def test_messages_do_not_start_while_nobody_knows_whether_the_process_has_lapsed(
+    start_workers: StartWorkers,
+) -> None:
+    """Redis is away for longer than a process lives, with messages in hand."""
+
+    class Away(InMemoryChannelLayer):
+        life = 0.6
+        beats = threading.Event()
+
+    seen: list[str] = []
+    held = Held()
+
+    def consumer(message: Message) -> None:
+        seen.append(message["text"])
+        if message["text"] == "1":
+            held(message)
+
+    layer = layer_with({"test": consumer}, Away())
+    group = start_workers(layer)
+    hand = group.workers[0]._in_hand.hand
+    eventually(lambda: hand.is_valid)
+    assert group._presence is not None
+    group._presence._heartbeat.valid_until = 0.0
+    assert not hand.is_valid
+    assert hand.start() is None
+    layer.send("test", {"reply_channel": REPLY, "text": "0"})
+    eventually(lambda: seen == ["0"])  # it has asked, and nothing was wrong
+
+
+def test_a_message_of_a_declared_channel_runs_again(start_workers: StartWorkers) -> None:
+    held = Held()
+    seen: list[tuple[str, int]] = []
+
+    def thumbnail(message: Message) -> None:
+        seen.append((message["text"], message.deliveries))
+        if message.deliveries == 1:
+            held(message)
+
+    layer = layer_with([route("thumbnails", thumbnail, at_least_once=True)])
+    start_workers(layer)
+    layer.send("thumbnails", {"reply_channel": REPLY, "text": "cat"})
+    eventually(lambda: held.running)
+    assert process_of(layer).details["at_least_once"] == ["thumbnails"]
+    swept = layer.sweep(process_of(layer), read_journal)
+    assert (swept.again, swept.lost) == (1, [])
+    held.go_on.set()
+    eventually(lambda: seen == [("cat", 1), ("cat", 2)])
+
+
+def test_turns_that_run_are_kept_and_their_leases_end_with_them(start_workers: StartWorkers) -> None:
+    held = Held()
+    layer = layer_with({"websocket.connect": enforce_ordering(held)})
+    group = start_workers(layer, 2)
+    layer.send("websocket.connect", {"reply_channel": REPLY, "order": 0, "text": "hello"})
+    eventually(lambda: held.running)
+    [lease] = [lease for worker in group.workers for lease in worker.leases]
+    assert (lease.reply_channel, lease.order) == (REPLY, 0)
+    held.go_on.set()
+    assert receive(layer) == {"text": "hello"}
+    eventually(lambda: not [lease for worker in group.workers for lease in worker.leases])
+
+
+def test_a_layer_without_processes_does_as_before() -> None:
+    class Old(InMemoryChannelLayer):
+        extensions = ["groups", "flush", "statistics"]
+
+    layer = layer_with({"test": lambda message: message.reply_channel.send({"text": message["text"]})}, Old())
+    group = WorkerGroup(layer, 2, signal_handlers=False)
+    group.start()
+    try:
+        for number in range(50):
+            layer.send("test", {"reply_channel": REPLY, "text": str(number)})
+        assert {receive(layer)["text"] for _ in range(50)} == {str(number) for number in range(50)}
+        assert layer.processes() == []
+    finally:
+        group.stop()

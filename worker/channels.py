@@ -1,0 +1,53 @@
+"""The channels that a worker receives on."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+
+from channels_classic.routing import Router
+
+
+class ChannelFilters:
+    """Leaves some of the channels of a routing to other workers.
+
+    Arguments:
+        only: globs; channels that match none of them are left out, if there are any.
+        exclude: globs; channels that match one of them are left out.
+    """
+
+    def __init__(self, only: Iterable[str] | None, exclude: Iterable[str] | None) -> None:
+        self._only = list(only or ())
+        self._exclude = list(exclude or ())
+
+    def apply(self, channels: Iterable[str]) -> list[str]:
+        """Those of ``channels`` that are left."""
+        return [
+            channel
+            for channel in channels
+            if (not self._only or _matches(self._only, channel)) and not _matches(self._exclude, channel)
+        ]
+
+
+def _matches(patterns: list[str], channel: str) -> bool:
+    return any(fnmatch.fnmatchcase(channel, pattern) for pattern in patterns)
+
+
+class ReceivedChannels:
+    """What a worker asks its layer for, worked out once for each router.
+
+    Arguments:
+        filters: for the channels of the routing.
+    """
+
+    def __init__(self, filters: ChannelFilters) -> None:
+        self._filters = filters
+        self._router: Router | None = None
+        self._names: list[str] = []
+
+    def names(self, router: Router, wake_channel: str) -> list[str]:
+        """The channels of the routing, and the channel that wakes the worker."""
+        if router is not self._router or self._names[-1] != wake_channel:
+            self._router = router
+            self._names = [*self._filters.apply(sorted(router.channels)), wake_channel]
+        return self._names

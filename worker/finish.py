@@ -1,0 +1,70 @@
+"""The end of a worker: nothing that it has is left behind, if there is time for that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from channels_classic.backoff import Backoff
+from channels_classic.layers import Lapsed, LayerUnavailable
+from channels_classic.log import logger
+from worker.in_hand import InHand
+from worker.sender import OUTAGE_SECONDS, RETRY_PAUSE
+from worker.senders import Senders
+
+
+def finish(in_hand: InHand, senders: Senders, is_hurried: Callable[[], bool]) -> None:
+    """Give back what was not started, send what was sent, and wait a while for a layer that is away.
+
+    Arguments:
+        is_hurried: whether there is no time to wait any longer.
+    """
+    give_up_at = time.monotonic() + OUTAGE_SECONDS
+    backoff = Backoff()
+    trouble: LayerUnavailable | None = None
+    try:
+        while True:
+            try:
+                senders.flush_others()
+                in_hand.give_back()
+                senders.own.flush()
+                trouble = None
+            except Lapsed:
+                in_hand.drop()
+            except LayerUnavailable as error:
+                trouble = error
+            if not in_hand.waiting and not senders.retrying:
+                _acknowledge(in_hand, senders)
+                return
+            if trouble is not None and not backoff.failures:
+                logger.error("The worker has to wait for the channel layer before it can end. %s", trouble)
+            away = trouble is not None or senders.others_unreachable
+            pause = backoff.fail() if away else RETRY_PAUSE
+            if is_hurried() or time.monotonic() + pause > give_up_at:
+                return
+            time.sleep(pause)
+    finally:
+        _tell_what_is_lost(in_hand, senders, trouble)
+
+
+def _acknowledge(in_hand: InHand, senders: Senders) -> None:
+    """Say that the last batch is done: the process may go on for long, and could still be killed."""
+    if in_hand.hand.taker is not None and in_hand.hand.taker.batch:
+        try:
+            senders.own.flush_and_receive([in_hand.hand.wake_channel], 1, 0)
+        except LayerUnavailable:
+            pass  # the end of the process says so too
+
+
+def _tell_what_is_lost(in_hand: InHand, senders: Senders, trouble: LayerUnavailable | None) -> None:
+    unsent = sum(sender.unsent for sender in senders)
+    open_turns = sum(sender.open_turns for sender in senders)
+    if in_hand.waiting or unsent or open_turns:
+        logger.error(
+            "Lost at the end of a worker: %d messages that it had not started, %d that consumers had sent, "
+            "the ends of %d turns. %s",
+            in_hand.waiting,
+            unsent,
+            open_turns,
+            trouble or "A channel stayed full, or another layer away.",
+        )

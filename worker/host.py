@@ -1,0 +1,68 @@
+"""What a worker does for the code that a consumer calls."""
+
+from __future__ import annotations
+
+import threading
+
+from channels_classic.backoff import Backoff
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease
+from channels_classic.outages import log_outage
+from channels_classic.pending import Work
+from channels_classic.stopping import Stopping
+from worker.sender import Sender
+from worker.streams import StreamThreads
+
+
+class WorkerHost:
+    """The ``pending.Host`` of a worker's consumers.
+
+    Arguments:
+        layer: the worker's own.
+        sender: for that layer.
+        stopping: set when the worker is to stop.
+        streams: gives answers that last; without it they keep the worker until they have come to their end.
+    """
+
+    def __init__(
+        self,
+        layer: BaseChannelLayer,
+        sender: Sender,
+        stopping: threading.Event,
+        streams: StreamThreads | None,
+    ) -> None:
+        self.lease: Lease | None = None
+        """Of the turn of the message that runs, if it has one."""
+        self._layer = layer
+        self._sender = sender
+        self._stopping = stopping
+        self._streams = streams
+
+    @property
+    def leases(self) -> list[Lease]:
+        """Those of the turns that run, or whose ends have still to be sent. Any thread may ask."""
+        lease = self.lease
+        return [*self._sender.leases, lease] if lease is not None else self._sender.leases
+
+    def settle_turn(self, reply_channel: str) -> None:
+        """As ``pending.Host`` has it."""
+        self._sender.settle_turn(reply_channel)
+
+    def turn_began(self, lease: Lease) -> None:
+        """As ``pending.Host`` has it."""
+        self.lease = lease
+
+    def wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
+        """As ``pending.Host`` has it: not while the worker stops."""
+        pause = backoff.fail()
+        if backoff.is_news:
+            log_outage(self._layer, error)
+        if error.received:
+            return True  # there is work, and to take it may be what helps a Redis that is full
+        return not self._stopping.wait(pause)
+
+    def hand_over(self, name: str, reply_channel: str, work: Work) -> bool:
+        """As ``pending.Host`` has it."""
+        if self._streams is None:
+            work(Stopping())
+            return True
+        return self._streams.start(name, reply_channel, work)

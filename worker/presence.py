@@ -1,0 +1,182 @@
+"""What the channel layer knows of a worker process, so that nothing is lost or done twice if it dies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from channels_classic.heartbeat import Describe, Heartbeat, new_process
+from channels_classic.journal import Journal, Page
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Process
+from channels_classic.layers.names import random_part
+from channels_classic.layers.takers import Taker
+from channels_classic.log import logger
+
+
+class Hand:
+    """What one worker thread takes messages with, for as long as its process keeps its name.
+
+    Arguments:
+        heartbeat: of the process; without one, the layer does not keep what is in-flight.
+        taker: of the layer.
+        page: of the journal, if there is one.
+    """
+
+    def __init__(
+        self, heartbeat: Heartbeat | None = None, taker: Taker | None = None, page: Page | None = None
+    ) -> None:
+        self._heartbeat = heartbeat
+        self._page = page
+        self.taker = taker
+        self.wake_channel = f"{taker.name if taker else f'worker.{random_part()}'}!"
+        """What is sent to it ends the wait for messages."""
+        self.is_over = False
+        """Whether the process has lapsed, as far as it knows."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nobody can have declared the process dead."""
+        return self._heartbeat is None or (not self.is_over and time.monotonic() < self._heartbeat.valid_until)
+
+    def begin(self) -> None:
+        """A batch has come."""
+        if self._page is not None and self.taker is not None:
+            self._page.begin(self.taker.batch)
+
+    def start(self) -> float | None:
+        """Note that the next message is started.
+
+        Returns:
+            The time by ``time.monotonic``; ``None`` if the message must not be started, because the process may
+            have been declared dead.
+        """
+        if self._heartbeat is None:
+            return time.monotonic()
+        # The note first: whoever sweeps this process must not give away what is about to run.
+        if self._page is not None:
+            self._page.start()
+        now = time.monotonic()
+        # In this order: whoever renews the time under a new name has ended this hand before.
+        if now < self._heartbeat.valid_until and not self.is_over:
+            return now
+        if self._page is not None:
+            self._page.take_back()
+        return None
+
+
+class Presence:
+    """A worker process in the registry of its layer: its name, its heartbeat, its journal, a hand for each thread.
+
+    Arguments:
+        layer: which has the extension "processes".
+        threads: how many workers the process has.
+        details: for the registry.
+        leases: gives those of the turns that run, or whose ends have not been sent.
+        describe: says what a lost message was, for the log.
+        lapsed: called when the process has lapsed, before it goes on under a new name.
+        registered: called with the process under each name that it has.
+    """
+
+    def __init__(
+        self,
+        layer: BaseChannelLayer,
+        threads: int,
+        details: Callable[[], dict[str, Any]] = dict,
+        leases: Callable[[], Sequence[Lease]] = tuple,
+        describe: Describe = lambda lost: lost.channel,
+        lapsed: Callable[[], None] = lambda: None,
+        registered: Callable[[Process], None] = lambda process: None,
+    ) -> None:
+        self._layer = layer
+        self._threads = threads
+        self._details = details
+        self._lapsed = lapsed
+        self._registered = registered
+        self._pages: Sequence[Page | None] = ()
+        self._journal: Journal | None = None
+        self._leases = leases
+        self._heartbeat = Heartbeat(layer, self._new_process(), self._on_lapse, self._on_beat, describe)
+        self._hands = self._new_hands(self._heartbeat.process)
+
+    @property
+    def name(self) -> str:
+        """The name of the process now."""
+        return self._heartbeat.process.name
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._heartbeat.start()
+
+    def stop(self, timeout: float) -> None:
+        """The process comes to its end in order: leave the registry."""
+        self._heartbeat.stop(timeout)
+        if self._journal is not None:
+            self._journal.remove()
+
+    def hand(self, number: int) -> Hand:
+        """The hand of a worker thread, under the name that the process has now."""
+        return self._hands[number]
+
+    def confirm(self, hand: Hand) -> None:
+        """Make sure that the process is in the registry, under its name or, if it has lapsed, under a new one.
+
+        Arguments:
+            hand: that the caller has; it is over if ``hand`` gives another one after this.
+
+        Raises:
+            LayerUnavailable: the layer does not answer.
+        """
+        if hand.taker is not None:
+            self._heartbeat.confirm(hand.taker.process)
+
+    def open_answer(self, reply_channel: str) -> str:
+        """A worker hands an answer over that lasts; gives what ``close_answer`` needs."""
+        process = self.name
+        try:
+            self._layer.open_answer(process, reply_channel)
+        except LayerUnavailable as error:
+            logger.warning("If this process dies, a client may wait in vain for the rest of its answer. %s", error)
+        return process
+
+    def close_answer(self, process: str, reply_channel: str) -> None:
+        """That answer has come to its end."""
+        try:
+            self._layer.close_answer(process, reply_channel)
+        except LayerUnavailable:
+            pass  # it goes with the process
+
+    def _on_beat(self) -> Sequence[Lease]:
+        if self._journal is not None:
+            self._journal.keep()
+        return self._leases()
+
+    def _on_lapse(self) -> Process:
+        if self._journal is not None:
+            self._journal.remove()
+        for hand in self._hands:
+            hand.is_over = True
+        process = self._new_process()
+        self._lapsed()
+        self._hands = self._new_hands(process)
+        return process
+
+    def _new_process(self) -> Process:
+        process = new_process("worker", threads=self._threads, **self._details())
+        self._pages = [None] * self._threads
+        self._journal = None
+        try:
+            self._journal = Journal(process.name, self._threads)
+        except OSError as error:
+            logger.error("Without a journal, all that this process has in hand is lost if it is killed. %s", error)
+        else:
+            self._pages = self._journal.pages
+            process = process._replace(details={**process.details, "journal": self._journal.path})
+        self._registered(process)
+        return process
+
+    def _new_hands(self, process: Process) -> list[Hand]:
+        return [
+            Hand(self._heartbeat, self._layer.taker(process.name, number), page)
+            for number, page in enumerate(self._pages)
+        ]
