@@ -31,8 +31,17 @@ with ending_in_time(end, lambda: "GET /slow", TIMEOUT, lambda: print("cleaned up
 print("the end")
 """
 
-OBEYS = "work = told.wait"
-NEVER_ENDS = "work = threading.Event().wait"
+# Python misses a signal that comes just before its main thread begins to wait, until that wakes up. So it does.
+OBEYS = """
+def work():
+    while not told.wait(0.5):
+        pass
+"""
+NEVER_ENDS = """
+def work():
+    while True:
+        threading.Event().wait(0.5)
+"""
 BUSY = """
 def work():
     while True:
@@ -42,7 +51,8 @@ JOINS = """
 def work():
     thread = threading.Thread(target=threading.Event().wait)
     thread.start()
-    thread.join()
+    while True:
+        thread.join(0.5)
 """
 LOOP = """
 import asyncio, uvloop
@@ -56,8 +66,8 @@ def work():
     with ending_in_time(lambda: None, str, 60):
         pass
     threading.Thread(target=threading.Event().wait).start()
-    told.wait()
-    threading.Event().wait()
+    while True:
+        threading.Event().wait(0.5)
 """
 
 
@@ -85,10 +95,7 @@ def test_a_second_signal(tmp_path: Path, work: str) -> None:
 
 
 def ended_by(process: subprocess.Popen[bytes], number: signal.Signals) -> int | None:
-    """The status of a process after one more signal, once it has ended.
-
-    One signal may not be enough: Python misses one that comes just before its main thread begins to wait.
-    """
+    """The status of a process after one more signal, once it has ended."""
     process.send_signal(number)
     try:
         return process.wait(1)
