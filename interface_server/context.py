@@ -6,14 +6,17 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from channels_classic.heartbeat import new_process
 from channels_classic.layers import BaseChannelLayer, MessageTooLarge
+from channels_classic.layers.types import Process
 from channels_classic.log import logger
 from interface_server import messages
 from interface_server.asgi_types import Scope
 from interface_server.departures import Departures
 from interface_server.flow import Flow
+from interface_server.heartbeat import Heartbeat
 from interface_server.memberships import Memberships
 from interface_server.outbox import Outbox
 from interface_server.outcome import Outcome
@@ -34,6 +37,13 @@ RELEASE_SECONDS = 3.0
 """How long it waits then until the memberships of its clients have ended."""
 
 
+class Part(Protocol):
+    """A part of the process that has a task of its own."""
+
+    async def run(self) -> None:
+        """Work, until cancelled."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What the person who runs an interface server can choose.
@@ -46,6 +56,7 @@ class Options:
         ws_protocols: subprotocols that are agreed to when a client offers them and the consumer names none.
         max_message_size: bytes of one WebSocket message from a client; a larger one closes the socket with 1009.
         max_body_size: bytes of the body of one request; a larger one gets 413.
+        min_body_rate: bytes of a body that a client has to send per second, on average over ``http_timeout``.
         max_bodies_size: bytes of all bodies that a process keeps until workers have taken them, in memory and in
             temporary files; what exceeds it gets 503.
         max_answer_size: bytes of one answer that wait for a client that reads slowly, in memory and in a temporary
@@ -59,6 +70,7 @@ class Options:
     ws_protocols: Sequence[str] = ()
     max_message_size: int = messages.MAX_MESSAGE_SIZE
     max_body_size: int = 256 * 2**20
+    min_body_rate: int = 100
     max_bodies_size: int = 2**30
     max_answer_size: int = 64 * 2**20
     max_answers_size: int = 2**30
@@ -103,15 +115,16 @@ class Context:
         """Begin to talk to the layer, on the event loop that runs."""
         self._loop = asyncio.get_running_loop()
         self.failed = asyncio.Event()
-        self.outbox = Outbox(self.layer, self._restore)
-        self.reader = Reader(self.layer, self._data_lost)
+        process = new_process("interface")
+        self._heartbeat = Heartbeat(self.layer, process, self._lapse)
+        self.outbox = Outbox(self.layer, self._restore, self._heartbeat)
+        self.reader = Reader(self.layer, self._data_lost, process.name)
         self.departures = Departures(self.layer)
         self.flow = Flow(self.layer)
         self._memberships = Memberships(self.layer, self.reader)
-        parts = (self.outbox, self.reader, self.departures, self.flow, self._memberships)
-        self._tasks = [self._loop.create_task(part.run(), name=type(part).__name__) for part in parts]
-        for task in self._tasks:
-            task.add_done_callback(self._part_ended)
+        parts = (self._heartbeat, self.outbox, self.departures, self.flow, self._memberships)
+        self._tasks = [self._run(part) for part in parts]
+        self._reading = self._run(self.reader)
 
     async def stop(self) -> None:
         """Let the layer take what clients still had to say, then let go of it."""
@@ -124,18 +137,38 @@ class Context:
                 await asyncio.wait_for(self.departures.finish(), RELEASE_SECONDS)
         except TimeoutError:
             logger.error("The memberships of the last clients could not be ended; they end by themselves.")
-        for task in self._tasks:
+        tasks = [*self._tasks, self._reading]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.outbox.close()
+        await self._heartbeat.depart()
         await self.layer.aclose()
         self._loop = None
 
     async def _restore(self) -> None:
         """Tell a layer that is back what its server may have lost, before anything is sent to groups."""
+        await self._heartbeat.beat()
+        await self.layer.aregister_clients(self._heartbeat.process.name, self.reader.registrations())
         await self.layer.arepair()
         await self.layer.aresume_turns(self.reader.next_orders())
         self._data_lost()
+
+    def _lapse(self) -> Process:
+        """The layer has declared this process dead: end its clients, and go on under another name."""
+        process = new_process("interface")
+        self.reader.begin_again(process.name)
+        self.outbox.refuse_all()  # after the clients know
+        # It waits for messages to the former name.
+        self._reading.cancel()
+        self._reading = self._run(self.reader)
+        return process
+
+    def _run(self, part: Part) -> asyncio.Task[None]:
+        assert self._loop is not None
+        task = self._loop.create_task(part.run(), name=type(part).__name__)
+        task.add_done_callback(self._part_ended)
+        return task
 
     def _data_lost(self) -> None:
         """A server may have lost which clients are paused, and memberships that are not known here yet."""
@@ -153,7 +186,7 @@ class Context:
             exc_info=error,
         )
         self.failed.set()
-        for task in self._tasks:
+        for task in [*self._tasks, self._reading]:
             task.cancel()
         self.outbox.close()
         self.reader.abort_all()
@@ -209,7 +242,13 @@ class Context:
         if self.outbox.withdraw(reply_channel) or time.monotonic() < self._disconnects_from:
             return
         content = messages.http_disconnect(scope["path"], reply_channel)
-        self.outbox.put(self.layer.prepare("http.disconnect", content, checked=True), self._disconnect_done)
+        try:
+            delivery = self.layer.prepare("http.disconnect", content, checked=True)
+        except Exception:
+            # What a project's layer does is not in our hands, and the exchange has to end.
+            logger.exception("Workers do not hear of the end of %s:", scope["path"])
+        else:
+            self.outbox.put(delivery, self._disconnect_done)
 
     def _disconnect_done(self, outcome: Outcome) -> None:
         if outcome is Outcome.REFUSED:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 from channels_classic.backoff import Backoff
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable
 from channels_classic.layers.turns import EXTRA_PATIENCE
 from channels_classic.log import logger
 
@@ -81,6 +81,8 @@ class Departures:
         if channels:
             try:
                 await self._layer.arelease(channels)
+            except Lapsed as error:
+                logger.debug("These channels are released already: %s", error)
             except LayerUnavailable:
                 self._now = channels + self._now
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from channels_classic.backoff import Backoff
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable
 from channels_classic.log import logger
 
 
@@ -47,6 +47,8 @@ class Flow:
             try:
                 await self._layer.apause([channel for channel, paused in wanted.items() if paused])
                 await self._layer.aresume([channel for channel, paused in wanted.items() if not paused])
+            except Lapsed as error:
+                logger.debug("These channels are gone: %s", error)
             except LayerUnavailable as error:
                 logger.debug("Flow control has to wait: %s", error)
                 self._wanted = {**wanted, **self._wanted}

@@ -6,6 +6,8 @@ from typing import Any
 
 from interface_server.asgi_types import Scope
 
+ABNORMAL_CLOSURE = 1006
+
 MAX_MESSAGE_SIZE = 2**20
 """Bytes of one message of a WebSocket, unless an option says otherwise."""
 
@@ -52,6 +54,11 @@ def websocket_receive(path: str, reply_channel: str, order: int, data: str | byt
 def websocket_disconnect(path: str, reply_channel: str, order: int, code: int) -> dict[str, Any]:
     """The content of ``websocket.disconnect``."""
     return {"reply_channel": reply_channel, "path": path, "code": code, "order": order}
+
+
+def websocket_will(path: str, reply_channel: str) -> dict[str, Any]:
+    """What the layer sends as ``websocket.disconnect`` if this process dies; it adds the order."""
+    return {"reply_channel": reply_channel, "path": path, "code": ABNORMAL_CLOSURE}
 
 
 def _common(scope: Scope, reply_channel: str) -> dict[str, Any]:

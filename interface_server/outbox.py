@@ -16,6 +16,7 @@ from channels_classic.log import logger
 from channels_classic.outages import log_outage, log_return, note_outage
 from interface_server.deadline import Deadline
 from interface_server.fair_queue import ClientQueue
+from interface_server.heartbeat import Heartbeat
 from interface_server.lanes import Lanes, Load
 from interface_server.outcome import Outcome
 from interface_server.urgent import Done, Urgent, UrgentQueue
@@ -48,11 +49,18 @@ class Outbox:
         layer: where the messages go.
         restore: awaited when the layer may be back after an outage, before anything else is sent. It raises
             ``LayerUnavailable`` if the layer is not back.
+        heartbeat: of the process: nothing is sent for one that may have been declared dead.
     """
 
-    def __init__(self, layer: BaseChannelLayer, restore: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        layer: BaseChannelLayer,
+        restore: Callable[[], Awaitable[None]] | None = None,
+        heartbeat: Heartbeat | None = None,
+    ) -> None:
         self._layer = layer
         self._restore = restore
+        self._heartbeat = heartbeat
         self._loop = asyncio.get_running_loop()
         self._urgent = UrgentQueue()
         self._lanes = Lanes()
@@ -155,6 +163,8 @@ class Outbox:
         """Send, until cancelled."""
         while True:
             await self._wait_for_work()
+            if self._heartbeat is not None and not self._heartbeat.is_trusted:
+                await self._confirm(self._heartbeat)
             batch = self._next_batch()
             if not batch.deliveries:
                 continue
@@ -175,6 +185,16 @@ class Outbox:
                 if self._backoff.succeed() or self._is_unreachable:
                     self._is_unreachable = False
                     log_return(self._layer)
+
+    async def _confirm(self, heartbeat: Heartbeat) -> None:
+        """Make sure that nobody has declared this process dead; then clients that have messages here are gone."""
+        self._deadline.set(ANSWER_SECONDS)
+        try:
+            await heartbeat.beat()
+        except LayerUnavailable as error:
+            await self._outage(error)
+        finally:
+            self._deadline.clear()
 
     async def drain(self, patience: float) -> bool:
         """Wait until all that was put in has been taken or given up.
@@ -202,6 +222,10 @@ class Outbox:
         if self._in_flight is not None:
             for message in self._in_flight.urgent:
                 message.settle(Outcome.UNKNOWN)
+        self.refuse_all()
+
+    def refuse_all(self) -> None:
+        """Refuse all that is not under way."""
         self._urgent.refuse_all()
         self._lanes.refuse_all()
 

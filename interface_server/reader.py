@@ -34,8 +34,16 @@ class Client(Protocol):
     def deliver(self, content: dict[str, Any]) -> None:
         """Take a message; its content may be shared with others and must not be changed."""
 
+    @property
+    def registration(self) -> tuple[int, bytes] | None:
+        """For the layer's registry: the order of its last message that the layer has taken, and its will (a packed
+        ``websocket.disconnect``); ``None`` if it says no goodbye."""
+
     def abort(self) -> None:
         """End as well as possible: the process cannot go on, and no message will come any more."""
+
+    def lapse(self) -> None:
+        """End, and say nothing more: the layer has declared the process dead, and told workers so."""
 
 
 class Reader:
@@ -44,14 +52,17 @@ class Reader:
     Arguments:
         layer: where the messages come from.
         lost: called when a server behind the layer has lost its data.
+        name: of the process.
     """
 
-    def __init__(self, layer: BaseChannelLayer, lost: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, layer: BaseChannelLayer, lost: Callable[[], None] = lambda: None, name: str | None = None
+    ) -> None:
         self._layer = layer
         self._lost = lost
         self._losses = layer.losses
         self._lost_turns = LostTurns(layer, self.next_orders)
-        self.process_channel = f"{INTERFACE_PREFIX}{random_part()}!"
+        self.process_channel = f"{name or INTERFACE_PREFIX + random_part()}!"
         self.late: Callable[[str, dict[str, Any]], None] | None = None
         """Called with each message for a client that is gone, and its channel."""
         self.left = asyncio.Event()
@@ -67,6 +78,11 @@ class Reader:
         """For each client whose messages have turns, the order of the first one that the layer has not taken."""
         orders = {channel: client.next_order for channel, client in self._clients.items()}
         return {channel: order for channel, order in orders.items() if order is not None}
+
+    def registrations(self) -> dict[str, tuple[int, bytes]]:
+        """What the layer's registry should have of each client that says goodbye."""
+        known = {channel: client.registration for channel, client in self._clients.items()}
+        return {channel: registration for channel, registration in known.items() if registration is not None}
 
     def has(self, reply_channel: str) -> bool:
         """Whether there is a client with that reply channel."""
@@ -85,9 +101,25 @@ class Reader:
 
     def abort_all(self) -> None:
         """End all clients: nothing can be received any more."""
+        self._end_clients(lambda client: client.abort())
+
+    def begin_again(self, name: str) -> None:
+        """The process was declared dead: end all clients, and give new ones channels of another process.
+
+        Who runs the reader has to start ``run`` anew.
+
+        Arguments:
+            name: of the process from now on.
+        """
+        self._end_clients(lambda client: client.lapse())
+        self._clients.clear()
+        self._lost_turns = LostTurns(self._layer, self.next_orders)
+        self.process_channel = f"{name}!"
+
+    def _end_clients(self, end: Callable[[Client], None]) -> None:
         for reply_channel, client in list(self._clients.items()):
             try:
-                client.abort()
+                end(client)
             except Exception:
                 logger.exception("The client of %s could not be ended:", reply_channel)
 
@@ -96,7 +128,7 @@ class Reader:
         backoff = Backoff()
         while True:
             try:
-                self._look_for_losses()
+                await self._look_for_losses()
                 wait = min(WAIT_SECONDS, await self._lost_turns.look_after())
                 batch = await self._layer.areceive_batch([self.process_channel], BATCH_LIMIT, wait)
             except LayerUnavailable as error:
@@ -127,9 +159,11 @@ class Reader:
                 await self._end(streams)
             await asyncio.sleep(0)
 
-    def _look_for_losses(self) -> None:
-        if self._layer.losses != self._losses:
-            self._losses = self._layer.losses
+    async def _look_for_losses(self) -> None:
+        losses = self._layer.losses
+        if losses != self._losses:
+            await self._layer.aregister_clients(self.process_channel[:-1], self.registrations())
+            self._losses = losses
             self._lost_turns.begin()
             self._lost()
 

@@ -12,6 +12,7 @@ import enum
 from collections.abc import Mapping
 from typing import Any
 
+from channels_classic.layers.redelivery import BAD_GATEWAY
 from interface_server.asgi_types import Event
 from interface_server.headers import HOP_BY_HOP, BadHeader, asks_to_close, checked_headers
 from interface_server.unknown_keys import check_keys
@@ -120,6 +121,11 @@ class Answer:
                 headers.append((b"content-length", b"%d" % size))
         self.status = status
         return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+def is_of_dead_worker(content: Mapping[str, Any]) -> bool:
+    """Whether a message says that the worker has died which was answering; it may come in any state."""
+    return all(content.get(key) == BAD_GATEWAY[key] for key in ("status", "content"))
 
 
 def plain(status: int, text: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from channels_classic.layers.names import new_channel_name
 from channels_classic.log import logger
 from interface_server import messages
 from interface_server.asgi_types import Event, Scope
-from interface_server.http.answer import Answer, BadAnswer, plain
+from interface_server.http.answer import Answer, BadAnswer, is_of_dead_worker, plain
 from interface_server.http.backlog import Backlog
 from interface_server.http.connection import Connection
 from interface_server.http.exchanges import Exchanges
@@ -25,9 +25,6 @@ INLINE_BODY = 128 * 1024
 
 BODY_MEMORY = 512 * 1024
 """Bytes of a body that wait in memory; what comes beyond that waits in a temporary file."""
-
-BODY_RATE = 100
-"""Bytes of a body that a client has to send per second, on average over the HTTP timeout."""
 
 HEADERS_TOO_LARGE = plain(431, "The headers of the request are too large.")
 BODY_TOO_LARGE = plain(413, "The body of the request is too large.")
@@ -52,6 +49,9 @@ class Exchange:
 
     next_order = None
     """A request has no turn."""
+
+    registration = None
+    """A request says no goodbye that somebody else could say."""
 
     def __init__(self, exchanges: Exchanges, scope: Scope, connection: Connection) -> None:
         self._exchanges = exchanges
@@ -95,7 +95,8 @@ class Exchange:
             return
         body.put(data)
         self._body_progress += len(data)
-        if self._body_progress >= BODY_RATE * self._context.options.http_timeout:
+        options = self._context.options
+        if self._body_progress >= options.min_body_rate * options.http_timeout:
             self._progressed()
         if not more:
             self._progressed()
@@ -172,6 +173,9 @@ class Exchange:
                     self._give_up(BODY_LOST, "the channel layer lost a part of the request's body")
         except OSError as error:
             self._storage_failed(error)
+        except Exception:
+            logger.exception("The body of %s could not be sent on:", self)
+            self._give_up(BAD_ANSWER, "a part of the request's body could not be sent on")
 
     def _send_request(self, body: bytes, body_channel: str | None = None) -> None:
         self._request_sent = self._context.send_request(
@@ -198,6 +202,9 @@ class Exchange:
 
     def _respond(self, content: dict[str, Any]) -> None:
         """Answer with ``content``, which is a worker's or of this process."""
+        if self._answer.has_begun and is_of_dead_worker(content):
+            self._cut("its worker has died")
+            return
         if self._answer.is_complete:
             if "status" in content:
                 logger.error("A second answer to %s was ignored.", self._scope["path"])
@@ -222,6 +229,10 @@ class Exchange:
     def abort(self) -> None:
         """End as well as possible: no message will come any more."""
         self._give_up(BUSY, "the interface server failed")
+
+    def lapse(self) -> None:
+        """End: the layer has declared this process dead, and no message will come any more."""
+        self._give_up(BUSY, "the interface server was declared dead")
 
     def time_out(self) -> None:
         """The client, or the worker, did not do its part in time."""
@@ -273,7 +284,7 @@ class Exchange:
             self._cut(reason)
 
     def _cut(self, reason: str) -> None:
-        if not self._is_over:
+        if not self._is_over and not self._answer.is_complete:
             logger.error("The answer to %s was cut: %s.", self, reason)
             self._finish()
             self._connection.abort()

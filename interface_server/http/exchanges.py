@@ -9,6 +9,7 @@ from typing import Any
 
 from channels_classic.log import logger
 from interface_server.context import Context
+from interface_server.http.answer import is_of_dead_worker
 from interface_server.spool import Storage
 from interface_server.timeouts import Timeouts
 
@@ -47,7 +48,12 @@ class Exchanges:
         """Let ``coroutine`` run, even when the exchange that it belongs to is over."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("What was left of an exchange could not be done:", exc_info=error)
 
     def remember(self, reply_channel: str, path: str) -> None:
         """The request for ``path`` was answered."""
@@ -57,5 +63,7 @@ class Exchanges:
 
     def _deliver_late(self, reply_channel: str, content: dict[str, Any]) -> None:
         """Take a message for a client that is gone: a second answer is a mistake that somebody should hear of."""
-        if "status" in content and (path := self._answered.get(reply_channel)) is not None:
+        if "status" not in content or is_of_dead_worker(content):
+            return
+        if (path := self._answered.get(reply_channel)) is not None:
             logger.error("A second answer to %s was ignored.", path)

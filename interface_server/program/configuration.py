@@ -130,6 +130,11 @@ class Configuration:
         "Bytes of the body of one request; a larger one gets 413.",
         type=click.IntRange(1),
     )
+    min_body_rate: int = option(
+        OF_CLIENTS.min_body_rate,
+        "Bytes per second of a body, on average over --http-timeout; slower gets 408.",
+        type=click.IntRange(0),
+    )
     max_bodies_size: int = option(
         OF_CLIENTS.max_bodies_size,
         "Bytes of all bodies that a process keeps until workers take them; more gets 503.",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import cast
 from urllib.parse import unquote_to_bytes
 
-from channels_classic.log import logger, printable
+from channels_classic.log import logger
 from interface_server.asgi_types import Scope
 from interface_server.deadline import Deadline
 from interface_server.http.connection import Connection, Handler
@@ -214,6 +214,10 @@ class HttpConnection(asyncio.Protocol):
                 pass
         except BadRequest as error:
             self._refuse(error.status, error.text)
+        except Exception:
+            # What a project's channel layer does is not in our hands.
+            logger.exception("The request %s fails because of an error in the application:", str(self))
+            self._refuse(500, "Internal Server Error")
         finally:
             self._is_advancing = False
         if self._is_paused or self._reader.waiting > READ_AHEAD:
@@ -334,7 +338,7 @@ class HttpConnection(asyncio.Protocol):
         """End a response without an end. One that could have come to an end must not look complete."""
         self._client_leaves()
         if not cycle.is_endless:
-            logger.info("The server stops: the answer to %s was silent, and is cut.", printable(str(cycle)))
+            logger.info("The server stops: the answer to %s was silent, and is cut.", str(cycle))
             cycle.abort()
             return
         if cycle.response.has_started:

@@ -18,9 +18,7 @@ from websockets.server import ServerProtocol
 
 from channels_classic.log import logger
 from interface_server.asgi_types import Event, Scope
-from interface_server.transport.addresses import local_address, remote_address
 from interface_server.transport.keepalive import PING, PONG_BYTE, Keepalive, Pings
-from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import Server
 from interface_server.transport.websocket_handshake import (
     DEFLATE,
@@ -209,16 +207,8 @@ class WebSocketConnection(asyncio.Protocol):
             self._refuse(self._acceptance.serialize())
             return
         self._state = State.ASKED
-        settings = self._server.settings
-        scope = make_scope(
-            request,
-            settings.root_path,
-            "wss" if settings.is_tls else "ws",
-            client=remote_address(self._transport),
-            server=local_address(self._transport),
-        )
+        scope = make_scope(request, self._server.settings, self._transport)
         scope["extensions"][DIRECT] = self
-        forwarded(scope, settings.trusted_proxies)
         self._events.put_nowait({"type": "websocket.connect"})
         task = self._loop.create_task(self._run_application(scope), name=str(self))
         self._server.tasks.add(task)
@@ -228,12 +218,14 @@ class WebSocketConnection(asyncio.Protocol):
         try:
             await self._server.application(scope, self._receive, self._send)
         except ClientGone:
-            self._end_application(CloseCode.NORMAL_CLOSURE)
+            pass
         except Exception:
-            logger.exception("The WebSocket %s ends because of an error in the application:", self._target)
-            self._end_application(CloseCode.INTERNAL_ERROR)
-        else:
-            self._end_application(CloseCode.NORMAL_CLOSURE)
+            self._application_failed()
+        self._end_application(CloseCode.NORMAL_CLOSURE)
+
+    def _application_failed(self) -> None:
+        logger.exception("The WebSocket %s ends because of an error in the application:", self._target)
+        self._end_application(CloseCode.INTERNAL_ERROR)
 
     def _end_application(self, code: int) -> None:
         """End what the application left open."""
@@ -281,7 +273,10 @@ class WebSocketConnection(asyncio.Protocol):
         if self._state is not OPEN and self._state is not LEAVING:
             return
         if self.listener is not None:
-            self.listener(message)
+            try:
+                self.listener(message)
+            except Exception:
+                self._application_failed()
             return
         self._events.put_nowait(
             {"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message}

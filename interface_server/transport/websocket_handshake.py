@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import unquote
 
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
 
 from interface_server.asgi_types import Scope
+from interface_server.transport.addresses import local_address, remote_address
+from interface_server.transport.proxy import forwarded
+from interface_server.transport.server import ServerSettings
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -38,21 +41,21 @@ MAX_REFUSAL = 2**20
 """Bytes of the content with which an application refuses a handshake."""
 
 
-def make_scope(request: Request, root_path: str, scheme: str, **ends: Any) -> Scope:
+def make_scope(request: Request, settings: ServerSettings, transport: asyncio.BaseTransport) -> Scope:
     """The ASGI scope of a handshake.
 
     Arguments:
-        root_path: the path that a proxy cuts off.
-        scheme: ``ws`` or ``wss``.
-        ends: ``client`` and ``server``.
+        settings: of the server.
+        transport: of the connection.
     """
+    root_path = settings.root_path
     path, _, query = request.path.partition("?")
     offers = request.headers.get_all("Sec-WebSocket-Protocol")
-    return {
+    scope: Scope = {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
-        "scheme": scheme,
+        "scheme": "wss" if settings.is_tls else "ws",
         "root_path": root_path,
         "path": root_path + unquote(path),
         "raw_path": (root_path + path).encode(),
@@ -62,8 +65,11 @@ def make_scope(request: Request, root_path: str, scheme: str, **ends: Any) -> Sc
         ],
         "subprotocols": [name.strip() for offer in offers for name in offer.split(",")],
         "extensions": {"websocket.http.response": {}},
-        **ends,
+        "client": remote_address(transport),
+        "server": local_address(transport),
     }
+    forwarded(scope, settings.trusted_proxies)
+    return scope
 
 
 def add_to_acceptance(response: Response, subprotocol: str | None, headers: Headers) -> None:

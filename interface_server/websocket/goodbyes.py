@@ -6,10 +6,12 @@ import asyncio
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer
+from channels_classic.layers.types import Client
 from channels_classic.log import logger
 from interface_server.fair_queue import ClientQueue
 from interface_server.outbox import Outbox
 from interface_server.outcome import Outcome
+from interface_server.reader import Reader
 
 CHANNEL = "websocket.disconnect"
 
@@ -26,10 +28,12 @@ class Goodbyes:
     Arguments:
         layer: what makes messages of them, and how long they live.
         outbox: the way there.
+        reader: gives sockets their channels.
     """
 
-    def __init__(self, layer: BaseChannelLayer, outbox: Outbox) -> None:
+    def __init__(self, layer: BaseChannelLayer, outbox: Outbox, reader: Reader) -> None:
         self._layer = layer
+        self._reader = reader
         self._outbox = outbox
         self._loop = asyncio.get_running_loop()
         self._queue = ClientQueue(None, self._settled)
@@ -38,8 +42,11 @@ class Goodbyes:
         self._report_timer: asyncio.TimerHandle | None = None
 
     def say(self, content: dict[str, Any]) -> None:
-        """Send a ``websocket.disconnect``."""
+        """Send a ``websocket.disconnect``, unless the process has lapsed since: then the layer has sent it."""
+        if not content["reply_channel"].startswith(self._reader.process_channel):
+            return
         delivery = self._layer.prepare(CHANNEL, content, checked=True)
+        delivery = delivery._replace(client=Client(content["reply_channel"]))
         self._outbox.enqueue(self._queue, delivery, self._layer.expiry)
 
     def report(self) -> None:
@@ -51,8 +58,8 @@ class Goodbyes:
         unknown, self._unknown = self._unknown, 0
         if refused:
             logger.warning(
-                "%d websocket.disconnect messages were given up: their channel was full for %s s, or the server "
-                "stopped before. %s",
+                "%d websocket.disconnect messages were given up: their channel was full for %s s, or the process "
+                "ended before. %s",
                 refused,
                 self._layer.expiry,
                 self._layer.full_text(CHANNEL),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from channels_classic.layers import MessageTooLarge
+from channels_classic.layers.types import Client, Delivery
 from interface_server import messages
 from interface_server.backpressure import Amount, Bounds
 from interface_server.context import Context
@@ -69,10 +70,11 @@ class Incoming:
         try:
             if len(data) > context.options.max_message_size:
                 raise MessageTooLarge
-            delivery = context.layer.prepare("websocket.receive", content, checked=True)
+            name, payload, *_ = context.layer.prepare("websocket.receive", content, checked=True)
         except MessageTooLarge:
             self._close(MESSAGE_TOO_BIG)
             return
+        delivery = Delivery(name, payload, client=Client(self._reply_channel, self._order + 1))
         if not context.outbox.enqueue(self._queue, delivery, context.layer.expiry):
             self._give_up()
             return
@@ -95,6 +97,10 @@ class Incoming:
             self._context.outbox.leave(self._queue)
         self._goodbye = code
         self._say_goodbye()
+
+    def forget(self) -> None:
+        """Send nothing more, and no goodbye: workers have been told already that the socket is gone."""
+        self._context.outbox.drop(self._queue)
 
     def _give_up(self) -> None:
         """End a socket of whose messages one is missing, or may be. Those behind it are of no use."""

@@ -16,4 +16,4 @@ class Shared:
 
     def __init__(self, context: Context) -> None:
         self.frames = FrameEncoder()
-        self.goodbyes = Goodbyes(context.layer, context.outbox)
+        self.goodbyes = Goodbyes(context.layer, context.outbox, context.reader)

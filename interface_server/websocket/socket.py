@@ -6,14 +6,17 @@ import asyncio
 from typing import Any
 
 from channels_classic.layers import MessageTooLarge
+from channels_classic.layers.types import Client
 from channels_classic.log import logger
 from interface_server import messages
 from interface_server.asgi_types import Event, Receive, Scope, Send
 from interface_server.context import Context
+from interface_server.messages import ABNORMAL_CLOSURE
 from interface_server.outcome import Outcome
 from interface_server.unknown_keys import UnknownKeys
 from interface_server.websocket.conversation import BadMessage, Conversation, SocketState
 from interface_server.websocket.direct import DIRECT, Direct
+from interface_server.websocket.goodbyes import CHANNEL
 from interface_server.websocket.incoming import TRY_AGAIN_LATER, Incoming
 from interface_server.websocket.outgoing import Outgoing
 from interface_server.websocket.shared import Shared
@@ -22,8 +25,8 @@ CLOSE_SECONDS = 10.0
 """How long a client may take to answer a close before the socket is given up."""
 
 NO_STATUS_RECEIVED = 1005
-ABNORMAL_CLOSURE = 1006
 INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
 
 IGNORED = "A message to the WebSocket %s was ignored: %s."
 
@@ -59,6 +62,7 @@ class WebSocket:
         """What became of ``websocket.connect``: unknown as well as long as it is on its way."""
         self._direct: Direct | None = None
         self._has_room = asyncio.Event()
+        self._has_lapsed = False
         self._reply_channel = context.reader.join(self)
         self._outgoing = Outgoing(self._path, send, context.flow, self._reply_channel)
         self._incoming = Incoming(
@@ -97,6 +101,21 @@ class WebSocket:
         if events and self._outgoing.is_full:
             self._outgoing.clear()
         self._put(events)
+
+    @property
+    def registration(self) -> tuple[int, bytes] | None:
+        """The order of the last message that the layer has taken, and the will (asked by the reader)."""
+        return None if self._connect is Outcome.REFUSED else (self._incoming.next_order - 1, self._will())
+
+    def lapse(self) -> None:
+        """The layer has declared this process dead, and said goodbye for it (called by the reader)."""
+        self._has_lapsed = True
+        self._outgoing.release()
+        if self._conversation.state is SocketState.CONNECTING:
+            self._refuse()
+        else:
+            self._close(SERVICE_RESTART)
+        self._incoming.forget()
 
     def abort(self) -> None:
         """Nothing more can be done for this socket: the process is about to end (called by the context)."""
@@ -139,11 +158,16 @@ class WebSocket:
             self._put(self._conversation.reject())
             return
         self._connect = Outcome.UNKNOWN
+        delivery = delivery._replace(client=Client(self._reply_channel, 0, self._will()))
         self._context.outbox.put(delivery, self._connect_done, self._reply_channel)
+
+    def _will(self) -> bytes:
+        content = messages.websocket_will(self._path, self._reply_channel)
+        return self._context.layer.prepare(CHANNEL, content, checked=True).payload
 
     def _connect_done(self, outcome: Outcome) -> None:
         self._connect = outcome
-        if outcome is not Outcome.TAKEN:
+        if outcome is not Outcome.TAKEN and self._conversation.state is SocketState.CONNECTING:
             self._refuse()
 
     def _refuse(self) -> None:
@@ -229,7 +253,8 @@ class WebSocket:
         self._outgoing.release()
         # Where a consumer may have the connect, what that did has to be undone.
         if self._connect is not Outcome.REFUSED and not self._context.outbox.withdraw(self._reply_channel):
-            self._incoming.end(code, was_stopped=self._direct is not None and self._direct.was_stopped)
+            if not self._has_lapsed:
+                self._incoming.end(code, was_stopped=self._direct is not None and self._direct.was_stopped)
             self._context.departures.add(self._reply_channel)
         if self._conversation.accepted:
             self._context.log_access("websocket.disconnected", self._scope, {"code": code})

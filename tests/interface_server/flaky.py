@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, Received
+from channels_classic.layers.types import Beat, Lease, Process
 
 
 class FlakyLayer(InMemoryChannelLayer):
@@ -30,6 +31,10 @@ class FlakyLayer(InMemoryChannelLayer):
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
         self._check()
         return await super().areceive_batch(channels, limit, timeout)
+
+    async def abeat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
+        self._check()
+        return await super().abeat(process, leases)
 
     async def arelease(self, channels: Iterable[str]) -> None:
         self._check()

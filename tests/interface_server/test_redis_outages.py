@@ -68,6 +68,7 @@ def test_requests_do_not_pile_up_while_redis_hangs(monkeypatch: pytest.MonkeyPat
 def test_what_nobody_waits_for_any_more_never_runs() -> None:
     """Its client has been told 503 by the timeout, before the outbox gave it up."""
     with hosted_on_redis(http_timeout=0.3, websocket_handshake_timeout=0.3) as (hosted, redis):
+        eventually(hosted.layer.processes)
         with hanging(redis):
             assert hosted.get("/first").result(DEADLINE).status_code == 503
             for number in range(5):
@@ -164,6 +165,20 @@ def test_an_outage_passes_over_no_socket_that_is_not_open_yet() -> None:
         dialled.result(DEADLINE).close()
 
 
+def is_served(hosted: Hosted) -> bool:
+    """Whether a request gets through to the layer and back."""
+    response = hosted.get()
+
+    def happened() -> bool:
+        _, content = hosted.layer.receive(["http.request"])
+        if content is not None:
+            hosted.send(content["reply_channel"], status=200)
+        return content is not None or response.done()
+
+    eventually(happened)
+    return bool(response.result(DEADLINE).status_code == 200)
+
+
 def test_ordered_sockets_go_on_after_a_failover_to_a_replica_that_lags_behind() -> None:
     """It has lost whose turn it is, and a message that waited in its queue: nobody waits for either."""
     with lagging_replica() as redis, closing(RedisChannelLayer([redis.url])) as layer, Hosted(layer) as hosted:
@@ -187,6 +202,7 @@ def test_ordered_sockets_go_on_after_a_failover_to_a_replica_that_lags_behind() 
         redis.fail_over()
         # A socket that has a message on its way when the connection breaks may be closed for it.
         eventually(lambda: layer.losses > 0)
+        eventually(lambda: is_served(hosted))
         connection.send("4")
         message = hosted.receive("websocket.receive")
         assert message["order"] == 4

@@ -238,6 +238,23 @@ def test_half_a_request_and_nobody_there_any_more(start: Start, half: bytes) -> 
     assert response.result(DEADLINE).status_code == 200
 
 
+@pytest.mark.parametrize("rate", [0, 100, 10_000])
+def test_a_body_that_comes_slowly(start: Start, rate: int) -> None:
+    """The rest comes when the time limit has passed three times; in each of them, 300 bytes of it did."""
+    hosted = start(http_timeout=0.5, min_body_rate=rate)
+    client = hosted.raw(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n")
+    try:
+        for _ in range(10):
+            time.sleep(0.15)
+            client.sendall(b"x" * 300)
+    except OSError:
+        pass  # it was told already
+    if rate == 10_000:
+        assert read_response(client)[0].status == 408
+    else:
+        assert len(hosted.receive("http.request")["body"]) == 3000
+
+
 def test_half_a_request_and_a_client_that_waits(start: Start) -> None:
     hosted = start(http_timeout=0.3)
     client = hosted.raw(b"POST /half HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf")

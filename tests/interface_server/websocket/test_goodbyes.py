@@ -9,6 +9,7 @@ import pytest
 
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable
 from interface_server.outbox import Outbox
+from interface_server.reader import Reader
 from interface_server.websocket import goodbyes as goodbyes_module
 from interface_server.websocket.goodbyes import Goodbyes
 from tests.interface_server.flaky import FlakyLayer
@@ -83,13 +84,15 @@ def test_those_that_find_no_room_are_counted(
 
     async def scenario() -> None:
         outbox = Outbox(FlakyLayer(capacity=2))
-        goodbyes = Goodbyes(FlakyLayer(capacity=2, expiry=0.2), outbox)
+        layer = FlakyLayer(capacity=2, expiry=0.2)
+        reader = Reader(layer)
+        goodbyes = Goodbyes(layer, outbox, reader)
         async with running(outbox):
             for number in range(10):
-                goodbyes.say({"code": 1000, "order": number})
+                goodbyes.say({"code": 1000, "order": number, "reply_channel": f"{reader.process_channel}a"})
             await until(lambda: caplog.records)
             for number in range(3):
-                goodbyes.say({"code": 1000, "order": number})
+                goodbyes.say({"code": 1000, "order": number, "reply_channel": f"{reader.process_channel}a"})
             await asyncio.wait_for(outbox.drain(60), 10)
             goodbyes.report()
             goodbyes.report()
@@ -105,11 +108,12 @@ def test_those_that_may_be_lost_are_counted(caplog: pytest.LogCaptureFixture) ->
     async def scenario() -> None:
         layer = FlakyLayer()
         outbox = Outbox(layer)
-        goodbyes = Goodbyes(layer, outbox)
+        reader = Reader(layer)
+        goodbyes = Goodbyes(layer, outbox, reader)
         layer.outage = LayerUnavailable("It went away.")
         async with running(outbox):
             for number in range(2):
-                goodbyes.say({"code": 1000, "order": number})
+                goodbyes.say({"code": 1000, "order": number, "reply_channel": f"{reader.process_channel}a"})
             await until(lambda: layer.failures)
             await asyncio.sleep(0)
             goodbyes.report()

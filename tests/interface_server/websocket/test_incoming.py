@@ -23,7 +23,7 @@ class Given:
     def __init__(self, layer: FlakyLayer, context: Context) -> None:
         self.layer = layer
         self.context = context
-        self.goodbyes = Goodbyes(layer, context.outbox)
+        self.goodbyes = Goodbyes(layer, context.outbox, context.reader)
 
     def client(self, path: str = "/") -> Client:
         return Client(self, path)
@@ -36,8 +36,9 @@ class Client:
     def __init__(self, given: Given, path: str) -> None:
         self.closed: list[int] = []
         self.resumed = 0
+        self.channel = f"{given.context.reader.process_channel}def"
         self.incoming = Incoming(
-            given.context, given.goodbyes, path, "interface.abc!def", self.closed.append, self.resume
+            given.context, given.goodbyes, path, self.channel, self.closed.append, self.resume
         )
 
     def resume(self) -> None:
@@ -62,7 +63,7 @@ def test_messages_are_numbered() -> None:
             client.incoming.pass_on(b"two")
             client.incoming.end(1001)
             await until(lambda: given.layer.channel_statistics("websocket.disconnect")["messages_pending"])
-            common = {"reply_channel": "interface.abc!def", "path": "/path"}
+            common = {"reply_channel": client.channel, "path": "/path"}
             assert given.received() == [
                 {**common, "order": 1, "text": "one"},
                 {**common, "order": 2, "bytes": b"two"},

@@ -1,0 +1,93 @@
+"""``Heartbeat``: this process says that it is alive, and sweeps those that are not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from channels_classic.heartbeat import MARGIN, Sweeper
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.layers.tracking import BEAT_SECONDS
+from channels_classic.layers.types import Process
+from channels_classic.log import logger
+
+MOST_BEATS = 8
+"""How many beats may wait for a slow layer at once: one after the other they would come too seldom."""
+
+
+class Heartbeat:
+    """Beats for this process (specification, section 15), in a layer that knows processes.
+
+    Arguments:
+        layer: with the registry.
+        process: this one; the first beat registers it.
+        on_lapse: called when the layer has declared the process dead, and workers were told that its sockets are
+            gone. It ends all clients, and gives the process another name.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, process: Process, on_lapse: Callable[[], Process]) -> None:
+        self._layer = layer
+        self._on_lapse = on_lapse
+        self._loop = asyncio.get_running_loop()
+        self._sweeper = Sweeper(layer)
+        self._trusted_until = 0.0
+        self.process = process
+        """The process as it is called now."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether nobody can have declared this process dead: if not, ``beat`` comes before anything is sent."""
+        return self._loop.time() < self._trusted_until
+
+    async def run(self) -> None:
+        """Beat, until cancelled."""
+        beats = set[asyncio.Task[None]]()
+        try:
+            while True:
+                if len(beats) < MOST_BEATS:
+                    beats.add(self._loop.create_task(self._try_to_beat()))
+                await asyncio.sleep(BEAT_SECONDS)
+                for task in [task for task in beats if task.done()]:
+                    beats.discard(task)
+                    task.result()
+        finally:
+            for task in beats:
+                task.cancel()
+
+    async def beat(self) -> None:
+        """Beat once. If the process was declared dead, it has another name and no clients afterwards.
+
+        Raises:
+            LayerUnavailable: the layer does not answer.
+        """
+        process, began = self.process, self._loop.time()
+        beat = await self._layer.abeat(process)
+        if process is not self.process:
+            return  # another beat was faster to learn that it was declared dead
+        if beat.lapsed:
+            self.process = self._on_lapse()
+            logger.error(
+                "%s was declared dead, because its heartbeat had stopped for too long. Its clients were "
+                "disconnected, and it goes on as %s. Was it stopped, or the machine asleep?",
+                process.name,
+                self.process.name,
+            )
+            await self.beat()
+            return
+        self._trusted_until = max(self._trusted_until, began + self._layer.life - MARGIN)
+        if not self._layer.local_only:  # nobody in the same process can be dead
+            for dead in beat.dead:
+                self._sweeper.begin(dead)
+
+    async def depart(self) -> None:
+        """The process ends in order: take it out of the registry. If that fails, others sweep it."""
+        try:
+            await self._layer.adepart(self.process)
+        except LayerUnavailable as error:
+            logger.debug("%s stays in the registry until it is swept: %s", self.process.name, error)
+
+    async def _try_to_beat(self) -> None:
+        try:
+            await self.beat()
+        except LayerUnavailable as error:
+            logger.debug("No heartbeat for now: %s", error)

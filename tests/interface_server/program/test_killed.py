@@ -1,0 +1,69 @@
+"""An interface server is killed: others say goodbye for its sockets, and nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+
+import redis
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from tests.interface_server.backend import Backend
+from tests.interface_server.hosted import eventually
+from tests.interface_server.program.served import Serve
+from tests.project import DEADLINE
+
+SOCKETS = 100
+
+
+def test_a_server_with_a_hundred_sockets_is_killed(serve: Serve, backend: Backend, redis_url: str) -> None:
+    served = serve()
+    witness = serve(log="witness.txt")
+
+    async def chat(number: int) -> ClientConnection:
+        socket = await connect(served.url.replace("http", "ws", 1) + f"/{number}", proxy=None)
+        for frame in range(number % 5):
+            await socket.send(str(frame))
+            assert await asyncio.wait_for(socket.recv(), DEADLINE) == str(frame)
+        return socket
+
+    async def scenario() -> None:
+        sockets = await asyncio.gather(*[chat(number) for number in range(SOCKETS)])
+        served.program.process.send_signal(signal.SIGKILL)
+        for socket in sockets:
+            try:
+                await asyncio.wait_for(socket.recv(), DEADLINE)
+            except ConnectionClosed:
+                pass
+            await socket.close()
+
+    asyncio.run(scenario())
+    backend.layer.group_add("room", backend.wait_for("websocket.connect")["reply_channel"])
+    goodbyes = eventually(lambda: len(got := of(backend, "websocket.disconnect")) == SOCKETS and got)
+    assert {content["code"] for content in goodbyes} == {1006}
+    # In order behind the last frame, once each.
+    frames = Counter(content["path"] for content in of(backend, "websocket.receive"))
+    assert {content["path"]: content["order"] for content in goodbyes} == {
+        f"/{number}": frames[f"/{number}"] + 1 for number in range(SOCKETS)
+    }
+    name = goodbyes[0]["reply_channel"].partition("!")[0]
+    witness.program.wait(f"{name} (process {served.pids[0]}")
+    with redis.Redis.from_url(redis_url) as client:
+        eventually(lambda: keys_of(client, name) == [])
+        assert name.encode() not in client.hkeys("asgi:processes")
+        assert name.encode() not in client.zrange("asgi:beats", 0, -1)
+    assert len(of(backend, "websocket.disconnect")) == SOCKETS
+    assert witness.stop() == 0
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.hkeys("asgi:processes") == []
+
+
+def of(backend: Backend, channel: str) -> list[dict[str, str]]:
+    return [content for name, content in list(backend.received) if name == channel]
+
+
+def keys_of(client: redis.Redis, process: str) -> list[bytes]:
+    """The keys that bear the name of a process, but what keeps the turns of its clients in order for a moment."""
+    return [key for key in client.scan_iter(f"*{process}*") if b":value:" not in key]
