@@ -30,3 +30,18 @@ def test_success_begins_anew() -> None:
     assert backoff.succeed()
     assert backoff.failures == 0
     assert backoff.fail() <= 0.1
+
+
+def test_the_log_hears_of_the_first_failure_of_a_row_and_then_of_few() -> None:
+    backoff = Backoff()
+    assert not backoff.is_news
+    news = []
+    for number in range(1000):
+        backoff.fail()
+        if backoff.is_news:
+            news.append(number)
+    assert news[0] == 0
+    assert 2 <= len(news) <= 10
+    backoff.succeed()
+    backoff.fail()
+    assert backoff.is_news

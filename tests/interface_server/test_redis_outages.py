@@ -233,3 +233,15 @@ def test_a_message_that_waits_in_its_queue_is_not_passed_over(monkeypatch: pytes
         eventually(lambda: len(asked) >= 2)
         message = hosted.receive("websocket.receive")
         assert layer.enter_turn(Turn(reply_channel, 1, "websocket.receive"), message)
+
+
+def test_a_redis_that_is_back_meets_few_connections_however_many_sockets_there_are() -> None:
+    with hosted_on_redis() as (hosted, redis):
+        connections = [hosted.open(f"/{number}")[0] for number in range(60)]
+        redis.stop()
+        for connection in connections:
+            connection.send("waits")
+        redis.start()
+        assert all(hosted.receive("websocket.receive")["text"] == "waits" for _ in connections)
+        with closing(redis.client()) as client:
+            assert client.info("stats")["total_connections_received"] < 30

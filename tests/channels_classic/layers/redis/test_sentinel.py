@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -176,3 +177,38 @@ def test_another_server_becomes_the_master(tmp_path: Path, hangs: bool, asynchro
         with replica.client() as client:
             assert client.exists("asgi-meta:queue:moved")
         exchange(layer)
+
+
+def test_who_listens_to_the_sentinels(sentinel: Sentinel) -> None:
+    """One thread for each of them, until threads and event loops have let go of the layer; and then again."""
+
+    def listeners() -> int:
+        return sum(thread.name == f"sentinel 127.0.0.1:{sentinel.port}" for thread in threading.enumerate())
+
+    layer = RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)])
+    assert listeners() == 0
+
+    async def main() -> None:
+        await layer.asend_batch([layer.prepare("test", {})])
+        assert listeners() == 1
+        layer.send("test", {})
+        layer.close()
+        assert listeners() == 1
+
+    for _ in range(2):
+        asyncio.run(main())
+        wait_until(lambda: listeners() == 0, "the thread to end")
+
+
+def test_sentinels_with_a_password(tmp_path: Path, masters: dict[str, RedisServer]) -> None:
+    with Sentinel(tmp_path, masters) as sentinel, sentinel.client() as client:
+        client.execute_command("ACL", "SETUSER", "listener", "on", ">secret", "allchannels", "+@all")
+        layer = RedisSentinelChannelLayer(
+            [("127.0.0.1", sentinel.port)],
+            connection_kwargs={"sentinel_kwargs": {"username": "listener", "password": "secret"}},
+        )
+        exchange(layer)
+        wait_until(lambda: "user=listener" in str(client.execute_command("CLIENT", "LIST")), "a subscription")
+        subscribers = [one for one in str(client.execute_command("CLIENT", "LIST")).splitlines() if "sub=3" in one]
+        assert subscribers
+        layer.close()
