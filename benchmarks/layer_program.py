@@ -174,7 +174,8 @@ def make_layer(backend, url, load):
     module, name = backend.rsplit(".", 1)
     options = {"capacity": WITHOUT_LIMIT} if load.startswith("group-") else {}
     layer = getattr(importlib.import_module(module), name)(hosts=[url], **options)
-    return AwaitedLayer(layer) if backend.startswith("channels_redis.") else BlockingLayer(layer)
+    awaited = backend.startswith(("channels_redis.", "channels_classic.channels4."))
+    return AwaitedLayer(layer) if awaited else BlockingLayer(layer)
 
 
 def main(backend, url, load, seconds, size):

@@ -1,0 +1,152 @@
+"""One server for both worlds: ours inside an application of Channels 4, and the other way round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.channels_classic.channels4.project import ASGI, make_project
+from tests.ports import free_port
+from tests.project import Project, Running, Site, Socket
+
+SETTINGS = """
+INSTALLED_APPS += ["channels_classic"]
+CHANNELS_CLASSIC_LAYERS = {
+    "default": {
+        "BACKEND": "channels_classic.layers.RedisChannelLayer",
+        "CONFIG": {"hosts": ["REDIS_URL"]},
+        "ROUTING": "myproject.routing.channel_routing",
+    },
+}
+CHANNEL_LAYERS = {"default": {"BACKEND": "channels_classic.channels4.ClassicChannelLayer"}}
+"""
+
+ROUTING = """\
+from channels_classic import Group, route
+from channels_classic.auth import channel_session_user, channel_session_user_from_http
+
+
+@channel_session_user_from_http
+def connect(message):
+    Group("room").add(message.reply_channel)
+    message.reply_channel.send({"accept": True, "text": f"classic {message.user}"})
+
+
+@channel_session_user
+def receive(message):
+    if message.content["text"] == "for sockets only":
+        Group("room").send({"text": "for sockets only"})
+    else:
+        Group("room").send({"type": "chat.message", "text": message.content["text"]})
+
+
+channel_routing = [route("websocket.connect", connect), route("websocket.receive", receive)]
+"""
+
+BOTH = (
+    ASGI.replace(
+        "from myproject import consumers\n",
+        "from myproject import consumers\nfrom channels_classic.asgi import get_channel_layer\n"
+        "from interface_server import InterfaceServer\n",
+    )
+    .replace("patterns = [\n", "classic = InterfaceServer(get_channel_layer())\npatterns = [\n")
+    .replace("\n]\n", '\n    path("ws/classic/", classic),\n]\n')
+)
+
+HOSTS = {
+    "uvicorn": ("uvicorn", "--port", "PORT", "--log-level", "warning", "myproject.asgi:application"),
+    "hypercorn": ("hypercorn", "--bind", "127.0.0.1:PORT", "myproject.asgi:application"),
+    "daphne": ("daphne", "-p", "PORT", "myproject.asgi:application"),
+    "runserver of daphne": ("manage.py", "runserver", "--noreload", "127.0.0.1:PORT"),
+    "channels-interface": (
+        *("interface_server", "--port", "PORT", "--mount", "/ws=myproject.asgi:application"),
+        *("--mount", "/login=myproject.asgi:application", "--mount", "/to-all=myproject.asgi:application"),
+        "myproject.classic:channel_layer",
+    ),
+}
+
+CLASSIC = """\
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "myproject.settings")
+from channels_classic.asgi import get_channel_layer
+
+channel_layer = get_channel_layer()
+"""
+
+FOUR = {"async": "async", "sync": "sync", "bare-async": "bare async", "bare-sync": "bare sync"}
+
+
+@pytest.fixture
+def project(tmp_path: Path, redis_url: str) -> Project:
+    settings = SETTINGS.replace("REDIS_URL", redis_url)
+    files = {"myproject/routing.py": ROUTING, "myproject/asgi.py": BOTH, "myproject/classic.py": CLASSIC}
+    return make_project(tmp_path, settings, files)
+
+
+@contextmanager
+def hosted(project: Project, host: str) -> Iterator[tuple[Site, Running]]:
+    """The project on that server, with a worker."""
+    port = free_port()
+    program, *options = [part.replace("PORT", str(port)) for part in HOSTS[host]]
+    launched = [program] if program.endswith(".py") else ["-m", program]
+    if host == "runserver of daphne":
+        settings = project.folder / "myproject" / "settings.py"
+        settings.write_text(settings.read_text() + "INSTALLED_APPS = ['daphne', *INSTALLED_APPS]\n")
+    project.manage("migrate")
+    with (
+        project.running(*options, program=launched, log="server.txt") as server,
+        project.running("classicworker", log="worker.txt") as worker,
+        Site(port, server) as site,
+    ):
+        server.wait(site.listens)
+        yield site, worker
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_both_worlds(project: Project, host: str) -> None:
+    """Each kind of consumer knows who logged in, and a message to the group serves all of them."""
+    classic_path = "/classic/" if host == "channels-interface" else "/ws/classic/"
+    with hosted(project, host) as (site, worker), ExitStack() as stack:
+        worker.wait("channels:")
+
+        def connect(path: str, **headers: str) -> Socket:
+            return stack.enter_context(site.connect(path, **headers))
+
+        response = site.http.get("/login/anna/")
+        assert response.text == "anna"
+        cookie = {"Cookie": f"sessionid={response.cookies['sessionid']}"}
+        for path, name in {f"/ws/{path}/": name for path, name in FOUR.items()}.items():
+            assert connect(path, **cookie).recv() == f"{name} anna"
+            assert connect(path).recv() == f"{name} AnonymousUser"
+        rooms = [connect(path, **cookie) for path in ("/ws/async/", "/ws/sync/", classic_path)]
+        assert [room.recv() for room in rooms] == ["async anna", "sync anna", "classic anna"]
+        for number, sender in enumerate(rooms):
+            sender.send(f"from {number}")
+            assert [room.recv() for room in rooms] == [f"from {number}"] * 3
+        assert site.http.get("/to-all/hello/").text == "sent"
+        assert [room.recv() for room in rooms] == ["hello"] * 3
+        # What has no type is for sockets, and ends no consumer of the other world.
+        rooms[2].send("for sockets only")
+        assert rooms[2].recv() == "for sockets only"
+        rooms[0].send("the end")
+        assert [room.recv() for room in rooms] == ["the end"] * 3
+        assert "it has no 'type', so it is for classic sockets" in site.server.log
+
+
+def test_a_message_that_says_nothing_to_a_socket(project: Project) -> None:
+    """A type alone means nothing to a classic socket: a line in the log, and nothing else."""
+    send = (
+        "from asgiref.sync import async_to_sync; from channels.layers import get_channel_layer; "
+        "async_to_sync(get_channel_layer().group_send)('room', {'type': 'chat.other', 'body': 'hello'})"
+    )
+    with hosted(project, "uvicorn") as (site, _):
+        with site.connect("/ws/classic/") as client:
+            assert client.recv() == "classic AnonymousUser"
+            project.manage("shell", "-c", send)
+            client.send("still there")
+            assert client.recv() == "still there"
+        site.server.wait("but has body, type")
