@@ -1,0 +1,120 @@
+"""``manage.py deadletters``: the messages that killed their workers too often."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from channels_classic.asgi import channel_layers
+from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
+from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.layers import BaseChannelLayer, DeadLetter, LayerUnavailable
+
+ACTIONS = {
+    "list": "Print a line for each.",
+    "show": "Print all of one, with its content.",
+    "retry": "Send to its channel again, as if it were new.",
+    "drop": "Remove.",
+}
+
+
+class Command(BaseCommand):
+    """Lists, shows, sends again and drops dead letters."""
+
+    help = (
+        "Dead letters are messages of at-least-once channels whose worker died each time it ran them. List them, "
+        "show one, send it to its channel again, or drop it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What to do, and with which of them."""
+        actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|retry|drop")
+        for action, what in ACTIONS.items():
+            one = actions.add_parser(action, help=what)
+            one.add_argument(
+                "identities", nargs="*", metavar="ID", help="Which ones; the first characters of an ID will do."
+            )
+            if action in ("retry", "drop"):
+                one.add_argument("--all", action="store_true", help="All of them.")
+            one.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS.")
+            one.add_argument("--json", action="store_true", help="Print JSON, for programs.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do it."""
+        try:
+            layer: BaseChannelLayer = channel_layers[options["layer"]].channel_layer
+            if "processes" not in layer.extensions:
+                raise CommandError(f"CHANNEL_LAYERS[{options['layer']!r}] keeps no dead letters.")
+            letters = layer.dead_letters()
+            chosen = self._chosen(letters, options)
+            action = options["action"]
+            if action in ("list", "show"):
+                self._print(chosen, options["json"], with_content=action == "show")
+            else:
+                self._settle(layer, chosen, action, options["json"])
+        except InvalidChannelLayerError as error:
+            raise CommandError(str(error)) from error
+        except LayerUnavailable as error:
+            raise CommandError(f"CHANNEL_LAYERS[{options['layer']!r}] cannot be used now. {error}") from error
+
+    def _chosen(self, letters: list[DeadLetter], options: dict[str, Any]) -> list[DeadLetter]:
+        action, identities = options["action"], options["identities"]
+        if options.get("all") and identities:
+            raise CommandError("Give either --all or an ID.")
+        if options.get("all") or (action == "list" and not identities):
+            return letters
+        if not identities:
+            raise CommandError(f"Say which: deadletters {action} ID. 'deadletters list' shows them.")
+        return [self._one(letters, identity) for identity in identities]
+
+    def _one(self, letters: list[DeadLetter], identity: str) -> DeadLetter:
+        found = [letter for letter in letters if letter.identity.startswith(identity)]
+        if len(found) != 1:
+            how_many = f"There are {len(found)} dead letters" if found else "There is no dead letter"
+            raise CommandError(f"{how_many} with an ID that begins with {identity!r}.")
+        return found[0]
+
+    def _print(self, letters: list[DeadLetter], as_json: bool, with_content: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps([_as_dict(letter) for letter in letters], indent=2))
+        elif not letters:
+            self.stdout.write("There are no dead letters.")
+        elif with_content:
+            for letter in letters:
+                for name, value in _as_dict(letter).items():
+                    text = json.dumps(value, indent=2) if name == "content" else str(value)
+                    self.stdout.write(f"{name}: {text}")
+                self.stdout.write("")
+        else:
+            for letter in letters:
+                died = _as_dict(letter)["died"]
+                self.stdout.write(f"{letter.identity}  {died}  {letter.channel}  {letter.reason}")
+
+    def _settle(self, layer: BaseChannelLayer, letters: list[DeadLetter], action: str, as_json: bool) -> None:
+        settle = layer.retry_dead_letter if action == "retry" else layer.drop_dead_letter
+        done = [letter for letter in letters if settle(letter.identity)]
+        if as_json:
+            self.stdout.write(json.dumps([letter.identity for letter in done]))
+        else:
+            what = "sent to their channels again" if action == "retry" else "dropped"
+            self.stdout.write(f"{len(done)} of {len(letters)} dead letters {what}.")
+
+
+def _as_dict(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter with values that JSON knows."""
+    died = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(letter.died))
+    return {**letter._asdict(), "died": died, "content": _plain(letter.content)}
+
+
+def _plain(value: Any) -> Any:
+    """A value of a message as JSON has it: bytes become text, with what is not ASCII escaped."""
+    if isinstance(value, bytes):
+        return value.decode("ascii", "backslashreplace")
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
