@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import socket
@@ -75,6 +76,7 @@ class Heartbeat:
         self._on_lapse = on_lapse
         self._leases = leases
         self._sweeper = Sweeper(layer, describe)
+        self._absence = Absence(lambda: layer.life)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -140,8 +142,34 @@ class Heartbeat:
             since = time.monotonic()
             beat = self._layer.beat(self.process)
         self.valid_until = since + self._layer.life - MARGIN
-        for process in beat.dead:
-            self._sweeper.begin(process)
+        if self._absence.can_judge(time.monotonic()):
+            for process in beat.dead:
+                self._sweeper.begin(process)
+
+
+class Absence:
+    """Whether a process has been away itself: then it cannot tell yet who is dead.
+
+    After an outage of the layer nobody has beaten for a while. The first process that is back would take all the
+    others for dead. So it gives them as long as a process lives to come back too.
+
+    Arguments:
+        life: tells after how many seconds without a heartbeat a process is dead.
+    """
+
+    def __init__(self, life: Callable[[], float]) -> None:
+        self._life = life
+        self._last = -math.inf
+        self._judges_from = math.inf
+
+    def can_judge(self, now: float) -> bool:
+        """Take notice of a heartbeat that was answered; whether those are dead that seem to be."""
+        life = self._life()
+        # The others may have beaten a little earlier before the outage.
+        if now - self._last > life - 2 * min(BEAT_SECONDS, life / 4):
+            self._judges_from = now + life
+        self._last = now
+        return now >= self._judges_from
 
 
 class Sweeper:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from channels_classic.heartbeat import MARGIN, Sweeper
+from channels_classic.heartbeat import MARGIN, Absence, Sweeper
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.layers.tracking import BEAT_SECONDS
 from channels_classic.layers.types import Process
@@ -30,6 +30,7 @@ class Heartbeat:
         self._on_lapse = on_lapse
         self._loop = asyncio.get_running_loop()
         self._sweeper = Sweeper(layer)
+        self._absence = Absence(lambda: layer.life)
         self._trusted_until = 0.0
         self.process = process
         """The process as it is called now."""
@@ -75,7 +76,8 @@ class Heartbeat:
             await self.beat()
             return
         self._trusted_until = max(self._trusted_until, began + self._layer.life - MARGIN)
-        if not self._layer.local_only:  # nobody in the same process can be dead
+        can_judge = self._absence.can_judge(self._loop.time())
+        if can_judge and not self._layer.local_only:  # nobody in the same process can be dead
             for dead in beat.dead:
                 self._sweeper.begin(dead)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from channels_classic.layers import RedisChannelLayer
+from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.types import Turn
 from interface_server import outbox as outbox_module
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
@@ -245,3 +246,31 @@ def test_a_redis_that_is_back_meets_few_connections_however_many_sockets_there_a
         assert all(hosted.receive("websocket.receive")["text"] == "waits" for _ in connections)
         with closing(redis.client()) as client:
             assert client.info("stats")["total_connections_received"] < 30
+
+
+def test_after_an_outage_nobody_takes_the_others_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the clock of Redis all heartbeats are older than a process lives, until each has beaten again."""
+    monkeypatch.setattr(RedisChannelLayer, "life", 1.0)
+    with hosted_on_redis(directives={"appendonly": "yes"}) as (hosted, redis), ExitStack() as others:
+        hosts = [hosted]
+        for _ in range(3):
+            layer = others.enter_context(closing(RedisChannelLayer([redis.url])))
+            hosts.append(others.enter_context(Hosted(layer)))
+        sockets = [host.open() for host in hosts]
+        eventually(lambda: len(hosted.layer.processes()) == 4)
+        time.sleep(1.7)  # until they judge each other
+        redis.stop()
+        time.sleep(1.4)
+        redis.start()
+        eventually(lambda: are_alive(hosted, 4))
+        for host, (socket, reply_channel) in zip(hosts, sockets, strict=True):
+            host.send(reply_channel, text="still there")
+            assert socket.recv(timeout=DEADLINE) == "still there"
+        assert hosted.is_empty("websocket.disconnect")
+
+
+def are_alive(hosted: Hosted, count: int) -> bool:
+    try:
+        return len(hosted.layer.processes()) == count
+    except LayerUnavailable:
+        return False
