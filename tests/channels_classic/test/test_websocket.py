@@ -84,6 +84,17 @@ class TestWSClient(ChannelTestCase):
             client.send_and_consume("websocket.connect")
         assert [client.receive(), client.receive(json=False)] == [{"accept": False}, "said to nobody"]
 
+    def test_a_second_try_is_judged_by_its_own_answer(self) -> None:
+        def connect(message: Message) -> None:
+            message.reply_channel.send({"accept": message["path"] == "/second/"})
+
+        client = WSClient()
+        with apply_routes({"websocket.connect": connect}):
+            with pytest.raises(AssertionError, match="Connection rejected"):
+                client.send_and_consume("websocket.connect", path="/first/")
+            client.send_and_consume("websocket.connect", path="/second/")
+        assert [client.receive(), client.receive()] == [{"accept": False}, None]
+
     def test_denied(self) -> None:
         client = WSClient()
         with apply_routes({"websocket.connect": connected}), pytest.raises(DenyConnection):
