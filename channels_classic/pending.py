@@ -47,7 +47,8 @@ class PendingSends:
         host: what runs the consumer; without one nobody waits for a layer that is away, and long work runs here.
     """
 
-    __slots__ = ("_token", "calls", "deliveries", "host", "names", "turn_ends")
+    # With weak references, by which bindings know what a consumer has changed.
+    __slots__ = ("__weakref__", "_token", "calls", "deliveries", "host", "names", "turn_ends")
 
     def __init__(self, host: Host | None = None) -> None:
         self.host = host

@@ -71,6 +71,11 @@ class TestAccepted:
         assert inner.match(message({"path": "/axb"}, "queue")) == (consumer, {})
         assert inner.match(message({"path": "/a\u00e9b"}, "queue")) is None
 
+    def test_a_consumer_that_takes_no_message_is_told_of_when_it_is_called(self) -> None:
+        def nothing() -> None: ...
+
+        assert route("queue", nothing).match(message({}, "queue")) == (nothing, {})
+
     def test_a_request(self) -> None:
         request = AsgiRequest(message(HAND_MADE))
         assert request.path == "/caf\u00e9/"
