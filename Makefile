@@ -45,9 +45,8 @@ test: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests in parallel. ARGS=
 
 coverage: $(VENV)/.installed-test $(VENV)/.redis ## Run all tests, and show which lines they do not reach.
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest $(PARALLEL) $(ARGS)
-	@$(BIN)/python -m coverage combine --quiet
-	@$(BIN)/python -m coverage report
+	@$(BIN)/python -m coverage run -m pytest $(PARALLEL) $(ARGS); status=$$?; \
+		$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report && exit $$status
 
 lint: $(VENV)/.installed-lint ## Check style, types, and which module may import which.
 	$(BIN)/python -m ruff check .

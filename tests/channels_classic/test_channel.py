@@ -10,7 +10,7 @@ from django.test import override_settings
 from channels_classic.asgi import channel_layers
 from channels_classic.channel import Channel, Group
 from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.layers import InMemoryChannelLayer
+from channels_classic.layers import InMemoryChannelLayer, LayerUnavailable
 from channels_classic.own_sends import has_own
 from channels_classic.pending import PendingSends
 
@@ -287,6 +287,20 @@ class TestLayersWithSendsOfTheirOwn:
             channel.send({})
             Channel("other", channel_layer=layer).send({})
         assert "A message to 'queue' was dropped. Channel 'queue' is full" in caplog.text
+        assert received(layer, "other") == [("other", {})]
+
+    def test_a_layer_that_is_unreachable(self, caplog):
+        class Away(Counting):
+            def send(self, channel, message):
+                if channel == "queue":
+                    raise LayerUnavailable("Its server does not answer.")
+                super().send(channel, message)
+
+        layer = Away()
+        with PendingSends():
+            Channel("queue", channel_layer=layer).send({})
+            Channel("other", channel_layer=layer).send({})
+        assert "A message to 'queue' was lost. Its server does not answer." in caplog.text
         assert received(layer, "other") == [("other", {})]
 
     def test_ours_have_none(self):
