@@ -1,4 +1,4 @@
 """Delayed messages: ``asgi.delay``, an app and its server ``manage.py rundelay`` (specification, section 10)."""
 
 DELAY_CHANNEL = "asgi.delay"
-"""What the delay server receives on."""
+"""The channel of the delay server."""

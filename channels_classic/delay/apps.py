@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class DelayConfig(AppConfig):
-    """Has the label, and so the table, of the app of Channels 1, whose delayed messages it takes over."""
+    """The app. It has the label and the table of the app of Channels 1, and takes over its messages."""
 
     name = "channels_classic.delay"
     label = "delay"

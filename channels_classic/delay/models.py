@@ -17,25 +17,25 @@ REQUEUE_DELAY = 1000
 """Milliseconds until a message that found its channel full is tried again."""
 
 SENDING_SECONDS = 60
-"""How long a server may take to send messages. If they are still there afterwards, it did not come to its end."""
+"""How long a server may take to send messages. If they are still there afterwards, it did not finish."""
 
 PACKED = "msgpack:"
-"""What stored content begins with that JSON cannot hold, because there are ``bytes`` in it."""
+"""The beginning of stored content that contains ``bytes``, which JSON cannot hold."""
 
 
 class DelayedMessageQuerySet(models.QuerySet["DelayedMessage"]):
     """Delayed messages."""
 
     def waiting(self) -> Self:
-        """Those that no server has begun to send."""
+        """The messages that no server has begun to send."""
         return self.filter(sending_since=None)
 
     def is_due(self) -> Self:
-        """Those whose time has come, and that no server has begun to send."""
+        """The messages whose time has come, and that no server has begun to send."""
         return self.waiting().filter(due_date__lte=timezone.now())
 
     def unsure(self) -> Self:
-        """Those that may have been sent, or may not: their server has been killed meanwhile, or the layer lost."""
+        """The messages that may have been sent or not, because their server was killed or the layer was lost."""
         return self.filter(sending_since__lte=timezone.now() - timedelta(seconds=SENDING_SECONDS))
 
     def begin_sending(self, limit: int) -> list[DelayedMessage]:
@@ -44,35 +44,36 @@ class DelayedMessageQuerySet(models.QuerySet["DelayedMessage"]):
         The caller deletes them when they are sent, or puts them back by ``wait_again``.
 
         Arguments:
-            limit: how many at most.
+            limit: the most messages to mark.
         """
-        self._for_write = True  # so that a database router gives the database that can be written to
+        self._for_write = True  # so that a database router returns the database for writing
         with transaction.atomic(using=self.db):
             connection = transaction.get_connection(self.db)
             due = self.is_due().order_by("due_date", "pk")
             if connection.features.has_select_for_update_skip_locked:
                 due = due.select_for_update(skip_locked=True)
             else:
-                # SQLite locks the database as a whole, for the first who writes. To read first and write then
-                # would fail where two do the same; so this, which changes nothing, makes the second one wait.
+                # SQLite locks the whole database for the first writer. If two servers first read and then write,
+                # one fails. This write changes nothing, but makes the second server wait.
                 self.filter(pk__lt=0).update(channel_name="")
             begun = list(due[:limit])
             if begun:
                 mine = self.waiting().filter(pk__in=[message.pk for message in begun])
                 if mine.update(sending_since=timezone.now()) != len(begun):
-                    # A database that locks otherwise: somebody else has begun to send one, or deleted it.
+                    # In a database with other locks, another server has begun to send one of them, or has deleted
+                    # it.
                     transaction.set_rollback(True, using=self.db)
                     return []
         return begun
 
     def wait_again(self, delay: float | None = None) -> int:
-        """Let these messages wait again, as none of them was sent.
+        """Make these messages wait again, because none of them was sent.
 
         Arguments:
-            delay: milliseconds from now until they are due; if not given, when they were before.
+            delay: milliseconds from now until they are due; by default, they keep their time.
 
         Returns:
-            How many there are.
+            The number of messages.
         """
         if delay is None:
             return self.update(sending_since=None)
@@ -94,7 +95,7 @@ class DelayedMessage(models.Model):
     objects = DelayedMessageQuerySet.as_manager()
 
     class Meta:
-        """Whose table it is."""
+        """The options of the model."""
 
         app_label = "delay"
 
@@ -119,17 +120,17 @@ class DelayedMessage(models.Model):
         """The message, ready to be sent.
 
         Raises:
-            MessageTooLarge, TypeError: it is one that ``layer`` does not carry.
-            ValueError: the content is not that of a message.
+            MessageTooLarge, TypeError: ``layer`` does not accept it.
+            ValueError: the content is not a message.
         """
         return layer.prepare(self.channel_name, load_content(self.content))
 
     def send(self, channel_layer: Any = None, requeue_delay: float = REQUEUE_DELAY) -> None:
-        """Send the message now and delete it; or put it off, if its channel is full.
+        """Send the message now and delete it. If its channel is full, postpone it.
 
         Arguments:
-            channel_layer: the default one, if not given.
-            requeue_delay: milliseconds by which it is put off.
+            channel_layer: by default, the default layer.
+            requeue_delay: milliseconds by which it is postponed.
         """
         layer = channel_layer or channel_layers[DEFAULT_CHANNEL_LAYER]
         try:
@@ -142,7 +143,7 @@ class DelayedMessage(models.Model):
 
 
 def dump_content(content: dict[str, Any]) -> str:
-    """The content of a message as the text that is stored: JSON, unless there are ``bytes`` in it."""
+    """The content of a message as text for the database: JSON, unless it contains ``bytes``."""
     try:
         return json.dumps(content)
     except TypeError:

@@ -1,4 +1,4 @@
-"""What ``asgi_redis`` had besides the layers that we have."""
+"""The rest of ``asgi_redis``, besides the layers of this project."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["RedisLocalChannelLayer"]
 class RedisLocalChannelLayer(RedisChannelLayer):
     """The Redis layer under another old name.
 
-    It kept requests and frames on the machine of their client, and so its workers as well. Here all of it is in
-    Redis, and a worker on any machine takes it.
+    The old class kept requests and frames on the machine of their client, so workers had to run there. Here
+    everything is in Redis, and a worker on any machine takes it.
     """

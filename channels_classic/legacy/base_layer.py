@@ -1,4 +1,4 @@
-"""What was ``asgiref.base_layer``: the base of channel layers that projects wrote themselves."""
+"""The former ``asgiref.base_layer``: the base of channel layers that projects wrote themselves."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from channels_classic.layers import ChannelFull, Delivery, Received, Taker, code
 from channels_classic.layers.contract import lacks
 
 PAUSE_SECONDS = 0.02
-"""Between two tries to receive from a layer whose ``receive`` does not wait, although it was asked to."""
+"""Seconds between two tries to receive from a layer whose ``receive`` does not wait, although it should."""
 
 
 class BaseChannelLayer(layers.BaseChannelLayer):
     """A channel layer that has the classic calls only: ``send``, ``receive``, ``group_add`` and so on.
 
-    A subclass defines those, as it did for Channels 1. The batches, which our servers and workers use, are made of
-    them, one message after the other.
+    A subclass defines these, as for Channels 1. The batch calls, which our servers and workers use, call them for
+    one message after the other.
     """
 
     extensions: ClassVar[list[str]] = []
 
-    # What a subclass defines.
+    # Methods that a subclass defines.
 
     def send(self, channel: str, message: dict[str, Any]) -> None:
         """Append ``message`` to ``channel``, or raise ``ChannelFull``."""
@@ -105,27 +105,27 @@ class BaseChannelLayer(layers.BaseChannelLayer):
         return batch
 
     def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
-        """Send the messages once more: there is no other way to put them back, so they come behind later ones."""
+        """Send the messages again. There is no other way to put them back, so they come behind later ones."""
         for received in batch:
             self.send(received.channel, received.content)
 
     def release(self, channels: Iterable[str]) -> None:
-        """Nothing: what the layer knows of these channels expires."""
+        """Do nothing: the layer's data about these channels expires."""
 
     def pause(self, channels: Iterable[str]) -> None:
-        """Nothing: the capacity of the channels holds senders up."""
+        """Do nothing: the capacity of the channels makes senders wait."""
 
     def resume(self, channels: Iterable[str]) -> None:
-        """Nothing, as ``pause``."""
+        """Do nothing, like ``pause``."""
 
     # Helpers that subclasses call.
 
     def get_capacity(self, channel: str) -> int:
-        """How many messages ``channel`` holds."""
+        """The number of messages on ``channel``."""
         return self.capacity_of(channel)
 
     def valid_channel_name(self, name: Any, receive: bool = False) -> bool:
-        """``True`` for a name that can be sent to, or with ``receive`` received on; else ``TypeError``."""
+        """``True`` for a valid name to send to, or, with ``receive``, to receive on; else ``TypeError``."""
         (names.check_receivable if receive else names.check_channel)(name)
         return True
 
@@ -139,5 +139,5 @@ class BaseChannelLayer(layers.BaseChannelLayer):
         return True
 
     def non_local_name(self, name: str) -> str:
-        """The queue that holds what is sent to ``name``: up to and including the ``!``, if there is one."""
+        """The queue for messages to ``name``: the part up to and including the ``!``, if there is one."""
         return names.queue_name(name)

@@ -1,4 +1,4 @@
-"""The oldest dialect: consumers that a decorator registers, and that take a message apart into keywords."""
+"""Consumers from before Channels 1: a decorator registers them, and they get the keys of a message as keywords."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from channels_classic.layers.names import check_channel
 from channels_classic.legacy import encoding
 
 OLD_CHANNELS = {"django.wsgi.request": "http.request"}
-"""Channels by the names that the dialect has for them."""
+"""The old names of channels, and the current ones."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -25,7 +25,7 @@ _registered: dict[tuple[str, str], Callable[..., Any]] = {}
 
 
 def install() -> None:
-    """Give ``Channel``, requests and responses what the dialect expects of them."""
+    """Give ``Channel``, requests and responses the methods that such projects use."""
     Channel.consumer = staticmethod(register)  # type: ignore[attr-defined]
     HttpRequest.channel_encode = encoding.encode_request  # type: ignore[attr-defined]
     HttpRequest.channel_decode = staticmethod(encoding.decode_request)  # type: ignore[attr-defined]
@@ -34,21 +34,22 @@ def install() -> None:
 
 
 def discover() -> None:
-    """Import the module ``consumers`` of each installed app: nothing else may name what is registered there."""
+    """Import the module ``consumers`` of each installed app, because the project may import it nowhere else."""
     autodiscover_modules("consumers")
 
 
 def register(*channels: str, alias: str = DEFAULT_CHANNEL_LAYER) -> Callable[[Function], Function]:
     """``@Channel.consumer("django.wsgi.request", …)``: let a function handle the messages of these channels.
 
-    It goes before the routing of the layer. The function gets the keys of the message as keyword arguments, and
-    as ``response_channel`` the name of the reply channel; of those that it does not take, none.
+    It takes precedence over the routing of the layer. The function gets the keys of the message as keyword
+    arguments, and the name of the reply channel as ``response_channel``. It gets only the keywords that it
+    accepts.
 
     Arguments:
         alias: which of ``settings.CHANNEL_LAYERS`` the channels are on.
 
     Raises:
-        TypeError: no channel name, or a bad one.
+        TypeError: there is no channel name, or an invalid one.
         ValueError: another function handles one of them.
     """
     if not channels or callable(channels[0]):

@@ -12,7 +12,7 @@ from channels_classic import DEFAULT_CHANNEL_LAYER
 
 
 def encode_request(request: HttpRequest) -> dict[str, Any]:
-    """The ``http.request`` message of a request, of ours or of any other server."""
+    """The ``http.request`` message of a request, from our server or any other."""
     meta = request.META
     message: dict[str, Any] = {
         "http_version": meta.get("SERVER_PROTOCOL", "HTTP/1.1").rpartition("/")[2],
@@ -37,10 +37,10 @@ def decode_request(content: Mapping[str, Any]) -> HttpRequest:
     """The request that an ``http.request`` message describes.
 
     Arguments:
-        content: the message, or the keyword arguments that a consumer got of one.
+        content: the message, or the keyword arguments that a consumer got from one.
 
     Raises:
-        BadRequest: it describes none.
+        BadRequest: it does not describe a request.
     """
     from channels_classic.asgi import channel_layers
     from channels_classic.http.request import AsgiRequest
@@ -56,7 +56,7 @@ def decode_request(content: Mapping[str, Any]) -> HttpRequest:
 
 
 def encode_response(response: HttpResponseBase) -> dict[str, Any]:
-    """The one message that answers a request with ``response``; so its content has to fit into a message."""
+    """The single message that answers a request with ``response``. The content has to fit into it."""
     from channels_classic.handler import AsgiHandler
 
     first, *others = AsgiHandler.encode_response(response)
@@ -65,7 +65,7 @@ def encode_response(response: HttpResponseBase) -> dict[str, Any]:
 
 
 def decode_response(content: Mapping[str, Any]) -> HttpResponse:
-    """The response that a message describes, the first one of an answer."""
+    """The response that a message describes: the first message of an answer."""
     response = HttpResponse(content.get("content", b""), status=content["status"])
     del response.headers["content-type"]
     for name, value in content.get("headers", ()):

@@ -1,4 +1,4 @@
-"""The import machinery behind the old names: each of them is the module that it stands for, not a copy."""
+"""The import machinery behind the old names. Each stands for the current module itself, not for a copy."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class OldNameFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The way to the module, or ``None`` if ``fullname`` is not an old name.
+        """The spec of the module, or ``None`` if ``fullname`` is not an old name.
 
         Raises:
-            ModuleNotFoundError: it is one, but there is no such module here.
+            ModuleNotFoundError: it is an old name, but there is no such module here.
         """
         name = current_name(fullname)
         if name is None:
@@ -46,7 +46,7 @@ def _exists(name: str) -> bool:
 
 
 class _OldNameLoader(Loader):
-    """Imports the module by its own name, and lets the old name mean the very same object."""
+    """Imports the module by its current name, and makes the old name stand for the same object."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -60,10 +60,10 @@ class _OldNameLoader(Loader):
 
 
 def install() -> None:
-    """Make the old names known.
+    """Make the old names available to imports.
 
     Raises:
-        ImportError: one of them means something else already.
+        ImportError: one of them already stands for something else.
     """
     for name in PACKAGES:
         if name in sys.modules:

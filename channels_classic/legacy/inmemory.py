@@ -1,4 +1,4 @@
-"""What was ``asgiref.inmemory``."""
+"""The former ``asgiref.inmemory``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that only old code knows. The finder adds them to the modules they were in."""
+"""Names that only old code uses. The finder adds them to the modules that had them."""
 
 from __future__ import annotations
 

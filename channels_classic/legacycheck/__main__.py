@@ -1,4 +1,4 @@
-"""``python -m channels_classic.legacycheck [--json] [FOLDER]``: for a project that does not start yet."""
+"""``python -m channels_classic.legacycheck [--json] [FOLDER]``: for projects that do not start yet."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Check a folder; the exit status is 1 if something was found, 2 if there is no such folder."""
     parser = argparse.ArgumentParser(
         prog="python -m channels_classic.legacycheck",
-        description="Says what in a project of Channels 1 has to change before it runs on channels-classic.",
+        description="Finds what has to change in a project of Channels 1 before it runs on channels-classic.",
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="where manage.py is (default: here)")
-    parser.add_argument("--json", action="store_true", help="for programs: a list of objects")
+    parser.add_argument("--json", action="store_true", help="print JSON, a list of objects")
     options = parser.parse_args(arguments)
     try:
         findings = find(options.folder)

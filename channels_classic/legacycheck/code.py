@@ -1,4 +1,4 @@
-"""Consumers and what they send: what Channels 1 took and this does not."""
+"""Finds consumers and messages that Channels 1 accepted and this project does not."""
 
 from __future__ import annotations
 

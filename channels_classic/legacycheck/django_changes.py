@@ -1,4 +1,4 @@
-"""What Django itself has changed since 1.8: names that moved or went, and what it wants to be said today."""
+"""Finds what Django has changed since 1.8: names that moved or are gone, and arguments that are required now."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MOVED = {
     "django.utils.translation.ungettext_lazy": "Use ngettext_lazy.",
     "django.utils.unittest": "Use unittest.",
 }
-"""Names that are no more, each with what to write instead."""
+"""Names that were removed, each with the replacement."""
 
 SETTINGS = {
     "DEFAULT_FILE_STORAGE": "Use STORAGES['default'].",
@@ -183,7 +183,7 @@ def _check_call(file: SourceFile, call: ast.Call) -> Iterator[Finding]:
 
 
 def _is_model_field(call: ast.Call) -> bool:
-    """Whether it is ``models.ForeignKey(…)`` and no serializer's or form's."""
+    """Whether it is ``models.ForeignKey(…)``, and not a field of a serializer or a form."""
     return isinstance(call.func, ast.Name) or getattr(getattr(call.func, "value", None), "id", "") == "models"
 
 

@@ -11,8 +11,8 @@ class Finding(NamedTuple):
     Arguments:
         file: its path, from the folder of the project.
         line: counted from 1.
-        rule: a word for the kind of finding.
-        cause: what is there, and why it will not work.
+        rule: the name of the kind of finding.
+        cause: the problem, and why it will not work.
         remedy: what to do.
     """
 

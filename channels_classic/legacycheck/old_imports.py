@@ -1,4 +1,4 @@
-"""Imports of the old packages: names that are not here, and the legacy import where it is missing or too late."""
+"""Finds imports of old names that are missing here, and a legacy import that is missing or comes too late."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TODAYS_MODULES = (
     "channels.testing",
 )
 TODAYS_NAMES = ("AuthMiddlewareStack", "ChannelNameRouter", "ProtocolTypeRouter", "URLRouter")
-"""What is only in Channels 2 and later."""
+"""Modules that exist only in Channels 2 and later."""
 
 UNSUPPORTED = {
     "asgi_ipc": "Use the Redis layer, or InMemoryChannelLayer where one process does all.",
@@ -35,7 +35,7 @@ UNSUPPORTED = {
     "channels.database_layer": "Use the Redis layer.",
     "daphne": "Start channels-interface instead; in tests, ChannelLiveServerTestCase runs a server.",
 }
-"""Old packages that nothing here stands for."""
+"""Old packages without a replacement here."""
 
 REPLACED = "channels_classic.tests"
 
@@ -49,7 +49,7 @@ class Import(NamedTuple):
 
 
 def imports_of(file: SourceFile) -> list[Import]:
-    """What a module imports, in the order of its lines; relative imports are the project's own and left out."""
+    """The imports of a module in the order of its lines, without relative ones, which are the project's own."""
     found = []
     for node in ast.walk(file.tree):
         if isinstance(node, ast.Import):
@@ -60,12 +60,12 @@ def imports_of(file: SourceFile) -> list[Import]:
 
 
 def is_old(name: str) -> bool:
-    """Whether a module's name is one that the legacy import gives a meaning."""
+    """Whether the legacy import defines a module's name."""
     return is_within(name, PACKAGES)
 
 
 def is_within(name: str, packages: Iterable[str]) -> bool:
-    """Whether a dotted name is one of these, or in one of them."""
+    """Whether a dotted name is one of these, or inside one of them."""
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
@@ -154,7 +154,7 @@ def _imports_legacy(file: SourceFile) -> bool:
 
 
 def _settings(project: Project) -> list[SourceFile]:
-    """The settings that ``manage.py`` and its like name."""
+    """The settings that ``manage.py`` and similar files name."""
     names = []
     for file in project.modules:
         if Path(file.name).name not in ("asgi.py", "manage.py", "wsgi.py"):
@@ -204,7 +204,7 @@ def _path(module: str) -> Path | None:
 
 @functools.lru_cache
 def _names(path: Path) -> frozenset[str] | None:
-    """What a module defines or imports at its top; ``None`` if that cannot be told."""
+    """The names that a module defines or imports at its top; ``None`` if they are not known."""
     names: set[str] = set()
     waiting: list[ast.AST] = [ast.parse(path.read_text())]
     while waiting:

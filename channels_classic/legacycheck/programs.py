@@ -1,4 +1,4 @@
-"""How the project is started and installed: Procfiles, scripts, units, proxies, requirements."""
+"""Finds problems in how the project is started and installed: Procfiles, scripts, units, proxies, requirements."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OPTIONS = {
     "--server-name": "nothing: leave it out",
     "-s": "nothing: leave it out",
 }
-"""The options of ``daphne``, and what ``channels-interface`` has instead."""
+"""The options of ``daphne``, and those of ``channels-interface`` that replace them."""
 
 DAPHNE = re.compile(r"(?:^|[\s/\"'=\[,])daphne(?=$|[\s\"',\]])(.*)")
 
@@ -53,13 +53,13 @@ PACKAGES = {
     "daphne": "Remove it: the server comes with channels-classic, as channels-interface.",
     "django": "Allow a Django that channels-classic supports: Django>=5.2.",
 }
-"""Packages of then, and what to do with their lines."""
+"""Packages from the time of Channels 1, and what to do with their lines."""
 
 REQUIREMENT = re.compile(
     r"^\s*['\"]?([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*(?:=\s*['\"])?((?:[=<>!~]=?=?\s*[\w.*]+[,\s]*)*)"
 )
 OLD_LINES = {"asgiref": 3, "channels": 2, "daphne": 2, "django": 5}
-"""The first major version that is not of then."""
+"""The first major version from after that time."""
 
 
 def check(project: Project) -> Iterator[Finding]:
@@ -116,7 +116,7 @@ def _check_requirements(file: SourceFile) -> Iterator[Finding]:
 
 
 def _is_old(package: str, versions: str) -> bool:
-    """Whether a requirement cannot mean a version of today."""
+    """Whether a requirement excludes today's versions."""
     if package not in OLD_LINES:
         return True
     limits = [(operator, int(major)) for operator, major in re.findall(r"(===?|<=?|~=|>=?)\s*(\d+)", versions)]

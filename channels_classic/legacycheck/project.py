@@ -11,10 +11,10 @@ from pathlib import Path
 from channels_classic.legacycheck.finding import Finding
 
 SKIPPED = {"__pycache__", "bower_components", "build", "dist", "env", "node_modules", "site-packages", "venv"}
-"""Folders that hold what others wrote; as do virtual environments, and folders whose names begin with a dot."""
+"""Folders with code of others. Virtual environments, and folders whose names begin with a dot, count too."""
 
 LARGEST = 1_000_000
-"""Bytes; what is larger was not written by hand."""
+"""Bytes; a larger file was not written by hand."""
 
 
 class SourceFile:
@@ -30,7 +30,7 @@ class SourceFile:
         self.name = name
 
     def finding(self, line: int, rule: str, cause: str, remedy: str) -> Finding:
-        """Something in this file that has to change."""
+        """A finding in this file."""
         return Finding(self.name, line, rule, cause, remedy)
 
     @functools.cached_property
@@ -45,7 +45,7 @@ class SourceFile:
 
     @functools.cached_property
     def syntax_error(self) -> SyntaxError | None:
-        """Why it is not a Python 3, if it is not."""
+        """The syntax error, if it is not Python 3."""
         try:
             self._parsed = ast.parse(self.text.lstrip("\ufeff"))
         except SyntaxError as error:
@@ -56,7 +56,7 @@ class SourceFile:
 
     @property
     def tree(self) -> ast.Module:
-        """Its syntax tree; empty if it is not a Python 3."""
+        """Its syntax tree; empty if it is not Python 3."""
         return ast.Module([], []) if self.syntax_error else self._parsed
 
 
@@ -73,7 +73,7 @@ class Project:
         self.modules = [file for file in self.files if file.name.endswith(".py")]
 
     def module(self, dotted: str) -> SourceFile | None:
-        """The file of a module by its dotted name, looked for from the folder of the project."""
+        """The file of a module by its dotted name, starting from the folder of the project."""
         path = dotted.replace(".", "/")
         return next((file for file in self.modules if file.name in (f"{path}.py", f"{path}/__init__.py")), None)
 

@@ -1,4 +1,4 @@
-"""Everything that is found in a project, and how it is told."""
+"""Collects all findings in a project, and formats them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHECKS = (
 
 
 def find(folder: Path) -> list[Finding]:
-    """What in a project has to change, by file and line. Nothing of it is run or changed.
+    """Everything that has to change in a project, by file and line. The project is neither run nor changed.
 
     Arguments:
         folder: where its ``manage.py`` is.

@@ -1,4 +1,4 @@
-"""Settings: channel layers and sessions."""
+"""Finds problems in settings: channel layers and sessions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGNED_COOKIES = "django.contrib.sessions.backends.signed_cookies"
 
 
 def check(project: Project) -> Iterator[Finding]:
-    """Look at what the modules of the project assign to settings."""
+    """Check the values that the modules of the project assign to settings."""
     all_assigned = [(file, dict(_assignments(file))) for file in project.modules]
     says_auto_field = any("DEFAULT_AUTO_FIELD" in assigned for _, assigned in all_assigned)
     for file, assigned in all_assigned:

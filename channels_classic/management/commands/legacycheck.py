@@ -1,4 +1,4 @@
-"""``manage.py legacycheck``: what in a project of Channels 1 has to change."""
+"""``manage.py legacycheck`` finds what has to change in a project of Channels 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from channels_classic.legacycheck.report import as_json, as_text, find
 
 
 class Command(BaseCommand):
-    """Reads a project, runs none of it, and says what will not work; the exit status is 1 if there is any."""
+    """Reads a project without running it, and prints what will not work. Its exit status is 1 if it finds any."""
 
     help = (
         "Says what in a project of Channels 1 has to change: file and line, cause, remedy. The exit status is 1 "
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "folder", nargs="?", type=Path, default=Path(), help="Where manage.py is (default: here)."
         )
-        parser.add_argument("--json", action="store_true", help="For programs: a list of objects.")
+        parser.add_argument("--json", action="store_true", help="Print JSON, a list of objects.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check."""
