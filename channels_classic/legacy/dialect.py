@@ -87,6 +87,7 @@ def _taking_message(function: Callable[..., Any]) -> Callable[..., Any]:
             keywords["response_channel"] = message.reply_channel.name
         return function(**{name: value for name, value in keywords.items() if takes_all or name in taken})
 
+    del consumer.__wrapped__  # whose signature has no message
     return consumer
 
 
