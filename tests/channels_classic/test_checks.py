@@ -10,6 +10,9 @@ from django.test import override_settings
 from channels_classic.layers import InMemoryChannelLayer, LayerUnavailable
 from channels_classic.routing import include
 
+# Newer versions of Django look into the database for a check of their own.
+pytestmark = pytest.mark.django_db
+
 MEMORY = "channels_classic.layers.InMemoryChannelLayer"
 GOOD = {"BACKEND": MEMORY, "ROUTING": {}}
 
