@@ -21,6 +21,7 @@ from interface_server.memberships import Memberships
 from interface_server.outbox import Outbox
 from interface_server.outcome import Outcome
 from interface_server.reader import Reader
+from interface_server.repeated import Repeated
 
 AccessLog = Callable[[str, Scope, dict[str, Any]], None]
 
@@ -79,9 +80,9 @@ class Options:
 class Context:
     """The layer, the ways to and from it, the options and the access log: one for all clients of a process.
 
-    ``outbox``, ``reader``, ``departures`` and ``flow`` are there from ``start`` on, and so is ``failed``: an event
-    that is set when one of them met an error that nobody foresaw. Nothing is served from then on: clients get 503
-    at once, and whoever runs the process should end and replace it.
+    ``outbox``, ``reader``, ``departures``, ``flow`` and ``repeated`` are there from ``start`` on, and so is
+    ``failed``: an event that is set when one of them met an error that nobody foresaw. Nothing is served from then
+    on: clients get 503 at once, and whoever runs the process should end and replace it.
 
     Arguments:
         channel_layer: the layer that workers receive from.
@@ -93,6 +94,7 @@ class Context:
     reader: Reader
     departures: Departures
     flow: Flow
+    repeated: Repeated
     failed: asyncio.Event
 
     def __init__(
@@ -115,6 +117,7 @@ class Context:
         """Begin to talk to the layer, on the event loop that runs."""
         self._loop = asyncio.get_running_loop()
         self.failed = asyncio.Event()
+        self.repeated = Repeated()
         process = new_process("interface")
         self._heartbeat = Heartbeat(self.layer, process, self._lapse)
         self.outbox = Outbox(self.layer, self._restore, self._heartbeat)

@@ -239,7 +239,8 @@ class Exchange:
         if self._body is not None and not self._request_sent and self._sending is None:
             self._respond(BODY_TOO_SLOW)
         elif not self._answer.has_begun:
-            logger.warning(
+            self._context.repeated.warn(
+                "requests that nobody answered",
                 "No answer to %s within %s s: is a worker running that receives on http.request, "
                 "and do its consumers answer?",
                 self,

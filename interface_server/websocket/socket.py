@@ -192,7 +192,8 @@ class WebSocket:
         if self._connect is Outcome.UNKNOWN:
             self._refuse()
         else:
-            logger.warning(
+            self._context.repeated.warn(
+                "WebSockets that nobody accepted",
                 "Nobody accepted the WebSocket %s within %s s: is a worker running that receives on "
                 "websocket.connect, and does its consumer accept?",
                 self._path,
