@@ -6,7 +6,7 @@ In a lane clients take turns, and no more leaves it than its channel is believed
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from channels_classic.layers import Delivery
@@ -127,6 +127,27 @@ class Lanes:
     def lose(self, load: Load) -> None:
         """Nobody knows what became of these messages."""
         _settle(load.taken, Outcome.UNKNOWN)
+
+    def find_out(self, load: Load, orders: Mapping[str, int]) -> None:
+        """The layer tells which messages of sockets it has taken: what it has not is the next to be tried.
+
+        Nobody knows what became of the others, which have no order.
+
+        Arguments:
+            orders: for reply channels, the order of the last message that was taken.
+        """
+        taken, unknown, left = [], [], []
+        for entry in load.taken:
+            client = entry.delivery.client
+            if client is None or client.order is None:
+                unknown.append(entry)
+            elif client.order <= orders.get(client.channel, -1):
+                taken.append(entry)
+            else:
+                left.append(entry)
+        _settle(taken, Outcome.TAKEN)
+        _settle(unknown, Outcome.UNKNOWN)
+        self.put_back(Load(load.lane, left))
 
     def put_back(self, load: Load) -> None:
         """These messages were not sent: they are the next to be tried, but those of clients that have left."""

@@ -67,6 +67,8 @@ class Outbox:
         self._arrived = asyncio.Event()
         self._emptied = asyncio.Event()
         self._in_flight: _Batch | None = None
+        self._uncertain: list[Load] = []
+        """Of batches whose answers were lost: to be found out when the layer is back."""
         self._deadline = Deadline(self._loop, self._layer_hangs)
         """Of the round trip."""
         self._backoff = Backoff()
@@ -205,7 +207,7 @@ class Outbox:
         Returns:
             Whether all is out.
         """
-        while self._urgent or self._lanes or self._in_flight is not None:
+        while self._urgent or self._lanes or self._in_flight is not None or self._uncertain:
             self._emptied.clear()
             before = self._settled
             try:
@@ -226,6 +228,9 @@ class Outbox:
 
     def refuse_all(self) -> None:
         """Refuse all that is not under way."""
+        for load in self._uncertain:
+            self._lanes.lose(load)
+        self._uncertain = []
         self._urgent.refuse_all()
         self._lanes.refuse_all()
 
@@ -273,11 +278,28 @@ class Outbox:
             if nothing_done:
                 self._lanes.put_back(load)
             else:
-                self._lanes.lose(load)
+                self._uncertain.append(load)
         for message in batch.urgent:
             message.settle(Outcome.REFUSED if nothing_done else Outcome.UNKNOWN)
 
     # Outages.
+
+    async def _find_out(self) -> None:
+        """Find out what became of messages that may have arrived: by the orders that the layer has kept."""
+        if not self._uncertain:
+            return
+        entries = [entry for load in self._uncertain for entry in load.taken]
+        channels = {entry.delivery.client.channel for entry in entries if entry.delivery.client is not None}
+        orders = None
+        if self._heartbeat is not None:
+            orders = await self._layer.ataken_orders(self._heartbeat.process.name, sorted(channels))
+        uncertain, self._uncertain = self._uncertain, []
+        # The first ones last: each is put back in front.
+        for load in reversed(uncertain):
+            if orders is None:
+                self._lanes.lose(load)
+            else:
+                self._lanes.find_out(load, orders)
 
     async def _outage(self, error: LayerUnavailable) -> None:
         """Wait until the layer may be back. What is urgent is refused meanwhile, what can wait waits."""
@@ -290,6 +312,8 @@ class Outbox:
                 log_outage(self._layer, error)
             await asyncio.sleep(pause)
             try:
+                # Before the layer is told again what this process knows of its sockets.
+                await self._find_out()
                 if self._restore is not None:
                     await self._restore()
                 break

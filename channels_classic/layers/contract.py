@@ -265,6 +265,22 @@ class LayerContract(ProcessCalls):
     async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
         """As ``send_batch``."""
 
+    async def ataken_orders(self, process: str, channels: Sequence[str]) -> dict[str, int] | None:
+        """Which messages of sockets the layer has taken, when the answer that said so was lost.
+
+        Arguments:
+            process: the name of the interface server that has the sockets.
+            channels: their reply channels.
+
+        Returns:
+            The order of the last message of each (``Delivery.client``); those that the layer knows nothing of are
+            missing. ``None`` if the layer does not keep this.
+
+        Raises:
+            LayerUnavailable: the server behind the layer does not answer.
+        """
+        return None
+
     @abstractmethod
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
         """As ``receive_batch``. Nothing is lost when it is cancelled: what it takes by then is given back.

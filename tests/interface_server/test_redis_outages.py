@@ -17,6 +17,7 @@ from channels_classic.layers.types import Turn
 from interface_server import outbox as outbox_module
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
 from tests.lagging_replica import lagging_replica
+from tests.redis_proxy import Cut, RedisProxy
 from tests.redis_server import RedisServer
 
 
@@ -274,3 +275,29 @@ def are_alive(hosted: Hosted, count: int) -> bool:
         return len(hosted.layer.processes()) == count
     except LayerUnavailable:
         return False
+
+
+@pytest.mark.parametrize("lost", ["before", "after"])
+def test_a_frame_on_its_way_when_the_connection_breaks(lost: Cut, redis_url: str) -> None:
+    """Whether Redis took it is found out afterwards: it comes once, and its socket stays open."""
+    cuts: list[bytes] = []
+
+    def cut(trip: bytes) -> Cut:
+        if b"precious" in trip and not cuts:
+            cuts.append(trip)
+            return lost
+        return None
+
+    with RedisProxy(redis_url, cut) as proxy, closing(RedisChannelLayer([proxy.url])) as layer:
+        layer.flush()
+        with Hosted(layer) as hosted:
+            connection, reply_channel = hosted.open()
+            for text in ("precious", "next"):
+                connection.send(text)
+            assert [hosted.receive("websocket.receive")["text"] for _ in range(2)] == ["precious", "next"]
+            hosted.send(reply_channel, text="still there")
+            assert connection.recv(timeout=DEADLINE) == "still there"
+            assert hosted.is_empty("websocket.receive")
+            assert cuts
+            connection.close()
+            assert hosted.receive("websocket.disconnect")["order"] == 3

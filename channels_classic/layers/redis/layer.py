@@ -327,6 +327,11 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         self._transport.run(self._sockets.register(process, clients))
 
+    async def ataken_orders(self, process: str, channels: Sequence[str]) -> dict[str, int] | None:
+        """As the contract has it."""
+        await self._transport.ready()
+        return await self._transport.arun(self._sockets.orders(process, channels))
+
     async def aregister_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
         """As the contract has it."""
         await self._transport.ready()

@@ -6,7 +6,7 @@ channel is on any of several, so here all servers are asked, and the greatest or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.redelivery import GOODBYE_CHANNEL
@@ -64,6 +64,20 @@ class Sockets:
         local = {name for of_server in answers.values() for name in of_server[0]}
         return [f"{process}!{name.decode()}" for name in local]
 
+    def orders(self, process: str, channels: Sequence[str]) -> Steps[dict[str, int]]:
+        """For each socket that is known, the order of the last message that was taken of it."""
+        trips = Trips()
+        local = [names.local_part(channel) for channel in channels]
+        for server in range(self._placement.count) if local else ():
+            trips.add(server, ("HMGET", self._keys.orders(process), *local))
+        answers = (yield trips) if trips else {}
+        found: dict[str, int] = {}
+        for of_server in answers.values():
+            for channel, order in zip(channels, of_server[0], strict=True):
+                if order is not None:
+                    found[channel] = max(found.get(channel, 0), int(order))
+        return found
+
     def register(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> Steps[None]:
         """Keep sockets that Redis does not know any more."""
         trips = Trips()
@@ -71,8 +85,8 @@ class Sockets:
         for channel, (order, will) in clients.items():
             local = names.local_part(channel)
             sealed = seal_will(self._cipher, channel, will)
-            trips.add(server, ("HSET", self._keys.clients(process), local, sealed))
-            trips.add(server, ("HSET", self._keys.orders(process), local, order))
+            keys = (self._keys.clients(process), self._keys.orders(process))
+            trips.add(server, ("register", 2, *keys, local, sealed, order))
         yield from one_round_trip(trips)
 
     def forget(self, process: str, channels: list[str]) -> Steps[None]:

@@ -21,6 +21,7 @@ NAMES = (
     "beat",
     "claim",
     "goodbye",
+    "register",
     "group_end",
     "letter_keep",
     "letter_end",
