@@ -7,6 +7,8 @@ on its way, and these messages go back in front of their channels. If the taker'
 
 from __future__ import annotations
 
+import time
+
 
 class Taker:
     """What takes messages for one thread of a worker. ``layer.taker`` makes it; one thread uses it at a time.
@@ -22,10 +24,13 @@ class Taker:
         self.name = taker_name(process, number)
         self.batch = 0
         """The number of the last batch that has arrived; 0 before the first. A batch without messages has none."""
-        self.asked = 0
+        # Greater than the numbers of a taker that had this name before, in the same process; below 2**48.
+        self.asked = time.monotonic_ns() // 1000
         """The number of the last batch that was asked for."""
         self.seen: dict[int, int] = {}
         """The number of the last batch that has arrived from each of several servers."""
+        self.was_full = False
+        """Whether the last batch held as many messages as were asked for."""
         self.announced: dict[int, bytes] = {}
         """The servers that know of the taker, each with the epoch in which it was told."""
 

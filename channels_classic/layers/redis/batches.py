@@ -192,6 +192,7 @@ class Batches:
         if channels:
             receiving = self._taking.from_one(answers, asked, taker, limit, waited=trips.wait > 0)
             received = yield from self._receive_behind(deliveries, receiving, failure)
+            taker.was_full = len(received) >= limit
         if failure is not None:
             failure.received = received
             raise failure
@@ -262,7 +263,13 @@ class Batches:
         """
         deadline = time.monotonic() + timeout
         # What has failed is looked at before anything waits, and several servers are waited for behind the trip.
-        at_once = self._receiving.failed or self._placement.count > 1 or timeout <= SHORTEST_WAIT
+        # Where the last batch was full there is more, most likely: a trip that does not wait is the shorter one.
+        at_once = (
+            self._receiving.failed
+            or self._placement.count > 1
+            or timeout <= SHORTEST_WAIT
+            or (bool(channels) and taker.was_full)
+        )
         wait = 0.0 if at_once else timeout
         full, received = self._transport.run(self.send_and_receive(deliveries, channels, limit, taker, wait))
         self._receiving.failed = False

@@ -72,9 +72,9 @@ class Taking:
             depends: whether it is not to wait unless all that was sent in the same trip was taken.
         """
         trips.wait = min(timeout, LONGEST_WAIT)
-        trips.add(0, *self._acknowledge(taker, 0, depends))
+        self._announce(trips, taker, 0)
         if trips.wait:
-            trips.add(0, self._wait(taker, channels, trips.wait))
+            trips.add(0, self._acknowledge(taker, depends), self._wait(taker, channels, trips.wait))
         order = self._order(channels)
         trips.add(0, self._take(taker, order, limit, 0, trips.wait))
         return {0: order}
@@ -87,9 +87,8 @@ class Taking:
         first = []
         if popped is not None and not isinstance(popped, LayerUnavailable):
             first = self._popped(0, popped)
-        unseen = answers[0][-3 if waited else -2]
-        if unseen and not isinstance(unseen, LayerUnavailable):
-            yield from self._restore({0: unseen}, taker)
+        if unseen := self._unseen(answers):
+            yield from self._restore(unseen, taker)
             trips = Trips(partial=True)
             trips.add(0, self._take(taker, asked[0], limit, 0))
             answers = yield trips
@@ -98,20 +97,24 @@ class Taking:
     # On several.
 
     def from_several(self, channels: list[str], limit: int, taker: Taker) -> Steps[list[Received]]:
-        """Say that the taker is done with its last batch, look what is there, then take the oldest."""
+        """Look what is there, then take the oldest."""
         taker.ask()
-        trips = Trips()
         asked = {server: self._order(names) for server, names in self._placement.by_server(channels).items()}
-        for server in asked:
-            trips.add(server, *self._acknowledge(taker, server, depends=False))
-        answers = yield trips
-        yield from self._restore({server: answers[server][-1] for server in asked if answers[server][-1]}, taker)
         counts = yield from self._receiving.peek(channels, limit)
-        trips = Trips(partial=True)
-        for server, order in asked.items():
-            shares = [counts.get((server, channel), 0) for channel in order]
-            trips.add(server, (*self._take(taker, order, 0, server), *shares))
-        return (yield from self._received((yield trips), asked, taker, []))
+        while True:
+            trips = Trips(partial=True)
+            for server, order in asked.items():
+                self._announce(trips, taker, server)
+                shares = [counts.get((server, channel), 0) for channel in order]
+                trips.add(server, (*self._take(taker, order, 0, server), *shares))
+            answers = yield trips
+            received = yield from self._received(answers, asked, taker, [])
+            unseen = self._unseen(answers)
+            if received or not unseen:
+                return received
+            yield from self._restore(unseen, taker)
+            taker.ask()
+            counts = yield from self._receiving.peek(channels, limit)
 
     def wait_on_all(self, channels: list[str], timeout: float, taker: Taker) -> list[Received]:
         """Wait, by this thread, for a token on several servers; or for a message of a channel of the process.
@@ -134,15 +137,16 @@ class Taking:
 
     # Commands.
 
-    def _acknowledge(self, taker: Taker, server: int, depends: bool) -> list[Command]:
-        commands: list[Command] = []
+    def _announce(self, trips: Trips, taker: Taker, server: int) -> None:
+        """Let a server know of the taker, so that a sweep finds what it has in-flight there."""
         epoch = self._registry.epoch(taker.process, server)
         if taker.announced.get(server) != epoch or not epoch:
-            commands.append(("SADD", self._keys.takers(taker.process), taker.number))
+            trips.add(server, ("SADD", self._keys.takers(taker.process), taker.number))
             taker.announced[server] = epoch
+
+    def _acknowledge(self, taker: Taker, depends: bool) -> Command:
         keys = (self._keys.in_flight(taker.name), self._keys.wake(taker.name), self._keys.sent(taker.name))
-        commands.append(("acknowledge", 3, *keys, taker.seen.get(server, 0), taker.asked, int(depends)))
-        return commands
+        return ("acknowledge", 3, *keys, taker.seen.get(0, 0), taker.asked, int(depends))
 
     def _order(self, channels: list[str]) -> list[str]:
         """The channels, normal ones first, and another one of these first each time."""
@@ -157,17 +161,17 @@ class Taking:
         return ("BLPOP", self._keys.wake(taker.name), *keys, timeout)
 
     def _take(self, taker: Taker, order: list[str], limit: int, server: int, wait: float = 0) -> Command:
-        normal = [channel for channel in order if names.is_normal(channel)]
-        keys = [
+        normal = sum(map(names.is_normal, order))
+        keys = (
             self._keys.epoch,
             self._keys.beats,
             self._keys.in_flight(taker.name),
-            *self._queues.with_bells(normal),
-            *self._keys.queues(order[len(normal) :]),
-        ]
+            *self._keys.queues(order),
+        )
         arguments = (limit, names.random_part(), self._clocks.latest(server, wait))
         process = (taker.process, self._registry.epoch(taker.process, server))
-        return ("take", len(keys), *keys, *arguments, *process, taker.asked, len(normal))
+        numbers = (taker.asked, taker.seen.get(server, 0))
+        return ("take", len(keys), *keys, *arguments, *process, *numbers, normal, self._keys.prefix)
 
     # Answers.
 
@@ -190,6 +194,15 @@ class Taking:
                 taker.batch = taker.seen[server] = taker.asked
         received, _ = yield from self._receiving.received(answers, asked, first)
         return received
+
+    def _unseen(self, answers: Answers) -> dict[int, Sequence[bytes]]:
+        """What the taker has in-flight and has not seen, by server."""
+        taken = {server: of_server[-1] for server, of_server in answers.items()}
+        return {
+            server: answer[4]
+            for server, answer in taken.items()
+            if not isinstance(answer, LayerUnavailable) and answer[4]
+        }
 
     def _restore(self, unseen: Mapping[int, Sequence[bytes]], taker: Taker) -> Steps[None]:
         """Put back what a taker has in-flight and has not seen, because the answer was lost."""

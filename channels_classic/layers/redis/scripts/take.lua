@@ -9,10 +9,10 @@
 --   2   asgi:beats             sorted set  the processes that beat; see beat.lua
 --   3   asgi:inflight:<taker>  list        the number of the batch, the time at which it was taken, and for each
 --                                          queue ">" with its key, and its entries behind; until the taker is done
---   then two for every normal channel, another one first each time:
---       asgi:queue:<queue>     list        the queue; with its last entry
---       asgi:bell:<queue>      list        its bell, a list with one token or none; a day after it rang
---   …   asgi:queue:<queue>     list        the queues of other channels, whose messages are not kept
+--   …   asgi:queue:<queue>     list        the queues of normal channels, another one first each time, then those of
+--                                          other channels, whose messages are not kept; with their last entry
+-- Made here of ARGV[9]:
+--       asgi:bell:<queue>      list        the bell of a normal channel, with one token or none; a day after it rang
 --
 -- ARGV
 --   1  how many messages at the most, over all queues; 0 for as many as the further arguments say
@@ -22,26 +22,24 @@
 --   4  the process of the taker
 --   5  the epoch in which the process was registered; "" if it was not
 --   6  the number of the batch
---   7  the number of normal channels
+--   7  the number of the batch that the taker has seen last, and is done with
+--   8  the number of normal channels
+--   9  the prefix of all keys
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
--- Returns the time in microseconds (16 digits), the epoch, for every queue the list of its entries, and 1 if the
--- process was declared dead, else 0.
+-- Returns the time in microseconds (16 digits), the epoch, for every queue the list of its entries, 1 if the process
+-- was declared dead, else 0, and what the taker has in-flight and has not seen: then nothing is taken.
 
 local time = redis.call("TIME")
 local now = string.format("%010d%06d", time[1], time[2])
 local limit = tonumber(ARGV[1])
 local latest = tonumber(ARGV[3])
-local normal = tonumber(ARGV[7])
-local queues = #KEYS - 3 - normal
+local normal = tonumber(ARGV[8])
+local queues = #KEYS - 3
 local taken = {}
 
-local function key(q)
-    return q <= normal and KEYS[2 + 2 * q] or KEYS[3 + normal + q]
-end
-
-local function ring(q)
-    local bell = KEYS[3 + 2 * q]
+local function ring(queue)
+    local bell = ARGV[9] .. "bell:" .. string.sub(queue, #ARGV[9] + 7)
     if redis.call("EXISTS", bell) == 0 then
         redis.call("RPUSH", bell, "1")
         redis.call("EXPIRE", bell, 86400)
@@ -50,23 +48,37 @@ end
 
 local lapsed = ARGV[5] ~= "" and not redis.call("ZSCORE", KEYS[2], ARGV[4])
     and redis.call("GET", KEYS[1]) == ARGV[5]
--- The list is there if a later trip of this taker has overtaken this one, or one before it that has not been seen.
 local takes = not lapsed and not (latest > 0 and latest < time[1] * 1e6 + time[2])
-    and redis.call("EXISTS", KEYS[3]) == 0
+local unseen = {}
+if takes then
+    local batch = redis.call("LINDEX", KEYS[3], 0)
+    if batch == ARGV[7] then
+        redis.call("UNLINK", KEYS[3])
+    elseif batch then
+        takes = false
+        -- A greater number is that of a later trip, which has overtaken this one: its batch is not to be touched.
+        if tonumber(batch) < tonumber(ARGV[6]) then
+            unseen = redis.call("LRANGE", KEYS[3], 0, -1)
+        end
+    end
+end
 
 local share = limit > 0 and math.max(1, math.floor(limit / queues))
+local is_empty = {}
 for q = 1, queues do
     local count = 0
     if takes then
-        count = share and math.min(share, limit) or tonumber(ARGV[7 + q])
+        count = share and math.min(share, limit) or tonumber(ARGV[9 + q])
     end
-    taken[q] = count > 0 and redis.call("LPOP", key(q), count) or {}
+    taken[q] = count > 0 and redis.call("LPOP", KEYS[3 + q], count) or {}
+    is_empty[q] = #taken[q] < count
     limit = limit - #taken[q]
 end
 if takes and share then
     for q = 1, queues do
-        if limit > 0 and #taken[q] >= share then
-            local values = redis.call("LPOP", key(q), limit) or {}
+        if limit > 0 and not is_empty[q] then
+            local values = redis.call("LPOP", KEYS[3 + q], limit) or {}
+            is_empty[q] = #values < limit
             for _, value in ipairs(values) do
                 taken[q][#taken[q] + 1] = value
             end
@@ -84,19 +96,21 @@ end
 local is_kept = false
 for q = 1, normal do
     local values = taken[q]
-    if #values > 0 then
-        if not is_kept then
-            redis.call("RPUSH", KEYS[3], ARGV[6], now)
+    local length = #values
+    if length > 0 then
+        local queue = ">" .. KEYS[3 + q]
+        if is_kept then
+            redis.call("RPUSH", KEYS[3], queue, unpack(values, 1, math.min(1000, length)))
+        else
+            redis.call("RPUSH", KEYS[3], ARGV[6], now, queue, unpack(values, 1, math.min(1000, length)))
             is_kept = true
         end
-        redis.call("RPUSH", KEYS[3], ">" .. key(q), unpack(values, 1, math.min(1000, #values)))
-        for first = 1001, #values, 1000 do
-            redis.call("RPUSH", KEYS[3], unpack(values, first, math.min(first + 999, #values)))
+        for first = 1001, length, 1000 do
+            redis.call("RPUSH", KEYS[3], unpack(values, first, math.min(first + 999, length)))
         end
     end
-    -- Whoever took all that it asked for, or nothing because it may not, may leave something.
-    if (not takes or limit <= 0 or not share) and redis.call("EXISTS", key(q)) == 1 then
-        ring(q)
+    if not is_empty[q] and redis.call("EXISTS", KEYS[3 + q]) == 1 then
+        ring(KEYS[3 + q])
     end
 end
-return { now, epoch, taken, lapsed and 1 or 0 }
+return { now, epoch, taken, lapsed and 1 or 0, unseen }

@@ -1,0 +1,186 @@
+"""A sweep that is killed between any two of its steps is finished by another one, and nothing happens twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+from typing import Any
+
+import pytest
+import redis
+
+from channels_classic.layers import Client, Process, RedisChannelLayer, Turn, codec
+from channels_classic.layers.redis.connections.server import Server
+from channels_classic.layers.redis.connections.steps import Steps
+from tests.channels_classic.layers.redis.schedules import all_schedules, interleave
+
+DEAD = "worker.dead"
+numbers = count()
+
+
+@pytest.fixture(params=["plain", "encrypted", "several"])
+def layers(request: pytest.FixtureRequest, redis_servers: list[str]) -> Iterator[list[RedisChannelLayer]]:
+    """Those of two living processes."""
+    config: dict[str, Any] = {"at_least_once": ["mail"], "max_deliveries": 2}
+    if request.param == "encrypted":
+        config["symmetric_encryption_keys"] = ["secret"]
+    hosts = redis_servers[:2] if request.param == "several" else redis_servers[:1]
+    prefix = f"sweep{next(numbers)}:"
+    layers = [RedisChannelLayer(hosts, prefix=prefix, stats_prefix=f"meta-{prefix}", **config) for _ in range(2)]
+    yield layers
+    for layer in layers:
+        layer.flush()
+        layer.close()
+
+
+def die(layer: RedisChannelLayer) -> dict[str, tuple[int, int]]:
+    """Let a process die that is a worker and has sockets; what its journal says."""
+    process = Process(DEAD, {"kind": "worker"})
+    layer.beat(process)
+    for number in range(3):
+        content = {"reply_channel": f"interface.a!{number}", "order": 0, "number": number}
+        layer.send("http.request", content)
+        layer.send("mail", content)
+    letters = layer.taker("worker.before", 0)
+    layer.beat(Process("worker.before", {}))
+    # One message of the channel that is at-least-once was handed out before.
+    assert letters is not None
+    layer.receive_batch(["mail"], 1, taker=letters)
+    layer.sweep(Process("worker.before", {}), lambda process: None)
+    started = {}
+    for number, (channel, begun) in enumerate([("http.request", 2), ("mail", 3)]):
+        taker = layer.taker(DEAD, number)
+        assert taker is not None
+        assert len(layer.receive_batch([channel], 3, taker=taker)) == 3
+        started[taker.name] = (taker.batch, begun)
+    assert layer.enter_turn(Turn("interface.a!0", 0, "http.request", token="t"), {})
+    will = codec.pack({"reply_channel": f"{DEAD}!a"})
+    connect = layer.prepare("connects", {})._replace(client=Client(f"{DEAD}!a", 0, will))
+    frame = layer.prepare("frames", {})._replace(client=Client(f"{DEAD}!a", 1))
+    assert layer.send_batch([connect, frame]) == []
+    layer.group_add("group", f"{DEAD}!a")
+    layer.open_answer(DEAD, "interface.b!stream")
+    return started
+
+
+def journal(started: dict[str, tuple[int, int]], process: Process) -> dict[str, tuple[int, int]]:
+    """What is read when the process is swept."""
+    assert process.name == DEAD
+    return started
+
+
+def steps_of(layer: RedisChannelLayer, started: dict[str, tuple[int, int]]) -> Steps[Any]:
+    process = Process(DEAD, {})
+    return layer._sweeps.sweep(process, layer._rules(process), partial(journal, started))
+
+
+def carry_out(servers: list[Server], steps: Steps[Any], at_most: int) -> bool:
+    """Carry out so many round trips of a call; whether it came to its end."""
+    answers = None
+    try:
+        for _ in range(at_most):
+            trips = steps.send(answers)
+            answers = {number: servers[number].round_trip(trips.commands[number]) for number in trips.commands}
+        steps.send(answers)
+    except StopIteration:
+        return True
+    return False
+
+
+def forget_lock(layer: RedisChannelLayer) -> None:
+    """Let the time of a sweep that was killed be over."""
+    layer._transport.servers[0].round_trip([("DEL", layer._keys.sweep(DEAD))])
+
+
+def check(layer: RedisChannelLayer) -> None:
+    """What has to be true after the sweep, however it came about."""
+    assert layer.clients(DEAD) == []
+    assert layer.group_channels("group") == []
+    [goodbye] = layer.receive_batch(["websocket.disconnect"], 10)
+    assert goodbye.content == {"reply_channel": f"{DEAD}!a", "order": 2}
+    [request] = layer.receive_batch(["http.request"], 10)
+    assert request.content["number"] == 2
+    mail = sorted((one.content["number"], one.deliveries) for one in layer.receive_batch(["mail"], 10))
+    letters = [(letter.content["number"], letter.deliveries) for letter in layer.dead_letters()]
+    assert letters == [(0, 2)]
+    assert mail == [(1, 2), (2, 2)]
+    # Those that were told twice are told the same, and forget the second.
+    replies = layer.receive_batch(["interface.a!"], 100)
+    assert {one.channel for one in replies} == {"interface.a!0", "interface.a!1"}
+    assert {one.content["status"] for one in replies} == {502}
+    assert {one.content["status"] for one in layer.receive_batch(["interface.b!"], 100)} == {502}
+    assert layer.enter_turn(Turn("interface.a!0", 1, "frames"), {})
+    assert DEAD not in [process.name for process in layer.beat(Process("worker.alive", {})).dead]
+
+
+def nothing_is_left(layer: RedisChannelLayer) -> None:
+    for url in [str(source) for source in layer._transport._sources]:
+        host, _, port = url.partition(",")[0].partition(":")
+        with redis.Redis(host=host, port=int(port)) as client:
+            assert [key for key in client.scan_iter(f"{layer.prefix}*") if DEAD.encode() in key] == []
+
+
+def test_a_sweep_that_is_killed_after_any_step(layers: list[RedisChannelLayer]) -> None:
+    one, two = layers
+    for at_most in count(1):
+        for layer in layers:
+            layer.flush()
+        started = die(one)
+        ended = carry_out(one._transport.servers, steps_of(one, started), at_most)
+        if not ended:
+            assert two.sweep(Process(DEAD, {}), partial(journal, started)) is None
+            # Who beats learns of it until it is finished, whatever is left of the life of the dead.
+            assert DEAD in [process.name for process in two.beat(Process("worker.alive", {})).dead]
+            forget_lock(two)
+            assert two.sweep(Process(DEAD, {}), partial(journal, started)) is not None
+        check(two)
+        nothing_is_left(two)
+        if ended:
+            assert at_most > 10
+            return
+
+
+def test_two_sweeps_at_the_same_time(redis_servers: list[str]) -> None:
+    """The lock was lost, as after a failover: one goes on at any step of the other."""
+    prefix = f"sweep{next(numbers)}:"
+    config: dict[str, Any] = {"at_least_once": ["mail"], "max_deliveries": 2}
+    one, two = (
+        RedisChannelLayer(redis_servers[:1], prefix=prefix, stats_prefix=f"meta-{prefix}", **config)
+        for _ in range(2)
+    )
+
+    def play(choose: Any) -> None:
+        one.flush()
+        started = die(one)
+        first, second = steps_of(one, started), steps_of(two, started)
+        server = one._transport.servers
+
+        def begin(steps: Steps[Any]) -> Steps[Any]:
+            answers = yield steps.send(None)
+            forget_lock(one)
+            # In blocks of several round trips, so that there are not too many orders.
+            trips = steps.send(answers)
+            return (yield from rest(steps, trips))
+
+        def rest(steps: Steps[Any], trips: Any) -> Steps[Any]:
+            try:
+                while True:
+                    answers: Any = None
+                    for _ in range(5):
+                        answers = {0: server[0].round_trip(trips.commands[0])}
+                        trips = steps.send(answers)
+                    trips = steps.send((yield trips))
+            except StopIteration as stop:
+                return stop.value
+
+        interleave(server, [iter([begin(first)]), iter([begin(second)])], choose)
+        check(two)
+        nothing_is_left(two)
+
+    try:
+        assert all_schedules(play) > 10
+    finally:
+        for layer in (one, two):
+            layer.flush()
+            layer.close()

@@ -1,0 +1,297 @@
+"""Takers over Redis: answers that are lost, stopped processes, other versions, and what is left behind."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from channels_classic.layers import Client, Lapsed, LayerUnavailable, Process, RedisChannelLayer, Taker
+from tests.redis_proxy import Cut, RedisProxy
+from tests.redis_server import RedisServer
+
+PROCESS = Process("worker.one", {"kind": "worker"})
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def client(server: RedisServer) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(server.url) as client:
+        yield client
+
+
+def taker_of(layer: RedisChannelLayer, process: Process = PROCESS) -> Taker:
+    layer.beat(process)
+    return layer.taker(process.name, 0)
+
+
+def send(layer: RedisChannelLayer, *numbers: int, channel: str = "queue") -> None:
+    assert layer.send_batch([layer.prepare(channel, {"number": number}) for number in numbers]) == []
+
+
+def read(batch: Any) -> list[int]:
+    return [one.content["number"] for one in batch]
+
+
+# Answers that are lost.
+
+
+@pytest.mark.parametrize("timeout", [0, PATIENCE])
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_no_trip_that_is_cut_loses_or_doubles_a_message(
+    server: RedisServer, layer: RedisChannelLayer, where: Cut, timeout: float
+) -> None:
+    """Each trip in turn is cut; the taker goes on, and in the end has seen each message once."""
+    for cut_at in range(6):
+        trips = 0
+
+        def cut(trip: bytes, cut_at: int = cut_at) -> Cut:
+            nonlocal trips
+            if b"inflight:worker" not in trip:
+                return None
+            trips += 1
+            return where if trips == cut_at + 1 else None
+
+        with RedisProxy(server.url, cut) as proxy:
+            behind = RedisChannelLayer([proxy.url])
+            taker = taker_of(behind, Process(f"worker.{where}.{timeout}.{cut_at}", {}))
+            send(layer, *range(10))
+            seen: list[int] = []
+            failures = 0
+            while len(seen) < 10:
+                try:
+                    seen += read(behind.send_and_receive([], ["queue"], 3, timeout, taker)[1])
+                except LayerUnavailable:
+                    failures += 1
+            assert seen == list(range(10))
+            assert failures <= 1
+            assert layer.receive_batch(["queue"], 10) == []
+            behind.close()
+
+
+def test_what_is_given_back_twice_comes_back_once(server: RedisServer, layer: RedisChannelLayer) -> None:
+    with RedisProxy(server.url) as proxy:
+        behind = RedisChannelLayer([proxy.url])
+        taker = taker_of(behind)
+        send(layer, 1, 2, 3)
+        batch = behind.receive_batch(["queue"], 3, taker=taker)
+        proxy.cut_after(b"inflight:worker")
+        with pytest.raises(LayerUnavailable):
+            behind.give_back(batch[1:], taker)
+        behind.give_back(batch[1:], taker)
+        behind.close()
+    assert read(layer.receive_batch(["queue"], 10)) == [2, 3]
+
+
+def test_a_worker_that_dies_while_it_waits_takes_nothing_along(
+    server: RedisServer, layer: RedisChannelLayer
+) -> None:
+    """Its connection goes with it; the next message wakes another worker."""
+    with RedisProxy(server.url) as proxy:
+        behind = RedisChannelLayer([proxy.url])
+        waits = threading.Event()
+        proxy._cut = lambda trip: waits.set() if b"BLPOP" in trip else None  # type: ignore[func-returns-value]
+        dying = taker_of(behind)
+
+        def wait() -> None:
+            with pytest.raises(LayerUnavailable):
+                behind.receive_batch(["queue"], 5, PATIENCE, dying)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert waits.wait(PATIENCE)
+        proxy.go_away()
+        thread.join()
+        other = taker_of(layer, Process("worker.two", {}))
+        send(layer, 1)
+        layer.sweep(PROCESS, lambda process: {})
+        assert read(layer.receive_batch(["queue"], 5, PATIENCE, other)) == [1]
+        behind.close()
+
+
+# Waiting.
+
+
+def test_a_refused_message_ends_the_wait_at_once(layer: RedisChannelLayer, server: RedisServer) -> None:
+    """And so does a server that is full: its worker has to tell its sender, and to try again."""
+    taker = taker_of(layer)
+    layer._queues._capacity_of = lambda channel: 1
+    send(layer, 1, channel="full")
+    full, received = layer.send_and_receive([layer.prepare("full", {})], ["queue"], 5, PATIENCE, taker)
+    assert (full, received) == ([0], [])
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("maxmemory", 1)
+        with pytest.raises(LayerUnavailable, match="is full") as refused:
+            layer.send_and_receive([layer.prepare("other", {})], ["queue"], 5, PATIENCE, taker)
+        assert refused.value.nothing_done
+        assert read(layer.send_and_receive([], ["full"], 5, PATIENCE, taker)[1]) == [1]
+        client.config_set("maxmemory", 0)
+
+
+def test_routes_that_have_changed_do_not_wait(layer: RedisChannelLayer, server: RedisServer) -> None:
+    """What goes to a group is sent once more to where its members are now, then the end of the turn is told."""
+    other = RedisChannelLayer([server.url])
+    taker = taker_of(layer)
+    other.group_add("group", "one")
+    layer.send_group("group", {})
+    other.group_add("group", "queue")
+    batch = [layer.prepare_group("group", {"number": 1}), layer.end_of_turn("interface.a!b", 0)]
+    full, received = layer.send_and_receive(batch, ["queue"], 5, PATIENCE, taker)
+    assert full == []
+    received = received or layer.receive_batch(["queue"], 5, PATIENCE, taker)
+    assert read(received) == [1]
+    other.close()
+
+
+def test_one_message_wakes_one_worker(server: RedisServer, layer: RedisChannelLayer, client: redis.Redis) -> None:
+    """However many wait: the others are not woken for nothing."""
+    takers = [taker_of(layer, Process(f"worker.{number}", {})) for number in range(5)]
+    batches: list[list[int]] = []
+    threads = [
+        threading.Thread(
+            target=lambda taker=taker: batches.append(read(layer.receive_batch(["queue"], 1, 3, taker)))
+        )
+        for taker in takers
+    ]
+    for thread in threads:
+        thread.start()
+    while int(client.info("clients")["blocked_clients"]) < 5:
+        pass
+    taken = int(client.info("commandstats")["cmdstat_blpop"]["calls"])
+    send(layer, 1)
+    for thread in threads:
+        thread.join()
+    assert sorted(batches) == [[], [], [], [], [1]]
+    assert int(client.info("commandstats")["cmdstat_blpop"]["calls"]) == taken
+
+
+# Processes that were stopped, and those of other versions.
+
+
+def test_a_trip_of_a_process_that_was_swept_in_the_meantime(server: RedisServer, layer: RedisChannelLayer) -> None:
+    """It waited; when a message comes it takes nothing, and another one is woken for it."""
+    stopped = RedisChannelLayer([server.url])
+    taker = taker_of(stopped)
+    failures: list[Exception] = []
+
+    def wait() -> None:
+        try:
+            stopped.receive_batch(["queue"], 5, PATIENCE, taker)
+        except Lapsed as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    with redis.Redis.from_url(server.url) as client:
+        while not client.info("clients")["blocked_clients"]:
+            pass
+    layer.sweep(PROCESS, lambda process: {})
+    send(layer, 1)
+    thread.join()
+    assert len(failures) == 1
+    other = taker_of(layer, Process("worker.two", {}))
+    assert read(layer.receive_batch(["queue"], 5, PATIENCE, other)) == [1]
+    stopped.close()
+
+
+def test_an_interface_server_that_was_swept_sends_nothing_for_its_sockets(layer: RedisChannelLayer) -> None:
+    interface = Process("interface.one", {})
+    layer.beat(interface)
+    layer.sweep(interface, lambda process: None)
+    frame = layer.prepare("frames", {})._replace(client=Client("interface.one!a", 1))
+    with pytest.raises(Lapsed):
+        layer.send_batch([frame])
+    assert layer.receive_batch(["frames"], 5) == []
+    assert layer.clients("interface.one") == []
+
+
+def test_a_server_that_has_lost_its_data_knows_its_processes_again(
+    server: RedisServer, layer: RedisChannelLayer, client: redis.Redis
+) -> None:
+    """They have not lapsed: what they send is taken before their next heartbeat, too."""
+    taker = taker_of(layer)
+    client.flushall()
+    full, _ = layer.send_and_receive([layer.prepare("queue", {"number": 1})], [], 0, taker=taker)
+    assert full == []
+    assert read(layer.receive_batch(["queue"], 5, taker=taker)) == [1]
+    assert not layer.beat(PROCESS).lapsed
+    assert layer.processes() == [PROCESS]
+    layer.receive_batch(["queue"], 5, taker=taker)
+    send(layer, 2)
+    layer.receive_batch(["queue"], 5, taker=taker)
+    assert layer.sweep(PROCESS, lambda process: {}) is not None
+    assert read(layer.receive_batch(["queue"], 5)) == [2]
+
+
+def previous_send(client: redis.Redis, channel: str, packed: bytes) -> None:
+    """Append a message as the version before did, which rang no bells."""
+    seconds, microseconds = client.time()
+    stamp = b"%016d" % (seconds * 1_000_000 + microseconds + 60_000_000)
+    client.rpush(f"asgi:queue:{channel}", stamp + b"m\0" + packed)
+    client.pexpire(f"asgi:queue:{channel}", 60_000)
+
+
+def test_the_previous_version_sends_to_this_one(
+    layer: RedisChannelLayer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody rings for its messages: they are found when a wait is over."""
+    monkeypatch.setattr("channels_classic.layers.redis.taking.LONGEST_WAIT", 0.2)
+    taker = taker_of(layer)
+    delivery = layer.prepare("queue", {"number": 1})
+    send(layer, 0)
+    assert read(layer.receive_batch(["queue"], 5, taker=taker)) == [0]
+    client.delete("asgi:bell:queue")
+    previous_send(client, "queue", delivery.payload)
+    assert read(layer.receive_batch(["queue"], 5, PATIENCE, taker)) == [1]
+
+
+def test_the_previous_version_takes_from_this_one(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    """By ``BLPOP`` on the queue itself, and what a sweep has put back as well."""
+    taker = taker_of(layer)
+    send(layer, 1)
+    layer.receive_batch(["queue"], 5, taker=taker)
+    layer.sweep(PROCESS, lambda process: {})
+    found = client.blpop(["asgi:queue:queue"], 5)
+    assert found is not None
+    assert found[1][16:18] == b"m\0"
+
+
+# What is left behind.
+
+
+def test_nothing_of_a_process_stays(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    """Whether it departs or is swept, and though others still send to it."""
+    for end in (layer.depart, lambda process: layer.sweep(process, lambda process: None)):
+        process = Process(f"interface.{id(end)}", {"threads": 1})
+        taker = taker_of(layer, process)
+        for channel in (f"{process.name}!a", f"{taker.name}!wake"):
+            layer.send(channel, {})
+            layer.group_add("group", channel)
+            layer.pause([channel])
+        send(layer, 1)
+        layer.receive_batch(["queue"], 5, taker=taker)
+        full, _ = layer.send_and_receive([layer.prepare("other", {})], ["queue"], 5, 0.05, taker)
+        assert full == []
+        end(process)
+        layer.send(f"{process.name}!a", {})
+        layer.send_group("group", {})
+        layer.group_add("group", f"{process.name}!a")
+        layer.group_discard("group", f"{process.name}!a")
+        left = [key for key in client.scan_iter() if process.name.encode() in key]
+        assert left == []
+        assert layer.group_channels("group") == []
+
+
+def test_a_prefix_shared_by_mistake(server: RedisServer, layer: RedisChannelLayer) -> None:
+    """What another program has under a key is told, and the process goes on."""
+    with redis.Redis.from_url(server.url) as client:
+        client.set("asgi:inflight:worker.one.0", "something else")
+        taker = taker_of(layer)
+        with pytest.raises(LayerUnavailable, match="Set another one"):
+            layer.receive_batch(["queue"], 5, taker=taker)
+        client.delete("asgi:inflight:worker.one.0")
+    send(layer, 1)
+    assert read(layer.receive_batch(["queue"], 5, taker=taker)) == [1]
