@@ -17,13 +17,9 @@ from channels_classic.layers.names import random_part
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.patience import through_outages
-from channels_classic.sessions.store import can_keep_channel_sessions, with_channel_session
+from channels_classic.sessions.store import LAST_CHANNEL, can_keep_channel_sessions, with_channel_session
 
 Consumer = TypeVar("Consumer", bound=Callable[..., Any])
-
-
-LAST_CHANNEL = "websocket.disconnect"
-"""The channel of the last message of a client."""
 
 TRY_AGAIN_LATER = 1013
 """The close code for a client that sends more than can wait for its turn."""

@@ -13,10 +13,14 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Sign
 from django.core.signals import setting_changed
 from django.utils.crypto import salted_hmac
 
+from channels_classic.exceptions import ConsumeLater
 from channels_classic.log import logger
 from channels_classic.message import Message
 
 SALT = "channels_classic.sessions.channel_session"
+LAST_CHANNEL = "websocket.disconnect"
+"""The channel of the last message of a client."""
+
 KEY_PREFIX, KEY_LENGTH = "channel", 40
 """The form of a channel session's key. Django's own keys have 32 random characters, and its table holds 40."""
 
@@ -119,6 +123,12 @@ class ChannelSession(SessionBase):
             self._deleted = True
             self.modified = False
 
+    def end(self) -> None:
+        """Delete what is stored, because the client has left. What this object holds can still be read."""
+        if self._stored is not False:
+            self.delete()
+        self.modified = False
+
     def flush(self) -> None:
         """Empty and delete the session."""
         self.clear()
@@ -205,6 +215,8 @@ def save_existing(session: SessionBase) -> None:
 def with_channel_session(message: Message, consume: Callable[[], Any]) -> Any:
     """Run a consumer with ``message.channel_session``, and save it if it was changed, even if the consumer raised.
 
+    After the consumer of ``websocket.disconnect`` the session is deleted: nobody will ask for it any more.
+
     Raises:
         ValueError: the message has no reply channel, or the engine cannot keep channel sessions.
     """
@@ -220,11 +232,18 @@ def with_channel_session(message: Message, consume: Callable[[], Any]) -> Any:
     if getattr(session, "kept", False):
         return consume()
     session.kept = True
+    has_left = message.channel.name == LAST_CHANNEL
     try:
         return consume()
+    except ConsumeLater:
+        has_left = False
+        raise
     finally:
         session.kept = False
         if isinstance(session, ChannelSession):
-            session.save_changes()
+            if has_left:
+                session.end()
+            else:
+                session.save_changes()
         elif session.modified:
             session.save()

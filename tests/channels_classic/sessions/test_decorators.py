@@ -106,6 +106,33 @@ class TestChannelSession:
         assert look(message_of()) == {"room": "a", "number": 2}
         assert look(message_of("interface.abc!two")) == {}
 
+    def test_it_ends_when_the_client_has_left(self, engine: str) -> None:
+        """Whether its last consumer looks at it, changes it, or fails. What was loaded can still be read."""
+        put(message_of(), room="a")
+        left = message_of(channel="websocket.disconnect")
+        assert look(left) == {"room": "a"}
+        assert stored() == {}
+        assert dict(left.channel_session.items()) == {"room": "a"}
+
+        put(message_of(), room="b")
+        put(message_of(channel="websocket.disconnect"), room="c")
+        assert stored() == {}
+
+        put(message_of(), room="d")
+        with pytest.raises(ZeroDivisionError):
+            channel_session(lambda message: 1 / 0)(message_of(channel="websocket.disconnect"))
+        assert stored() == {}
+        assert look(message_of(channel="websocket.disconnect")) == {}
+
+    def test_it_does_not_end_with_a_last_message_that_is_put_back(self, engine: str) -> None:
+        def later(message: Message) -> None:
+            raise ConsumeLater
+
+        put(message_of(), room="a")
+        with pytest.raises(ConsumeLater):
+            channel_session(later)(message_of(channel="websocket.disconnect"))
+        assert stored() == {"room": "a"}
+
     def test_a_client_of_any_kind(self, engine: str) -> None:
         for client in ("body?abc", "plain", "interface.abc!x", "x" * 99):
             put(message_of(client), client=client)
