@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 """The root of the repository."""
 
 WORKSPACE = ROOT / ".bench"
-"""Where the environments and the logs are kept; not under version control."""
+"""The folder of the environments and the logs; not under version control."""
 
 
 class SetupError(Exception):
@@ -50,7 +50,7 @@ class Environment:
         return str(self.folder / "bin" / name)
 
     def ensure(self) -> None:
-        """Make the environment unless it is there with just these requirements.
+        """Make the environment, unless it exists with exactly these requirements.
 
         :raises SetupError: the Python it needs is not on this machine, or pip failed.
         """
@@ -69,7 +69,7 @@ class Environment:
         stamp.write_text(wanted)
 
     def versions(self, *packages: str) -> dict[str, str]:
-        """The installed version of each package that is there."""
+        """The version of each installed package."""
         listing = subprocess.run(
             [self.executable(), "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"],
             capture_output=True,

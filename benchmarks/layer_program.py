@@ -16,7 +16,7 @@ BURST = 50
 """Messages that wait at most: below the default capacity of every layer."""
 
 WITHOUT_LIMIT = 10**9
-"""The capacity for groups: nobody reads here, and a full member would be skipped, which is less work."""
+"""The capacity for groups. Nothing reads here, and skipping a full member would be less work."""
 
 
 class BlockingLayer:
@@ -159,7 +159,7 @@ async def send_to_group(layer, clock, members, seconds, message):
 
 
 def answer(times, operations, busy, own_cpu, redis_cpu):
-    """What the suite reads: latencies in seconds, CPU times in seconds for all operations together."""
+    """The output for the suite: latencies in seconds, and CPU times in seconds for all operations together."""
     return {
         "latencies": times,
         "operations": operations,
@@ -170,7 +170,7 @@ def answer(times, operations, busy, own_cpu, redis_cpu):
 
 
 def make_layer(backend, url, load):
-    """The layer under its default settings, but for the capacity where nobody reads."""
+    """The layer with its default settings, except for the capacity where nothing reads."""
     module, name = backend.rsplit(".", 1)
     options = {"capacity": WITHOUT_LIMIT} if load.startswith("group-") else {}
     layer = getattr(importlib.import_module(module), name)(hosts=[url], **options)

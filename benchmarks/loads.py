@@ -26,7 +26,7 @@ SETTLING = 2.0
 
 
 class Client(Protocol):
-    """What the loads ask of a client."""
+    """The methods of a client that loads use."""
 
     async def open(self) -> None:
         """Connect."""

@@ -1,4 +1,4 @@
-"""How long and how large the loads of one run of the suite are."""
+"""The durations and sizes of the loads in one run of the suite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how large.
+    """The durations and sizes.
 
     :param seconds: the measured part of a run.
     :param warm_up: what runs before it, unmeasured, in seconds.

@@ -77,7 +77,7 @@ def columns(load: Load) -> tuple[Column, ...]:
 
 
 def idle_cpu(measurement: Measurement) -> float:
-    """What servers and Redis use together, as a share of a core."""
+    """The CPU use of servers and Redis together, as a share of a core."""
     return (measurement.server_cpu or 0.0) + (measurement.redis_cpu or 0.0)
 
 

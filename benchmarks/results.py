@@ -1,4 +1,4 @@
-"""What was measured: one measurement for each load, stack and round, and the medians over the rounds."""
+"""The results: one measurement for each load, stack and round, and the medians over the rounds."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def median(measurements: Iterable[Measurement]) -> Measurement:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Where, when and how the figures came about, for the report.
+    """The machine, the time and the versions of a run, for the report.
 
     :param machine: processor, cores, memory, kernel.
     :param day: the day of the run.
@@ -102,7 +102,7 @@ class Results:
         return median(rounds) if rounds else None
 
     def failures(self, load: str, stack: str) -> tuple[int, int]:
-        """How many rounds failed, of how many."""
+        """The number of rounds that failed, and of all rounds."""
         rounds = self.measurements.get((load, stack), [])
         return sum(measurement.failure is not None for measurement in rounds), len(rounds)
 

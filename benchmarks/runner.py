@@ -66,7 +66,7 @@ def set_up(stacks: Iterable[Stack]) -> dict[str, str]:
 
 
 def versions(stacks: Iterable[Stack], broken: Iterable[str]) -> dict[str, str]:
-    """What each environment consists of, by its name."""
+    """The packages of each environment, by its name."""
     sharing: dict[str, list[Stack]] = {}
     for stack in stacks:
         if stack.name not in broken:

@@ -61,7 +61,7 @@ CLIENT = Environment(
         "uvloop>=0.20",
     ),
 )
-"""What the clients, the report and the suite itself need."""
+"""The packages that the clients, the report and the suite itself need."""
 
 CORE_LAYER = "channels_redis.core.RedisChannelLayer"
 PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"

@@ -1,4 +1,4 @@
-"""What any test may ask for. Fixtures of one subject stand in the ``conftest.py`` beside its tests."""
+"""Fixtures for all tests. Those of one subject are in the ``conftest.py`` beside its tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many processes ``-n auto`` starts: two for each core, because half of what the tests do is waiting."""
+    """The number of processes of ``-n auto``: two for each core, because the tests wait half of the time."""
     return 2 * (os.cpu_count() or 1)
 
 

@@ -47,13 +47,13 @@ def http_request(
 
 
 def form(body: bytes, content_type: str = "application/x-www-form-urlencoded") -> dict[str, Any]:
-    """What a POST of ``body`` has in its message."""
+    """The keys in the message of a POST of ``body``."""
     headers = {"content-type": content_type, "content-length": str(len(body))}
     return {"method": "POST", "headers": headers, "body": body}
 
 
 def replies(layer: BaseChannelLayer) -> list[dict[str, Any]]:
-    """What has been sent to the reply channel so far."""
+    """The messages on the reply channel so far."""
     contents = []
     while True:
         channel, content = layer.receive([REPLY_QUEUE])

@@ -60,7 +60,7 @@ class PostgresServer:
 
     @property
     def log(self) -> str:
-        """What it has printed."""
+        """Its output."""
         return Path(self._folder.name, "log").read_text(errors="replace")
 
     def __enter__(self) -> PostgresServer:

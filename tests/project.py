@@ -21,7 +21,7 @@ from tests.ports import free_port
 
 DEADLINE = 60  # seconds after which what should happen has not happened
 
-# What these say is meant for the tests' own Django.
+# These variables are meant for the tests' own Django.
 NOT_HANDED_ON = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "REDIS_URL", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
 
 REPOSITORY = Path(__file__).resolve().parents[1]

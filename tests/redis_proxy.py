@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from channels_classic.layers.redis.scripts import SCRIPTS
 
 Cut = Literal["before", "after"] | None
-"""What happens to a trip: the server does not get it, or the client does not get the answer."""
+"""The fate of a trip: the server does not get it, or the client does not get the answer."""
 
 _DIGEST = hashlib.sha1(SCRIPTS["turns"]).hexdigest().encode()
 _TURN_STEP = re.compile(rb"%b\r\n.*?\r\n(enter|end|suspend|release)\r\n" % _DIGEST, re.DOTALL)

@@ -73,7 +73,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Where it listens, with the password if there is one."""
+        """Its address, with the password if there is one."""
         login = f":{self.password}@" if self.password else ""
         return f"redis://{login}{self.host}:{self.port}/0"
 
@@ -84,7 +84,7 @@ class RedisServer:
 
     @property
     def log(self) -> str:
-        """What the server has printed."""
+        """The output of the server."""
         path = Path(self._folder.name, "log")
         return path.read_text(errors="replace") if path.exists() else ""
 

@@ -1,4 +1,4 @@
-"""What the README tells people to type works, as it stands there."""
+"""The commands of the README work exactly as they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client saw: the latency of every answer, and the first thing that went wrong."""
+"""The measurements of a client: the latency of every answer, and its first error."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class SocketLoad:
         """Send nothing."""
 
     def missing(self) -> str | None:
-        """What has not arrived, in words, if anything."""
+        """A description of the messages that have not arrived; empty if there are none."""
         return None
 
     async def finish(self) -> None:
@@ -146,7 +146,7 @@ class EchoLoad(SocketLoad):
             socket.send()
 
     def missing(self) -> str | None:
-        """How many echoes are outstanding."""
+        """The number of echoes that have not arrived."""
         waiting = sum(socket.waiting for socket in self.sockets)
         return f"{waiting} of {self.count} sockets got no echo" if waiting else None
 
@@ -203,6 +203,6 @@ class BroadcastLoad(SocketLoad):
         self.sockets[0].transport.send(WSMsgType.TEXT, self.payload)
 
     def missing(self) -> str | None:
-        """How many sockets have not received the broadcast under way."""
+        """The number of sockets that have not received the current broadcast."""
         late = sum(socket.arrived != self.number for socket in self.sockets)
         return f"{late} of {self.count} sockets did not receive broadcast {self.number}" if late else None

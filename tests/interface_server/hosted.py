@@ -178,7 +178,7 @@ def eventually(condition: Callable[[], Any]) -> Any:
 
 
 def read_response(client: socket.socket, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
-    """What a raw client got: the response and its content."""
+    """The response that a raw client got, and its content."""
     with http.client.HTTPResponse(client, method=method) as response:
         response.begin()
         return response, response.read()

@@ -1,4 +1,4 @@
-"""What an interface server is pointed at: `channels-interface chatsite.asgi:channel_layer`."""
+"""The channel layer for interface servers: `channels-interface chatsite.asgi:channel_layer`."""
 
 import os
 

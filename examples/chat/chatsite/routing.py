@@ -1,4 +1,4 @@
-"""Which message reaches which consumer: the first route that fits."""
+"""Maps messages to consumers: the first route that matches a message gets it."""
 
 from rooms import consumers
 

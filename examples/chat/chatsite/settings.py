@@ -70,7 +70,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("HTTPS") == "1"
 
-# What consumers remember of a socket goes with it: in the channel layer it leaves no rows behind.
+# Channel sessions end with their socket. In the channel layer they leave no rows behind.
 CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"
 
 # Several workers write at once: WAL lets readers go on meanwhile, and IMMEDIATE makes a writer wait

@@ -30,7 +30,7 @@ def join_room(message: ChannelMessage, room: str) -> None:
     if not may_enter(message.user, room):
         refuse(message)
         return
-    # First into the group, then the history: what is said in between comes twice rather than never,
+    # Join the group first, then send the history: a message in between comes twice rather than never,
     # and the browser knows messages by their id.
     enter_groups(message, room)
     message.reply_channel.send({"accept": True})
@@ -92,7 +92,7 @@ def rules_told(message: ChannelMessage) -> Iterator[None]:
 
 
 def visitor_name(message: ChannelMessage, wanted: object) -> str:
-    """What a visitor is called: a user by the user name, and a guest as they like, but not like a user."""
+    """The name of a visitor: users have their user name; guests choose one that is not a user's."""
     if message.user.is_authenticated:
         return message.user.get_username()
     name = clean_name(wanted)
@@ -131,7 +131,7 @@ def put_out(presences: PresenceQuerySet, code: int | bool = NOT_ANY_MORE) -> Non
 
 
 def show_out(room: str, reply_channel: Channel, code: int | bool = NOT_ANY_MORE) -> None:
-    """Closes a socket; nothing that is said from now on reaches it."""
+    """Closes a socket. Messages from now on do not reach it."""
     room_group(room).discard(reply_channel)
     reply_channel.send({"close": code})
     if Presence.objects.filter(reply_channel=reply_channel.name).delete()[0]:

@@ -25,7 +25,7 @@ def new_key() -> str:
 
 class PrivateRoomQuerySet(models.QuerySet["PrivateRoom"]):
     def of(self, user: Any) -> PrivateRoomQuerySet:
-        """The rooms that somebody may see and enter: none, if that is a guest."""
+        """The private rooms that a user may see and enter; none for a guest."""
         return self.filter(members=user.pk) if user.is_authenticated else self.none()
 
 
@@ -93,7 +93,7 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
         return self.filter(seen__lt=timezone.now() - PRESENCE_EXPIRY)
 
     def people(self, room: str) -> list[dict[str, Any]]:
-        """Who is in a room; somebody with two windows is still one person."""
+        """The people in a room. Somebody with two windows counts once."""
         people = self.alive().filter(room=room).order_by("name", "user").values_list("name", "user").distinct()
         return [{"name": name, "guest": user is None} for name, user in people]
 
@@ -126,7 +126,7 @@ class Presence(models.Model):
 
 
 def list_rooms(limit: int = 50) -> list[dict[str, Any]]:
-    """The public rooms with somebody in them, then those with the latest messages: name and number of people."""
+    """The public rooms with their number of people: rooms with people first, then by the latest message."""
     people = (
         Presence.objects.alive()
         .exclude(PRIVATE_ROOMS)

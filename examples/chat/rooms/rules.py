@@ -1,4 +1,4 @@
-"""What rooms, names and messages may look like. Browsers are told, and not trusted."""
+"""The rules for rooms, names and messages. Browsers know them, but the server checks them again."""
 
 import re
 import unicodedata

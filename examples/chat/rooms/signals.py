@@ -1,4 +1,4 @@
-"""Whoever loses a right stops reading at once: their sockets are closed, also those that never say anything.
+"""Closes the sockets of users who lose a right, so that they stop reading at once, even on silent sockets.
 
 A consumer looks at rights when a message comes. A browser that only listens sends none, so whatever takes a right
 away has to close its sockets: for that each socket of a user is in a group of that user, too.
@@ -49,6 +49,6 @@ def members_removed(instance: Any, action: str, reverse: bool, pk_set: set[int] 
     if action == "post_remove":
         for user in [instance.pk] if reverse else pk_set or ():
             close_sockets(user_group(user))
-    elif action == "pre_clear":  # afterwards nobody knows who they were
+    elif action == "pre_clear":  # after the deletion, the members are not known any more
         for user in [instance.pk] if reverse else instance.members.values_list("pk", flat=True):
             close_sockets(user_group(user))

@@ -45,7 +45,7 @@ def open_private_room(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def members(request: HttpRequest, room: str) -> HttpResponse:
-    """The owner invites somebody, or removes a member: from the room, and from the sockets that show it."""
+    """The owner invites somebody, or removes a member from the room and closes the member's sockets."""
     private = get_object_or_404(PrivateRoom, key=room, owner=request.user.pk)
     if "remove" in request.POST:
         removed = get_object_or_404(private.members.exclude(pk=private.owner_id), username=request.POST["remove"])

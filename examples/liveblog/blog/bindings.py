@@ -1,4 +1,4 @@
-"""Who is told of a post, and who may write it."""
+"""The clients that see a post, and the users that may write it."""
 
 from typing import Any
 

@@ -30,7 +30,7 @@ class BlogSocket(WebsocketDemultiplexer):
 
     def get_handler(self, message: Message, **kwargs: Any) -> Callable[..., Any]:
         handler = super().get_handler(message, **kwargs)
-        # Cookies come along from any site's page, and with them who somebody is.
+        # A browser sends cookies, and so the user's identity, for a page of any site.
         return allowed_hosts_only(handler) if message.channel.name == "websocket.connect" else handler
 
     def connection_groups(self, **kwargs: Any) -> list[str]:

@@ -19,5 +19,5 @@ class RowBinding(WebsocketBinding):
         return [GROUP]
 
     def has_permission(self, user: Any, action: str, pk: Any) -> bool:
-        # What strangers may fill is bounded.
+        # Anybody may add rows, so their number is bounded.
         return action != "create" or Row.objects.count() < MOST_ROWS

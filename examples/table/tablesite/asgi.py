@@ -1,4 +1,4 @@
-"""What an interface server is pointed at: `channels-interface tablesite.asgi:channel_layer`."""
+"""The channel layer for interface servers: `channels-interface tablesite.asgi:channel_layer`."""
 
 import os
 

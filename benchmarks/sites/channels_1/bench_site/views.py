@@ -4,7 +4,7 @@ BODY = b"Hello".ljust(100, b".")
 
 
 def hello(request):
-    # Without middleware nobody else sets the length, and chunked answers would cost each stack differently.
+    # Without middleware, nothing else sets the length, and chunked answers would cost each stack differently.
     response = HttpResponse(BODY, content_type="text/plain")
     response["Content-Length"] = str(len(BODY))
     return response
