@@ -233,7 +233,7 @@ class WSClient(Client):
             result = super()._run(message, consumer, kwargs)
             self._check_accept(message)
         finally:
-            self.channel_layer.give_back(unread)
+            self.channel_layer.give_back([reply for reply in unread if not _only_accepts(reply.content)])
         return result
 
     def _take_replies(self) -> list[Received]:
@@ -248,9 +248,7 @@ class WSClient(Client):
             if not message.__doomed__:  # type: ignore[attr-defined]
                 return
         problem = self._why_not_accepted(replies[0].content if replies else None)
-        self.channel_layer.give_back(
-            [reply for reply in replies if problem or not reply.content.keys() <= ACCEPT_KEYS]
-        )
+        self.channel_layer.give_back([reply for reply in replies if problem or not _only_accepts(reply.content)])
         if problem:
             raise AssertionError(problem)
 
@@ -272,6 +270,10 @@ class WSClient(Client):
         except (BadMessage, UnknownKeys) as error:
             return f"Connection rejected: {answer!r} does not accept it. {error}."
         return None if conversation.accepted else f"Connection rejected: the answer was {answer!r}."
+
+
+def _only_accepts(answer: dict[str, Any]) -> bool:
+    return answer.get("accept") is True and answer.keys() <= ACCEPT_KEYS
 
 
 HttpClient = WSClient

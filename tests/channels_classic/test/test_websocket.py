@@ -95,6 +95,17 @@ class TestWSClient(ChannelTestCase):
             client.send_and_consume("websocket.connect", path="/second/")
         assert [client.receive(), client.receive()] == [{"accept": False}, None]
 
+    def test_what_was_accepted_without_a_look_is_not_there_later(self) -> None:
+        def connect(message: Message) -> None:
+            message.reply_channel.send({"accept": True})
+            message.reply_channel.send({"text": message["path"]})
+
+        client = WSClient()
+        with apply_routes({"websocket.connect": connect}):
+            client.send_and_consume("websocket.connect", path="/first/", check_accept=False)
+            client.send_and_consume("websocket.connect", path="/second/")
+        assert [client.receive(json=False) for _ in range(3)] == ["/first/", "/second/", None]
+
     def test_denied(self) -> None:
         client = WSClient()
         with apply_routes({"websocket.connect": connected}), pytest.raises(DenyConnection):
