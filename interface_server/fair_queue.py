@@ -96,20 +96,22 @@ class FairQueue:
         """
         taken: list[Entry] = []
         rotation = self._rotation
+        left = size
         while rotation and len(taken) < messages:
-            queue = next(iter(rotation))
-            entry = queue.waiting[0]
-            size -= entry.size
-            if size < 0 and taken:
+            queue, _ = rotation.popitem(last=False)
+            waiting = queue.waiting
+            entry = waiting[0]
+            if entry.size > left and taken:
+                rotation[queue] = None
+                rotation.move_to_end(queue, last=False)
                 break
+            left -= entry.size
             taken.append(entry)
-            del queue.waiting[0]
-            self.size -= entry.size
-            if queue.waiting:
-                rotation.move_to_end(queue)
-            else:
-                del rotation[queue]
+            waiting.popleft()
+            if waiting:
+                rotation[queue] = None
         self.messages -= len(taken)
+        self.size -= size - left
         return taken
 
     def put_back(self, taken: Sequence[Entry]) -> None:

@@ -135,7 +135,7 @@ class Outbox:
         Returns:
             Whether it is within the client's bounds. If not, nothing is done.
         """
-        if not self._lanes.put(queue, delivery, self._patience_time() + patience):
+        if not self._lanes.put(queue, delivery, self._loop.time() - self._unreachable_seconds + patience):
             return False
         if self._is_open:
             self._arrived.set()
