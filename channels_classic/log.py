@@ -10,6 +10,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from channels_classic.log_context import current_client
+
 __all__ = ["logger", "printable", "setup_logger"]
 
 
@@ -72,6 +74,14 @@ class _LastResort(logging.StreamHandler[Any]):
             record.levelno >= handler.level and handler.filter(record) for handler in self._other_writers()
         ) and super().filter(record)
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; in a consumer, with the id of the client whose message it handles."""
+        line, client = super().format(record), current_client()
+        if client == "-":
+            return line
+        first, end, rest = line.partition("\n")  # the rest is a traceback
+        return f"{first} [client {client}]{end}{rest}"
+
     def _other_writers(self) -> Iterator[logging.Handler]:
         current: logging.Logger | None = self._of
         while current is not None:
@@ -100,6 +110,8 @@ def setup_logger(name: str = NAME, verbosity: int = 1) -> logging.Logger:
         handler = _LastResort(named)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(message)s"))
         named.addHandler(handler)
+    # A LOGGING that begins with "disable_existing_loggers" means those that it has forgotten, and not this one.
+    named.disabled = False
     if named.level == logging.NOTSET:
         if verbosity != 1:
             named.setLevel(logging.ERROR if verbosity < 1 else logging.DEBUG)

@@ -22,6 +22,18 @@ quoted.
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 
+SECRET_PARAMETERS = re.compile(
+    r"(?<![^&;])([^=&;]*(?:token|key|secret|pass|auth|session|signature|sig|jwt|otp|code|ticket)[^=&;]*=)[^&;]*",
+    re.IGNORECASE,
+)
+"""Parameters of a query string that may let somebody in, such as ``session_key``."""
+
+
+def masked_query(query: str) -> str:
+    """A query string as a log may have it: with ``***`` for what is, by its name, a secret."""
+    return SECRET_PARAMETERS.sub(rf"\1{HIDDEN}", query)
+
+
 def one_line(text: object) -> str:
     """A text, or the text of an error, without line breaks."""
     return printable(" ".join(str(text).split()))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from channels_classic.log import printable
+from channels_classic.log_context import to_json
+from channels_classic.redaction import masked_query
 from interface_server.asgi_types import Scope
 
 
@@ -15,25 +18,52 @@ class AccessLog:
 
     Arguments:
         file: the path of a file to append to; ``-`` for standard output.
+        as_json: write objects of JSON in the place of lines for people.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, as_json: bool = False) -> None:
+        self._line = json_line if as_json else text_line
         self._stream = sys.stdout if file == "-" else open(file, "a", encoding="utf-8")  # noqa: SIM115
 
     def __call__(self, event: str, scope: Scope, details: dict[str, Any]) -> None:
         """Write the line of one event."""
         # At once and in one piece: other processes may write to the same file.
-        moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
-        self._stream.write(f"{client_of(scope)} - - [{moment}] {describe(event, scope, details)}\n")
+        self._stream.write(f"{self._line(event, scope, details)}\n")
         self._stream.flush()
+
+
+def text_line(event: str, scope: Scope, details: dict[str, Any]) -> str:
+    """As web servers write it; at the end the seconds that it took, if it is over, and the id of the client."""
+    moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
+    seconds = f"{details['seconds']:.3f}" if "seconds" in details else "-"
+    what = describe(event, scope, details)
+    return f"{client_of(scope)} - - [{moment}] {what} {seconds} {details.get('client', '-')}"
+
+
+def json_line(event: str, scope: Scope, details: dict[str, Any]) -> str:
+    """The same as an object of JSON."""
+    fields = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "event": event,
+        "address": client_of(scope),
+        "method": scope.get("method"),
+        "path": path_of(scope),
+        **details,
+    }
+    return to_json({name: value for name, value in fields.items() if value is not None})
+
+
+def path_of(scope: Scope) -> str:
+    """The path and the query, without the secrets that may be in the latter."""
+    raw_path: bytes | None = scope.get("raw_path")
+    path: str = raw_path.decode("latin-1") if raw_path else scope["path"]
+    query: bytes = scope.get("query_string") or b""
+    return f"{path}?{masked_query(query.decode('latin-1'))}" if query else path
 
 
 def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
     """What happened, in printable characters: a path may hold anything."""
-    raw_path: bytes | None = scope.get("raw_path")
-    path = raw_path.decode("latin-1") if raw_path else scope["path"]
-    if scope.get("query_string"):
-        path += "?" + scope["query_string"].decode("latin-1")
+    path = path_of(scope)
     if event == "http":
         what, result = (
             f"{scope['method']} {path} HTTP/{scope['http_version']}",

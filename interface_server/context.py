@@ -12,6 +12,7 @@ from channels_classic.heartbeat import new_process
 from channels_classic.layers import BaseChannelLayer, MessageTooLarge
 from channels_classic.layers.types import Process
 from channels_classic.log import logger
+from channels_classic.log_context import client_id
 from interface_server import messages
 from interface_server.asgi_types import Scope
 from interface_server.departures import Departures
@@ -207,10 +208,14 @@ class Context:
             self._warned.add(kind)
             logger.warning(text + " Others like this are not logged.", *args)
 
-    def log_access(self, event: str, scope: Scope, details: dict[str, Any]) -> None:
-        """Write a line of the access log."""
+    def log_access(self, event: str, scope: Scope, reply_channel: str, **details: Any) -> None:
+        """Write a line of the access log.
+
+        Arguments:
+            reply_channel: of the client; the line has an id made from it.
+        """
         if self._access_log is not None:
-            self._access_log(event, scope, details)
+            self._access_log(event, scope, {**details, "client": client_id(reply_channel)})
 
     # HTTP.
 
@@ -257,14 +262,17 @@ class Context:
         if outcome is Outcome.REFUSED:
             self._disconnects_from = time.monotonic() + FULL_SECONDS
 
-    def log_exchange(self, scope: Scope, status: int | None, size: int, started: float) -> None:
+    def log_exchange(
+        self, scope: Scope, reply_channel: str, status: int | None, size: int, started: float
+    ) -> None:
         """Write the line of an exchange in the access log.
 
         Arguments:
+            reply_channel: of the client.
             status: of the answer, if one has begun.
             size: bytes of content.
             started: by the monotonic clock.
         """
         if self._access_log is not None:
             seconds = time.monotonic() - started
-            self._access_log("http", scope, {"status": status or 499, "size": size, "seconds": seconds})
+            self.log_access("http", scope, reply_channel, status=status or 499, size=size, seconds=seconds)

@@ -11,6 +11,7 @@ from django.conf import settings
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.http.replies import SERVER_ERROR
 from channels_classic.log import logger
+from channels_classic.log_context import message_at_work
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
@@ -61,6 +62,7 @@ def consume(
 def _consume(
     message: Message, router: Router, retries: int, sender: Any, on_error: OnError, pending: PendingSends
 ) -> None:
+    message_at_work.set(message)
     with pending:
         match = router.match(message)
         if match is None:

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from channels_classic.child_process import Supervised
@@ -108,15 +108,15 @@ def run_here(options: Options, supervised: Supervised | None = None) -> None:
     """
     from channels_classic.asgi import channel_layers
     from worker.connections import not_around_requests
+    from worker.consumer_log import ConsumerLog
     from worker.group import StillRunning, WorkerGroup
 
-    def log_message(channel: str, message: object) -> None:
-        logger.debug("%s", channel)
-
+    layer = channel_layers[options.layer]
+    consumer_log = ConsumerLog(layer.router) if options.verbosity > 1 else None
     group = WorkerGroup(
-        channel_layers[options.layer],
+        layer,
         options.threads,
-        callback=log_message if options.verbosity > 1 else None,
+        callback=None if consumer_log is None else consumer_log.begin,
         only_channels=options.only_channels,
         exclude_channels=options.exclude_channels,
         stream_threads=options.stream_threads,
@@ -125,7 +125,7 @@ def run_here(options: Options, supervised: Supervised | None = None) -> None:
     )
     not_around_requests()
     try:
-        with _cared_for(group, options, supervised):
+        with _cared_for(group, options, supervised), consumer_log.listening() if consumer_log else nullcontext():
             group.run()
     except StillRunning:
         end_now()

@@ -321,4 +321,6 @@ class Exchange:
             self._sending.cancel()
         if self._request_sent:
             context.say_disconnect(self._scope, self._reply_channel)
-        context.log_exchange(self._scope, self._answer.status, self._answer.size, self._started)
+        context.log_exchange(
+            self._scope, self._reply_channel, self._answer.status, self._answer.size, self._started
+        )

@@ -51,9 +51,9 @@ def main(**options: Any) -> None:
     """
     try:
         configuration = Configuration(**options)
-        configuration.set_up_logging()
         settings = configuration.make_server_settings()
         application = configuration.make_application()
+        configuration.set_up_logging()
         sock = configuration.make_socket()
     except BadConfiguration as error:
         raise click.ClickException(str(error)) from error
@@ -116,10 +116,10 @@ def supervise(configuration: Configuration, settings: ServerSettings, sock: sock
 
 def serve_in_child(supervised: Supervised, configuration: Configuration, sock: socket.socket) -> None:
     """Serve in a process that a ``Supervisor`` started."""
-    configuration.set_up_logging()
     try:
         settings = configuration.make_server_settings()
         application = configuration.make_application()
+        configuration.set_up_logging()
     except BadConfiguration as error:
         sys.exit(str(error))
     serve(configuration, application, settings, sock, supervised.ready)

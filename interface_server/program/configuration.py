@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+import logging.config
 import re
 import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import click
 
 from channels_classic.layers import BaseChannelLayer, RedisChannelLayer
-from channels_classic.log import logger
+from channels_classic.log import logger, setup_logger
 from channels_classic.redaction import one_line, redacted
 from interface_server.access import AccessLog
 from interface_server.application import InterfaceServer
@@ -60,6 +63,7 @@ class Configuration:
         (), "Redis server(s), instead of MODULE:LAYER.", "-r", multiple=True, metavar="URL"
     )
     prefix: str = option(OF_LAYER.prefix, "With --redis: the prefix of the layer's keys.")
+    stats_prefix: str = option(OF_LAYER.stats_prefix, "With --redis: the prefix of the keys of its statistics.")
     capacity: int = option(OF_LAYER.capacity, "With --redis: messages a channel holds.", type=click.IntRange(1))
     expiry: float = option(OF_LAYER.expiry, "With --redis: seconds until a message expires.", type=float)
     encryption_key: Sequence[str] = option(
@@ -122,6 +126,12 @@ class Configuration:
     )
     ssl_ciphers: str | None = option(None, "The ciphers, as OpenSSL names them; by default those of Python.")
     access_log: str | None = option(None, "Write a line for each exchange; - for standard output.", metavar="FILE")
+    access_log_json: bool = option(False, "Write the access log as JSON.", is_flag=True)
+    log_config: str | None = option(
+        None,
+        "A JSON file for logging.config.dictConfig, instead of the project's LOGGING.",
+        type=FILE,
+    )
     max_message_size: int = option(
         OF_CONNECTIONS.max_message_size, "Bytes of one WebSocket message.", type=click.IntRange(1)
     )
@@ -182,9 +192,23 @@ class Configuration:
         self.make_trusted_proxies()
 
     def set_up_logging(self) -> None:
-        """Let what the server has to say reach standard error."""
-        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-8s %(message)s")
-        logger.setLevel(logging.DEBUG if self.verbose >= 2 else logging.INFO)
+        """Let what the server has to say be seen: as --log-config says, or the project's LOGGING, or else on
+        standard error. The project has been imported by now.
+
+        Raises:
+            BadConfiguration: the file of --log-config cannot be used.
+        """
+        if self.log_config is not None:
+            try:
+                logging.config.dictConfig(json.loads(Path(self.log_config).read_text(encoding="utf-8")))
+            except (OSError, ValueError, TypeError, AttributeError, ImportError) as error:
+                raise BadConfiguration(f"--log-config {self.log_config}: {one_line(error)}.") from error
+            logger.disabled = False  # it was there before, but nobody means it by "disable_existing_loggers"
+        elif self.channel_layer is None:
+            logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-8s %(message)s")
+            logger.setLevel(logging.DEBUG if self.verbose >= 2 else logging.INFO)
+        else:
+            setup_logger(verbosity=1 + self.verbose)
 
     def make_layer(self) -> BaseChannelLayer:
         """The channel layer.
@@ -200,6 +224,7 @@ class Configuration:
         config: dict[str, Any] = {
             "hosts": list(self.redis),
             "prefix": self.prefix,
+            "stats_prefix": self.stats_prefix,
             "capacity": self.capacity,
             "expiry": self.expiry,
             "symmetric_encryption_keys": list(self.encryption_key) or None,
@@ -223,7 +248,7 @@ class Configuration:
         layer = self.make_layer()
         mounts = self.make_mounts()
         try:
-            access_log = None if self.access_log is None else AccessLog(self.access_log)
+            access_log = None if self.access_log is None else AccessLog(self.access_log, self.access_log_json)
         except OSError as error:
             raise BadConfiguration(f"--access-log {self.access_log}: {error.strerror}.") from error
         names = {option.name for option in dataclasses.fields(Options)} & {

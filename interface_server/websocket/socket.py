@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 from channels_classic.layers import MessageTooLarge
@@ -55,6 +56,7 @@ class WebSocket:
         self._shared = shared
         self._scope = scope
         self._path: str = scope["path"]
+        self._started = time.monotonic()
         self._receive = receive
         self._conversation = Conversation(scope.get("subprotocols") or (), context.options.ws_protocols)
         self._decided = asyncio.Event()
@@ -131,17 +133,17 @@ class WebSocket:
         code = ABNORMAL_CLOSURE
         try:
             await self._receive()  # websocket.connect
-            context.log_access("websocket.connecting", scope, {})
+            context.log_access("websocket.connecting", scope, self._reply_channel)
             self._send_connect()
             await self._handshake()
             if self._conversation.accepted:
-                context.log_access("websocket.connected", scope, {})
+                context.log_access("websocket.connected", scope, self._reply_channel)
                 if context.options.websocket_timeout is not None:
                     loop = asyncio.get_running_loop()
                     lifetime = loop.call_later(context.options.websocket_timeout, self._close, 1000)
                 code = await self._listen()
             else:
-                context.log_access("websocket.rejected", scope, {})
+                context.log_access("websocket.rejected", scope, self._reply_channel)
         finally:
             if lifetime is not None:
                 lifetime.cancel()
@@ -258,7 +260,10 @@ class WebSocket:
                 self._incoming.end(code, was_stopped=self._direct is not None and self._direct.was_stopped)
             self._context.departures.add(self._reply_channel)
         if self._conversation.accepted:
-            self._context.log_access("websocket.disconnected", self._scope, {"code": code})
+            seconds = time.monotonic() - self._started
+            self._context.log_access(
+                "websocket.disconnected", self._scope, self._reply_channel, code=code, seconds=seconds
+            )
 
     def _put(self, events: list[Event]) -> None:
         self._outgoing.put(events)

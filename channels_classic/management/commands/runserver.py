@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -20,6 +21,7 @@ from channels_classic.description import describe_layer
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.handler import ViewConsumer
 from channels_classic.layer_entries import where
+from channels_classic.log import printable
 from channels_classic.reloading import Repair
 from channels_classic.staticfiles import default_http_consumer
 from interface_server import InterfaceServer
@@ -80,13 +82,21 @@ class DevelopmentServer:
         from interface_server.transport.lifespan import StartupFailed
         from interface_server.transport.server import ServerFailed, ServerSettings
         from worker import WorkerGroup
+        from worker.consumer_log import ConsumerLog
 
+        stack = ExitStack()
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
         layer.router.check_default(self.http_consumer)
         workers = None
         if self.options["run_worker"]:
+            consumer_log = ConsumerLog(layer.router, log_consumer)
+            stack.enter_context(consumer_log.listening())
             workers = WorkerGroup(
-                layer, worker_threads(self.options), signal_handlers=False, stop_timeout=SHUTDOWN_SECONDS
+                layer,
+                worker_threads(self.options),
+                callback=consumer_log.begin,
+                signal_handlers=False,
+                stop_timeout=SHUTDOWN_SECONDS,
             )
             workers.start()
         delay = start_delay(layer) if self.options["run_worker"] else None
@@ -110,6 +120,7 @@ class DevelopmentServer:
                     delay.stop(SHUTDOWN_SECONDS)
                 if workers is not None:
                     left += workers.stop()
+                stack.close()
         if left:
             raise CommandError("; ".join(left))
 
@@ -251,6 +262,12 @@ STATUS_FOR_COLOUR = {
 """For each event of a socket the HTTP status whose colour its line borrows."""
 
 
+def log_consumer(line: str) -> None:
+    """Write the line of a consumer that has run."""
+    server_time = time.strftime("%d/%b/%Y %H:%M:%S")
+    logger.info("%s", printable(line), extra={"server_time": server_time, "status_code": 200})
+
+
 def log_access(event: str, scope: Any, details: dict[str, Any]) -> None:
     """Write the line of an exchange or of an event of a socket, coloured as Django colours its own."""
     status = details["status"] if event == "http" else STATUS_FOR_COLOUR[event]
@@ -259,4 +276,5 @@ def log_access(event: str, scope: Any, details: dict[str, Any]) -> None:
     if event != "http":
         line += f" [{client_of(scope)}]"
     server_time = time.strftime("%d/%b/%Y %H:%M:%S")
-    logger.log(level, "%s", line, extra={"server_time": server_time, "status_code": status})
+    extra = {"server_time": server_time, "status_code": status, "client": details.get("client", "-")}
+    logger.log(level, "%s", line, extra=extra)

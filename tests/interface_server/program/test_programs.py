@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -201,22 +202,57 @@ def test_tls(serve: Serve, backend: Backend, certificate: tuple[Path, Path]) -> 
 
 def test_access_logs(serve: Serve, backend: Backend, tmp_path: Path) -> None:
     served = serve("--access-log", tmp_path / "access.log")
-    served.get("/page?a=1")
+    served.get("/page?a=1&session_key=abc")
     with served.connect("/socket"):
         pass
     log = tmp_path / "access.log"
     eventually(lambda: "DISCONNECTED" in log.read_text())
     events = re.sub(r"(?m)^127\.0\.0\.1 - - \[\d.*?\] ", "", log.read_text()).splitlines()
-    assert re.fullmatch(r'"GET /page\?a=1 HTTP/1\.1" 200 \d+', events[0])
-    assert events[1:] == [
-        '"WebSocket CONNECTING /socket" -',
-        '"WebSocket CONNECTED /socket" -',
-        '"WebSocket DISCONNECTED /socket" 1000',
-    ]
+    for event, pattern in zip(
+        events,
+        [
+            r'"GET /page\?a=1&session_key=\*\*\* HTTP/1\.1" 200 \d+ \d+\.\d{3} [0-9a-f]{10}',
+            r'"WebSocket CONNECTING /socket" - - (?P<client>[0-9a-f]{10})',
+            r'"WebSocket CONNECTED /socket" - - [0-9a-f]{10}',
+            r'"WebSocket DISCONNECTED /socket" 1000 \d+\.\d{3} [0-9a-f]{10}',
+        ],
+        strict=True,
+    ):
+        assert re.fullmatch(pattern, event), event
+    assert len({event.split()[-1] for event in events}) == 2
 
     served = serve("--access-log", "-", log="standard.txt", variables={"PYTHONUNBUFFERED": ""})
     served.get("/page")
     served.program.wait('"GET /page HTTP/1.1" 200')
+
+
+def test_the_access_log_as_json(serve: Serve, backend: Backend, tmp_path: Path) -> None:
+    served = serve("--access-log", tmp_path / "access.log", "--access-log-json")
+    served.get("/page?token=abc")
+    (line,) = eventually(lambda: (tmp_path / "access.log").read_text().splitlines())
+    fields = json.loads(line)
+    assert (fields["event"], fields["method"], fields["path"]) == ("http", "GET", "/page?token=***")
+    assert (fields["status"], fields["address"]) == (200, "127.0.0.1")
+    assert fields["seconds"] >= 0
+
+
+def test_a_configuration_for_its_log(serve: Serve, backend: Backend, tmp_path: Path) -> None:
+    file = tmp_path / "log.json"
+    configuration = {
+        "version": 1,
+        "formatters": {"json": {"()": "channels_classic.log_context.JsonFormatter"}},
+        "handlers": {
+            "file": {"class": "logging.FileHandler", "filename": str(tmp_path / "own.log"), "formatter": "json"},
+            "console": {"class": "logging.StreamHandler"},
+        },
+        "root": {"handlers": ["file", "console"], "level": "INFO"},
+    }
+    file.write_text(json.dumps(configuration))
+    served = serve("--log-config", file)
+    assert served.get("/").status_code == 200
+    lines = [json.loads(line) for line in (tmp_path / "own.log").read_text().splitlines()]
+    assert "listens on" in lines[0]["message"]
+    assert lines[0]["logger"] == "django.channels"
 
 
 def test_how_much_it_says(serve: Serve, backend: Backend) -> None:

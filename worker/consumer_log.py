@@ -1,0 +1,77 @@
+"""A line for each consumer that has run: which message, which consumer, and how long it took."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from channels_classic.http.consumer import ViewConsumer
+from channels_classic.log import logger
+from channels_classic.message import Message
+from channels_classic.redaction import masked_query
+from channels_classic.routing import Router, connect_consumer, null_consumer
+from channels_classic.signals import consumer_finished
+from worker.consume import name_of
+
+MAX_QUERIES = 1000
+"""Of so many sockets the query string is remembered: only the first message of a socket has it."""
+
+
+class ConsumerLog:
+    """Writes a line such as ``websocket.receive /?band=marine → radio.consumers.speak 3 ms``.
+
+    Views have lines of their own in the access log, so that they are left out.
+
+    Arguments:
+        router: tells which consumer a message is for.
+        write: takes each line.
+    """
+
+    def __init__(self, router: Router, write: Callable[[str], None] = logger.debug) -> None:
+        self._router = router
+        self._write = write
+        self._queries: OrderedDict[str, str] = OrderedDict()
+        self._running = threading.local()
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Write while the block runs; ``begin`` has to be the callback of the workers."""
+        consumer_finished.connect(self._end, weak=False, dispatch_uid=self)
+        try:
+            yield
+        finally:
+            consumer_finished.disconnect(dispatch_uid=self)
+
+    def begin(self, channel: str, message: Message) -> None:
+        """A consumer is about to run in this thread."""
+        self._running.message = message
+        self._running.started = time.monotonic()
+
+    def _end(self, **kwargs: Any) -> None:
+        message: Message | None = getattr(self._running, "message", None)
+        if message is None:
+            return
+        self._running.message = None
+        milliseconds = (time.monotonic() - self._running.started) * 1000
+        where = "".join([message.get("path", ""), self._query(message)])
+        match = self._router.match(message)
+        if match is None or isinstance(match[0], ViewConsumer) or match[0] in (connect_consumer, null_consumer):
+            return
+        parts = [message.channel.name, where, "→", name_of(match[0]), f"{milliseconds:.0f} ms"]
+        self._write(" ".join(filter(None, parts)))
+
+    def _query(self, message: Message) -> str:
+        client = message.get("reply_channel", "")
+        if query := message.get("query_string"):
+            text = query.decode("latin-1") if isinstance(query, bytes) else query
+            self._queries[client] = f"?{masked_query(text)}"
+            if len(self._queries) > MAX_QUERIES:
+                self._queries.popitem(last=False)
+        known = self._queries.get(client, "")
+        if message.channel.name == "websocket.disconnect":
+            self._queries.pop(client, None)
+        return known
