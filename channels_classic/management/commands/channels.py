@@ -1,0 +1,84 @@
+"""``manage.py channels``: the layers, the routing, and what nobody routes."""
+
+from __future__ import annotations
+
+import json
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from channels_classic.asgi import ChannelLayerWrapper, channel_layers
+from channels_classic.description import describe_layer
+from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.http.staticfiles import default_http_consumer
+from channels_classic.log import printable
+from channels_classic.routing_table import Row, rows
+
+PIPED_WIDTH = 240
+"""Characters of a line where there is no terminal: lines stay whole, for ``grep``."""
+
+
+class Command(BaseCommand):
+    """Shows which message reaches which consumer. It asks no server, so that it works while Redis is away."""
+
+    help = "Shows the channel layers and their routing: channel, filter, consumer, file and line."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The layer, and the form."""
+        parser.add_argument("--layer", help="Only this one of CHANNEL_LAYERS.")
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print."""
+        try:
+            aliases = [options["layer"]] if options["layer"] else list(channel_layers.configs)
+            layers = [channel_layers[alias] for alias in aliases]
+        except InvalidChannelLayerError as error:
+            raise CommandError(str(error)) from None
+        for layer in layers:
+            # What is added to a copy of the routing, as runserver and runworker add it to theirs.
+            layer.router.check_default(default_http_consumer())
+        if options["json"]:
+            self.stdout.write(json.dumps({"layers": [as_json(layer) for layer in layers]}, indent=2))
+            return
+        console = Console(
+            file=cast(IO[str], self.stdout),
+            force_terminal=True if options["force_color"] else None,
+            no_color=options["no_color"],
+            highlight=False,
+        )
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        for layer in layers:
+            console.print(Text(describe_layer(layer)))
+            console.print(table(rows(layer.router)))
+
+
+def table(found: list[Row]) -> Table:
+    """The rows for people; those that the project does not route are at the end, and say so."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for title in ("channel", "filter", "consumer", "defined in"):
+        table.add_column(title, overflow="fold")
+    for row in found:
+        filters = ", ".join(f"{key}={' + '.join(patterns)}" for key, patterns in row.filters.items())
+        where = "not routed" if row.default else f"{row.file}:{row.line}" if row.file else ""
+        cells = [row.channel, filters, row.consumer, where]
+        table.add_row(*(Text(printable(cell)) for cell in cells), style="dim" if row.default else "")
+    return table
+
+
+def as_json(layer: ChannelLayerWrapper) -> dict[str, Any]:
+    """What is known about a layer."""
+    backend = type(layer.channel_layer)
+    return {
+        "alias": layer.alias,
+        "backend": f"{backend.__module__}.{backend.__qualname__}",
+        "servers": layer.channel_layer.describe_servers(),
+        "routing": layer.routing if isinstance(layer.routing, str) else None,
+        "routes": [vars(row) for row in rows(layer.router)],
+    }
