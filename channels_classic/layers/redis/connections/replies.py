@@ -72,6 +72,10 @@ _CODES = {
     }.items()
     if hasattr(exceptions, name)
 }
+# What is denied inside a script is an ordinary error, with the words of Redis 6.2 or of later versions.
+_NOT_ALLOWED = re.compile(
+    r"user executing the script can't|ACL failure in script|has no permissions to", re.IGNORECASE
+)
 # Up to Redis 6.2, a script's error has the one that caused it in the middle.
 _CODE = re.compile(rf"(?:^|: -)({'|'.join(MEANINGS)})\b")
 
@@ -87,8 +91,11 @@ def refusal(server: str, error: BaseException) -> LayerUnavailable:
         hint = ""
         if "WRONGTYPE" in str(error):
             hint = " Does another program use keys with the same prefix? Set another one."
-        elif isinstance(error, exceptions.NoPermissionError):
-            hint = " Its ACL keeps the user in hosts from what the layer needs."
+        elif isinstance(error, exceptions.NoPermissionError) or _NOT_ALLOWED.search(str(error)):
+            hint = (
+                " Its ACL keeps the user in hosts from what the layer needs: the keys that begin with the layer's "
+                "prefixes, and +@read +@write +@scripting +@connection +time +info."
+            )
         failure = LayerUnavailable(f"Redis at {server} refused a command: {error}.{hint}")
     else:
         meaning = MEANINGS[code]
