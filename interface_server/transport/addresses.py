@@ -1,4 +1,4 @@
-"""The two ends of a connection, as ASGI has them in a scope."""
+"""The two ends of a connection, in the form of an ASGI scope."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from interface_server.headers import checked_headers
 from interface_server.http.connection import Connection
 
 BODY_PAUSE = 64 * 1024
-"""Bytes of a body that wait for the application before nothing more is read of it."""
+"""Bytes of a body that wait for the application at most; beyond that, reading stops."""
 
 
 class AsgiCall:
@@ -49,13 +49,13 @@ class AsgiCall:
         return f"{self._scope['method']} {self._scope['path']}"
 
     def begin(self) -> None:
-        """As ``Handler`` has it."""
+        """See ``Handler``."""
         task = asyncio.get_running_loop().create_task(self._run(), name=str(self))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def receive_body(self, data: bytes, more: bool) -> None:
-        """As ``Handler`` has it."""
+        """See ``Handler``."""
         self._body += data
         self._body_is_complete = not more
         if more and len(self._body) >= BODY_PAUSE:
@@ -63,11 +63,11 @@ class AsgiCall:
         self._change.set()
 
     def resume_writing(self) -> None:
-        """As ``Handler`` has it."""
+        """See ``Handler``."""
         self._change.set()
 
     def leave(self) -> None:
-        """As ``Handler`` has it."""
+        """See ``Handler``."""
         self._is_over = True
         self._change.set()
 
@@ -109,7 +109,7 @@ class AsgiCall:
 
     async def _send(self, event: Event) -> None:
         if self._is_over:
-            return  # the client is gone; the application hears of it by http.disconnect
+            return  # the client has left; the application gets http.disconnect
         if event["type"] == "http.response.start":
             event = {**event, "headers": list(checked_headers(event.get("headers")))}
         self._connection.send([event])
@@ -121,7 +121,7 @@ class AsgiCall:
         await self._wait_until(lambda: self._connection.is_writable)
 
     async def _wait_until(self, condition: Callable[[], object]) -> None:
-        """Wait for the condition, or until the response is complete or the client gone."""
+        """Wait for the condition, or until the response is complete or the client has left."""
         while not (condition() or self._is_over):
             self._change.clear()
             await self._change.wait()

@@ -1,4 +1,4 @@
-"""Requests out of bytes (RFC 9112), with no I/O: heads by httptools, bodies by their framing.
+"""Parses requests (RFC 9112), with no I/O: httptools parses the heads, and this module the framing of bodies.
 
 A proxy in front may read ambiguous bytes in another way than this parser. Then the two disagree on where a request
 ends, and one client can put a request into another's connection. So whatever is ambiguous is a ``BadRequest``.
@@ -13,16 +13,16 @@ from functools import lru_cache
 import httptools
 
 MAX_HEAD = 128 * 1024
-"""Bytes of the head of a request, and of all trailers behind a body, at most."""
+"""The most bytes in the head of a request, and in all trailers behind a body."""
 
 MAX_FIELDS = 1000
-"""Header fields of a request at most: many short ones take much more memory than their bytes."""
+"""The most header fields in a request, because many short ones take much more memory than their bytes."""
 
 MAX_CHUNK_LINE = 4096
-"""Bytes of the line before a chunk, with its extensions, at most."""
+"""The most bytes in the line before a chunk, with its extensions."""
 
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
-"""Header fields that say something about the connection or the message as a whole."""
+"""Header fields about the connection or the whole message."""
 
 _is_host = re.compile(rb"[^\x00-\x20\"#,/<>?@\\^`{|}\x7f-\xff]*").fullmatch
 _is_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n").fullmatch
@@ -31,7 +31,7 @@ _is_absolute = re.compile(rb"https?://([^/?#]+)(/[^?#]*)?(\?[^#]*)?", re.IGNOREC
 
 
 class BadRequest(Exception):
-    """What the client sent is not a request that can be answered; the connection has to end.
+    """The client sent something that is not a valid request. The connection has to be closed.
 
     Arguments:
         text: for the client.
@@ -50,7 +50,7 @@ class Head:
 
     method: str
     path: bytes
-    """As it was sent, percent-encoded, without the query."""
+    """The path as it was sent, percent-encoded, without the query."""
 
     query: bytes
     version: str
@@ -60,7 +60,7 @@ class Head:
     """Names in lower case, values without the white space around them."""
 
     raw: bytes
-    """All of it, as it was sent."""
+    """The whole target, as it was sent."""
 
     keep_alive: bool
     """Whether the connection may be used for further requests (RFC 9112, section 9.3)."""
@@ -88,11 +88,11 @@ class RequestReader:
 
     @property
     def waiting(self) -> int:
-        """How many bytes were received, but not read."""
+        """The number of bytes that were received, but not read."""
         return len(self._buffer)
 
     def receive(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Take bytes from the client."""
         self._buffer += data
 
     def read_head(self) -> Head | None:
@@ -126,7 +126,7 @@ class RequestReader:
         return head
 
     def read_body(self) -> tuple[bytes, bool] | None:
-        """The next part of the body, and whether more follows; ``None`` while nothing is there.
+        """The next part of the body, and whether more follows; ``None`` if nothing has been received.
 
         Raises:
             BadRequest: the chunks of the body are not chunks.
@@ -146,7 +146,7 @@ class RequestReader:
         return data, self._left > 0
 
     def take_rest(self) -> bytes:
-        """All that has been received and not read, for another protocol."""
+        """The bytes that were received and not read, for another protocol."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest
@@ -192,12 +192,12 @@ class _HeadParser:
         try:
             parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
-            self._is_complete = False  # an offer; who makes it does not decide (RFC 9110, section 7.8)
+            self._is_complete = False  # the server may ignore this offer (RFC 9110, section 7.8)
         except httptools.HttpParserError:
             raise BadRequest("This is not an HTTP request.") from None
         head, length = _make_head(raw, parser.get_method().decode(), target, version, headers)
         if self._is_complete and head.keep_alive:
-            self._parser = parser  # where no body follows, it waits for another head
+            self._parser = parser  # if no body follows, it waits for another head
         return head, length
 
 
@@ -242,7 +242,7 @@ def _make_head(
 
 
 def _body_length(fields: dict[bytes, list[bytes]], version: str) -> int | None:
-    """RFC 9112, sections 6.1 to 6.3; what a proxy might read in another way is refused."""
+    """RFC 9112, sections 6.1 to 6.3; framing that a proxy might read differently is refused."""
     lengths = fields.get(b"content-length")
     codings = fields.get(b"transfer-encoding")
     if codings is not None:
@@ -265,7 +265,7 @@ def _split_target(target: bytes, method: str, headers: list[tuple[bytes, bytes]]
     absolute = _is_absolute(target)
     if absolute is None or not _is_host(absolute[1]):
         raise BadRequest("The target of the request is not a path.")
-    # Section 3.2.2: the host of the target counts, whatever the header says.
+    # Section 3.2.2: the host of the target overrides the header.
     headers[:] = [(b"host", absolute[1]), *(header for header in headers if header[0] != b"host")]
     return absolute[2] or b"/", (absolute[3] or b"?")[1:]
 
@@ -284,7 +284,7 @@ class _Chunks:
         self._trailers = 0
 
     def read(self, buffer: bytearray) -> bytes:
-        """Take what is there out of ``buffer``; the content of the chunks."""
+        """Take the received bytes out of ``buffer``, and return the content of the chunks."""
         content = bytearray()
         position = 0
         while position < len(buffer) and not self.is_complete:
@@ -324,7 +324,7 @@ class _Chunks:
             self._in_trailers = not self._left
 
     def _check_incomplete(self, size: int) -> None:
-        """Whether a line of ``size`` bytes so far can still become a legal one."""
+        """Whether a line of which ``size`` bytes have been received can still become valid."""
         if self._in_trailers:
             if self._trailers + size > MAX_HEAD:
                 raise BadRequest("The trailers of the request are too large.", 431)

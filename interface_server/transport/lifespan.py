@@ -1,4 +1,4 @@
-"""The life of an application, by the lifespan events of ASGI 3."""
+"""The lifespan of an application, by the events of ASGI 3."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Lifespan:
             self._task = task
 
     async def died(self) -> BaseException:
-        """Wait until the application dies; forever where it lives.
+        """Wait until the application dies; forever if it lives.
 
         Returns:
             What it died of: an application whose lifespan ends before it is told to has died.
@@ -58,7 +58,7 @@ class Lifespan:
         return error or RuntimeError("its lifespan ended before the server did")
 
     async def shutdown(self) -> None:
-        """Stop the application, if it lives.
+        """Stop the application, if it is running.
 
         Raises:
             Exception: whatever it raises.
@@ -69,7 +69,7 @@ class Lifespan:
         await self._task
 
     async def _say(self, event: str, task: asyncio.Task[None]) -> Event | None:
-        """Send the application an event; its answer, or ``None`` if it ends without one."""
+        """Send the application an event. Returns its answer, or ``None`` if it ends without one."""
         self._to_application.put_nowait({"type": event})
         answer = asyncio.ensure_future(self._from_application.get())
         await asyncio.wait([answer, task], return_when=asyncio.FIRST_COMPLETED)

@@ -24,7 +24,7 @@ SCHEMES = frozenset({b"http", b"https", b"ws", b"wss"})
 
 
 class TrustedProxies:
-    """Whose X-Forwarded headers are believed.
+    """The proxies whose X-Forwarded headers are believed.
 
     Arguments:
         names: addresses, networks such as ``10.0.0.0/8``, ``unix`` and ``*``, separated by commas.
@@ -66,7 +66,7 @@ class TrustedProxies:
 
 
 def forwarded(scope: Scope, trusted: TrustedProxies | None) -> None:
-    """Put what trusted proxies say of the client into ``scope``: ``client`` and ``scheme``.
+    """Set ``client`` and ``scheme`` in ``scope`` to the values from trusted proxies.
 
     Text that is not an address is never taken, and never raises: the last known proxy stays the client then.
 
@@ -113,7 +113,7 @@ def parse_address(text: str) -> tuple[IPAddress, int] | None:
         port = rest[1:]
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
-    if "%" in host:  # a zone, which may be any text, and means something only where it was written
+    if "%" in host:  # a zone, which may be any text, and has a meaning only on the machine that wrote it
         return None
     try:
         address: IPAddress = ipaddress.ip_address(host)
