@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
@@ -22,8 +21,9 @@ from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.envelope import Envelopes
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
+from channels_classic.layers.redis.pipeline import Pipeline
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.queues import Origin, Push, Queues
+from channels_classic.layers.redis.queues import Origin, Queues
 from channels_classic.layers.redis.receiving import Receipt, Receiving
 from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.redis.sending import Sending, positions
@@ -81,6 +81,7 @@ class Batches:
         self._sending = sending
         self._receiving = receiving
         self._taking = taking
+        self._pipeline = Pipeline(queues, groups, turns, sending, receiving, taking, registry)
         self._registry = registry
         self._sockets = sockets
         self._is_unsure = False
@@ -107,7 +108,7 @@ class Batches:
             if self._placement.count > 1:
                 return (yield from self._with_several(deliveries, channels, limit, taker))
             if taker is not None:
-                return (yield from self._with_taker(deliveries, channels, limit, taker, timeout))
+                return (yield from self._pipeline.send_and_take(deliveries, channels, limit, taker, timeout))
             return (yield from self._with_one(deliveries, channels, limit))
         except LayerUnavailable:
             self._is_unsure = True
@@ -152,95 +153,11 @@ class Batches:
             except LayerUnavailable as error:
                 failure = error
         receiving = self._receiving.from_one(answers, asked, channels, limit)
-        received = yield from self._receive_behind(deliveries, receiving, failure)
+        received = yield from self._receiving.behind(deliveries, receiving, failure)
         if failure is not None:
             failure.received = received
             raise failure
         return positions(pushes, refused), received
-
-    def _with_taker(
-        self, deliveries: Sequence[Delivery], channels: list[str], limit: int, taker: Taker, timeout: float
-    ) -> Steps[tuple[list[int], list[Received]]]:
-        """All in one pipeline: sends, ends of turns, the end of the last batch, waiting, taking."""
-        groups = {delivery.name for delivery in deliveries if delivery.to_group}
-        remembered = self._groups.remembered(groups)
-        pushes = self._sending.pushes(deliveries, remembered or (yield from self._routes(groups)))
-        ends = [position for position, delivery in enumerate(deliveries) if delivery.turn_end is not None]
-        sends = bool(pushes or remembered)
-        number = taker.ask()
-        origin = self._registry.origin(taker, 0, number if sends and (ends or timeout) else None)
-        trips = Trips(partial=True)
-        self._add_sends(trips, deliveries, pushes, remembered, origin)
-        asked = {}
-        if channels:
-            depends = sends and timeout > 0
-            asked = self._taking.add_commands(trips, taker, channels, limit, timeout, depends)
-        if not trips:
-            return [], []
-        answers = yield trips
-        outcome = answers[0][: sends + len(ends)]
-        full: list[int] = []
-        failure = self._failure(outcome, sends)
-        if failure is None:
-            try:
-                full = yield from self._settle(deliveries, pushes, remembered, ends, outcome, origin)
-            except Lapsed:
-                raise
-            except LayerUnavailable as error:
-                failure = error
-        received: list[Received] = []
-        if channels:
-            receiving = self._taking.from_one(answers, asked, taker, limit, waited=trips.wait > 0)
-            received = yield from self._receive_behind(deliveries, receiving, failure)
-            taker.was_full = len(received) >= limit
-        if failure is not None:
-            failure.received = received
-            raise failure
-        return full, received
-
-    def _add_sends(
-        self,
-        trips: Trips,
-        deliveries: Sequence[Delivery],
-        pushes: Sequence[Push],
-        remembered: Mapping[str, list[str]],
-        origin: Origin,
-    ) -> None:
-        if pushes or remembered:
-            trips.add(0, self._queues.send(pushes, remembered=remembered, origin=origin))
-        self._turns.add_ends(trips, deliveries, origin)
-
-    def _failure(self, outcome: Sequence[Any], sends: bool) -> LayerUnavailable | None:
-        """What has failed of sending; ``nothing_done`` is about all of it."""
-        failure = failure_in(outcome)
-        if failure is not None and not (sends and failure is outcome[0]):
-            failure.nothing_done = all(isinstance(one, LayerUnavailable) and one.nothing_done for one in outcome)
-        return failure
-
-    def _settle(
-        self,
-        deliveries: Sequence[Delivery],
-        pushes: Sequence[Push],
-        remembered: dict[str, list[str]],
-        ends: Sequence[int],
-        outcome: Sequence[Any],
-        origin: Origin,
-    ) -> Steps[list[int]]:
-        """The positions of what was refused; once more for other routes, if those that were remembered are not
-        right."""
-        refused: Sequence[int] = []
-        if pushes or remembered:
-            refused, routes = self._queues.sent(0, outcome[0], origin)
-            if routes:
-                pushes = self._sending.pushes(deliveries, self._groups.remember(remembered, routes))
-                again = Trips()
-                self._add_sends(again, deliveries, pushes, {}, origin)
-                outcome = (yield again)[0] if again else []
-                if pushes:
-                    refused, _ = self._queues.sent(0, outcome[0], origin)
-        verdicts = outcome[len(outcome) - len(ends) :]
-        held = [end for end, (verdict, _) in zip(ends, verdicts, strict=True) if verdict == b"held"]
-        return sorted([*positions(pushes, refused), *held])
 
     def _origin(self, deliveries: Sequence[Delivery]) -> Origin | None:
         """The interface server that sends messages of its sockets, if it is one."""
@@ -392,32 +309,10 @@ class Batches:
             receiving = self._receiving.from_several(channels, limit)
         else:
             receiving = self._taking.from_several(channels, limit, taker)
-        return sorted(full), (yield from self._receive_behind(deliveries, receiving))
+        return sorted(full), (yield from self._receiving.behind(deliveries, receiving))
 
     def _origin_for(self, deliveries: Sequence[Delivery], taker: Taker | None, server: int) -> Origin | None:
         if taker is not None:
             return self._registry.origin(taker, server)
         origin = self._origin(deliveries)
         return None if origin is None else origin._replace(epoch=self._registry.epoch(origin.process, server))
-
-    def _receive_behind(
-        self,
-        deliveries: Sequence[Delivery],
-        receiving: Steps[list[Received]],
-        failure: LayerUnavailable | None = None,
-    ) -> Steps[list[Received]]:
-        """Receive; if there were messages to send, what became of them is to be told though receiving fails.
-
-        Arguments:
-            failure: that of sending.
-        """
-        try:
-            return (yield from receiving)
-        except Lapsed:
-            raise
-        except LayerUnavailable as error:
-            if not deliveries:
-                raise
-            if error is not failure:
-                self._receiving.pass_over(error)
-            return []

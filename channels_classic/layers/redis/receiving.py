@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from channels_classic.layers import codec, names
-from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.blocking import wait_for_any
 from channels_classic.layers.redis.connections.steps import Answers, Steps, Trips, failure_in
@@ -22,7 +22,7 @@ from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Entry, Queues
-from channels_classic.layers.types import Received
+from channels_classic.layers.types import Delivery, Received
 from channels_classic.log import logger
 
 LONGEST_WAIT = 4.0
@@ -96,6 +96,28 @@ class Receiving:
         """Leave it to the next call to meet a failure."""
         logger.warning("Not everything could be received: %s", failure)
         self.failed = True
+
+    def behind(
+        self,
+        deliveries: Sequence[Delivery],
+        receiving: Steps[list[Received]],
+        failure: LayerUnavailable | None = None,
+    ) -> Steps[list[Received]]:
+        """Receive; if there were messages to send, what became of them is to be told though receiving fails.
+
+        Arguments:
+            failure: that of sending.
+        """
+        try:
+            return (yield from receiving)
+        except Lapsed:
+            raise
+        except LayerUnavailable as error:
+            if not deliveries:
+                raise
+            if error is not failure:
+                self.pass_over(error)
+            return []
 
     # From one server.
 

@@ -7,6 +7,8 @@ point in between leaves no gap.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +26,11 @@ from channels_classic.layers.redis.receiving import LONGEST_WAIT, Receiving
 from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Received
+
+UNRUNG_WAIT = 0.25
+UNRUNG_SECONDS = 60.0
+"""How long to wait at a stretch, for so many seconds after a message came for which nobody had rung: processes
+of the version before, which ring no bells, send as well."""
 
 
 class Taking:
@@ -59,6 +66,7 @@ class Taking:
         self._registry = registry
         self._receiving = receiving
         self._expiry = expiry
+        self._unrung_until = -math.inf
 
     # On one server.
 
@@ -71,7 +79,7 @@ class Taking:
             timeout: seconds to wait for a message.
             depends: whether it is not to wait unless all that was sent in the same trip was taken.
         """
-        trips.wait = min(timeout, LONGEST_WAIT)
+        trips.wait = min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
         self._announce(trips, taker, 0)
         if trips.wait:
             trips.add(0, self._acknowledge(taker, depends), self._wait(taker, channels, trips.wait))
@@ -84,6 +92,13 @@ class Taking:
     ) -> Steps[list[Received]]:
         """The messages of a trip that ``add_commands`` has made."""
         popped = answers[0][-2] if waited else None
+        if (
+            waited
+            and popped is None
+            and not isinstance(answers[0][-1], LayerUnavailable)
+            and any(answers[0][-1][2])
+        ):
+            self._unrung_until = time.monotonic() + UNRUNG_SECONDS
         first = []
         if popped is not None and not isinstance(popped, LayerUnavailable):
             first = self._popped(0, popped)

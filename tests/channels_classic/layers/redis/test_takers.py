@@ -246,6 +246,12 @@ def test_the_previous_version_sends_to_this_one(
     client.delete("asgi:bell:queue")
     previous_send(client, "queue", delivery.payload)
     assert read(layer.receive_batch(["queue"], 5, PATIENCE, taker)) == [1]
+    # From then on it is known that there are such senders: they wait a quarter of a second at most.
+    monkeypatch.setattr("channels_classic.layers.redis.taking.LONGEST_WAIT", 3600.0)
+    thread = threading.Thread(target=previous_send, args=[client, "queue", delivery.payload])
+    thread.start()
+    assert read(layer.receive_batch(["queue"], 5, PATIENCE, taker)) == [1]
+    thread.join()
 
 
 def test_the_previous_version_takes_from_this_one(layer: RedisChannelLayer, client: redis.Redis) -> None:
