@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
 
 KNOWN_SECONDS = 300
@@ -21,8 +22,10 @@ def tell_gone(layer: BaseChannelLayer, reply_channels: Iterable[str]) -> None:
 
 
 def is_gone(layer: BaseChannelLayer, reply_channel: str) -> bool:
-    """Whether the client of a reply channel is known to be gone."""
-    return "values" in layer.extensions and layer.get_value(_name(reply_channel)) is not None
+    """Whether the client of a reply channel is known to be gone, or its interface server is."""
+    if "values" in layer.extensions and layer.get_value(_name(reply_channel)) is not None:
+        return True
+    return "processes" in layer.extensions and layer.has_ended(names.process_name(reply_channel))
 
 
 def _name(reply_channel: str) -> str:

@@ -95,6 +95,10 @@ class ProcessCalls(ABC):
         """The processes that are alive."""
         return []
 
+    def has_ended(self, process: str) -> bool:
+        """Whether a process was swept, or has departed, within the last ``GONE_SECONDS``."""
+        return False
+
     # Sockets.
 
     def clients(self, process: str) -> list[str]:

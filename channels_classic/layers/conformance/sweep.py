@@ -328,6 +328,8 @@ class SweepTests(TakerHarness):
         self.assertEqual(layer.group_channels("other"), [])
         layer.send_group("group", {})
         self.assertEqual(layer.receive(["interface.one!"]), (None, None))
+        self.assertTrue(layer.has_ended("interface.one"))
+        self.assertFalse(layer.has_ended("interface.two"))
         self.assertEqual(self.next_message(layer, "interface.two!"), ("interface.two!a", {}))
 
     def test_what_is_sent_to_a_process_that_is_gone_is_dropped(self) -> None:
@@ -339,3 +341,5 @@ class SweepTests(TakerHarness):
             layer.send("interface.one!a", {})
         layer.group_discard("group", "interface.one!a")
         self.assertEqual(layer.receive(["interface.one!"]), (None, None))
+        self.assertTrue(layer.has_ended("interface.one"))
+        self.assertFalse(layer.has_ended("interface.two"))

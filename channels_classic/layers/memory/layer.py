@@ -275,6 +275,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             return self._processes.alive(time.monotonic())
 
+    def has_ended(self, process: str) -> bool:
+        """As the contract has it."""
+        with self._lock:
+            return self._processes.is_gone(process)
+
     def clients(self, process: str) -> list[str]:
         """As the contract has it."""
         with self._lock:

@@ -319,6 +319,10 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         return self._transport.run(self._registry.alive())
 
+    def has_ended(self, process: str) -> bool:
+        """As the contract has it."""
+        return self._transport.run(self._registry.has_ended(process))
+
     def clients(self, process: str) -> list[str]:
         """As the contract has it."""
         return self._transport.run(self._sockets.channels(process))

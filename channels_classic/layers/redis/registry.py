@@ -108,6 +108,12 @@ class Registry:
         details = (yield trips)[FIRST][0]
         return self._opened([part for pair in zip(living, details, strict=True) for part in pair])
 
+    def has_ended(self, process: str) -> Steps[bool]:
+        """Whether a process has ended a short while ago."""
+        trips = Trips()
+        trips.add(FIRST, ("ZSCORE", self._keys.gone, process))
+        return (yield trips)[FIRST][0] is not None
+
     def claim(self, process: str, sweeper: str, seconds: float) -> Steps[bool]:
         """Begin the sweep of a process: from here on it can neither take nor send. Whether nobody else sweeps
         it."""

@@ -99,11 +99,11 @@ class Sockets:
             trips.add(server, ("HDEL", self._keys.orders(process), *local))
         yield from one_round_trip(trips)
 
-    def send_wills(self, process: str, renew: Callable[[], Steps[None]]) -> Steps[int]:
+    def send_wills(self, process: str, release: Callable[[list[str]], Steps[None]]) -> Steps[int]:
         """Send the will of each socket of a dead process; how many there were.
 
         Arguments:
-            renew: makes it known that this goes on, between two steps.
+            release: ends what else belongs to sockets, by their reply channels.
         """
         sent = 0
         for server in range(self._placement.count):
@@ -115,8 +115,8 @@ class Sockets:
                 wills = dict(zip(found[: 2 * MOST_AT_ONCE : 2], found[1 : 2 * MOST_AT_ONCE : 2], strict=True))
                 if not wills:
                     break
+                yield from release([f"{process}!{local.decode()}" for local in wills])
                 sent += yield from self._send_wills(process, server, wills)
-                yield from renew()
         return sent
 
     def _send_wills(self, process: str, server: int, wills: Mapping[bytes, bytes]) -> Steps[int]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from channels_classic.layers import codec, names
@@ -132,7 +133,7 @@ class Sweeps:
                             lost.append(Lost(message.entry.queue, message.content))
                 yield from self._registry.renew(name, LEASE_SECONDS)
         yield from self._end_answers(name)
-        goodbyes = yield from self._sockets.send_wills(name, lambda: self._registry.renew(name, LEASE_SECONDS))
+        goodbyes = yield from self._sockets.send_wills(name, partial(self._release, name))
         yield from self._remove(name, takers)
         return Swept(counts[Fate.BACK], counts[Fate.AGAIN], counts[Fate.DEAD_LETTER], lost, goodbyes)
 
@@ -242,6 +243,11 @@ class Sweeps:
             trips = Trips()
             trips.add(server, ("SREM", key, channel))
             yield trips
+
+    def _release(self, process: str, channels: list[str]) -> Steps[None]:
+        """The turns of sockets end soon after their wills have been handled; and the sweep goes on."""
+        yield from self._turns.release(channels)
+        yield from self._registry.renew(process, LEASE_SECONDS)
 
     def _remove(self, process: str, takers: list[int]) -> Steps[None]:
         """Remove what a process owned, and then the process."""
