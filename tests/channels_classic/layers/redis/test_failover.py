@@ -78,7 +78,7 @@ def test_a_switch_that_no_sentinel_could_tell_of() -> None:
     with watched() as site, ExitStack() as stack:
         proxy = stack.enter_context(RedisProxy(f"redis://127.0.0.1:{site.sentinels[0].port}"))
         host, port = proxy.url.removeprefix("redis://").removesuffix("/0").split(":")
-        layer = RedisSentinelChannelLayer([(host, int(port))])
+        layer = RedisSentinelChannelLayer([(host, int(port))], capacity=100_000)
         stack.callback(layer.close)
         layer.send("test", {})
         wait_until(lambda: b"sub=3" in _clients(site.sentinels[0]), "the layer to listen")
