@@ -16,7 +16,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from interface_server.program import serving
 from interface_server.program.cli import main as interface
+from interface_server.transport.server import ServerSettings
 from tests.project import DEADLINE, REPOSITORY
 from worker.cli import main as worker
 
@@ -131,20 +133,27 @@ def number(text: str, option: str, default: float) -> float:
     return float(found[1]) if found else default
 
 
+def interface_needs(drain: float) -> float:
+    return serving.stop_timeout(ServerSettings(drain=drain))
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_units_wait_longer_than_the_programs(unit: Path) -> None:
     text = unit.read_text()
     (stop,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
-    needed = (
-        number(text, "--stop-timeout", 30) if "worker" in unit.stem else number(text, "--shutdown-timeout", 30)
-    )
-    assert float(stop) >= needed + 15
+    is_worker = "worker" in unit.stem
+    needed = number(text, "--stop-timeout", 30) if is_worker else interface_needs(number(text, "--drain", 0))
+    assert float(stop) > needed
 
 
 @pytest.mark.parametrize("name", ["interface", "worker"])
 def test_containers_wait_longer_than_the_programs(name: str) -> None:
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    (stop,) = re.findall(r'"--stop-timeout", "(\d+)"', dockerfile)
+    (drain,) = re.findall(r"CHANNELS_INTERFACE_DRAIN=(\d+)", dockerfile)
+    needed = float(stop) if name == "worker" else interface_needs(float(drain))
     service: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"][name]
-    assert service["stop_grace_period"] == "60s"
+    assert float(service["stop_grace_period"].removesuffix("s")) > needed
     manifest = next(yaml.safe_load_all((DEPLOY / "kubernetes" / f"{name}.yaml").read_text()))
-    assert manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 60
-    assert number((REPOSITORY / "Dockerfile").read_text(), '"--stop-timeout",', 40) <= 45
+    before_stop = 5 if name == "interface" else 0
+    assert manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > needed + before_stop
