@@ -76,12 +76,12 @@ def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
 
 
 def client_of(scope: Scope) -> str:
-    """The client's address, as far as there is one, in printable characters."""
+    """The client's address in printable characters; ``-`` if there is none."""
     client = scope.get("client")
     # A host other than ours may have it from a header.
     return printable(str(client[0])).replace(" ", "%20") if client else "-"
 
 
 def _quotable(text: str) -> str:
-    """``text`` as it can stand in quotes: with no quote in it that would end it early."""
+    """``text`` with quotes and backslashes escaped, so that it can stand in quotes."""
     return printable(text.replace("\\", "\\\\").replace('"', '\\"'))

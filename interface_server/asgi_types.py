@@ -1,4 +1,4 @@
-"""The shapes of ASGI 3, as far as this package uses them."""
+"""The types of ASGI 3 that this package uses."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from interface_server.flow import Flow
 
 
 class Amount(NamedTuple):
-    """How much waits; a bound is reached when either part of it is."""
+    """How much waits. A bound is reached when one of its two parts is."""
 
     messages: int
     size: int

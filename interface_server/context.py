@@ -27,16 +27,16 @@ from interface_server.repeated import Repeated
 AccessLog = Callable[[str, Scope, dict[str, Any]], None]
 
 FULL_SECONDS = 0.05
-"""For how long no ``http.disconnect`` is sent when its channel was full: mostly, nobody reads it at all."""
+"""For how long no ``http.disconnect`` is sent after its channel was full: usually, nobody reads it."""
 
 MAX_KINDS = 100
-"""Of so many kinds of warnings the first one is logged."""
+"""The first warning of a kind is logged, for at most so many kinds."""
 
 DRAIN_SECONDS = 10.0
 """How long the end of the server waits while nothing is taken of what is still to be sent, goodbyes above all."""
 
 RELEASE_SECONDS = 3.0
-"""How long it waits then until the memberships of its clients have ended."""
+"""How long it then waits until the memberships of its clients have ended."""
 
 
 class Part(Protocol):
@@ -82,8 +82,8 @@ class Context:
     """The layer, the ways to and from it, the options and the access log: one for all clients of a process.
 
     ``outbox``, ``reader``, ``departures``, ``flow`` and ``repeated`` are there from ``start`` on, and so is
-    ``failed``: an event that is set when one of them met an error that nobody foresaw. Nothing is served from then
-    on: clients get 503 at once, and whoever runs the process should end and replace it.
+    ``failed``: an event that is set when one of them met an unforeseen error. Nothing is served from then on:
+    clients get 503 at once, and the process should end and be replaced.
 
     Arguments:
         channel_layer: the layer that workers receive from.
@@ -243,7 +243,7 @@ class Context:
         return True
 
     def say_disconnect(self, scope: Scope, reply_channel: str) -> None:
-        """Tell workers that an exchange is over, unless there was no room to a moment ago.
+        """Tell workers that an exchange is over, unless the channel was full a moment ago.
 
         A request that was not sent yet never will be.
         """

@@ -1,4 +1,4 @@
-"""``Deadline``: a time limit that is moved often, by timers that are seldom made."""
+"""``Deadline``: a time limit that is often moved, and seldom needs a new timer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
-        """Call back in so many seconds, and not at the time that was set before."""
+        """Call back in so many seconds, instead of at the time that was set before."""
         self._moment = self._loop.time() + seconds
         if self._timer is not None and self._timer.when() > self._moment:
             self.cancel_timer()

@@ -1,4 +1,4 @@
-"""``FairQueue``: what many clients have to send, in rounds of one entry each.
+"""``FairQueue``: the messages of many clients, taken in rounds of one message each.
 
 It does no I/O and looks at no clock. Each ``Lane`` has one.
 """
@@ -39,7 +39,7 @@ class ClientQueue:
     """The entries of one client, those in a round trip to the layer included.
 
     Arguments:
-        most: what it takes at most; ``None`` where the caller sees to that.
+        most: what it takes at most; ``None`` if the caller enforces a bound.
         settled: called with what became of each entry, in the order in which they were put in.
     """
 

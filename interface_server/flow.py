@@ -1,4 +1,4 @@
-"""``Flow``: senders to a client that reads slowly are made to wait, by way of the layer."""
+"""``Flow``: makes those wait who send to a client that reads slowly. The layer does it."""
 
 from __future__ import annotations
 

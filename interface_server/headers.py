@@ -24,7 +24,7 @@ _is_value = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
 
 
 class BadHeader(ValueError):
-    """What a consumer sent as a header is none; the text says what was expected and what came."""
+    """A consumer sent something that is not a header. The text says what was expected and what came."""
 
 
 def checked_headers(headers: Any) -> Iterator[tuple[bytes, bytes]]:

@@ -38,7 +38,7 @@ class Load(NamedTuple):
 
 
 class Lanes:
-    """The lanes of a process. The caller brings the clock, and carries the messages."""
+    """The lanes of a process. The caller provides the time and sends the messages."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
@@ -57,7 +57,7 @@ class Lanes:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether all clients together have too much in a lane."""
+        """Whether all clients together have too many messages or bytes in a lane."""
         for lane in self._lanes.values():
             if lane.queue.messages > CROWDED_AT or lane.queue.size > CROWDED_AT_BYTES:
                 return True

@@ -1,4 +1,4 @@
-"""``Memberships``: clients stay in their groups as long as they are there, and no longer."""
+"""``Memberships``: clients stay in their groups as long as they are connected, and no longer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Memberships:
         return self._layer.group_expiry / RENEWALS_PER_LIFE
 
     def compare(self) -> None:
-        """See to it that the layer still has all memberships: there was an outage."""
+        """Check that the layer still has all memberships, after an outage."""
         self._compares = 2
         self._renew_at = self._loop.time()
         self._reader.left.set()

@@ -29,7 +29,7 @@ def http_request_body(content: bytes, more_content: bool) -> dict[str, Any]:
 
 
 def http_request_body_closed() -> dict[str, Any]:
-    """The content of the message that ends a body of which the rest will not come."""
+    """The content of the message that says that the rest of a body will not come."""
     return {"closed": True}
 
 

@@ -18,7 +18,7 @@ class Urgent:
     """A message that cannot wait.
 
     Arguments:
-        done: called with what became of it; ``None`` where nobody cares.
+        done: called with what became of it; ``None`` if nobody has to know.
     """
 
     __slots__ = ("_done", "delivery")

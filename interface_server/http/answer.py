@@ -21,11 +21,11 @@ KEYS = frozenset({"status", "headers", "content", "more_content"})
 """What a message of an answer may say."""
 
 WITHOUT_CONTENT = (204, 304)
-"""Statuses whose answers end with their headers, whatever content a consumer sends."""
+"""An answer with one of these statuses ends with its headers, even if a consumer sends content."""
 
 
 class BadAnswer(Exception):
-    """A consumer sent what is not an answer; the text says what was expected and what came."""
+    """A consumer sent something that is not an answer. The text says what was expected and what came."""
 
 
 class AnswerState(enum.Enum):
@@ -124,7 +124,7 @@ class Answer:
 
 
 def is_of_dead_worker(content: Mapping[str, Any]) -> bool:
-    """Whether a message says that the worker has died which was answering; it may come in any state."""
+    """Whether a message says that the answering worker has died. It may come in any state."""
     return all(content.get(key) == BAD_GATEWAY[key] for key in ("status", "content"))
 
 

@@ -11,9 +11,9 @@ from interface_server.asgi_types import Event, Receive, Send
 from interface_server.http.connection import Handler
 
 WATCH_AFTER = 1.0
-"""Seconds after which the client is watched, so that its leaving ends a long exchange without a body.
+"""Seconds after which the client is watched, so that a long exchange without a body ends when the client leaves.
 
-To watch costs a task: more than a short exchange has to spend.
+Watching costs a task, which is too much for a short exchange.
 """
 
 WAITING = 64 * 1024
@@ -84,7 +84,7 @@ class AsgiConnection:
             try:
                 await self._send(event)
             except Exception as error:
-                # The client is gone, which some servers tell by whatever exception they like.
+                # The client is gone. Servers use different exceptions to say so.
                 logger.debug("Writing to a client failed: %r", error)
                 self._events.clear()
                 self._end()

@@ -1,4 +1,4 @@
-"""The contract between a connection and who answers its requests: plain calls, no task and no queue between."""
+"""The contract between a connection and the object that answers its requests: plain calls, no tasks or queues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from interface_server.asgi_types import Event
 
 
 class Connection(Protocol):
-    """A client's connection, as far as it concerns one request."""
+    """The part of a client's connection that concerns one request."""
 
     @property
     def is_writable(self) -> bool:
@@ -19,7 +19,7 @@ class Connection(Protocol):
         """Send the next events of an ASGI response (``http.response.start`` and ``http.response.body``)."""
 
     def resume_reading(self) -> None:
-        """Let the body of the request come, which does not before this is called."""
+        """Read the body of the request. Nothing is read before this is called."""
 
     def pause_reading(self) -> None:
         """Let nothing more of the body come for now."""

@@ -51,7 +51,7 @@ class Exchange:
     """A request has no turn."""
 
     registration = None
-    """A request says no goodbye that somebody else could say."""
+    """A request has no goodbye that others could send for it."""
 
     def __init__(self, exchanges: Exchanges, scope: Scope, connection: Connection) -> None:
         self._exchanges = exchanges
@@ -84,7 +84,7 @@ class Exchange:
             self._send_request(b"")
             return
         self._body = Spool(self._exchanges.bodies, BODY_MEMORY)
-        # What is too large by its own account is refused before it is sent.
+        # A body that says it is too large is refused before it is sent.
         if length is None or self._has_room_for(self._body, length):
             self._connection.resume_reading()
 
@@ -201,7 +201,7 @@ class Exchange:
             self._exchanges.remember(self._reply_channel, self._scope["path"])
 
     def _respond(self, content: dict[str, Any]) -> None:
-        """Answer with ``content``, which is a worker's or of this process."""
+        """Answer with ``content``, which comes from a worker or from this process."""
         if self._answer.has_begun and is_of_dead_worker(content):
             self._cut("its worker has died")
             return
@@ -271,7 +271,7 @@ class Exchange:
             self._cut("the client reads too slowly")
 
     def _caught_up(self) -> None:
-        """The client was sent all that there is for now."""
+        """The client has everything that has come so far."""
         if self._answer.is_complete:
             self._finish()
         else:
@@ -293,14 +293,14 @@ class Exchange:
     # The end.
 
     def _progressed(self) -> None:
-        """Something came about: the time limit counts from here on."""
+        """There was progress: the time limit counts from here on."""
         self._body_progress = 0
         if self._is_over:
             return
         if self._backlog is None or self._backlog.is_empty:
             self._exchanges.timeouts.restart(self)
         else:
-            self._exchanges.timeouts.stop(self)  # the connection has an eye on clients that read slowly
+            self._exchanges.timeouts.stop(self)  # the connection watches for clients that read too slowly
 
     def _storage_failed(self, error: OSError) -> None:
         logger.error("A temporary file for %s cannot be used: %s.", self, error)

@@ -41,7 +41,7 @@ class Upload:
         self._progressed = progressed
 
     async def run(self) -> bool:
-        """Send it all; whether it surely arrived.
+        """Send everything, and return whether it surely arrived.
 
         Raises:
             OSError: what is in a temporary file cannot be read.
@@ -55,16 +55,16 @@ class Upload:
         return True
 
     async def abandon(self) -> None:
-        """Tell whoever reads the channel that no more comes, as soon as it has room for that."""
+        """Tell the reader of the channel that nothing more comes, as soon as there is room."""
         try:
             async with asyncio.timeout(self._layer.expiry):
                 while not await self._send(messages.http_request_body_closed()):
                     pass  # said twice is better than not at all
         except TimeoutError:
-            pass  # nobody reads it: what is there has expired by now
+            pass  # nobody reads it, and the messages in it have expired by now
 
     async def _send(self, content: dict[str, Any]) -> bool:
-        """Send a message once there is room for it; whether it surely arrived."""
+        """Send a message as soon as there is room, and return whether it surely arrived."""
         delivery = self._layer.prepare(self._channel, content, checked=True)
         full = Backoff(*FULL_PAUSE)
         outcome = await self._outbox.send(delivery)

@@ -14,14 +14,14 @@ def listening_socket(
     """A socket that is bound, but does not listen yet.
 
     Arguments:
-        bind, port: the address, where neither of the others is given.
+        bind, port: the address, if neither of the others is given.
         unix_socket: the path of a socket in the file system.
         fd: the number of a socket that the parent process opened.
         reuse_port: whether others of the same user may listen there too; the system gives each a share of clients.
 
     Raises:
         OSError: it cannot be had.
-        OverflowError: the port is none.
+        OverflowError: the port is out of range.
     """
     if fd is not None:
         return socket.socket(fileno=fd)
@@ -62,6 +62,6 @@ def _bind_unix(path: str) -> socket.socket:
             probe.close()
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(path)
-    # The proxy that connects may be another user; the folder can say who may.
+    # The proxy may run as another user. The rights of the folder decide who may connect.
     os.chmod(path, 0o666)  # noqa: S103
     return sock

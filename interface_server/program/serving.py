@@ -16,7 +16,7 @@ from interface_server.transport.http_connection import HttpConnection
 from interface_server.transport.server import LIFESPAN_SECONDS, Server, ServerSettings
 
 GRACE = 5.0
-"""Seconds by which the server may take longer to stop than the times that it gives others."""
+"""Seconds that the server itself may take to stop, besides the time that it gives to others."""
 
 
 def make_server(application: InterfaceServer, settings: ServerSettings) -> Server:

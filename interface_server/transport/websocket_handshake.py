@@ -106,7 +106,7 @@ def refusal(status: int, headers: Headers = (), body: bytes = b"") -> bytes:
 
 
 def bad_request(text: str, status: int = HTTPStatus.BAD_REQUEST) -> bytes:
-    """The response to a handshake that is none."""
+    """The response to a handshake that is not valid."""
     return refusal(status, (), text.encode())
 
 
