@@ -228,4 +228,4 @@ class Sweeper:
         if swept.lost:
             done.append(f"lost while they ran: {', '.join(map(self._describe, swept.lost))}")
         where = f"process {details.get('pid')} on {details.get('host')}"
-        return f"{process.name} ({where}) has died: {'; '.join(done) or 'it had nothing to do'}."
+        return f"{process.name} ({where}) has died: {'; '.join(done) or 'it had no messages in hand'}."
