@@ -48,6 +48,7 @@ CHANNELS_4 = Environment(
         "redis>=5,<8",
     ),
 )
+BESIDE = Environment("channels-4-beside", (*CHANNELS_4.requirements, "-e", str(ROOT)))
 GUNICORN = Environment("gunicorn", ("Django>=5.2", "gunicorn>=23"))
 CLIENT = Environment(
     "client",
@@ -65,6 +66,7 @@ CLIENT = Environment(
 
 CORE_LAYER = "channels_redis.core.RedisChannelLayer"
 PUBSUB_LAYER = "channels_redis.pubsub.RedisPubSubChannelLayer"
+BESIDE_LAYER = "channels_classic.channels4.RedisChannelLayer"
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,16 @@ STACKS: tuple[Stack, ...] = (
     _channels_4("daphne", "pubsub", "pubsub layer", PUBSUB_LAYER, EVERYTHING - {LAYER}),
     _channels_4("daphne", "core", "core layer", CORE_LAYER, EVERYTHING - {HTTP, LAYER}),
     _channels_4("daphne", "sync", "sync consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
+    Stack(
+        "beside",
+        "Channels 4, the layer of channels-classic",
+        BESIDE,
+        "channels_4",
+        (),
+        frozenset({LAYER}),
+        layer=BESIDE_LAYER,
+        packages=("channels", "channels-classic", "redis"),
+    ),
     Stack(
         "gunicorn",
         "gunicorn gthread, 4 threads",

@@ -58,7 +58,17 @@ def to_all(request, text):
     return HttpResponse("sent")
 
 
-urlpatterns = [path("", home), path("login/<name>/", log_in), path("to-all/<text>/", to_all)]
+def to_others(request):
+    async_to_sync(get_channel_layer().group_send)("room", {"type": "chat.other", "body": "hello"})
+    return HttpResponse("sent")
+
+
+urlpatterns = [
+    path("", home),
+    path("login/<name>/", log_in),
+    path("to-all/<text>/", to_all),
+    path("to-others/", to_others),
+]
 """
 
 CONSUMERS = """\
@@ -80,6 +90,9 @@ class AsyncChat(AsyncWebsocketConsumer):
     async def chat_message(self, event):
         await self.send(text_data=event["text"])
 
+    async def chat_other(self, event):
+        pass
+
 
 class SyncChat(WebsocketConsumer):
     groups = ["room"]
@@ -93,6 +106,9 @@ class SyncChat(WebsocketConsumer):
 
     def chat_message(self, event):
         self.send(text_data=event["text"])
+
+    def chat_other(self, event):
+        pass
 
 
 class BareAsync(AsyncConsumer):

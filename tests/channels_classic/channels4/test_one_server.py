@@ -60,10 +60,10 @@ HOSTS = {
     "uvicorn": ("uvicorn", "--port", "PORT", "--log-level", "warning", "myproject.asgi:application"),
     "hypercorn": ("hypercorn", "--bind", "127.0.0.1:PORT", "myproject.asgi:application"),
     "daphne": ("daphne", "-p", "PORT", "myproject.asgi:application"),
-    "runserver of daphne": ("manage.py", "runserver", "--noreload", "127.0.0.1:PORT"),
     "channels-interface": (
         *("interface_server", "--port", "PORT", "--mount", "/ws=myproject.asgi:application"),
         *("--mount", "/login=myproject.asgi:application", "--mount", "/to-all=myproject.asgi:application"),
+        *("--mount", "/to-others=myproject.asgi:application"),
         "myproject.classic:channel_layer",
     ),
 }
@@ -92,13 +92,9 @@ def hosted(project: Project, host: str) -> Iterator[tuple[Site, Running]]:
     """The project on that server, with a worker."""
     port = free_port()
     program, *options = [part.replace("PORT", str(port)) for part in HOSTS[host]]
-    launched = [program] if program.endswith(".py") else ["-m", program]
-    if host == "runserver of daphne":
-        settings = project.folder / "myproject" / "settings.py"
-        settings.write_text(settings.read_text() + "INSTALLED_APPS = ['daphne', *INSTALLED_APPS]\n")
     project.manage("migrate")
     with (
-        project.running(*options, program=launched, log="server.txt") as server,
+        project.running(*options, program=["-m", program], log="server.txt") as server,
         project.running("classicworker", log="worker.txt") as worker,
         Site(port, server) as site,
     ):
@@ -135,18 +131,8 @@ def test_both_worlds(project: Project, host: str) -> None:
         rooms[0].send("the end")
         assert [room.recv() for room in rooms] == ["the end"] * 3
         assert "it has no 'type', so it is for classic sockets" in site.server.log
-
-
-def test_a_message_that_says_nothing_to_a_socket(project: Project) -> None:
-    """A type alone means nothing to a classic socket: a line in the log, and nothing else."""
-    send = (
-        "from asgiref.sync import async_to_sync; from channels.layers import get_channel_layer; "
-        "async_to_sync(get_channel_layer().group_send)('room', {'type': 'chat.other', 'body': 'hello'})"
-    )
-    with hosted(project, "uvicorn") as (site, _):
-        with site.connect("/ws/classic/") as client:
-            assert client.recv() == "classic AnonymousUser"
-            project.manage("shell", "-c", send)
-            client.send("still there")
-            assert client.recv() == "still there"
+        # A type alone means nothing to a classic socket, and ends none.
+        assert site.http.get("/to-others/").text == "sent"
+        rooms[1].send("still there")
+        assert [room.recv() for room in rooms] == ["still there"] * 3
         site.server.wait("but has body, type")
