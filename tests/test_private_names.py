@@ -13,6 +13,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -37,7 +38,16 @@ from tests.project import REPOSITORY
 PACKAGES = (channels_classic, interface_server, worker)
 # The standard library is not a third party. What is DOCUMENTED is public: see Django's pages and named tuples.
 NOT_FOREIGN = {*sys.stdlib_module_names, *(package.__name__ for package in PACKAGES)}
-DOCUMENTED = {"_replace", "_asdict", "_state", "_meta", "_exit", "_base_manager", "_default_manager"}
+DOCUMENTED = {
+    "_replace",
+    "_asdict",
+    "_state",
+    "_meta",
+    "_exit",
+    "_current_frames",
+    "_base_manager",
+    "_default_manager",
+}
 
 USED: dict[str, dict[str, Any]] = {
     "channels_classic.layers.redis.connections.private": {
@@ -74,10 +84,23 @@ USED: dict[str, dict[str, Any]] = {
 """Private names by the module that uses them, each with the class or the object that has it."""
 
 
+def is_installed(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+HAS_CHANNELS = is_installed("channels")
+"""Whether the Channels of today is installed, which the modules that go beside it import."""
+
+
 def modules() -> Iterator[ModuleType]:
     for package in PACKAGES:
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not found.name.endswith("__main__"):
+            needs_other = found.name.startswith("channels_classic.channels4") and not HAS_CHANNELS
+            if not found.name.endswith("__main__") and not needs_other:
                 yield importlib.import_module(found.name)
 
 
