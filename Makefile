@@ -25,7 +25,7 @@ PARALLEL := -n auto --dist loadfile
 # These variables are meant for other projects, or for other ways to run this one.
 unexport DJANGO_SETTINGS_MODULE REDIS_URL
 
-.PHONY: help demo cluster test coverage lint format docs js bench
+.PHONY: help demo cluster test coverage lint format docs js bench chaos
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +67,9 @@ js: ## Build what the app serves to browsers from js/. Needs Node and npm.
 
 bench: $(VENV)/.redis ## Measure against other stacks (about an hour). ARGS= goes to the suite: try ARGS=--quick or ARGS=--help.
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTHON) -m benchmarks $(ARGS)
+
+chaos: $(VENV)/.installed-chaos $(VENV)/.redis ## Stop, kill and take away parts of a cluster under load, and count what comes of it. ARGS=--help.
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m chaos $(ARGS)
 
 # Empty files mark what has been done. It is done again when what is required has changed, or for another Python.
 
