@@ -192,7 +192,7 @@ class LayerContract(ProcessCalls):
         """
 
     def end_of_turn(self, reply_channel: str, order: int, *, last: bool = False) -> Delivery:
-        """What to send when a message that entered its turn has been handled, behind what its consumer sent.
+        """Make the delivery that ends a turn. It is sent behind the messages of its consumer.
 
         To send it twice is to send it once, however late.
 
@@ -324,7 +324,7 @@ class LayerContract(ProcessCalls):
 
 
 def lacks(layer: LayerContract, extension: str) -> NotImplementedError:
-    """What to raise for a call of an extension that a layer does not have."""
+    """The error for a call of an extension that a layer does not have."""
     return NotImplementedError(
         f"{type(layer).__name__} lacks the extension {extension!r}. InMemoryChannelLayer and RedisChannelLayer "
         "have it."

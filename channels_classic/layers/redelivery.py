@@ -1,4 +1,4 @@
-"""What becomes of the messages that a worker had in-flight when it died: the rules, for every layer."""
+"""The rules for the messages that a worker had in-flight when it died, for every layer."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ BAD_GATEWAY: dict[str, Any] = {
     "headers": [[b"content-type", b"text/plain; charset=utf-8"]],
     "content": b"Bad Gateway (502): the worker that was answering has died",
 }
-"""What the client of a lost request gets. One that has a part of its answer sees its connection end."""
+"""The answer to the client of a lost request. One that has a part of its answer sees its connection end."""
 
 REFUSAL: dict[str, Any] = {"close": True}
-"""What a socket gets whose ``websocket.connect`` is lost."""
+"""The answer to a socket whose ``websocket.connect`` is lost."""
 
 
 class Fate(enum.Enum):
-    """What becomes of a message."""
+    """The possible ends of a message."""
 
     BACK = "back"
     """It had not been started, and goes back as it is."""
@@ -55,7 +55,7 @@ class Rules:
         self._max_deliveries = max_deliveries
 
     def fate(self, channel: str, deliveries: int, was_started: bool) -> Fate:
-        """What becomes of a message.
+        """Decide about a message.
 
         Arguments:
             deliveries: how often it was handed out so far.

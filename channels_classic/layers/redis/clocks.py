@@ -47,7 +47,7 @@ class Clocks:
         return not self._ahead
 
     def now(self) -> int:
-        """What time it is for the servers, in microseconds."""
+        """The time by the clocks of the servers, in microseconds."""
         if not self._ahead:
             return int(time.time() * 1_000_000)
         return int((time.monotonic() + max(self._ahead.values())) * 1_000_000)

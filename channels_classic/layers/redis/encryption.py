@@ -33,7 +33,7 @@ def seal(cipher: Cipher | None, place: str, body: bytes) -> bytes:
 
 
 def unseal(cipher: Cipher | None, place: str, stored: bytes) -> bytes:
-    """What was sealed by ``seal``.
+    """Open the result of ``seal``.
 
     Raises:
         ValueError: not by one of our keys, or for another place.

@@ -1,4 +1,4 @@
-"""What lies in a queue of the Redis layer: a message or a change of membership, with the name it is for.
+"""The entries of queues in the Redis layer: a message or a change of membership, with the name it is for.
 
     kind (1 byte) | length of the name (1 byte) | name | payload
 

@@ -231,7 +231,7 @@ class Groups:
         return found
 
     def remembered(self, groups: set[str]) -> dict[str, list[str]]:
-        """What the routes of these groups were last time: of all of them, or nothing.
+        """The routes that these groups had last time: of all of them, or nothing.
 
         A sender that uses them has Redis check, in the same round trip, that they still are the same.
         """

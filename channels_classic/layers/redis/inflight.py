@@ -1,4 +1,4 @@
-"""What a taker has in-flight, as it lies in Redis (``take.lua``)."""
+"""The batch that a taker has in-flight, as Redis keeps it (``take.lua``)."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class Keys:
         return f"{self.prefix}value:{name}"
 
     def patterns(self) -> list[str]:
-        """What matches all keys of the layer."""
+        """The patterns that match all keys of the layer."""
         return [
             "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix) + "*"
             for prefix in (self.prefix, self.stats_prefix)

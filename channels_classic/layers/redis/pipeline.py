@@ -107,7 +107,7 @@ class Pipeline:
         self._turns.add_ends(trips, deliveries, origin)
 
     def _failure(self, outcome: Sequence[Any], sends: bool) -> LayerUnavailable | None:
-        """What has failed of sending; ``nothing_done`` is about all of it."""
+        """The failure of sending, if there was one; its ``nothing_done`` is about all of it."""
         failure = failure_in(outcome)
         if failure is not None and not (sends and failure is outcome[0]):
             failure.nothing_done = all(isinstance(one, LayerUnavailable) and one.nothing_done for one in outcome)

@@ -159,7 +159,7 @@ class Queues:
         return arguments
 
     def sent(self, server: int, answer: Any, origin: Origin | None = None) -> tuple[Sequence[int], Sequence[Any]]:
-        """What the answer of a server to ``send`` says: which entries were refused, and routes that are others.
+        """Read the answer of a server to ``send``: the entries that were refused, and routes that have changed.
 
         Raises:
             LayerUnavailable: nothing was sent, because it took too long.
@@ -224,7 +224,7 @@ class Queues:
         return [key for queue in queues for key in (self._keys.queue(queue), self._keys.bell(queue))]
 
     def pausing(self, command: str, channels: Iterable[str]) -> Trips:
-        """What lets channels of a process refuse messages (``SADD``), or not any more (``SREM``)."""
+        """The commands that let channels of a process refuse messages (``SADD``), or not any more (``SREM``)."""
         trips = Trips()
         for channel in channels:
             queue = names.queue_name(channel)

@@ -31,7 +31,7 @@ nobody sends."""
 
 
 class Receipt(NamedTuple):
-    """What it takes to give a message back.
+    """The data that are needed to give a message back.
 
     Arguments:
         server: that it was on.
@@ -130,7 +130,7 @@ class Receiving:
     def from_one(
         self, answers: Answers, asked: Mapping[int, list[str]], channels: list[str], limit: int
     ) -> Steps[list[Received]]:
-        """What was asked for by ``add_command``, or what comes next if that was not a message."""
+        """The messages that ``add_command`` has asked for. If there was none among the entries, ask again."""
         received, more = yield from self.received(answers, asked)
         while more and not received:
             # Nothing but changes of membership, or messages past their expiry: there may be others behind.
@@ -293,7 +293,7 @@ class Receiving:
     def _open_all(
         self, entries: Sequence[Entry], now: bytes
     ) -> Steps[tuple[list[Received], LayerUnavailable | None]]:
-        """What entries of queues mean; those that expired before ``now`` mean nothing any more."""
+        """Open entries of queues. Those that expired before ``now`` are dropped."""
         received: list[Received] = []
         failure = None
         for entry in entries:
@@ -332,7 +332,7 @@ class Receiving:
 
 
 def in_order(entries: Iterable[Entry], several: bool) -> list[Entry]:
-    """What was taken at once, channel by channel, as it comes to the reader.
+    """Put the entries of a batch into the order in which the reader gets them: channel by channel.
 
     Arguments:
         several: whether it is from several servers. Then the oldest come first in each normal channel.

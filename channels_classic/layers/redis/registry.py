@@ -146,7 +146,7 @@ class Registry:
         yield trips
 
     def answer(self, command: str, process: str, reply_channel: str) -> Trips:
-        """What notes that a process gives an answer that lasts (``SADD``), or not any more (``SREM``)."""
+        """Notes that a process gives an answer that lasts (``SADD``), or not any more (``SREM``)."""
         trips = Trips()
         trips.add(self._placement.of(process), (command, self._keys.answers(process), reply_channel))
         return trips

@@ -47,7 +47,7 @@ class Sending:
         self._expiry = expiry
 
     def pushes(self, deliveries: Sequence[Delivery], routes: Mapping[str, list[str]]) -> list[Push]:
-        """What to append to which queue for a batch, by the routes of its groups."""
+        """The entries to append for a batch, by the routes of its groups."""
         seal, expiry = self._envelopes.seal, self._expiry
         expires = self._clocks.now() + int(expiry * 1_000_000) if self._envelopes.are_bound else 0
         pushes = []

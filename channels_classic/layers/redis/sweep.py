@@ -168,7 +168,7 @@ class Sweeps:
         return batches
 
     def _messages(self, batches: Mapping[int, Batch]) -> list[_Message]:
-        """What a batch means, in the order and number in which its taker has received it."""
+        """Open a batch: its messages in the order and number in which its taker has received them."""
         entries = [
             Entry(server, queue, value) for server, batch in batches.items() for queue, value in batch.entries
         ]

@@ -191,7 +191,7 @@ class Taking:
     # Answers.
 
     def _popped(self, server: int, answer: Sequence[Any]) -> list[Entry]:
-        """What ``BLPOP`` has answered: the entry of a queue, or a token, which means nothing."""
+        """The entry in an answer of ``BLPOP``; none if it was a token."""
         if answer[0].startswith(self._keys.queue("").encode()):
             return [self._queues.popped(server, answer)]
         return []
@@ -211,7 +211,7 @@ class Taking:
         return received
 
     def _unseen(self, answers: Answers) -> dict[int, Sequence[bytes]]:
-        """What the taker has in-flight and has not seen, by server."""
+        """The batches that the taker has in-flight and has not seen, by server."""
         taken = {server: of_server[-1] for server, of_server in answers.items()}
         return {
             server: answer[4]
