@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from channels_classic.heartbeat import Heartbeat, Sweeper, new_process
+from channels_classic.heartbeat import Absence, Heartbeat, Sweeper, new_process
 from channels_classic.layers import Beat, InMemoryChannelLayer, LayerUnavailable, Lease, Process
+from channels_classic.layers.tracking import BEAT_SECONDS, LIFE_SECONDS
 from tests.worker.conftest import DEADLINE, eventually
 
 
@@ -30,7 +31,7 @@ class Counted(InMemoryChannelLayer):
         return super().beat(process, leases)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("channels_classic.heartbeat.BEAT_SECONDS", 0.02)
 
@@ -52,6 +53,7 @@ def test_a_process_says_what_it_is() -> None:
     assert new_process("worker").name != one.name
 
 
+@pytest.mark.usefixtures("quick")
 def test_it_is_in_the_registry_while_it_beats() -> None:
     layer = Counted()
     lease = Lease("interface.a!b", 3, "token")
@@ -66,6 +68,7 @@ def test_it_is_in_the_registry_while_it_beats() -> None:
     assert names(layer) == []
 
 
+@pytest.mark.usefixtures("quick")
 def test_while_the_layer_is_away_nothing_is_known_and_then_it_goes_on() -> None:
     layer = Counted()
     heartbeat = heartbeat_on(layer)
@@ -94,6 +97,7 @@ def test_a_lapse_is_noticed_by_the_next_beat(caplog: pytest.LogCaptureFixture) -
     assert f"{former.name} was declared dead" in caplog.text
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_dead_are_swept_once_and_the_log_says_what_they_had(caplog: pytest.LogCaptureFixture) -> None:
     layer = Counted()
     dead = Process("worker.dead", {"kind": "worker", "threads": 1, "pid": 7, "host": "there"})
@@ -134,6 +138,7 @@ def test_one_sweep_at_a_time_for_each_process() -> None:
     assert sorted(swept) == ["worker.dead", "worker.other"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_sweep_that_fails_ends_no_heartbeat(caplog: pytest.LogCaptureFixture) -> None:
     tries: list[str] = []
 
@@ -151,3 +156,33 @@ def test_a_sweep_that_fails_ends_no_heartbeat(caplog: pytest.LogCaptureFixture) 
     eventually(lambda: len(layer.leases) > beats)
     assert len(tries) >= 3
     heartbeat.stop(DEADLINE)
+
+
+# Who may be judged dead: nobody by a process that has been away itself.
+
+
+def test_a_new_process_waits_as_long_as_a_process_lives() -> None:
+    absence = Absence(lambda: LIFE_SECONDS)
+    judged = [absence.can_judge(100 + number * BEAT_SECONDS) for number in range(20)]
+    first = judged.index(True)
+    assert first * BEAT_SECONDS >= LIFE_SECONDS
+    assert (first - 1) * BEAT_SECONDS < LIFE_SECONDS
+    assert all(judged[first:])
+
+
+@pytest.mark.parametrize("life", [0.2, LIFE_SECONDS, 60])
+def test_an_outage_that_makes_others_look_dead_is_noticed(life: float) -> None:
+    """The others may have beaten a whole interval before this process did."""
+    beat = min(BEAT_SECONDS, life / 4)
+    absence = Absence(lambda: life)
+    now = 100.0
+    while not absence.can_judge(now):
+        now += beat
+    assert absence.can_judge(now + beat)
+    now += beat + life - beat  # now one that beat just before this process did is dead
+    assert not absence.can_judge(now)
+    assert not absence.can_judge(now + beat)
+    back = now
+    while not absence.can_judge(now):
+        now += beat
+    assert now - back >= life - 1e-6
