@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections import Counter
+from pathlib import Path
 
 import redis
 from websockets.asyncio.client import ClientConnection, connect
@@ -12,7 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
-from tests.interface_server.program.served import Serve
+from tests.interface_server.program.served import Serve, in_a_thread
+from tests.programs import running
 from tests.project import DEADLINE
 
 SOCKETS = 100
@@ -67,3 +70,32 @@ def of(backend: Backend, channel: str) -> list[dict[str, str]]:
 def keys_of(client: redis.Redis, process: str) -> list[bytes]:
     """The keys that bear the name of a process, but what keeps the turns of its clients in order for a moment."""
     return [key for key in client.scan_iter(f"*{process}*") if b":value:" not in key]
+
+
+WORKER = """
+import time
+from channels_classic.heartbeat import new_process
+from channels_classic.layers import RedisChannelLayer
+
+layer = RedisChannelLayer(hosts=[{url!r}])
+process = new_process("worker", threads=1)
+layer.beat(process)
+print("ready", flush=True)
+layer.receive_batch(["http.request"], 1, 60, layer.taker(process.name, 0))
+print("taken", flush=True)
+time.sleep(600)
+"""
+"""Takes a request, and is killed while it answers it."""
+
+
+def test_a_client_of_a_worker_that_was_killed_gets_502(serve: Serve, redis_url: str, tmp_path: Path) -> None:
+    """The interface server itself sweeps the worker: there is nobody else."""
+    served = serve()
+    command = [sys.executable, "-c", WORKER.format(url=redis_url)]
+    with running(command, tmp_path, "worker.txt") as worker:
+        worker.wait("ready")
+        with in_a_thread(lambda: served.get("/slow")) as response:
+            worker.wait("taken")
+            worker.process.kill()
+            assert response().status_code == 502
+    served.program.wait("lost while they ran: http.request.")
