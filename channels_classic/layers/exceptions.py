@@ -35,8 +35,7 @@ class Lapsed(LayerUnavailable):
     """The process was declared dead, because its heartbeat had stopped; others have taken over what it had.
 
     Nothing of the call was done, and it must not be tried again: the process drops what it holds, and goes on
-        under a
-    new name.
+    under a new name.
     """
 
     def __init__(self, process: str) -> None:
