@@ -34,7 +34,11 @@ PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 CHANGELOG = (REPOSITORY / "CHANGELOG.md").read_text()
 
 # What is imported where it may be missing, and what asks for it there.
-BY_REQUEST = {"cryptography": "the extra encryption", "pytest": "the plugin, which pytest itself imports"}
+BY_REQUEST = {
+    "channels": "the extra channels4",
+    "cryptography": "the extra encryption",
+    "pytest": "the plugin, which pytest itself imports",
+}
 
 
 def lines(section: str, option: str) -> list[str]:
@@ -224,7 +228,7 @@ def test_what_the_project_is_tested_with_is_what_it_allows() -> None:
 
 
 def test_the_metadata_are_for_users() -> None:
-    assert SETUP.options("options.extras_require") == ["encryption"]
+    assert SETUP.options("options.extras_require") == ["encryption", "channels4"]
 
 
 def test_every_requirement_has_its_line_on_the_page_about_dependencies() -> None:
