@@ -42,6 +42,8 @@ class InHand:
         self._waiting: deque[Received] = deque()
         self._needs_care = False
         """Whether messages came together, so that some may wait behind a slow one."""
+        self._may_be_back = False
+        """Whether those that wait may be back in the layer already: the answer was lost."""
         self._relief_failed = False
 
     @property
@@ -65,7 +67,7 @@ class InHand:
             self.hand.begin()
             self._waiting.extend(batch)
         self._relief_failed = False
-        self._needs_care = len(batch) > 1
+        self._needs_care = len(self._waiting) > 1
         return self._needs_care
 
     def start_next(self) -> Received | None:
@@ -75,7 +77,7 @@ class InHand:
             The message; ``None`` if there is none, or if none may be started now: see ``Hand.start``.
         """
         with self._lock:
-            if not self._waiting or (now := self.hand.start()) is None:
+            if not self._waiting or self._may_be_back or (now := self.hand.start()) is None:
                 self._rest()
                 return None
             self._received = self._waiting.popleft()
@@ -90,7 +92,7 @@ class InHand:
         """
         with self._lock:
             waiting = len(self._waiting)
-            self._waiting.clear()
+            self._forget_waiting()
             self._rest()
             return waiting
 
@@ -132,11 +134,21 @@ class InHand:
             self._needs_care = False
             return False
 
+    def settle(self) -> None:
+        """Give back for certain what may be back: until then it can neither be started nor be called done.
+
+        Raises:
+            LayerUnavailable: the layer does not answer.
+        """
+        with self._lock:
+            if self._may_be_back:
+                self.give_back()
+
     def give_back(self) -> None:
         """Give back what was not started.
 
         Raises:
-            LayerUnavailable: the layer does not take it, and it is here still.
+            LayerUnavailable: the layer does not take it, or nobody knows whether it has; it is here still.
         """
         if not self._waiting:
             return
@@ -150,6 +162,14 @@ class InHand:
         except LayerUnavailable as error:
             if error.nothing_done:
                 raise
+            if self.hand.taker is not None:
+                # What is back is not in-flight any more, so the layer can be told once more.
+                self._may_be_back = True
+                raise
             # It may be back. If it were given back once more, others could run it twice.
             logger.error("%d messages were lost with the channel layer. %s", len(self._waiting), error)
+        self._forget_waiting()
+
+    def _forget_waiting(self) -> None:
         self._waiting.clear()
+        self._may_be_back = False

@@ -132,8 +132,9 @@ class Worker(Termed):
     def _trip(self) -> Sequence[Received]:
         if not self._in_hand.hand.is_valid:
             self._confirm_hand()
-            if self._in_hand.waiting:
-                return ()  # they come first, and to receive would be to say that they are done
+        self._in_hand.settle()
+        if self._in_hand.waiting:
+            return ()  # they come first, and to receive would be to say that they are done
         wake_channel = self._in_hand.hand.wake_channel
         channels = self._channels.names(self.channel_layer.router, wake_channel)
         limit = self._pace.limit()

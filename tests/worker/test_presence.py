@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from channels_classic.journal import read_journal
-from channels_classic.layers import InMemoryChannelLayer, Process
-from channels_classic.layers.takers import taker_name
+from channels_classic.layers import InMemoryChannelLayer, LayerUnavailable, Process, Received, RedisChannelLayer
+from channels_classic.layers.takers import Taker, taker_name
 from channels_classic.message import Message
 from channels_classic.routing import route
 from channels_classic.sessions import enforce_ordering
@@ -22,6 +24,7 @@ from tests.worker.conftest import (
     receive,
 )
 from worker import WorkerGroup
+from worker.presence import Hand
 
 
 def process_of(layer: Any) -> Process:
@@ -162,6 +165,60 @@ def test_messages_do_not_start_while_nobody_knows_whether_the_process_has_lapsed
     assert hand.start() is None
     layer.send("test", {"reply_channel": REPLY, "text": "0"})
     eventually(lambda: seen == ["0"])  # it has asked, and nothing was wrong
+
+
+def test_what_waits_is_in_flight_until_it_has_run(
+    start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The heartbeat may come back in any moment: between a message that must not start, and the next trip."""
+    in_one_batch(monkeypatch)
+    held = Held()
+    layer = layer_with({"test": lambda message: held(message) if message["text"] == "1" else None})
+    for text in "0123":
+        layer.send("test", {"reply_channel": REPLY, "text": text})
+    start, calls = Hand.start, itertools.count()
+    monkeypatch.setattr(Hand, "start", lambda hand: None if next(calls) == 1 else start(hand))
+    start_workers(layer)
+    eventually(lambda: held.running)
+    swept = layer.sweep(process_of(layer), read_journal)
+    assert (swept.back, [lost.content["text"] for lost in swept.lost]) == (2, ["0", "1"])
+    held.go_on.set()
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_was_given_back_without_an_answer_runs_once(
+    start_workers: StartWorkers, redis_url: str, monkeypatch: pytest.MonkeyPatch, arrived: bool
+) -> None:
+    """The connection breaks in the moment in which messages behind a slow consumer are given back."""
+
+    class Broken(RedisChannelLayer):
+        breaks = 1
+
+        def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
+            if arrived or not self.breaks:
+                super().give_back(batch, taker)
+            if self.breaks:
+                self.breaks -= 1
+                held.go_on.set()
+                raise LayerUnavailable("It broke.")
+
+    monkeypatch.setattr("worker.pace.Pace.limit", lambda pace: 64)
+    held = Held()
+    seen: list[str] = []
+
+    def consumer(message: Message) -> None:
+        seen.append(message["text"])
+        if message["text"] == "0":
+            held(message)
+
+    layer = layer_with({"test": consumer}, Broken([redis_url]))
+    for text in "0123":
+        layer.send("test", {"reply_channel": REPLY, "text": text})
+    start_workers(layer)
+    eventually(lambda: held.go_on.is_set())
+    layer.send("test", {"reply_channel": REPLY, "text": "4"})
+    eventually(lambda: "4" in seen)
+    assert seen == list("01234")
 
 
 def test_a_message_of_a_declared_channel_runs_again(start_workers: StartWorkers) -> None:
