@@ -1,7 +1,7 @@
 """The journal of a worker process: which messages of its batches it has started.
 
-It is a small file in memory that survives ``kill -9``. Whoever sweeps a dead process on the same host reads it:
-what had not been started can safely run elsewhere.
+It is a small file in memory that survives ``kill -9``. The process that sweeps a dead one on the same host reads
+it: what had not been started can safely run elsewhere.
 
 The file holds whole numbers of 64 bits in the byte order of the machine: ``MAGIC``, the number of takers, and for
 each taker its *mark*, which is the number of its last batch, times 65,536, and how many messages of it were

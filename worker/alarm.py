@@ -10,7 +10,7 @@ from collections.abc import Callable
 class Alarm:
     """Calls ``ring`` at a time that can be changed, in a thread of its own.
 
-    Redis ends a blocking call up to a tenth of a second late. Whoever has to be on time is woken by this instead.
+    Redis ends a blocking call up to a tenth of a second late. Code that has to be on time is woken by this.
 
     Arguments:
         ring: must not raise.

@@ -136,7 +136,7 @@ class Options:
     consumer_timeout: float | None = option(
         None,
         _seconds,
-        "When a consumer has been running for so long, log what it is doing, once.",
+        "Log once what a consumer is doing that has been running for so long.",
         least=0.01,
         metavar="SECONDS",
     )

@@ -16,15 +16,15 @@ WEIGHT = 0.1
 
 
 class Pace:
-    """Takes note of how long consumers take, and says how many messages to take along."""
+    """Measures how long consumers take, and tells how many messages to take next."""
 
     def __init__(self) -> None:
         self.seconds_per_message = BATCH_SECONDS
 
     def note(self, seconds: float) -> None:
-        """A consumer took so long."""
+        """Add the duration of one consumer, in seconds."""
         self.seconds_per_message += (seconds - self.seconds_per_message) * WEIGHT
 
     def limit(self) -> int:
-        """How many messages to take next."""
+        """The number of messages to take next."""
         return max(1, min(BATCH_LIMIT, int(BATCH_SECONDS / self.seconds_per_message)))

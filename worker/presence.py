@@ -53,11 +53,11 @@ class Hand:
         """
         if self._heartbeat is None:
             return time.monotonic()
-        # The note first: whoever sweeps this process must not give away what is about to run.
+        # The note comes first: a sweep must not give away what is about to run.
         if self._page is not None:
             self._page.start()
         now = time.monotonic()
-        # In this order: whoever renews the time under a new name has ended this hand before.
+        # In this order: a heartbeat under a new name ends this hand before it renews the time.
         if now < self._heartbeat.valid_until and not self.is_over:
             return now
         if self._page is not None:

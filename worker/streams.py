@@ -50,7 +50,7 @@ class _Stream:
     """An answer that lasts.
 
     Arguments:
-        name: what it is, for the log.
+        name: for the log.
         reply_channel: of its client.
         work: makes and sends it.
         carried: into its thread.
@@ -78,7 +78,7 @@ class Answers(Protocol):
 
 
 class StreamThreads:
-    """Runs what lasts in threads of its own, each with the context of the consumer that began it.
+    """Runs answers that last in threads of their own, each with the context of the consumer that began it.
 
     Arguments:
         limit: how many there may be at the same time.
@@ -104,8 +104,8 @@ class StreamThreads:
         """Run ``work`` in a thread of its own.
 
         Arguments:
-            name: what it is, for the log.
-            reply_channel: of the client that it is for.
+            name: for the log.
+            reply_channel: of its client.
 
         Returns:
             Whether there was room for it.

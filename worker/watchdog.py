@@ -1,4 +1,4 @@
-"""The watchdog: no message waits behind a consumer that takes longer than anyone expected."""
+"""The watchdog: no message waits behind a consumer that takes unexpectedly long."""
 
 from __future__ import annotations
 
