@@ -20,15 +20,13 @@ class Hand:
     Arguments:
         heartbeat: of the process; without one, the layer does not keep what is in-flight.
         taker: of the layer.
-        page: of the journal, if there is one.
     """
 
-    def __init__(
-        self, heartbeat: Heartbeat | None = None, taker: Taker | None = None, page: Page | None = None
-    ) -> None:
+    def __init__(self, heartbeat: Heartbeat | None = None, taker: Taker | None = None) -> None:
         self._heartbeat = heartbeat
-        self._page = page
         self.taker = taker
+        self.page: Page | None = None
+        """Its page of the journal, if there is one."""
         self.wake_channel = f"{taker.name if taker else f'worker.{random_part()}'}!"
         """What is sent to it ends the wait for messages."""
         self.is_over = False
@@ -41,8 +39,8 @@ class Hand:
 
     def begin(self) -> None:
         """A batch has come."""
-        if self._page is not None and self.taker is not None:
-            self._page.begin(self.taker.batch)
+        if self.page is not None and self.taker is not None:
+            self.page.begin(self.taker.batch)
 
     def start(self) -> float | None:
         """Note that the next message is started.
@@ -54,14 +52,14 @@ class Hand:
         if self._heartbeat is None:
             return time.monotonic()
         # The note comes first: a sweep must not give away what is about to run.
-        if self._page is not None:
-            self._page.start()
+        if self.page is not None:
+            self.page.start()
         now = time.monotonic()
         # In this order: a heartbeat under a new name ends this hand before it renews the time.
         if now < self._heartbeat.valid_until and not self.is_over:
             return now
-        if self._page is not None:
-            self._page.take_back()
+        if self.page is not None:
+            self.page.take_back()
         return None
 
 
@@ -93,7 +91,6 @@ class Presence:
         self._details = details
         self._lapsed = lapsed
         self._registered = registered
-        self._pages: Sequence[Page | None] = ()
         self._journal: Journal | None = None
         self._leases = leases
         self._heartbeat = Heartbeat(layer, self._new_process(), self._on_lapse, self._on_beat, describe)
@@ -105,7 +102,8 @@ class Presence:
         return self._heartbeat.process.name
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Begin to beat, and open the journal: a process that never starts leaves no file behind."""
+        self._heartbeat.process = self._open_journal(self._heartbeat.process, self._hands)
         self._heartbeat.start()
 
     def stop(self, timeout: float) -> None:
@@ -158,25 +156,27 @@ class Presence:
             hand.is_over = True
         process = self._new_process()
         self._lapsed()
-        self._hands = self._new_hands(process)
+        hands = self._new_hands(process)
+        process = self._open_journal(process, hands)
+        self._hands = hands
         return process
 
     def _new_process(self) -> Process:
-        process = new_process("worker", threads=self._threads, **self._details())
-        self._pages = [None] * self._threads
+        return new_process("worker", threads=self._threads, **self._details())
+
+    def _new_hands(self, process: Process) -> list[Hand]:
+        return [Hand(self._heartbeat, self._layer.taker(process.name, number)) for number in range(self._threads)]
+
+    def _open_journal(self, process: Process, hands: Sequence[Hand]) -> Process:
+        """Open the journal of a process, and give each hand its page; the process as it is to be registered."""
         self._journal = None
         try:
             self._journal = Journal(process.name, self._threads)
         except OSError as error:
             logger.error("Without a journal, all that this process has in hand is lost if it is killed. %s", error)
         else:
-            self._pages = self._journal.pages
+            for hand, page in zip(hands, self._journal.pages, strict=True):
+                hand.page = page
             process = process._replace(details={**process.details, "journal": self._journal.path})
         self._registered(process)
         return process
-
-    def _new_hands(self, process: Process) -> list[Hand]:
-        return [
-            Hand(self._heartbeat, self._layer.taker(process.name, number), page)
-            for number, page in enumerate(self._pages)
-        ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from channels_classic import journal
 from channels_classic.journal import read_journal
 from channels_classic.layers import InMemoryChannelLayer, LayerUnavailable, Process, Received, RedisChannelLayer
 from channels_classic.layers.takers import Taker, taker_name
@@ -63,6 +64,13 @@ def test_it_is_in_the_registry_until_it_ends_in_order(start_workers: StartWorker
     group.stop()
     assert layer.processes() == []
     assert read_journal(process) is None
+
+
+def test_a_group_that_never_starts_leaves_no_file_behind() -> None:
+    folder = journal._own_folder()
+    group = WorkerGroup(layer_with({"test": lambda message: None}))
+    assert group._presence is not None
+    assert not list(folder.glob(f"*{group._presence.name}*"))
 
 
 def test_the_journal_says_what_was_started(start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
