@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from types import FrameType
 
 STOP = {signal.SIGTERM, signal.SIGINT}
@@ -55,3 +57,32 @@ def received_signals(numbers: set[signal.Signals]) -> Iterator[int]:
         signal.set_wakeup_fd(former_descriptor)
         os.close(readable)
         os.close(writable)
+
+
+@contextmanager
+def signals_in_a_thread(handlers: Mapping[signal.Signals, Callable[[], object]]) -> Iterator[None]:
+    """Call the handler of a signal in a thread of its own, for as long as the block runs in the main thread.
+
+    Python calls its own signal handlers in the main thread, when that runs. It misses a signal that comes just
+    before the main thread begins to wait, for a lock say, until that wait is over. This thread misses none.
+    """
+    ended, end = os.pipe()
+
+    def follow(signals: int) -> None:
+        while ended not in (ready := wait([signals, ended])):
+            for number in os.read(signals, 1024) if signals in ready else ():
+                if number in handlers:
+                    handlers[signal.Signals(number)]()
+
+    try:
+        with received_signals(set(handlers)) as signals:
+            thread = threading.Thread(target=follow, args=[signals], name="signals", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                os.write(end, b"\0")
+                thread.join()
+    finally:
+        os.close(ended)
+        os.close(end)

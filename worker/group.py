@@ -16,7 +16,7 @@ from django.db import connections
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers import Process
 from channels_classic.log import logger
-from channels_classic.process_signals import HURRY, STOP, Handler, handled_signals
+from channels_classic.process_signals import HURRY, STOP, signals_in_a_thread
 from channels_classic.signals import worker_process_ready
 from worker.caches import keep_caches
 from worker.channels import ChannelFilters
@@ -261,15 +261,15 @@ class WorkerGroup:
         # signal all of its processes, so that this one hears of one end twice.
         alone = multiprocessing.parent_process() is None
 
-        def stop_or_hurry(*_: object) -> None:
+        def stop_or_hurry() -> None:
             nonlocal told
             if told and alone:
                 self.hurry()
             told = True
             self._note()
 
-        handlers: dict[signal.Signals, Handler] = dict.fromkeys(STOP, stop_or_hurry)
+        handlers: dict[signal.Signals, Callable[[], object]] = dict.fromkeys(STOP, stop_or_hurry)
         if not alone:
-            handlers[HURRY] = lambda *_: self.hurry()
-        with handled_signals(handlers):
+            handlers[HURRY] = self.hurry
+        with signals_in_a_thread(handlers):
             yield

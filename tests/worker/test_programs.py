@@ -94,6 +94,32 @@ def test_it_runs_the_consumers_of_a_project(command: list[object], folder: Path,
         assert program.process.wait(DEADLINE) == 0
 
 
+MISSES_SIGNALS = """
+import signal, threading
+from worker.cli import main
+
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+main()
+"""
+"""The system gives the signals to another thread, so that they do not interrupt what the main thread waits for.
+
+A signal that comes just before the main thread begins to wait does not interrupt it either.
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_counts_that_does_not_interrupt_the_main_thread(
+    folder: Path, layer: RedisChannelLayer, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-c", MISSES_SIGNALS, "--settings", "mysite.settings"]
+    with started(command, folder) as program:
+        ask(layer, 1)
+        program.process.send_signal(number)
+        assert program.process.wait(DEADLINE) == 0
+        assert "has stopped." in program.log
+
+
 def test_options_by_the_environment(
     folder: Path, layer: RedisChannelLayer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
