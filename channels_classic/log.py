@@ -115,6 +115,13 @@ def setup_logger(name: str = NAME, verbosity: int = 1) -> logging.Logger:
     if named.level == logging.NOTSET:
         if verbosity != 1:
             named.setLevel(logging.ERROR if verbosity < 1 else logging.DEBUG)
-        elif named.parent is None or named.parent.level == logging.NOTSET:  # nobody configured anything
+        elif not _has_chosen_level(named.parent):
             named.setLevel(logging.INFO)
     return named
+
+
+def _has_chosen_level(parent: logging.Logger | None) -> bool:
+    """Whether somebody has set the level of a logger; the root has one of its own before anybody configures it."""
+    if parent is None or parent.level == logging.NOTSET:
+        return False
+    return parent is not logging.root or bool(parent.handlers)
