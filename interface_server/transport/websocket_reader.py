@@ -10,7 +10,10 @@ from collections.abc import Callable
 from typing import cast
 
 from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import State
 from websockets.server import ServerProtocol
+
+from interface_server.websocket.whole_frames import read_whole, size_of
 
 TEXT, BINARY, CONT = DATA = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 
@@ -49,6 +52,11 @@ class MessageReader:
         self._unparsed = bytearray()
         self._fragments = bytearray()
         self._is_text = False
+        self._is_fragmented = False
+        """Whether a message has begun, of which more fragments are to come."""
+        self._bytes_inside = 0
+        """Bytes that the protocol has got of a frame which is not complete. It may stay above 0 for good, where a
+        client does not encode lengths in the shortest way: then all goes through the protocol."""
 
     @property
     def size(self) -> int:
@@ -92,8 +100,28 @@ class MessageReader:
             self._parse(piece)
 
     def _parse(self, data: bytes) -> None:
+        if not self._read_whole(data):
+            self._read_by_protocol(data)
+
+    def _read_whole(self, data: bytes) -> bool:
+        """Take the bytes as one message past the protocol, if they are no more and no less; whether they were."""
+        protocol = self._protocol
+        if self._bytes_inside or self._is_fragmented or self._frames or protocol.extensions:
+            return False
+        if protocol.state is not State.OPEN or (whole := read_whole(data)) is None:
+            return False
+        message, self._is_text = whole
+        if protocol.max_message_size is not None and len(message) > protocol.max_message_size:
+            return False
+        self._give(message)
+        if protocol.close_sent is not None:
+            self._parsed()
+        return True
+
+    def _read_by_protocol(self, data: bytes) -> None:
         self._protocol.receive_data(data)
         frames = cast("list[Frame]", self._protocol.events_received())
+        self._bytes_inside += len(data) - sum(size_of(len(frame.data)) for frame in frames)
         if len(frames) == 1 and not self._frames:
             # The common case, made short: a message alone leaves the protocol nothing to send, unless it failed.
             frame = frames[0]
@@ -119,6 +147,7 @@ class MessageReader:
         opcode = frame.opcode
         if opcode is TEXT or opcode is BINARY:
             self._is_text = opcode is TEXT
+            self._is_fragmented = not frame.fin
             if frame.fin:
                 self._give(bytes(frame.data))
             else:
@@ -127,6 +156,7 @@ class MessageReader:
             # In one piece: many small fragments would take much more than their size.
             self._fragments += frame.data
             if frame.fin:
+                self._is_fragmented = False
                 data, self._fragments = bytes(self._fragments), bytearray()
                 self._give(data)
         else:

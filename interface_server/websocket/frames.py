@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from websockets.frames import Frame, Opcode
-
 from interface_server.websocket.conversation import BadMessage, data_of
+from interface_server.websocket.whole_frames import write_whole
 
 
 class FrameEncoder:
@@ -32,8 +31,4 @@ def _frame(content: Mapping[str, Any]) -> bytes | None:
         data = data_of(content)
     except BadMessage:
         return None
-    if isinstance(data, str):
-        return Frame(Opcode.TEXT, data.encode()).serialize(mask=False)
-    if isinstance(data, bytes):
-        return Frame(Opcode.BINARY, data).serialize(mask=False)
-    return None
+    return None if data is None else write_whole(data)

@@ -156,3 +156,56 @@ def test_a_close_is_answered_in_its_turn() -> None:
 def test_no_bytes_raise(data: bytes) -> None:
     client = Client()
     client.reader.feed(data)
+
+
+def unchecked(opcode: Opcode, data: bytes, fin: bool) -> bytes:
+    """A frame as a client could send it that knows no rules."""
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0x80 | 126, *len(data).to_bytes(2)])
+    return bytes([fin << 7 | opcode]) + size + bytes(4) + data
+
+
+pieces = st.lists(
+    st.builds(
+        unchecked,
+        st.sampled_from([Opcode.TEXT, Opcode.TEXT, Opcode.BINARY, Opcode.CONT, Opcode.PING, Opcode.CLOSE]),
+        st.text(max_size=50).map(str.encode)
+        | st.sampled_from([b"", b"\xff", b"\x03\xe8bye", b"x" * 200, b"y" * 300]),
+        st.sampled_from([True, True, True, False]),
+    )
+    | st.binary(max_size=8),
+    max_size=10,
+)
+
+
+@given(pieces, st.lists(st.integers(1, 400), max_size=5), st.sets(st.integers(1, 10)))
+def test_the_fast_path_and_the_protocol_agree(sent: list[bytes], joints: list[int], holds: set[int]) -> None:
+    reads = list(sent)
+    for joint in joints:
+        # Frames that come together, and frames that come in two parts.
+        if len(reads) > 1:
+            place = joint % (len(reads) - 1)
+            both = reads[place] + reads[place + 1]
+            reads[place : place + 2] = [both] if joint % 2 else [both[:joint], both[joint:]]
+    clients = [Client(max_size=250, hold_after=holds) for _ in range(2)]
+    clients[1].reader._read_whole = lambda data: False  # type: ignore[method-assign]
+    for read in reads:
+        for client in clients:
+            client.reader.feed(read)
+    for client in clients:
+        for _ in range(20):
+            client.reader.release()
+    fast, slow = clients
+    assert fast.got == slow.got
+    assert fast.sent == slow.sent
+    assert fast.close_code == slow.close_code
+
+
+def test_a_client_is_on_the_fast_path_again_after_frames_in_parts() -> None:
+    client = Client()
+    ping, text = encoded(Opcode.PING, b"there?"), encoded(Opcode.TEXT, b"x" * 300)
+    in_parts = encoded(Opcode.TEXT, b"a", False) + encoded(Opcode.CONT, b"b")
+    for read in (text + ping, text[:3], text[3:], ping, in_parts):
+        client.reader.feed(read)
+    client.protocol.receive_data = None  # type: ignore[assignment]
+    client.reader.feed(text)
+    assert client.got[-2:] == ["ab", "x" * 300]
