@@ -9,33 +9,13 @@ from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.keywords import check_text
 from channels_classic.layers.redelivery import Rules
-from channels_classic.layers.redis.batches import Batches
-from channels_classic.layers.redis.clocks import Clocks
-from channels_classic.layers.redis.connections.addresses import (
-    Address,
-    PoolSource,
-    check_connection_kwargs,
-    check_hosts,
-)
+from channels_classic.layers.redis.connections.addresses import PoolSource, found_by
 from channels_classic.layers.redis.connections.steps import Steps, one_round_trip
-from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.encryption import make_cipher
-from channels_classic.layers.redis.envelope import JOIN, LEAVE, Envelopes
-from channels_classic.layers.redis.epochs import Epochs, flush
-from channels_classic.layers.redis.groups import Groups
+from channels_classic.layers.redis.envelope import JOIN, LEAVE
+from channels_classic.layers.redis.epochs import flush
 from channels_classic.layers.redis.keys import Keys
-from channels_classic.layers.redis.letters import DeadLetters
-from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.queues import Queues
-from channels_classic.layers.redis.receiving import Receiving
-from channels_classic.layers.redis.registry import Registry
-from channels_classic.layers.redis.sending import Sending
-from channels_classic.layers.redis.sockets import Sockets
-from channels_classic.layers.redis.statistics import Statistics
-from channels_classic.layers.redis.sweep import Sweeps
-from channels_classic.layers.redis.taking import Taking
-from channels_classic.layers.redis.turns import Turns
-from channels_classic.layers.redis.values import Values
+from channels_classic.layers.redis.parts import Parts
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.tracking import Started
 from channels_classic.layers.turns import check_turn, may_run
@@ -83,58 +63,25 @@ class RedisChannelLayer(BaseChannelLayer):
         super().__init__(**config)
         check_text("prefix", prefix)
         check_text("stats_prefix", stats_prefix)
-        cipher = make_cipher(symmetric_encryption_keys)
-        envelopes = Envelopes(cipher)
+        find = hosts if callable(hosts) else found_by(hosts, connection_kwargs)
+        parts = Parts(self, find, Keys(prefix, stats_prefix), make_cipher(symmetric_encryption_keys))
         self.prefix = prefix
         self.stats_prefix = stats_prefix
-        self._keys = keys = Keys(prefix, stats_prefix)
-        self._transport = transport = Transport(hosts if callable(hosts) else _addresses(hosts, connection_kwargs))
-        self._placement = placement = Placement(lambda: len(transport.servers))
-        clocks = Clocks(lambda server: transport.servers[server].seconds)
-        self._queues = queues = Queues(keys, placement, clocks, self.capacity_of, self.expiry)
-        self._groups = groups = Groups(keys, placement, queues, clocks, envelopes, self.group_expiry)
-        self._registry = registry = Registry(keys, placement, cipher, lambda: self.life)
-        self._turns = turns = Turns(
-            keys, placement, clocks, envelopes, self.expiry, self.group_expiry, lambda: registry.has_beaten
-        )
-        self._values = Values(keys, placement, cipher)
-        self._statistics = Statistics(keys, placement, self.expiry)
-        sending = Sending(queues, placement, clocks, envelopes, self.expiry, cipher)
-        self._epochs = epochs = Epochs(groups, transport.run_id)
-        self._receiving = receiving = Receiving(
-            transport, queues, placement, clocks, groups, epochs, envelopes, self.expiry
-        )
-        taking = Taking(transport, keys, queues, placement, clocks, registry, receiving, self.expiry)
-        self._sockets = sockets = Sockets(keys, placement, clocks, envelopes, cipher, self.expiry)
-        self._letters = letters = DeadLetters(keys, clocks, envelopes, cipher, self.expiry)
-        self._sweeps = Sweeps(
-            keys,
-            placement,
-            clocks,
-            envelopes,
-            queues,
-            groups,
-            turns,
-            registry,
-            sockets,
-            letters,
-            self.expiry,
-        )
-        self._batches = Batches(
-            transport,
-            placement,
-            queues,
-            clocks,
-            envelopes,
-            groups,
-            epochs,
-            turns,
-            sending,
-            receiving,
-            taking,
-            registry,
-            sockets,
-        )
+        self._keys = parts.keys
+        self._transport = parts.transport
+        self._placement = parts.placement
+        self._queues = parts.queues
+        self._groups = parts.groups
+        self._registry = parts.registry
+        self._turns = parts.turns
+        self._values = parts.values
+        self._statistics = parts.statistics
+        self._epochs = parts.epochs
+        self._receiving = parts.receiving
+        self._sockets = parts.sockets
+        self._letters = parts.letters
+        self._sweeps = parts.sweeps
+        self._batches = parts.batches
 
     def close(self) -> None:
         """Let go of the connections of all threads."""
@@ -417,12 +364,3 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         names.check_channel(channel)
         return self._transport.run(self._statistics.of_channel(channel))
-
-
-def _addresses(
-    hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any] | None
-) -> Callable[[], Sequence[PoolSource]]:
-    found = check_hosts(hosts) if hosts is not None else []
-    keywords = check_connection_kwargs(connection_kwargs)
-    addresses = [Address(host, keywords) for host in found or ["redis://localhost:6379/0"]]
-    return lambda: addresses

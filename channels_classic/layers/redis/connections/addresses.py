@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import socket
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -211,6 +211,20 @@ def pool_defaults(module: Any) -> dict[str, Any]:
     # Retrying is the layer's own business: redis-py would send messages twice.
     retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
     return {**DEFAULTS, "socket_timeout": ANSWER_SECONDS, **retry}
+
+
+def found_by(
+    hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any] | None
+) -> Callable[[], Sequence[PoolSource]]:
+    """What tells where the servers are, if the settings say it; one local server if they do not.
+
+    Raises:
+        ValueError: the settings make no sense.
+    """
+    found = check_hosts(hosts) if hosts is not None else []
+    keywords = check_connection_kwargs(connection_kwargs)
+    addresses = [Address(host, keywords) for host in found or ["redis://localhost:6379/0"]]
+    return lambda: addresses
 
 
 def connections_left(pool: Any) -> Container[Any]:
