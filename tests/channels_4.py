@@ -14,9 +14,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -57,8 +58,16 @@ def add_to(project: Project, *requirements: str) -> None:
 
 @contextmanager
 def on_the_path() -> Iterator[None]:
-    """Channels 4 in this process, until the end of the block."""
+    """Channels 4 in this process, until the end of the block.
+
+    Other tests of this process may have imported ``channels_classic.legacy``, which hides it. Here it is as if
+    they had not.
+    """
     folder = str(packages(*CHANNELS_4))
+    finders = [finder for finder in sys.meta_path if type(finder).__module__ == "channels_classic.legacy.finder"]
+    for finder in finders:
+        sys.meta_path.remove(finder)
+    of_legacy = _taken_out(("channels", "channels_classic.legacy"))
     sys.path.append(folder)
     installed_channels._version.cache_clear()
     try:
@@ -66,7 +75,12 @@ def on_the_path() -> Iterator[None]:
     finally:
         sys.path.remove(folder)
         installed_channels._version.cache_clear()
-        ours = "channels_classic.channels4."
-        for name in list(sys.modules):
-            if name.partition(".")[0] in ("channels", "channels_redis") or name.startswith(ours):
-                del sys.modules[name]
+        _taken_out(("channels", "channels_redis", "channels_classic.channels4"))
+        sys.modules.update(of_legacy)
+        sys.meta_path[:0] = finders
+
+
+def _taken_out(packages: Sequence[str]) -> dict[str, ModuleType]:
+    """The modules of these packages that were imported, which are not any more."""
+    names = [name for name in sys.modules if name.startswith(tuple(f"{package}." for package in packages))]
+    return {name: sys.modules.pop(name) for name in [*names, *(set(packages) & sys.modules.keys())]}
