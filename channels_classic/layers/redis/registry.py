@@ -115,8 +115,11 @@ class Registry:
         return (yield trips)[FIRST][0] is not None
 
     def claim(self, process: str, sweeper: str, seconds: float) -> Steps[bool]:
-        """Begin the sweep of a process: from here on it can neither take nor send. Whether nobody else sweeps
-        it."""
+        """Begin the sweep of a process, or its end in order: from here on it can neither take nor send.
+
+        Returns:
+            Whether nobody else sweeps it.
+        """
         trips = Trips()
         trips.add(FIRST, self._claim(process, sweeper, seconds, self._keys.sweep(process)))
         if not (yield trips)[FIRST][0]:
@@ -129,13 +132,6 @@ class Registry:
         trips = Trips()
         trips.add(FIRST, ("PEXPIRE", self._keys.sweep(process), int(seconds * 1000)))
         yield trips
-
-    def begin_departure(self, process: str) -> Steps[None]:
-        """A process comes to its end in order."""
-        trips = Trips()
-        trips.add(FIRST, self._claim(process, "", 0))
-        yield trips
-        yield from self._claim_elsewhere(process)
 
     def remove(self, process: str) -> Steps[None]:
         """Forget a process: nothing of it is left."""

@@ -138,9 +138,9 @@ class Sweeps:
         return Swept(counts[Fate.BACK], counts[Fate.AGAIN], counts[Fate.DEAD_LETTER], lost, goodbyes)
 
     def depart(self, process: str) -> Steps[None]:
-        """A process has come to its end in order."""
-        yield from self._registry.begin_departure(process)
-        yield from self._remove(process, (yield from self._takers(process)))
+        """A process has come to its end in order. If it was taken for dead meanwhile, who sweeps it goes on."""
+        if (yield from self._registry.claim(process, names.random_part(), LEASE_SECONDS)):
+            yield from self._remove(process, (yield from self._takers(process)))
 
     # In-flight messages.
 

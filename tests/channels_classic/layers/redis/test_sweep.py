@@ -141,6 +141,37 @@ def test_a_sweep_that_is_killed_after_any_step(layers: list[RedisChannelLayer]) 
             return
 
 
+def test_nobody_sweeps_a_process_that_departs(layers: list[RedisChannelLayer]) -> None:
+    """Others see it between two steps. If it is killed there, they go on when its time is over."""
+    one, two = layers
+    for at_most in count(1):
+        for layer in layers:
+            layer.flush()
+        die(one)
+        ended = carry_out(one._transport.servers, one._sweeps.depart(DEAD), at_most)
+        dead = [process.name for process in two.beat(Process("worker.alive", {})).dead]
+        assert dead == ([] if ended else [DEAD])
+        if ended:
+            nothing_is_left(two)
+            assert at_most > 3
+            return
+        assert two.sweep(Process(DEAD, {}), lambda process: None) is None
+        forget_lock(two)
+        assert two.sweep(Process(DEAD, {}), lambda process: None) is not None
+        nothing_is_left(two)
+
+
+def test_what_is_swept_does_not_depart_with_what_it_had(layers: list[RedisChannelLayer]) -> None:
+    """A process that was taken for dead comes to its end while another one sweeps it."""
+    one, two = layers
+    started = die(one)
+    assert not carry_out(two._transport.servers, steps_of(two, started), 2)
+    one.depart(Process(DEAD, {}))
+    forget_lock(two)
+    assert two.sweep(Process(DEAD, {}), partial(journal, started)) is not None
+    check(two)
+
+
 def test_two_sweeps_at_the_same_time(redis_servers: list[str]) -> None:
     """The lock was lost, as after a failover: one goes on at any step of the other."""
     prefix = f"sweep{next(numbers)}:"
