@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from channels_classic.counters import counters
+
 SHORTEST_PAUSE = 0.1
 """Seconds before the first retry."""
 
@@ -42,6 +44,7 @@ class Backoff:
             Seconds to pause before the next try: between half of the current step and all of it.
         """
         self.failures += 1
+        counters.pauses += 1
         # Ten doublings reach any bound in use; an unbounded power would overflow after an hour of outage.
         step: float = min(self._longest, self._shortest * 2.0 ** min(self.failures - 1, 10))
         return step * random.uniform(0.5, 1)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from channels_classic.counters import counters
 from channels_classic.journal import read_journal, remove_journal
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Lost, Process, Swept
 from channels_classic.layers.names import random_part
@@ -43,6 +44,11 @@ def new_process(kind: str, **details: Any) -> Process:
         "version": __version__,
     }
     return Process(f"{kind}.{random_part()}", {**own, **details})
+
+
+def with_numbers(process: Process) -> Process:
+    """The process with what it has counted, for those who look at the registry: ``details["numbers"]``."""
+    return process._replace(details={**process.details, "numbers": counters.summary()})
 
 
 def _host_id() -> str:
@@ -79,7 +85,7 @@ class Heartbeat:
         self._absence = Absence(lambda: layer.life)
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self.process = process
         """The process as it is called now."""
         self.valid_until = 0.0
@@ -87,7 +93,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Begin to beat."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self, timeout: float | None = None) -> None:
         """End, and take the process out of the registry. Its threads take and send nothing any more.
@@ -97,9 +103,9 @@ class Heartbeat:
                 registry, and others sweep it.
         """
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
-            if self._thread.is_alive():
+        if self.thread.is_alive():
+            self.thread.join(timeout)
+            if self.thread.is_alive():
                 return
         if self.valid_until:
             try:
@@ -129,7 +135,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         since = time.monotonic()
-        beat = self._layer.beat(self.process, self._leases())
+        beat = self._layer.beat(with_numbers(self.process), self._leases())
         if beat.lapsed:
             former = self.process
             self.process = self._on_lapse()
@@ -140,7 +146,7 @@ class Heartbeat:
                 self.process.name,
             )
             since = time.monotonic()
-            beat = self._layer.beat(self.process)
+            beat = self._layer.beat(with_numbers(self.process))
         self.valid_until = since + self._layer.life - MARGIN
         if self._absence.can_judge(time.monotonic()):
             for process in beat.dead:
@@ -213,6 +219,7 @@ class Sweeper:
         swept = self._layer.sweep(process, read_journal)
         if swept is not None:
             remove_journal(process)
+            _count(swept)
             logger.error("%s", self._text(process, swept))
         return swept
 
@@ -229,3 +236,10 @@ class Sweeper:
             done.append(f"lost while they ran: {', '.join(map(self._describe, swept.lost))}")
         where = f"process {details.get('pid')} on {details.get('host')}"
         return f"{process.name} ({where}) has died: {'; '.join(done) or 'it had no messages in hand'}."
+
+
+def _count(swept: Swept) -> None:
+    counters.swept += 1
+    counters.redelivered += swept.back + swept.again
+    counters.lost += len(swept.lost)
+    counters.dead_letters += swept.dead_letters

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from channels_classic.counters import counters
 from channels_classic.heartbeat import new_process
 from channels_classic.layers import BaseChannelLayer, MessageTooLarge
 from channels_classic.layers.types import Process
@@ -209,11 +210,19 @@ class Context:
             logger.warning(text + " Others like this are not logged.", *args)
 
     def log_access(self, event: str, scope: Scope, reply_channel: str, **details: Any) -> None:
-        """Write a line of the access log.
+        """Count an event, and write a line of the access log.
 
         Arguments:
             reply_channel: of the client; the line has an id made from it.
         """
+        if event == "websocket.connected":
+            counters.sockets += 1
+            counters.accepted += 1
+        elif event == "websocket.disconnected":
+            counters.sockets -= 1
+            counters.closed[details["code"]] += 1
+        elif event == "websocket.rejected":
+            counters.rejected += 1
         if self._access_log is not None:
             self._access_log(event, scope, {**details, "client": client_id(reply_channel)})
 
@@ -265,7 +274,7 @@ class Context:
     def log_exchange(
         self, scope: Scope, reply_channel: str, status: int | None, size: int, started: float
     ) -> None:
-        """Write the line of an exchange in the access log.
+        """Count an exchange, and write its line in the access log.
 
         Arguments:
             reply_channel: of the client.
@@ -273,6 +282,7 @@ class Context:
             size: bytes of content.
             started: by the monotonic clock.
         """
+        counters.responses[status or 499] += 1
         if self._access_log is not None:
             seconds = time.monotonic() - started
             self.log_access("http", scope, reply_channel, status=status or 499, size=size, seconds=seconds)

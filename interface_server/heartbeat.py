@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from channels_classic.heartbeat import MARGIN, Absence, Sweeper
+from channels_classic.heartbeat import MARGIN, Absence, Sweeper, with_numbers
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.layers.tracking import BEAT_SECONDS
 from channels_classic.layers.types import Process
@@ -62,7 +62,7 @@ class Heartbeat:
             LayerUnavailable: the layer does not answer.
         """
         process, began = self.process, self._loop.time()
-        beat = await self._layer.abeat(process)
+        beat = await self._layer.abeat(with_numbers(process))
         if process is not self.process:
             return  # another beat was faster to learn that it was declared dead
         if beat.lapsed:

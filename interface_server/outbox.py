@@ -11,6 +11,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 
 from channels_classic.backoff import Backoff
+from channels_classic.counters import counters
 from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable
 from channels_classic.log import logger
 from channels_classic.outages import log_outage, log_return, note_outage
@@ -259,6 +260,8 @@ class Outbox:
         )
 
     def _settle(self, batch: _Batch, refused: Sequence[int]) -> None:
+        counters.sent += len(batch.deliveries) - len(refused)
+        counters.full += len(refused)
         now = self._loop.time()
         position = len(batch.urgent)
         for load in batch.loads:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from channels_classic.backoff import Backoff
+from channels_classic.counters import counters
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.layers.capacity import INTERFACE_PREFIX
 from channels_classic.layers.gone import tell_gone
@@ -136,11 +137,13 @@ class Reader:
                 await asyncio.sleep(backoff.fail())
                 continue
             backoff.succeed()
+            late = 0
             strangers = set()
             streams = set()
             for position, received in enumerate(batch, 1):
                 client = self._clients.get(received.channel)
                 if client is None:
+                    late += 1
                     strangers.add(received.channel)
                     if self.late is not None:
                         self.late(received.channel, received.content)
@@ -153,6 +156,8 @@ class Reader:
                     logger.exception("A message for %s could not be delivered:", received.channel)
                 if position % DELIVERIES_AT_ONCE == 0:
                     await asyncio.sleep(0)
+            counters.received += len(batch)
+            counters.delivered += len(batch) - late
             if strangers:
                 await self._release(strangers)
             if streams:

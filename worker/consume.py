@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import copy_context
+from time import perf_counter
 from typing import Any
 
 from django.conf import settings
 
+from channels_classic.counters import MOST_CONSUMERS, ConsumerCount, counters
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.http.replies import SERVER_ERROR
 from channels_classic.log import logger
@@ -19,6 +21,9 @@ from channels_classic.signals import consumer_finished, consumer_started
 from channels_classic.synchronous import check_finished
 
 OnError = Callable[..., None]
+
+_counts: dict[Consumer, ConsumerCount] = {}
+"""By consumer, because to look one up by its name takes longer than to count."""
 
 
 def log_error(error: BaseException, text: str, *args: object) -> None:
@@ -63,6 +68,7 @@ def _consume(
     message: Message, router: Router, retries: int, sender: Any, on_error: OnError, pending: PendingSends
 ) -> None:
     message_at_work.set(message)
+    counters.received += 1
     with pending:
         match = router.match(message)
         if match is None:
@@ -74,9 +80,11 @@ def _consume(
             _fail(message, pending)
             return
         consumer, kwargs = match
+        began = perf_counter()
         try:
             _run(consumer, kwargs, message, pending, retries, sender, on_error)
         finally:
+            count_of(consumer).add(perf_counter() - began)
             # Django logs what receivers raise; the consumer has done its work, and so has the worker.
             consumer_finished.send_robust(sender=sender)
 
@@ -118,6 +126,7 @@ def _run(
     except ConsumeLater:
         _put_back(consumer, message, retries)
     except BaseException as error:
+        counters.note_error(name_of(consumer), error)
         on_error(error, "Error in the consumer %s on %r:", name_of(consumer), message.channel.name)
         _fail(message, pending)
         _let_interrupts_through(error)
@@ -157,6 +166,16 @@ def _answered(message: Message, pending: PendingSends) -> bool:
 def _reply(message: Message, content: dict[str, Any]) -> None:
     if message.reply_channel is not None:
         message.reply_channel.send_checked(content)
+
+
+def count_of(consumer: Consumer) -> ConsumerCount:
+    """What is counted of a consumer."""
+    count = _counts.get(consumer)
+    if count is None:
+        count = counters.consumer(name_of(consumer))
+        if len(_counts) < MOST_CONSUMERS:
+            _counts[consumer] = count
+    return count
 
 
 def name_of(consumer: Consumer) -> str:

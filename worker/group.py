@@ -222,6 +222,11 @@ class WorkerGroup:
         ]
         return [*filter(None, workers), *self._streams.running()]
 
+    def dead_threads(self) -> list[str]:
+        """The names of the threads that have been started and have ended."""
+        threads = [*self.threads, self._watchdog.thread, *([self._presence.thread] if self._presence else [])]
+        return [f"the thread {thread.name}" for thread in threads if thread.ident and not thread.is_alive()]
+
     def running_consumers(self) -> list[RunningConsumer]:
         """The consumers that are running in the workers' threads."""
         found = []

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from channels_classic.monitoring.server import HELP as MONITOR_HELP
+
 STREAM_THREADS = 100
 """How many answers may last at the same time in one process, besides the consumers."""
 
@@ -143,6 +145,7 @@ class Options:
     consumer_timeout_retire: bool = option(
         False, _yes_or_no, "With --consumer-timeout: also replace the process that the consumer runs in."
     )
+    monitor: str | None = option(None, str, MONITOR_HELP, metavar="WHERE")
     verbosity: int = 1
     """2 logs each message."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -100,6 +101,11 @@ class Presence:
     def name(self) -> str:
         """The name of the process now."""
         return self._heartbeat.process.name
+
+    @property
+    def thread(self) -> threading.Thread:
+        """The thread of the heartbeat."""
+        return self._heartbeat.thread
 
     def start(self) -> None:
         """Begin to beat, and open the journal: a process that never starts leaves no file behind."""

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 
 from channels_classic.child_process import Supervised
 from channels_classic.log import logger
+from channels_classic.monitoring.programs import monitored, monitored_child, monitored_children
+from channels_classic.monitoring.server import BadMonitor
 from channels_classic.redaction import one_line
 from worker.options import Options
 
 if TYPE_CHECKING:
-    from channels_classic.layers import Process
+    from channels_classic.layers import BaseChannelLayer, Process
+    from channels_classic.monitoring.monitor import Monitor
     from worker.group import WorkerGroup
 
 
@@ -32,15 +35,36 @@ def run(options: Options) -> None:
     """
     check(options)
     if options.processes == 1 and not options.retires:
-        run_here(options)
+        try:
+            with monitored(options.monitor, _layer(options.layer)) as monitor:
+                run_here(options, monitor=monitor)
+        except BadMonitor as error:
+            raise CannotRun(str(error)) from error
         return
     from channels_classic.processes import Supervisor
 
-    supervisor = Supervisor(
-        run_child, (options,), options.processes, "worker", options.stop_timeout, died=_sweep_by(options.layer)
-    )
-    if status := supervisor.run():
+    try:
+        with monitored_children(options.monitor, options.processes) as folder:
+            supervisor = Supervisor(
+                run_child,
+                (options, folder),
+                options.processes,
+                "worker",
+                options.stop_timeout,
+                died=_sweep_by(options.layer),
+            )
+            status = supervisor.run()
+    except BadMonitor as error:
+        raise CannotRun(str(error)) from error
+    if status:
         sys.exit(status)
+
+
+def _layer(alias: str) -> BaseChannelLayer:
+    from channels_classic.asgi import channel_layers
+
+    layer: BaseChannelLayer = channel_layers[alias].channel_layer
+    return layer
 
 
 def _sweep_by(alias: str) -> Callable[[Process], None]:
@@ -97,11 +121,12 @@ def check(options: Options) -> None:
         )
 
 
-def run_here(options: Options, supervised: Supervised | None = None) -> None:
+def run_here(options: Options, supervised: Supervised | None = None, monitor: Monitor | None = None) -> None:
     """Run workers in this process; ``check`` has been called.
 
     Arguments:
         supervised: tells the supervisor of this process, if it has one, how it is.
+        monitor: is to watch the workers.
 
     Raises:
         SystemExit: a worker died. Where something still runs that cannot be waited for, the process ends at once.
@@ -110,6 +135,7 @@ def run_here(options: Options, supervised: Supervised | None = None) -> None:
     from worker.connections import not_around_requests
     from worker.consumer_log import ConsumerLog
     from worker.group import StillRunning, WorkerGroup
+    from worker.health import WorkerHealth
 
     layer = channel_layers[options.layer]
     consumer_log = ConsumerLog(layer.router) if options.verbosity > 1 else None
@@ -123,6 +149,8 @@ def run_here(options: Options, supervised: Supervised | None = None) -> None:
         stop_timeout=options.stop_timeout,
         registered=(lambda process: None) if supervised is None else supervised.introduce,
     )
+    if monitor is not None:
+        monitor.watch(WorkerHealth(group))
     not_around_requests()
     try:
         with _cared_for(group, options, supervised), consumer_log.listening() if consumer_log else nullcontext():
@@ -185,8 +213,12 @@ def end_now() -> None:
     os._exit(1)
 
 
-def run_child(supervised: Supervised, options: Options) -> None:
-    """Run workers in a process that a ``Supervisor`` started."""
+def run_child(supervised: Supervised, options: Options, folder: str | None) -> None:
+    """Run workers in a process that a ``Supervisor`` started.
+
+    Arguments:
+        folder: where it tells the supervisor how it is; ``None`` if nobody asks.
+    """
     import django
 
     from channels_classic.log import setup_logger
@@ -197,4 +229,5 @@ def run_child(supervised: Supervised, options: Options) -> None:
         check(options)
     except CannotRun as error:
         sys.exit(str(error))
-    run_here(options, supervised)
+    with monitored_child(folder, _layer(options.layer)) as monitor:
+        run_here(options, supervised, monitor)

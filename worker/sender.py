@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from channels_classic.counters import counters
 from channels_classic.layers import BaseChannelLayer, Delivery, Lapsed, LayerUnavailable, Lease, Received
 from channels_classic.layers.takers import Taker
 from channels_classic.log import logger
@@ -180,6 +181,7 @@ class Sender:
         except LayerUnavailable as error:
             self._keep(deliveries, deadlines, error)
             raise
+        self._count(deliveries, full)
         self._settle(deliveries, deadlines, [position for position in full if position < len(deliveries)])
         if ends and not full:
             self._note_ended(self._open_turns)
@@ -223,6 +225,12 @@ class Sender:
         for turn in turns:
             self._clients.pop(turn.end.name, None)
             self._ended.append((now, turn.end))
+
+    def _count(self, deliveries: list[Delivery], full: list[int]) -> None:
+        refused = sum(position < len(deliveries) for position in full)
+        counters.sent += len(deliveries) - refused
+        counters.full += refused
+        counters.broadcasts += sum(delivery.to_group for delivery in deliveries)
 
     def _settle(self, deliveries: list[Delivery], deadlines: list[float], full: list[int]) -> None:
         if not full:

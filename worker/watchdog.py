@@ -24,19 +24,19 @@ class Watchdog:
         self._workers: Sequence[Relievable] = ()
         self._needed = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="worker-watchdog", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="worker-watchdog", daemon=True)
 
     def start(self, workers: Sequence[Relievable]) -> None:
         """Begin to look after these workers."""
         self._workers = workers
-        self._thread.start()
+        self.thread.start()
 
     def stop(self, timeout: float | None = None) -> None:
         """End, and wait for it up to ``timeout`` seconds: it may be talking to a layer that does not answer."""
         self._stopping.set()
         self._needed.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        if self.thread.is_alive():
+            self.thread.join(timeout)
 
     def wake(self) -> None:
         """A worker has taken several messages at once."""

@@ -55,7 +55,7 @@ class ProcessCalls(ABC):
         """Say that a process is alive, every ``BEAT_SECONDS``; the first beat registers it.
 
         Arguments:
-            process: whose details count with the first beat.
+            process: its details are those of the last beat.
             leases: of the turns that run in the process. They are renewed.
 
         Raises:
@@ -124,6 +124,10 @@ class ProcessCalls(ABC):
         """The messages of channels that are at-least-once which killed their workers too often, the oldest
         first."""
         return []
+
+    def dead_letter_count(self) -> int:
+        """How many dead letters there are."""
+        return len(self.dead_letters())
 
     def retry_dead_letter(self, identity: str) -> bool:
         """Send a dead letter to its channel once more, as if it were new; whether it was there."""

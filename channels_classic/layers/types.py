@@ -96,7 +96,7 @@ class Process(NamedTuple):
             so is ``<taker>!`` for each of its takers. They end with the process.
         details: plain values for people and for those who sweep: ``kind``, ``host``, ``pid``, ``started`` (Unix
             time), ``journal`` (a path), ``host_id``, ``threads``, ``channels``, ``at_least_once`` (channels
-            that are at-least-once by their route), ``version``.
+            that are at-least-once by their route), ``version``, ``numbers`` (what it has counted).
     """
 
     name: str

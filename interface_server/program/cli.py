@@ -13,6 +13,9 @@ import click
 
 from channels_classic.child_process import Supervised
 from channels_classic.log import logger
+from channels_classic.monitoring.monitor import Monitor
+from channels_classic.monitoring.programs import monitored, monitored_child, monitored_children
+from channels_classic.monitoring.server import BadMonitor
 from channels_classic.processes import Supervisor
 from interface_server.application import InterfaceServer
 from interface_server.program import listening, serving
@@ -59,9 +62,12 @@ def main(**options: Any) -> None:
         raise click.ClickException(str(error)) from error
     try:
         if configuration.processes == 1:
-            serve(configuration, application, settings, sock)
+            with monitored(configuration.monitor, application.context.layer) as monitor:
+                serve(configuration, application, settings, sock, monitor=monitor)
         elif status := supervise(configuration, settings, sock):
             sys.exit(status)
+    except BadMonitor as error:
+        raise click.ClickException(str(error)) from error
     finally:
         clean_up(configuration)
 
@@ -72,11 +78,13 @@ def serve(
     settings: ServerSettings,
     sock: socket.socket,
     ready: Callable[[], None] = lambda: None,
+    monitor: Monitor | None = None,
 ) -> None:
     """Serve in this process until a signal comes.
 
     Arguments:
         ready: called when clients can be served.
+        monitor: is to watch the server.
     """
 
     def started() -> None:
@@ -89,7 +97,7 @@ def serve(
         ready()
 
     try:
-        serving.serve(application, settings, [sock], started, lambda: clean_up(configuration))
+        serving.serve(application, settings, [sock], started, lambda: clean_up(configuration), monitor)
     except (StartupFailed, ServerFailed) as error:
         logger.error("%s", error)
         sys.exit(1)
@@ -102,27 +110,35 @@ def supervise(configuration: Configuration, settings: ServerSettings, sock: sock
         The status to end with.
     """
     vacancy = Vacancy(sock, settings.tls)
-    supervisor = Supervisor(
-        serve_in_child,
-        (configuration, sock),
-        configuration.processes,
-        "interface server",
-        stop_timeout=serving.stop_timeout(settings),
-        serving=vacancy.ready,
-        stopping=vacancy.close,
-    )
-    return supervisor.run()
+    with monitored_children(configuration.monitor, configuration.processes) as folder:
+        supervisor = Supervisor(
+            serve_in_child,
+            (configuration, sock, folder),
+            configuration.processes,
+            "interface server",
+            stop_timeout=serving.stop_timeout(settings),
+            serving=vacancy.ready,
+            stopping=vacancy.close,
+        )
+        return supervisor.run()
 
 
-def serve_in_child(supervised: Supervised, configuration: Configuration, sock: socket.socket) -> None:
-    """Serve in a process that a ``Supervisor`` started."""
+def serve_in_child(
+    supervised: Supervised, configuration: Configuration, sock: socket.socket, folder: str | None
+) -> None:
+    """Serve in a process that a ``Supervisor`` started.
+
+    Arguments:
+        folder: where it tells the supervisor how it is; ``None`` if nobody asks.
+    """
     try:
         settings = configuration.make_server_settings()
         application = configuration.make_application()
         configuration.set_up_logging()
     except BadConfiguration as error:
         sys.exit(str(error))
-    serve(configuration, application, settings, sock, supervised.ready)
+    with monitored_child(folder, application.context.layer) as monitor:
+        serve(configuration, application, settings, sock, supervised.ready, monitor)
 
 
 def clean_up(configuration: Configuration) -> None:

@@ -18,6 +18,7 @@ import click
 
 from channels_classic.layers import BaseChannelLayer, RedisChannelLayer
 from channels_classic.log import logger, setup_logger
+from channels_classic.monitoring.server import HELP as MONITOR_HELP
 from channels_classic.redaction import one_line, redacted
 from interface_server.access import AccessLog
 from interface_server.application import InterfaceServer
@@ -69,6 +70,7 @@ class Configuration:
     encryption_key: Sequence[str] = option(
         (), "With --redis: write with the first, read with all.", multiple=True, metavar="KEY"
     )
+    monitor: str | None = option(None, MONITOR_HELP, metavar="WHERE")
     mount: Sequence[str] = option(
         (),
         "Hand PATH and what is below to an ASGI application in this process, for example "

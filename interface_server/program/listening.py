@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import stat
+
+from channels_classic.unix_sockets import bind_unix
 
 
 def listening_socket(
@@ -26,7 +26,7 @@ def listening_socket(
     if fd is not None:
         return socket.socket(fileno=fd)
     if unix_socket is not None:
-        return _bind_unix(unix_socket)
+        return bind_unix(unix_socket)
     family, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     sock = socket.socket(family)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -45,23 +45,3 @@ def describe(sock: socket.socket, is_tls: bool) -> str:
         return f"unix:{address}"
     host = f"[{address[0]}]" if ":" in address[0] else address[0]
     return f"{'https' if is_tls else 'http'}://{host}:{address[1]}"
-
-
-def _bind_unix(path: str) -> socket.socket:
-    if os.path.lexists(path):
-        if not stat.S_ISSOCK(os.lstat(path).st_mode):
-            raise OSError(errno.EEXIST, "there is something else of that name")
-        probe = socket.socket(socket.AF_UNIX)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)  # left over by a server that was killed
-        else:
-            raise OSError(errno.EADDRINUSE, "another server listens there")
-        finally:
-            probe.close()
-    sock = socket.socket(socket.AF_UNIX)
-    sock.bind(path)
-    # The proxy may run as another user. The rights of the folder decide who may connect.
-    os.chmod(path, 0o666)  # noqa: S103
-    return sock

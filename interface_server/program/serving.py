@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
+from channels_classic.monitoring.monitor import Monitor
 from channels_classic.outages import log_outage
 from interface_server.application import InterfaceServer
+from interface_server.program.health import ServerHealth
 from interface_server.program.stopping import ending_in_time
 from interface_server.transport.http_connection import HttpConnection
 from interface_server.transport.server import LIFESPAN_SECONDS, Server, ServerSettings
@@ -30,6 +32,7 @@ def serve(
     sockets: Sequence[socket.socket],
     started: Callable[[], None],
     clean_up: Callable[[], None],
+    monitor: Monitor | None = None,
 ) -> None:
     """Serve until a signal comes.
 
@@ -37,6 +40,7 @@ def serve(
         sockets: bound already.
         started: called when clients can be served.
         clean_up: called before the process ends early.
+        monitor: is to watch the server.
 
     Raises:
         StartupFailed: the application could not start.
@@ -46,6 +50,8 @@ def serve(
     background = set[asyncio.Task[None]]()
 
     def started_and_look() -> None:
+        if monitor is not None:
+            monitor.watch(ServerHealth(server, application.context, asyncio.get_running_loop()))
         started()
         background.add(asyncio.create_task(report_layer(application.context.layer)))
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+from channels_classic.counters import counters
 from channels_classic.layers import MessageTooLarge
 from channels_classic.layers.types import Client
 from channels_classic.log import logger
@@ -174,6 +175,7 @@ class WebSocket:
 
     def _refuse(self) -> None:
         """Refuse the handshake because the server cannot serve now."""
+        counters.responses[503] += 1
         self._conversation.state = SocketState.CLOSED
         if "websocket.http.response" in (self._scope.get("extensions") or {}):
             self._put(UNAVAILABLE)

@@ -47,8 +47,8 @@ class Processes:
             if process.name in self._known:
                 return Beat(True, self._dead(now))
             self._known.add(process.name)
-            self._state(process.name).process = process
-        self._states[process.name].beaten = now
+        state = self._state(process.name)
+        state.process, state.beaten = process, now
         return Beat(False, self._dead(now))
 
     def _dead(self, now: float) -> list[Process]:

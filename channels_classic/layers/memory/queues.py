@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from channels_classic.layers import codec, names
+from channels_classic.layers.traffic import traffic
 from channels_classic.layers.types import Received
 
 
@@ -113,6 +114,7 @@ class Queues:
         pending = self._queues.get(queue, deque())
         while pending and pending[0].sent + self._expiry < now:
             pending.popleft()
+            traffic.expired += 1
         return pending
 
     def pause(self, channels: Iterable[str]) -> None:

@@ -300,6 +300,10 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         return self._transport.run(self._letters.all())
 
+    def dead_letter_count(self) -> int:
+        """As the contract has it."""
+        return self._transport.run(self._letters.count())
+
     def retry_dead_letter(self, identity: str) -> bool:
         """As the contract has it."""
         return self._transport.run(self._letters.retry(identity))

@@ -64,6 +64,12 @@ class DeadLetters:
         letters = (self._opened(one.decode(), letter) for one, letter in zip(identities, stored, strict=True))
         return [letter for letter in letters if letter is not None]
 
+    def count(self) -> Steps[int]:
+        """How many there are."""
+        trips = Trips()
+        trips.add(FIRST, ("ZCARD", self._keys.letter_times))
+        return int((yield trips)[FIRST][0])
+
     def retry(self, identity: str) -> Steps[bool]:
         """Send one to its channel once more; whether it was there."""
         trips = Trips()

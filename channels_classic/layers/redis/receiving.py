@@ -22,6 +22,7 @@ from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Entry, Queues
+from channels_classic.layers.traffic import traffic
 from channels_classic.layers.types import Delivery, Received
 from channels_classic.log import logger
 
@@ -300,12 +301,14 @@ class Receiving:
             server, channel, value = entry
             stamp = entry.stamp
             if stamp < now:
+                traffic.expired += 1
                 continue
             try:
                 opened = self._envelopes.open(value[len(stamp) :], channel)
                 kind, name, payload, expires = opened
                 if expires:
                     if expires < (int(now) if now else self._clocks.now()):
+                        traffic.expired += 1
                         continue
                     # Whoever can write to Redis may have prolonged what the queue tells.
                     stamp = min(stamp, b"%016d" % expires)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
 import socket
@@ -22,6 +23,7 @@ from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.handler import ViewConsumer
 from channels_classic.layer_entries import where
 from channels_classic.log import printable
+from channels_classic.monitoring.server import HELP as MONITOR_HELP
 from channels_classic.reloading import Repair
 from channels_classic.staticfiles import default_http_consumer
 from interface_server import InterfaceServer
@@ -77,15 +79,23 @@ class DevelopmentServer:
 
     def serve_forever(self) -> None:
         """Serve until the process is told to stop."""
+        from channels_classic.monitoring.programs import monitored
+        from channels_classic.monitoring.server import BadMonitor
+        from interface_server.program.health import ServerHealth
         from interface_server.program.serving import make_server
         from interface_server.program.stopping import ending_in_time
         from interface_server.transport.lifespan import StartupFailed
         from interface_server.transport.server import ServerFailed, ServerSettings
         from worker import WorkerGroup
         from worker.consumer_log import ConsumerLog
+        from worker.health import WorkerHealth
 
         stack = ExitStack()
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
+        try:
+            monitor = stack.enter_context(monitored(self.options["monitor"], layer.channel_layer))
+        except BadMonitor as error:
+            raise CommandError(str(error)) from error
         layer.router.check_default(self.http_consumer)
         workers = None
         if self.options["run_worker"]:
@@ -109,10 +119,17 @@ class DevelopmentServer:
         )
         root_path = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
         server = make_server(application, ServerSettings(root_path=root_path, shutdown_timeout=SHUTDOWN_SECONDS))
+
+        def started() -> None:
+            if monitor is not None:
+                monitor.watch(ServerHealth(server, application.context, asyncio.get_running_loop()))
+                if workers is not None:
+                    monitor.watch(WorkerHealth(workers))
+
         left: list[str] = []
         with ending_in_time(server.stop, lambda: running(server, workers), STOP_SECONDS):
             try:
-                server.run([self.socket])
+                server.run([self.socket], started)
             except (ServerFailed, StartupFailed) as error:
                 left.append(str(error))
             finally:
@@ -180,6 +197,7 @@ class Command(DjangoCommand):
             metavar="SECONDS",
             help="How long a WebSocket waits to be accepted before it is rejected (default: %(default)s).",
         )
+        parser.add_argument("--monitor", metavar="WHERE", help=MONITOR_HELP)
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
         """The consumer of ``http.request``, or with ``--noasgi`` Django's WSGI application."""

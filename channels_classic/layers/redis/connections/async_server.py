@@ -24,6 +24,7 @@ from channels_classic.layers.redis.connections.private import has_ended
 from channels_classic.layers.redis.connections.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.connections.steps import Command
 from channels_classic.layers.redis.connections.wire import pack
+from channels_classic.layers.traffic import traffic
 
 
 class AsyncServer:
@@ -53,6 +54,7 @@ class AsyncServer:
 
     async def round_trip(self, commands: Sequence[Command], wait: float = 0) -> Sequence[Any]:
         """As ``Server.round_trip``."""
+        traffic.round_trips += 1
         try:
             connection = await self._take()
         except LayerUnavailable as error:
@@ -99,6 +101,7 @@ class AsyncServer:
             async with asyncio.timeout(self._connect_seconds):
                 connection = await self._pool.get_connection(*GET_CONNECTION)
         except Exception as error:
+            traffic.failures += 1
             raise replies.unreachable(self.name, error) from error
         try:
             self._set_up.learn(await self._call(connection, self._set_up.commands))
@@ -106,6 +109,7 @@ class AsyncServer:
             await self._drop(connection)
             raise
         self._run_ids[connection] = self._set_up.run_id
+        traffic.connections += 1
         return connection
 
     def _is_current(self, connection: Any) -> bool:
@@ -136,6 +140,7 @@ class AsyncServer:
                 await connection.disconnect(nowait=True)
             if not isinstance(error, Exception):
                 raise
+            traffic.failures += 1
             answers += [self._failure(replies.broken(self.name, error, self._seconds))] * (
                 len(commands) - len(answers)
             )

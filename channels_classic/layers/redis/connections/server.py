@@ -28,6 +28,7 @@ from channels_classic.layers.redis.connections.private import socket_of
 from channels_classic.layers.redis.connections.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.connections.steps import Command
 from channels_classic.layers.redis.connections.wire import pack
+from channels_classic.layers.traffic import traffic
 
 
 class Server:
@@ -60,6 +61,7 @@ class Server:
         Arguments:
             wait: seconds that one of the commands lets the server wait.
         """
+        traffic.round_trips += 1
         try:
             connection = self.take()
         except LayerUnavailable as error:
@@ -113,6 +115,7 @@ class Server:
         try:
             connection = self._pool.get_connection(*GET_CONNECTION)
         except Exception as error:
+            traffic.failures += 1
             raise replies.unreachable(self.name, error) from error
         try:
             self.set_up.learn(self.call(connection, self.set_up.commands))
@@ -123,6 +126,7 @@ class Server:
             self.drop(connection)
             raise
         self._run_ids[connection] = self.set_up.run_id
+        traffic.connections += 1
         return connection
 
     def give(self, connection: Any) -> None:
@@ -173,6 +177,7 @@ class Server:
 
     def failure(self, error: Exception) -> LayerUnavailable:
         """What to make of an error that broke a connection."""
+        traffic.failures += 1
         return self._noted(replies.broken(self.name, error, self.seconds))
 
     def _is_current(self, connection: Any) -> bool:

@@ -30,9 +30,7 @@ local beats = redis.call("ZSCORE", KEYS[2], ARGV[1])
 local lapsed = not beats and ARGV[3] == epoch
 if not lapsed then
     redis.call("ZADD", KEYS[2], now, ARGV[1])
-    if not beats then
-        redis.call("HSET", KEYS[3], ARGV[1], ARGV[2])
-    end
+    redis.call("HSET", KEYS[3], ARGV[1], ARGV[2])
 end
 redis.call("ZREMRANGEBYSCORE", KEYS[4], "-inf", now - tonumber(ARGV[6]))
 

@@ -1,0 +1,1 @@
+"""Health and numbers of the processes: ``/livez``, ``/readyz``, ``/metrics``."""
