@@ -25,8 +25,8 @@ from tests.redis_server import free_port
 SOCKETS = 20
 
 UNANSWERED = 10
-"""Frames that a client sends before the first of them is answered: what waits in a server has to have an end, or the
-test lasts as long as a busy machine takes to work it off."""
+"""Frames that a client sends before the first of them is answered. Without a bound, a busy machine would take
+longer to work them off than a server has to stop."""
 
 
 class Load:
