@@ -28,6 +28,12 @@ Describe = Callable[[Lost], str]
 """Says what a message was, for the log."""
 
 
+def channel_and_path(lost: Lost) -> str:
+    """A lost message for the log: its channel, and its path if it has one."""
+    path = lost.content.get("path")
+    return f"{lost.channel} {path}" if path else lost.channel
+
+
 def new_process(kind: str, **details: Any) -> Process:
     """This process under a new name, for the registry of a channel layer.
 
@@ -76,7 +82,7 @@ class Heartbeat:
         process: Process,
         on_lapse: Callable[[], Process],
         leases: Callable[[], Sequence[Lease]] = tuple,
-        describe: Describe = lambda lost: lost.channel,
+        describe: Describe = channel_and_path,
     ) -> None:
         self._layer = layer
         self._on_lapse = on_lapse
@@ -186,7 +192,7 @@ class Sweeper:
         describe: says what a lost message was.
     """
 
-    def __init__(self, layer: BaseChannelLayer, describe: Describe = lambda lost: lost.channel) -> None:
+    def __init__(self, layer: BaseChannelLayer, describe: Describe = channel_and_path) -> None:
         self._layer = layer
         self._describe = describe
         self._under_way: set[str] = set()

@@ -18,7 +18,8 @@ from typing import Any
 
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.backoff import Backoff
-from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Received
+from channels_classic.heartbeat import channel_and_path
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Lost, Received
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.outages import log_return
@@ -245,8 +246,7 @@ class Worker(Termed):
         """A message as the log names it: its channel, its path if it has one, and its consumer."""
         match = self.channel_layer.router.match(Message(content, channel, self.channel_layer))  # type: ignore[arg-type]
         consumer = name_of(match[0]) if match else "no consumer"
-        where = " ".join([channel, *filter(None, [content.get("path")])])
-        return f"{where} ({consumer})"
+        return f"{channel_and_path(Lost(channel, content))} ({consumer})"
 
     def channels(self) -> list[str]:
         """The channels of the routing that this worker takes messages from, sorted."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from channels_classic.heartbeat import Describe, Heartbeat, new_process
+from channels_classic.heartbeat import Describe, Heartbeat, channel_and_path, new_process
 from channels_classic.journal import Journal, Page
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Process
 from channels_classic.layers.names import random_part
@@ -83,7 +83,7 @@ class Presence:
         threads: int,
         details: Callable[[], dict[str, Any]] = dict,
         leases: Callable[[], Sequence[Lease]] = tuple,
-        describe: Describe = lambda lost: lost.channel,
+        describe: Describe = channel_and_path,
         lapsed: Callable[[], None] = lambda: None,
         registered: Callable[[Process], None] = lambda process: None,
     ) -> None:

@@ -104,7 +104,7 @@ def test_the_dead_are_swept_once_and_the_log_says_what_they_had(caplog: pytest.L
     layer.beat(dead)
     taker = layer.taker(dead.name, 0)
     for number in range(3):
-        layer.send("test", {"number": number})
+        layer.send("test", {"path": "/a"} if number else {})
     assert len(layer.receive_batch(["test"], 3, taker=taker)) == 3
     heartbeats = [heartbeat_on(layer) for _ in range(3)]
     for heartbeat in heartbeats:
@@ -113,7 +113,7 @@ def test_the_dead_are_swept_once_and_the_log_says_what_they_had(caplog: pytest.L
     for heartbeat in heartbeats:
         heartbeat.stop(DEADLINE)
     lines = [text for text in caplog.messages if "has died" in text and "no messages in hand" not in text]
-    assert lines == ["worker.dead (process 7 on there) has died: lost while they ran: test, test, test."]
+    assert lines == ["worker.dead (process 7 on there) has died: lost while they ran: test, test /a, test /a."]
 
 
 def test_one_sweep_at_a_time_for_each_process() -> None:

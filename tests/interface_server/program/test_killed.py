@@ -98,4 +98,4 @@ def test_a_client_of_a_worker_that_was_killed_gets_502(serve: Serve, redis_url: 
             worker.wait("taken")
             worker.process.kill()
             assert response().status_code == 502
-    served.program.wait("lost while they ran: http.request.")
+    served.program.wait("lost while they ran: http.request /slow.")
