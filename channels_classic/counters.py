@@ -116,6 +116,7 @@ class Counters:
         """The numbers that a process publishes with its heartbeat, for the live views: small, and plain values."""
         slowest = sorted(self.consumers.copy().items(), key=lambda item: item[1].seconds, reverse=True)
         return {
+            "at": time.time(),
             "sockets": self.sockets,
             "sent": self.sent,
             "received": self.received,

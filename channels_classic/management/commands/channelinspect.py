@@ -1,0 +1,95 @@
+"""``manage.py channelinspect``: one group, one channel or one socket."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from channels_classic.asgi import channel_layers
+from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
+from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.layers.names import check_channel, check_group
+from channels_classic.log import printable
+from channels_classic.log_context import client_id
+
+
+class Command(BaseCommand):
+    """Says what a layer knows of one thing."""
+
+    help = "Shows the members of a group, what waits in a channel, or the process that holds a socket."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What to inspect."""
+        parser.add_argument("kind", choices=["group", "channel", "socket"])
+        parser.add_argument("name", help="The group, the channel, or the reply channel of the socket.")
+        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS.")
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print."""
+        alias = options["layer"]
+        try:
+            layer: BaseChannelLayer = channel_layers[alias].channel_layer
+            found = INSPECT[options["kind"]](layer, options["name"])
+        except InvalidChannelLayerError as error:
+            raise CommandError(str(error)) from error
+        except LayerUnavailable as error:
+            raise CommandError(f"CHANNEL_LAYERS[{alias!r}] cannot be used now. {error}") from error
+        except (TypeError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2))
+            return
+        for name, value in found.items():
+            lines = value if isinstance(value, list) else [value]
+            self.stdout.write(f"{name.replace('_', ' ')}: {', '.join(printable(str(line)) for line in lines)}")
+
+
+def inspect_group(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
+    """The members of a group."""
+    check_group(name)
+    members = sorted(layer.group_channels(name))
+    return {"group": name, "count": len(members), "members": members}
+
+
+def inspect_channel(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
+    """What waits in a channel, and who receives on it."""
+    check_channel(name)
+    statistics = layer.channel_statistics(name)
+    receivers = [process.name for process in layer.processes() if name in process.details.get("channels", ())]
+    return {
+        "channel": name,
+        "waiting": int(statistics["messages_pending"]),
+        "capacity": layer.capacity_of(name),
+        "oldest_seconds": round(statistics["messages_max_age"], 1),
+        "sent_so_far": int(statistics["messages_count"]),
+        "refused_so_far": int(statistics["channel_full_count"]),
+        "received_by": sorted(receivers),
+    }
+
+
+def inspect_socket(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
+    """The process that holds a socket."""
+    check_channel(name)
+    owner = name.partition("!")[0]
+    found = {process.name: process for process in layer.processes()}
+    process = found.get(owner)
+    if process is None:
+        raise CommandError(f"No process that is alive has a socket {name!r}. It has left, or was never there.")
+    if name not in layer.clients(owner):
+        raise CommandError(f"{owner} is alive, but has no socket {name!r}. It has left, or is no WebSocket.")
+    details = process.details
+    return {
+        "socket": name,
+        "client": client_id(name),
+        "process": owner,
+        "host": details.get("host"),
+        "pid": details.get("pid"),
+    }
+
+
+INSPECT = {"group": inspect_group, "channel": inspect_channel, "socket": inspect_socket}

@@ -1,0 +1,197 @@
+"""``manage.py channelstatus``: processes, channels, consumers and errors, once or live."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from channels_classic.asgi import channel_layers
+from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
+from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.layers import LayerUnavailable
+from channels_classic.log import printable
+from channels_classic.monitoring.layer_view import LayerView
+from channels_classic.monitoring.overview import Overview, overview
+
+SECONDS = 2.0
+"""Between two looks: the numbers of processes come with their heartbeats, every 0.75 seconds."""
+
+PIPED_WIDTH = 240
+"""Characters of a line where there is no terminal: lines stay whole, for ``grep``."""
+
+TABLES: dict[str, dict[str, str]] = {
+    "processes": {
+        "kind": "process",
+        "host": "host",
+        "pid": "pid",
+        "age": "age",
+        "sockets": "sockets",
+        "received_per_second": "received/s",
+        "sent_per_second": "sent/s",
+        "full": "full",
+    },
+    "channels": {
+        "channel": "channel",
+        "waiting": "waiting",
+        "oldest": "oldest",
+        "per_second": "messages/s",
+        "full": "full",
+    },
+    "consumers": {
+        "consumer": "consumer",
+        "calls": "calls",
+        "mean_milliseconds": "mean ms",
+        "seconds": "seconds in all",
+        "errors": "errors",
+    },
+    "errors": {"time": "at", "consumer": "consumer that failed", "error": "error", "process": "in"},
+}
+"""The tables, and for each of their columns its title."""
+
+ROWS = 15
+"""Of each table that is shown live, so that it fits a screen."""
+
+
+class Command(BaseCommand):
+    """Shows what happens in a channel layer."""
+
+    help = "Shows processes, channels, consumers and errors of a channel layer; with --watch, live until Ctrl-C."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The layer, and the form."""
+        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS.")
+        parser.add_argument("--watch", action="store_true", help="Show it again and again, until Ctrl-C.")
+        parser.add_argument("--json", action="store_true", help="Print JSON; with --watch, a line each time.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Look twice, and print; with ``--watch``, go on."""
+        alias = options["layer"]
+        try:
+            layer = channel_layers[alias]
+        except InvalidChannelLayerError as error:
+            raise CommandError(str(error)) from error
+        if layer.local_only():
+            raise CommandError(
+                f"CHANNEL_LAYERS[{alias!r}] is {type(layer.channel_layer).__name__}, which only the process that "
+                "uses it can see. Give that process --monitor PORT, and look at its /metrics."
+            )
+        looks = Looks(LayerView(layer.channel_layer))
+        try:
+            if options["watch"]:
+                self._watch(looks, options)
+            else:
+                self._print(looks.next(), options)
+        except LayerUnavailable as error:
+            raise CommandError(f"CHANNEL_LAYERS[{alias!r}] cannot be used now. {error}") from error
+        except KeyboardInterrupt:
+            pass
+
+    def _watch(self, looks: Looks, options: dict[str, Any]) -> None:
+        if options["json"]:
+            while True:
+                self.stdout.write(json.dumps(looks.next()))
+                self.stdout.flush()
+        with Live(console=self._console(options), screen=True, auto_refresh=False) as live:
+            while True:
+                try:
+                    shown = tables(looks.next(), ROWS)
+                except LayerUnavailable as error:
+                    shown = Group(Text(printable(str(error)), style="bold red"))
+                    time.sleep(SECONDS)
+                live.update(shown, refresh=True)
+
+    def _print(self, found: Overview, options: dict[str, Any]) -> None:
+        if options["json"]:
+            self.stdout.write(json.dumps(found, indent=2))
+        else:
+            self._console(options).print(tables(found))
+
+    def _console(self, options: dict[str, Any]) -> Console:
+        console = Console(
+            file=cast(IO[str], self.stdout),
+            force_terminal=True if options["force_color"] else None,
+            no_color=options["no_color"],
+            highlight=False,
+        )
+        if not console.is_terminal:
+            console.width = PIPED_WIDTH
+        return console
+
+
+class Looks:
+    """Looks at a layer, again and again.
+
+    Arguments:
+        view: of the layer.
+    """
+
+    def __init__(self, view: LayerView) -> None:
+        self._view = view
+        self._before = view.look()
+        self._at = time.monotonic()
+
+    def next(self) -> Overview:
+        """What is there ``SECONDS`` after the last look.
+
+        Raises:
+            LayerUnavailable: the layer cannot be looked at.
+        """
+        time.sleep(max(0.0, self._at + SECONDS - time.monotonic()))
+        now, at = self._view.look(), time.monotonic()
+        found = overview(now, self._before, at - self._at)
+        self._before, self._at = now, at
+        return found
+
+
+def tables(found: Overview, most: int | None = None) -> Group:
+    """An overview for people.
+
+    Arguments:
+        most: rows of each table.
+    """
+    letters = found["dead_letters"]
+    parts: list[Text | Table] = [
+        Text(f"Sockets: {found['sockets']}. Dead letters: {letters}.", style="bold red" if letters else "bold")
+    ]
+    if not any(process["kind"] == "worker" for process in found["processes"]):
+        parts.append(Text("No worker is alive: nothing is answered.", style="bold red"))
+    for name, columns in TABLES.items():
+        if not found[name]:
+            continue
+        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+        for title in columns.values():
+            table.add_column(title, overflow="fold")
+        for row in found[name][:most]:
+            table.add_row(*(Text(printable(shown(column, row[column]))) for column in columns))
+        parts.append(table)
+        if most is not None and len(found[name]) > most:
+            parts.append(Text(f"... and {len(found[name]) - most} more {name}", style="dim"))
+    return Group(*parts)
+
+
+def shown(column: str, value: Any) -> str:
+    """A value as people read it."""
+    if column == "time":
+        return time.strftime("%H:%M:%S", time.localtime(value))
+    if column == "age":
+        return duration(value)
+    if column == "oldest":
+        return f"{value:g} s" if value else "-"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``7 min``, ``3 h`` or ``2 d``."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"

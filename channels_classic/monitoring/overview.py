@@ -1,0 +1,105 @@
+"""What happens in a layer, for people: made of two views, because a rate needs two."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from channels_classic.layers import Process
+from channels_classic.monitoring.layer_view import View
+
+Overview = dict[str, Any]
+"""``sockets``, ``dead_letters``, and the tables ``processes``, ``channels``, ``consumers`` and ``errors``. All
+values can be JSON; times are in seconds."""
+
+ERRORS_SHOWN_SECONDS = 600
+"""Errors are shown for so long."""
+
+
+def overview(now: View, before: View, seconds: float) -> Overview:
+    """What is there now, and how fast it changes.
+
+    Arguments:
+        before: seen a little earlier.
+        seconds: between the two, for what has no time of its own.
+    """
+    earlier = {process.name: _numbers(process) for process in before.processes}
+    processes = [_process(process, earlier.get(process.name, {})) for process in now.processes]
+    channels = [
+        {
+            "channel": channel,
+            "waiting": int(statistics["messages_pending"]),
+            "oldest": round(statistics["messages_max_age"], 1),
+            "per_second": _rate(statistics, before.channels.get(channel, {}), "messages_count", seconds),
+            "full": int(statistics["channel_full_count"]),
+        }
+        for channel, statistics in now.channels.items()
+    ]
+    return {
+        "sockets": sum(process["sockets"] for process in processes),
+        "dead_letters": now.dead_letters,
+        "processes": sorted(processes, key=lambda process: (process["kind"], process["host"], process["pid"])),
+        "channels": sorted(channels, key=lambda channel: channel["channel"]),
+        "consumers": _consumers(now),
+        "errors": _errors(now),
+    }
+
+
+def _numbers(process: Process) -> Mapping[str, Any]:
+    numbers = process.details.get("numbers")
+    return numbers if isinstance(numbers, Mapping) else {}
+
+
+def _process(process: Process, earlier: Mapping[str, Any]) -> dict[str, Any]:
+    details, numbers = process.details, _numbers(process)
+    seconds = numbers.get("at", 0) - earlier.get("at", 0) if earlier else 0
+    return {
+        "name": process.name,
+        "kind": str(details.get("kind", "")),
+        "host": str(details.get("host", "")),
+        "pid": details.get("pid", 0),
+        "version": str(details.get("version", "")),
+        "age": round(max(0.0, time.time() - details.get("started", time.time()))),
+        "sockets": numbers.get("sockets", 0),
+        "received_per_second": _rate(numbers, earlier, "received", seconds),
+        "sent_per_second": _rate(numbers, earlier, "sent", seconds),
+        "full": numbers.get("full", 0),
+    }
+
+
+def _rate(now: Mapping[str, float], before: Mapping[str, float], name: str, seconds: float) -> float:
+    if seconds <= 0 or name not in before:
+        return 0.0
+    return round(max(0.0, now.get(name, 0) - before[name]) / seconds, 1)
+
+
+def _consumers(view: View) -> list[dict[str, Any]]:
+    """The consumers that have taken most time, over all processes."""
+    total: dict[str, list[float]] = {}
+    for process in view.processes:
+        for name, counts in _numbers(process).get("consumers", {}).items():
+            total[name] = [sum(pair) for pair in zip(total.get(name, [0, 0, 0]), counts, strict=True)]
+    rows = [
+        {
+            "consumer": name,
+            "calls": int(calls),
+            "seconds": round(seconds, 3),
+            "mean_milliseconds": round(seconds / calls * 1000, 1) if calls else 0.0,
+            "errors": int(errors),
+        }
+        for name, (calls, seconds, errors) in total.items()
+    ]
+    return sorted(rows, key=lambda row: row["seconds"], reverse=True)
+
+
+def _errors(view: View) -> list[dict[str, Any]]:
+    """The last errors of consumers, the newest first."""
+    since = time.time() - ERRORS_SHOWN_SECONDS
+    rows = [
+        {"time": when, "consumer": consumer, "error": kind, "process": process.name}
+        for process in view.processes
+        for when, consumer, kind in _numbers(process).get("errors", [])
+        if when >= since
+    ]
+    return sorted(rows, key=lambda row: row["time"], reverse=True)
