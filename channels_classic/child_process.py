@@ -21,11 +21,11 @@ GRACE = 5.0
 """Seconds that a process has to end by itself after its time is over, and to say what it did not wait for."""
 
 Target = Callable[..., None]
-"""What runs in the process: a function at the top of a module, given a ``Supervised`` and the arguments."""
+"""The function that runs in the process: at the top of a module, called with a ``Supervised`` and arguments."""
 
 
 class Supervised:
-    """What a process can tell its supervisor. Any of its threads may do so.
+    """The way from a process to its supervisor. Any thread may use it.
 
     Arguments:
         pipe: to the supervisor.
@@ -65,7 +65,7 @@ class Child:
         self.is_ready = False
         self.wants_to_retire = False
         self.identity: Any = None
-        """What it said of itself; ``None`` if it said nothing."""
+        """The value that the process passed to ``introduce``; ``None`` if it has not."""
         self.end_by: float | None = None
         """When it has to have ended, by ``time.monotonic``; ``None`` while it may run, and after it was killed."""
         self._is_hurried = False
@@ -75,7 +75,7 @@ class Child:
 
     @property
     def events(self) -> list[Any]:
-        """What ``wait`` has to look at: its end, and the pipe while that may bring news."""
+        """The objects for ``wait``: the end of the process, and the pipe while that may bring news."""
         return [self._process.sentinel] if self._pipe.closed else [self._process.sentinel, self._pipe]
 
     @property
@@ -132,7 +132,7 @@ class Child:
 
 
 def _run(target: Target, pipe: Connection, arguments: tuple[Any, ...]) -> None:
-    """What a child does."""
+    """The main function of a child."""
     for number in PASSED_ON:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)

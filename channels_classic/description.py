@@ -1,4 +1,4 @@
-"""What a person wants to know about a channel layer, in a line: for those who start a process."""
+"""Describe a channel layer in one line, for the people who start a process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which ``channels`` is installed beside this package, if any. Nothing of it is imported to find out."""
+"""Find out which version of ``channels`` is installed beside this package, without importing it."""
 
 from __future__ import annotations
 

@@ -25,21 +25,21 @@ from channels_classic.layers.types import Process
 from channels_classic.log import logger
 
 MAGIC = 0x63_63_6A_6F_75_72_6E_01
-"""What the file begins with: the last byte is the version of its form."""
+"""The first eight bytes of the file. The last of them is the version of the format."""
 
 NUMBER = struct.Struct("=Q")
 
 COUNT_BITS = 16
-"""How much of a mark is the count of messages; a batch has 64 at most."""
+"""The bits of a mark that hold the count of messages. A batch has 64 at most."""
 
 LARGEST_FILE = 2**20
-"""Bytes; what is larger is no journal."""
+"""Bytes. A larger file is not a journal."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder in it is used, and that belongs to the user
 """A file system in memory, where there is one. Elsewhere the system may write the marks to a disk."""
 
 STALE_SECONDS = 3600.0
-"""How long the journal of a process that is gone is left for a sweep that is late."""
+"""The age at which the journal of a process that has ended is removed. Until then a late sweep can read it."""
 
 NAME = re.compile(r"[0-9]+-[A-Za-z0-9._-]+\.journal")
 """The names of the files: the process's number, then its name in the layer."""
@@ -121,7 +121,7 @@ class Journal:
 
 
 def read_journal(process: Process) -> dict[str, tuple[int, int]] | None:
-    """What the journal of a dead process says.
+    """Read the journal of a dead process.
 
     Arguments:
         process: as the layer's registry has it.

@@ -35,7 +35,7 @@ REMEDIES = {
     "or 'channels_classic.layers.RedisChannelLayer' for several.",
     "ROUTING": "Add the dotted path of your routing, as in 'ROUTING': '{package}.routing.channel_routing'.",
 }
-"""What to do when one of them is missing."""
+"""The advice when one of them is missing."""
 
 OUR_BACKENDS = ("channels_classic.", "asgi_redis.", "asgiref.inmemory.")
 """How the ``BACKEND`` of a layer of ours begins, under the old names too. A project may have others."""

@@ -30,7 +30,7 @@ from channels_classic.log import logger
 from channels_classic.redaction import one_line, redacted
 
 OF_HOSTS = ("host", "url", "urls", "uri", "server", "servers", "address", "addresses", "location", "redis_url")
-"""What other libraries call the servers of a layer."""
+"""The names that other libraries use for the servers of a layer."""
 
 
 class BareLayers:

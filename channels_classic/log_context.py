@@ -44,7 +44,7 @@ class ClientFilter(logging.Filter):
 
 
 PLAIN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "server_time", "taskName"})
-"""What every record has; the rest is what the caller added."""
+"""The attributes that every record has. The caller added all others."""
 
 
 class JsonFormatter(logging.Formatter):

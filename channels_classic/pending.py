@@ -18,7 +18,7 @@ Work = Callable[[Stopping], None]
 
 
 class Host(Protocol):
-    """What runs a consumer, as the code that the consumer calls sees it: a worker."""
+    """The worker that runs a consumer, as the code that the consumer calls sees it."""
 
     def settle_turn(self, reply_channel: str) -> None:
         """Called before a client's next turn is asked for: the end of the one before must not wait here."""

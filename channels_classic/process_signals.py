@@ -13,13 +13,13 @@ from types import FrameType
 STOP = {signal.SIGTERM, signal.SIGINT}
 RENEW = {signal.SIGHUP}
 PASSED_ON = {signal.SIGINT, signal.SIGHUP}
-"""What a terminal sends to all processes at once, but only the supervisor is meant to act on."""
+"""Signals that a terminal sends to all processes at once. Only the supervisor acts on them."""
 
 HURRY = signal.SIGUSR1
-"""How the supervisor tells its processes not to wait any longer; one that does not handle it ends by it."""
+"""The signal by which a supervisor tells its processes to wait no longer. It ends one without a handler."""
 
 Handler = Callable[[int, FrameType | None], object]
-"""What is called, in the main thread, when a signal has come."""
+"""A function that is called in the main thread when a signal has come."""
 
 
 @contextmanager

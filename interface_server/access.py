@@ -62,7 +62,7 @@ def path_of(scope: Scope) -> str:
 
 
 def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
-    """What happened, in printable characters: a path may hold anything."""
+    """Describe what happened, in printable characters: a path may hold anything."""
     path = path_of(scope)
     if event == "http":
         what, result = (

@@ -8,7 +8,7 @@ from interface_server.flow import Flow
 
 
 class Amount(NamedTuple):
-    """How much waits. A bound is reached when one of its two parts is."""
+    """An amount that waits, in messages and bytes. A bound is reached when either is."""
 
     messages: int
     size: int

@@ -49,7 +49,7 @@ class Part(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """What the person who runs an interface server can choose.
+    """The options of an interface server.
 
     Arguments:
         http_timeout: seconds until a request that nobody answers gets 503, and until an answer that stopped in

@@ -13,7 +13,7 @@ from interface_server.backpressure import Amount
 from interface_server.outcome import Outcome
 
 ENTRY_BYTES = 512
-"""What an entry counts besides its payload: about what its objects take in memory."""
+"""Bytes that an entry counts besides its payload: about the memory of its objects."""
 
 
 class Entry:

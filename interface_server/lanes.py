@@ -31,7 +31,7 @@ class Lane:
 
 
 class Load(NamedTuple):
-    """What one lane gives to a round trip."""
+    """The messages that one lane gives to a round trip."""
 
     lane: Lane
     taken: list[Entry]

@@ -57,7 +57,7 @@ def websocket_disconnect(path: str, reply_channel: str, order: int, code: int) -
 
 
 def websocket_will(path: str, reply_channel: str) -> dict[str, Any]:
-    """What the layer sends as ``websocket.disconnect`` if this process dies; it adds the order."""
+    """The ``websocket.disconnect`` that the layer sends if this process dies. The layer adds the order."""
     return {"reply_channel": reply_channel, "path": path, "code": ABNORMAL_CLOSURE}
 
 

@@ -33,7 +33,7 @@ DEADLINE_CHECK_SECONDS = 0.5
 
 
 class _Batch:
-    """What goes to the layer in one round trip: what is urgent, then what was taken from the lanes."""
+    """The messages of one round trip to the layer: first the urgent ones, then those of the lanes."""
 
     def __init__(self, urgent: list[Urgent], loads: list[Load]) -> None:
         self.urgent = urgent

@@ -6,7 +6,7 @@ import enum
 
 
 class Outcome(enum.Enum):
-    """What became of a message."""
+    """The outcome of sending a message."""
 
     TAKEN = enum.auto()
     """The layer has it."""

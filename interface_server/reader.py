@@ -81,7 +81,7 @@ class Reader:
         return {channel: order for channel, order in orders.items() if order is not None}
 
     def registrations(self) -> dict[str, tuple[int, bytes]]:
-        """What the layer's registry should have of each client that says goodbye."""
+        """The will of each client that says goodbye, for the layer's registry."""
         known = {channel: client.registration for channel, client in self._clients.items()}
         return {channel: registration for channel, registration in known.items() if registration is not None}
 

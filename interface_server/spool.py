@@ -22,7 +22,7 @@ BEHIND = 4 * PIECE
 
 
 class Storage:
-    """How much the spools of a process hold together.
+    """The bytes that all spools of a process hold together.
 
     Arguments:
         limit: bytes, in memory and in files.

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Waiting(Protocol):
-    """What waits for progress."""
+    """Something that waits for progress."""
 
     def time_out(self) -> None:
         """Nothing came about in time."""

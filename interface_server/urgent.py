@@ -9,7 +9,7 @@ from channels_classic.log import logger
 from interface_server.outcome import Outcome
 
 MOST_MESSAGES, MOST_BYTES = 5000, 32 * 2**20
-"""How much there may be. Beyond that the layer is too slow, and what comes is refused."""
+"""The bound. Beyond it the layer is too slow, and further messages are refused."""
 
 Done = Callable[[Outcome], None]
 
@@ -39,7 +39,7 @@ class Urgent:
 
 
 class UrgentQueue:
-    """What goes with the next batches, in order."""
+    """The messages for the next batches, in order."""
 
     def __init__(self) -> None:
         self._messages: dict[object, Urgent] = {}

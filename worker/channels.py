@@ -34,7 +34,7 @@ def _matches(patterns: list[str], channel: str) -> bool:
 
 
 class ReceivedChannels:
-    """What a worker asks its layer for, worked out once for each router.
+    """The channels that a worker receives from, worked out once for each router.
 
     Arguments:
         filters: for the channels of the routing.

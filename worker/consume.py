@@ -27,7 +27,7 @@ _counts: dict[Consumer, ConsumerCount] = {}
 
 
 def log_error(error: BaseException, text: str, *args: object) -> None:
-    """What becomes of a consumer's mistake: a line in the log, with its traceback."""
+    """Log the mistake of a consumer, with its traceback."""
     logger.error(text, *args, exc_info=error)
 
 

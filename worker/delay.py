@@ -269,7 +269,7 @@ def close_connections() -> None:
 
 
 def _message_of(content: dict[str, Any], now: datetime) -> DelayedMessage:
-    """What to store of a message on ``asgi.delay``.
+    """The row to store for a message on ``asgi.delay``.
 
     Raises:
         TypeError, ValueError: it does not have the form of one.

@@ -1,4 +1,4 @@
-"""What Django keeps for the code that runs: the language, the time zone, where URLs begin."""
+"""The state that Django keeps for the code that runs: the language, the time zone, the URL prefix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils import timezone, translation
 
 
 class DjangoState(NamedTuple):
-    """What a view has set, for the thread that goes on with its answer.
+    """The state that a view has set, for the thread that goes on with its answer.
 
     Django keeps this by ``asgiref.local.Local``, which does not follow a context into another thread.
     """
@@ -22,7 +22,7 @@ class DjangoState(NamedTuple):
 
     @classmethod
     def current(cls) -> DjangoState:
-        """What is set here and now."""
+        """Read the state of the current thread."""
         return cls(translation.get_language(), timezone.get_current_timezone(), get_script_prefix(), get_urlconf())
 
     def activate(self) -> None:

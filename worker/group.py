@@ -214,7 +214,7 @@ class WorkerGroup:
         return any(thread.is_alive() for thread in self.threads) or bool(self._streams.running())
 
     def still_running(self) -> list[str]:
-        """What is running: a text for each consumer and stream, and for each worker that should have stopped."""
+        """Describe what runs: a text for each consumer, each stream, and each worker that should have stopped."""
         workers = [
             worker.running() or (f"{thread.name}, which waits for the channel layer" if worker.termed else "")
             for worker, thread in zip(self.workers, self.threads, strict=True)

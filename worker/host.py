@@ -1,4 +1,4 @@
-"""What a worker does for the code that a consumer calls."""
+"""``WorkerHost``: the services of a worker for the code that a consumer calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands that run workers let people choose; nothing here needs Django to be set up."""
+"""The options of the commands that run workers. Nothing here needs Django to be set up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STOP_TIMEOUT = 30.0
 """Seconds that what runs may take to end after the workers were told to stop."""
 
 PREFIX = "CHANNELS_WORKER"
-"""What the names of the environment variables begin with."""
+"""The prefix of the environment variables."""
 
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 

@@ -12,7 +12,7 @@ BATCH_LIMIT = 64
 """How many messages a worker takes at once at most."""
 
 WEIGHT = 0.1
-"""How much the last consumer counts against all before it."""
+"""The weight of the last consumer against all before it."""
 
 
 class Pace:

@@ -1,4 +1,4 @@
-"""Where a worker works: what its process has for it."""
+"""The parts of a process that a worker uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worker.watchdog import Watchdog
 
 @dataclass(frozen=True)
 class Place:
-    """What a worker gets from its process; one that runs alone has none of it.
+    """The parts of its process that a worker uses. A worker that runs alone has none of them.
 
     Arguments:
         watchdog: is told when messages wait behind the one that runs.
@@ -26,7 +26,7 @@ class Place:
     number: int = 0
 
     def hand(self) -> Hand:
-        """What the worker takes messages with, for as long as that is valid."""
+        """The hand that the worker takes messages with; it may become invalid."""
         return Hand() if self.presence is None else self.presence.hand(self.number)
 
     def confirm(self, hand: Hand) -> Hand:

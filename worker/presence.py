@@ -1,4 +1,4 @@
-"""What the channel layer knows of a worker process, so that nothing is lost or done twice if it dies."""
+"""The entry of a worker process in the layer's registry: if it dies, nothing is lost and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from channels_classic.log import logger
 
 
 class Hand:
-    """What one worker thread takes messages with, for as long as its process keeps its name.
+    """Takes messages for one worker thread, for as long as the process keeps its name.
 
     Arguments:
         heartbeat: of the process; without one, the layer does not keep what is in-flight.
@@ -29,7 +29,7 @@ class Hand:
         self.page: Page | None = None
         """Its page of the journal, if there is one."""
         self.wake_channel = f"{taker.name if taker else f'worker.{random_part()}'}!"
-        """What is sent to it ends the wait for messages."""
+        """A message to this channel ends the wait for messages."""
         self.is_over = False
         """Whether the process has lapsed, as far as it knows."""
 
@@ -144,7 +144,7 @@ class Presence:
         return process
 
     def close_answer(self, process: str, reply_channel: str) -> None:
-        """That answer has come to its end."""
+        """Note that the answer is complete."""
         try:
             self._layer.close_answer(process, reply_channel)
         except LayerUnavailable:

@@ -68,7 +68,7 @@ def _layer(alias: str) -> BaseChannelLayer:
 
 
 def _sweep_by(alias: str) -> Callable[[Process], None]:
-    """What the supervisor does when a worker process has died: it need not wait until its heartbeat is missed."""
+    """Make the function that sweeps a dead worker process at once, without waiting for a missed heartbeat."""
     from channels_classic.asgi import channel_layers
     from channels_classic.heartbeat import Sweeper
     from channels_classic.layers import LayerUnavailable

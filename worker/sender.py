@@ -1,4 +1,4 @@
-"""What a worker's consumers sent and what has not gone out yet."""
+"""The messages that a worker's consumers sent and that have not gone out yet."""
 
 from __future__ import annotations
 

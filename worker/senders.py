@@ -1,4 +1,4 @@
-"""What the consumers of one worker sent, to whichever channel layers."""
+"""The messages that the consumers of one worker sent, to any channel layer."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from worker.options import STREAM_THREADS
 
 
 class _Carried(NamedTuple):
-    """What goes along into another thread, besides the context."""
+    """The state that goes along into another thread, besides the context."""
 
     state: DjangoState
     shared_connections: dict[str, Any]
@@ -150,7 +150,7 @@ class StreamThreads:
         abandoned.abandon()
 
     def running(self) -> list[str]:
-        """What is running, and for how long: a text for each."""
+        """Describe the streams that are running: a text for each, with its age."""
         now = time.monotonic()
         with self._lock:
             return [f"{stream.name}, for {now - stream.since:.0f} s" for stream in self._running.values()]

@@ -1,4 +1,4 @@
-"""How many messages a queue holds."""
+"""The capacities of queues, in messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a channel layer may raise, next to ``TypeError`` for a bad name or a bad message."""
+"""The exceptions of a channel layer, besides ``TypeError`` for a bad name or a bad message."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class LayerUnavailable(ConnectionError):
         nothing_done: nothing of what the call should send or change was done, so that it can be made again.
 
     Attributes:
-        received: what the call has taken from its channels nevertheless. Only ``send_and_receive`` and ``receive``
-            ever have something here; a caller deals with it as if it had been returned.
+        received: the messages that the call has taken from its channels all the same. Only ``send_and_receive``
+            and ``receive`` set it. Handle these messages as if the call had returned them.
     """
 
     def __init__(self, text: str, nothing_done: bool = False) -> None:

@@ -8,7 +8,7 @@ from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
 
 KNOWN_SECONDS = 300
-"""How long it is known; a stream that sends more seldom than that does not learn of it."""
+"""Seconds for which this is known. A stream whose parts are further apart does not learn of it."""
 
 
 def tell_gone(layer: BaseChannelLayer, reply_channels: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from channels_classic.layers.turns import LARGEST_ORDER
 from channels_classic.layers.types import Lost, Process, Turn
 
 GOODBYE_CHANNEL = "websocket.disconnect"
-"""Where the wills of sockets are sent."""
+"""The channel that the wills of sockets are sent to."""
 
 BAD_GATEWAY: dict[str, Any] = {
     "status": 502,
@@ -72,7 +72,7 @@ class Rules:
 
 
 def started_of(started: Mapping[str, tuple[int, int]] | None, taker: str, batch: int, size: int) -> int:
-    """How many messages of a batch had been started.
+    """Count the messages of a batch that had been started.
 
     Arguments:
         started: what the journal of the process says; ``None`` if nobody knows.

@@ -11,7 +11,7 @@ import time
 
 
 class Taker:
-    """What takes messages for one thread of a worker. ``layer.taker`` makes it; one thread uses it at a time.
+    """Takes messages for one thread of a worker. ``layer.taker`` makes it; one thread uses it at a time.
 
     Arguments:
         process: the name of the process, which beats.

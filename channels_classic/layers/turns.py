@@ -42,7 +42,7 @@ LARGEST_ORDER = 2**53 - 2
 
 
 class Verdict(enum.Enum):
-    """What becomes of a message that asks for its turn."""
+    """The fate of a message that asks for its turn."""
 
     RUN = "run"
     WAIT = "wait"

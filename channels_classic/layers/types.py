@@ -1,4 +1,4 @@
-"""What goes into a channel layer and comes out of it: the types that all its parts share."""
+"""The types that all parts of a channel layer share: its input and its output."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TurnEnd(NamedTuple):
 
 
 class Client(NamedTuple):
-    """What a delivery says about the socket that it comes from.
+    """The part of a delivery that describes the socket that it comes from.
 
     The layer keeps this in the same step in which it takes the message, and forgets it if the message is refused.
 
@@ -116,7 +116,7 @@ class Lease(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """What a process learns from its heartbeat.
+    """The answer to a heartbeat.
 
     Arguments:
         lapsed: the process itself was declared dead, and others have taken over what it had. It must drop that,
@@ -136,7 +136,7 @@ class Lost(NamedTuple):
 
 
 class Swept(NamedTuple):
-    """What a sweep has done.
+    """The result of a sweep.
 
     Arguments:
         back: how many messages had not been started and are back in front of their channels.

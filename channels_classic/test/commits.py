@@ -1,4 +1,4 @@
-"""What is told after a commit, in a test whose transaction is never committed."""
+"""Run what waits for a commit, in a test whose transaction is never committed."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from channels_classic.layers.names import queue_name
 from channels_classic.test.commits import tell_changes
 
 KEPT = ("expiry", "group_expiry", "capacity", "channel_capacity")
-"""What a layer in memory takes over from the ``CONFIG`` of the one that it stands for."""
+"""The keys of ``CONFIG`` that a layer in memory takes over from the layer that it replaces."""
 
 
 @contextmanager

@@ -140,7 +140,7 @@ class ChannelLiveServerTestCase(LiveServerTestCase):
 
     @classproperty
     def live_server_ws_url(cls) -> str:  # noqa: N805
-        """Where WebSockets connect to: ``ws://localhost:12345``."""
+        """The URL that WebSockets connect to, such as ``ws://localhost:12345``."""
         return f"ws://{cls.host}:{cls.server_thread.port}"
 
     @classmethod
@@ -156,7 +156,7 @@ class ChannelLiveServerTestCase(LiveServerTestCase):
 
 
 class LiveServer:
-    """What the fixture ``channel_live_server`` gives: ``url``, and ``ws_url`` for WebSockets."""
+    """The value of the fixture ``channel_live_server``, with ``url``, and ``ws_url`` for WebSockets."""
 
     def __init__(self, host: str, port: int) -> None:
         self.url = f"http://{host}:{port}"

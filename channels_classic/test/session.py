@@ -23,7 +23,7 @@ class ClientSession(SessionBase):
     _session_key: str | None
 
     def load(self) -> dict[str, Any]:
-        """What is stored, or nothing."""
+        """Load what is stored; an empty session if there is nothing."""
         key = self._session_key
         data: dict[str, Any] = super().load()
         self._session_key = key

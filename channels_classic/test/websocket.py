@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from django.contrib.sessions.backends.base import SessionBase
 
 LATER_MESSAGES = ("websocket.receive", "websocket.disconnect")
-"""What comes over a socket that is open: these messages have no query string."""
+"""The messages of a socket that is open. They have no query string."""
 
 ACCEPT_KEYS = {"accept", "headers", "subprotocol"}
-"""What a message consists of that accepts a socket and does nothing else."""
+"""The content of a message that accepts a socket and does nothing else."""
 
 
 class WSClient(Client):
@@ -102,7 +102,7 @@ class WSClient(Client):
 
     @property
     def channel_session(self) -> Any:
-        """What the consumers have stored in ``message.channel_session``; a new object each time.
+        """The values that consumers have stored in ``message.channel_session``; a new object each time.
 
         To change it, keep the object, and call its ``save_changes()``.
         """

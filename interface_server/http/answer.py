@@ -18,7 +18,7 @@ from interface_server.headers import HOP_BY_HOP, BadHeader, asks_to_close, check
 from interface_server.unknown_keys import check_keys
 
 KEYS = frozenset({"status", "headers", "content", "more_content"})
-"""What a message of an answer may say."""
+"""The keys of a message of an answer."""
 
 WITHOUT_CONTENT = (204, 304)
 """An answer with one of these statuses ends with its headers, even if a consumer sends content."""

@@ -1,4 +1,4 @@
-"""What all HTTP exchanges of a process share."""
+"""The state that all HTTP exchanges of a process share."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REMEMBERED = 1000
 """How many exchanges are remembered after their end, for the log."""
 
 REMEMBERED_PATH = 200
-"""How much of their paths."""
+"""Characters of each path that are remembered."""
 
 
 class Exchanges:

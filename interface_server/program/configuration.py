@@ -53,7 +53,7 @@ def option(default: Any, help: str, *short: str, **click_options: Any) -> Any:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the person who runs ``channels-interface`` wants.
+    """The options of ``channels-interface``, checked.
 
     Raises:
         BadConfiguration: the options do not fit together.
@@ -285,7 +285,7 @@ class Configuration:
         return mounts
 
     def make_server_settings(self) -> ServerSettings:
-        """What the connections of the server have in common.
+        """The settings that all connections of the server share.
 
         Raises:
             BadConfiguration: TLS cannot be spoken with what was given.
@@ -303,7 +303,7 @@ class Configuration:
         )
 
     def make_trusted_proxies(self) -> TrustedProxies | None:
-        """Whose X-Forwarded headers are believed.
+        """The proxies whose X-Forwarded headers are believed.
 
         Raises:
             BadConfiguration: one of the names is not valid.
@@ -315,7 +315,7 @@ class Configuration:
         return proxies if self.proxy_headers else None
 
     def make_tls_context(self) -> ssl.SSLContext | None:
-        """What TLS needs; ``None`` without TLS.
+        """The TLS context; ``None`` without TLS.
 
         Raises:
             BadConfiguration: TLS cannot be spoken with what was given.

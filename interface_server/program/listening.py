@@ -39,7 +39,7 @@ def listening_socket(
 
 
 def describe(sock: socket.socket, is_tls: bool) -> str:
-    """Where ``sock`` listens, for people: a URL, or ``unix:`` and a path."""
+    """The address of ``sock``, for people: a URL, or ``unix:`` and a path."""
     address = sock.getsockname()
     if not isinstance(address, tuple):
         return f"unix:{address}"

@@ -12,7 +12,7 @@ class BadTLS(Exception):
 def tls_context(
     certfile: str, keyfile: str, password: str | None, ca_certs: str | None, ciphers: str | None
 ) -> ssl.SSLContext:
-    """What a server needs to speak TLS.
+    """The TLS options of a server.
 
     Arguments:
         certfile, keyfile: the paths of the certificate and its private key.

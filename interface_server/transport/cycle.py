@@ -11,11 +11,11 @@ from interface_server.transport.http_parser import Head
 from interface_server.transport.http_response import Response, media_type
 
 EVENTS = b"text/event-stream"
-"""What browsers accept that ask for a stream of events."""
+"""The ``Accept`` header of browsers that ask for a stream of events."""
 
 
 class ConnectionOfCycle(Protocol):
-    """What a cycle needs of its connection."""
+    """The part of a connection that a cycle needs."""
 
     is_writable: bool
     """Whether the client keeps up with what is sent."""

@@ -99,7 +99,7 @@ class HttpConnection(asyncio.Protocol):
         """Whether the client keeps up with what is sent."""
 
     def __str__(self) -> str:
-        """What it does, for people."""
+        """Describe what it does, for people."""
         return str(self._cycle) if self._cycle is not None else "an idle connection"
 
     # Of asyncio.Protocol.

@@ -88,7 +88,7 @@ class Response:
         self._head = status, headers
 
     def write(self, content: bytes, more: bool) -> bytes:
-        """What to send for the next part of the content.
+        """The bytes to send for the next part of the content.
 
         Arguments:
             content: any number of bytes.
@@ -168,7 +168,7 @@ def short_response(status: int, text: str) -> bytes:
 
 
 def media_type(value: bytes) -> bytes:
-    """What a content-type says, without its parameters."""
+    """The media type of a content-type, without its parameters."""
     return value.partition(b";")[0].strip().lower()
 
 

@@ -17,7 +17,7 @@ PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)
 """The ping of this process, whose answer no client can give unasked."""
 
 PONG_BYTE = Frame(Opcode.PONG, b"").serialize(mask=False)[:1]
-"""What every pong begins with."""
+"""The first byte of every pong."""
 
 _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Keepalive] = weakref.WeakKeyDictionary()
 

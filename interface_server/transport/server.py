@@ -32,7 +32,7 @@ STOPPING_TICK = 0.02
 
 
 class Connection(Protocol):
-    """What a server needs of a connection. It is in ``Server.connections`` as long as it is open.
+    """A connection, as a server sees it. It is in ``Server.connections`` as long as it is open.
 
     ``str(connection)`` says for people what it does, such as ``GET /page``.
     """
@@ -46,13 +46,13 @@ class Connection(Protocol):
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """What the connections of a server have in common."""
+    """The settings that all connections of a server share."""
 
     root_path: str = ""
     """The path that a proxy cuts off, such as ``/app``, without a slash at its end."""
 
     trusted_proxies: TrustedProxies | None = None
-    """Whose X-Forwarded headers are believed; ``None`` for nobody."""
+    """The proxies whose X-Forwarded headers are believed; ``None`` for nobody."""
 
     ping_interval: float = 30
     """Seconds between pings to a WebSocket; 0 for none. Many proxies cut connections that are idle for 60 s."""
@@ -173,7 +173,7 @@ class Server:
             self._loop.call_soon_threadsafe(self._told_to_stop.set)
 
     def describe_running(self) -> str:
-        """What runs at the moment, for people: ``GET /page, 2 WebSockets``. Any thread may call this."""
+        """Describe what runs at the moment: ``GET /page, 2 WebSockets``. Any thread may call this."""
         names = sorted(printable(str(connection)) for connection in self.connections.copy())
         shown = ", ".join(names[:10])
         return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")

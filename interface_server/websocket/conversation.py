@@ -21,7 +21,7 @@ NORMAL_CLOSURE = 1000
 
 
 KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol", "headers"})
-"""What a message to a socket may say."""
+"""The keys of a message to a socket."""
 
 
 class BadMessage(Exception):
@@ -43,7 +43,7 @@ class SocketState(enum.Enum):
 
 
 class Conversation:
-    """What may be said to one WebSocket, and when.
+    """The rules of one WebSocket: which messages it takes, and when.
 
     Arguments:
         offered: the subprotocols that the client offered.

@@ -27,7 +27,7 @@ class Outgoing:
 
     def __init__(self, path: str, send: Send, flow: Flow, reply_channel: str) -> None:
         self.close_code: int | None = None
-        """What the socket was closed with from this side."""
+        """The code with which this side closed the socket."""
         self._path = path
         self._send = send
         self._waiting: deque[Event] = deque()

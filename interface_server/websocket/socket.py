@@ -40,7 +40,7 @@ UNAVAILABLE: list[Event] = [
     },
     {"type": "websocket.http.response.body", "body": b"The server is busy."},
 ]
-"""What refuses a handshake with 503, where the host can do that."""
+"""The events that refuse a handshake with 503, where the host supports that."""
 
 
 class WebSocket:
@@ -62,7 +62,7 @@ class WebSocket:
         self._conversation = Conversation(scope.get("subprotocols") or (), context.options.ws_protocols)
         self._decided = asyncio.Event()
         self._connect = Outcome.REFUSED
-        """What became of ``websocket.connect``: unknown as well as long as it is on its way."""
+        """The outcome of ``websocket.connect``; unknown while it is on its way."""
         self._direct: Direct | None = None
         self._has_room = asyncio.Event()
         self._has_lapsed = False
@@ -238,7 +238,7 @@ class WebSocket:
             self._direct.resume()
 
     async def _next_event(self) -> Event | None:
-        """What the client does next; ``None`` if it does not even answer a close."""
+        """The next event of the client; ``None`` if it does not even answer a close."""
         receive = self._receive()
         if self._conversation.state is SocketState.OPEN:
             return await receive

@@ -352,7 +352,7 @@ def test_changed_files_are_loaded_again(tmp_path: Path) -> None:
 
         assert answer() == "before"
         change(site, urls_file, urls_file.read_text().replace("before", "after"), lambda: answer() == "after")
-        # A mistake in the settings is told without ado, and the right ones bring the site back.
+        # A mistake in the settings is reported at once, and correct settings bring the site back.
         good = settings_file.read_text()
         bad = good + "CHANNEL_LAYERS = {'default': {'BACKEND': 'nowhere.Layer', 'ROUTING': {}}}\n"
         change(site, settings_file, bad, lambda: "CHANNEL_LAYERS['default']['BACKEND']" in site.server.log)

@@ -1,4 +1,4 @@
-"""What takers have in-flight, in memory."""
+"""The in-flight messages of takers, in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from channels_classic.layers.takers import Taker, taker_name
 
 
 class Batch(NamedTuple):
-    """What a taker has taken at once."""
+    """The messages that a taker took at once."""
 
     number: int
     entries: list[Entry]

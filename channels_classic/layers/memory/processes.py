@@ -18,7 +18,7 @@ class Socket(NamedTuple):
 
 
 class _State:
-    """What is known of a process."""
+    """The state of a process."""
 
     def __init__(self) -> None:
         self.process: Process | None = None
@@ -109,7 +109,7 @@ class Processes:
             self._states[name].answers.pop(reply_channel, None)
 
     def forget(self, now: float) -> None:
-        """Forget who has been gone for long."""
+        """Forget processes that ended long ago."""
         for name in [name for name, since in self._gone.items() if since + GONE_SECONDS < now]:
             del self._gone[name]
 

@@ -13,13 +13,13 @@ from channels_classic.layers.types import Received
 
 
 class Entry(NamedTuple):
-    """What a queue holds: one message, for one channel or for those of a group that share the queue."""
+    """An entry of a queue: one message, for one channel or for the channels of a group that share the queue."""
 
     sent: float
     channels: tuple[str, ...]
     payload: bytes
     deliveries: int = 0
-    """How often it was handed out before, by workers that have died with it."""
+    """The number of workers that took it before and died with it."""
 
     @classmethod
     def of(cls, sent: float, channel: str, payload: bytes) -> Entry:
@@ -110,7 +110,7 @@ class Queues:
         return taken
 
     def fresh(self, queue: str, now: float) -> deque[Entry]:
-        """What a queue holds, without those that have expired."""
+        """The entries of a queue that have not expired."""
         pending = self._queues.get(queue, deque())
         while pending and pending[0].sent + self._expiry < now:
             pending.popleft()

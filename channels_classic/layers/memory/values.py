@@ -18,7 +18,7 @@ class Values:
         return (value, left) if left > 0 else None
 
     def set(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
-        """Store a value in the place of another one, or where there is none; whether that was so."""
+        """Store a value, either to replace one or where there is none. Returns whether it did."""
         if (self.get(name) is not None) is not replace:
             return False
         self._values[name] = (value, time.monotonic() + seconds)

@@ -41,7 +41,7 @@ class Envelope(NamedTuple):
 
     @property
     def before(self) -> int:
-        """How often a message was handed out before."""
+        """The number of times that a message was handed out before."""
         return self.payload[0] if self.kind == AGAIN and self.payload else 0
 
     @property

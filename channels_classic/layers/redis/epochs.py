@@ -49,7 +49,7 @@ class Epochs:
         self._routes_before: dict[str, set[str]] = {}
         """Of each group that this process had sent to before the last loss, the processes that held members."""
         self.losses = 0
-        """How often a server had lost its data when this process looked."""
+        """The number of times that a server had lost its data when this process looked."""
 
     def is_new(self, server: int, epoch: bytes) -> bool:
         """Whether that server had another epoch, or was another, when it was last read from; or never was."""

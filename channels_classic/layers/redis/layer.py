@@ -92,7 +92,7 @@ class RedisChannelLayer(BaseChannelLayer):
         await self._transport.aclose()
 
     def describe_servers(self) -> str:
-        """Where its servers are, as far as that is known without asking them."""
+        """The addresses of its servers, as far as they are known without asking."""
         return self._transport.describe()
 
     # Messages.

@@ -1,4 +1,4 @@
-"""Which channels of this process are in which groups: the table that a broadcast is handed out by."""
+"""The table of this process's channels and their groups, by which a broadcast is handed out."""
 
 from __future__ import annotations
 

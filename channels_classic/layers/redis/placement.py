@@ -1,4 +1,4 @@
-"""Which server has what: normal channels are spread over all of them, everything else has a place of its own."""
+"""The server for each key. Normal channels are spread over all servers; all else has one fixed server."""
 
 from __future__ import annotations
 

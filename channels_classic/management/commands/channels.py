@@ -73,7 +73,7 @@ def table(found: list[Row]) -> Table:
 
 
 def as_json(layer: ChannelLayerWrapper) -> dict[str, Any]:
-    """What is known about a layer."""
+    """The facts about a layer."""
     backend = type(layer.channel_layer)
     return {
         "alias": layer.alias,

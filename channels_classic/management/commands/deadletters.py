@@ -30,7 +30,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What to do, and with which of them."""
+        """Add the arguments: an action, and the dead letters that it applies to."""
         actions = parser.add_subparsers(dest="action", required=True, metavar="list|show|retry|drop")
         for action, what in ACTIONS.items():
             one = actions.add_parser(action, help=what)

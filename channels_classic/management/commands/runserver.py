@@ -154,7 +154,7 @@ def start_delay(layer: Any) -> DelayThread | None:
 
 
 def running(server: Server, workers: WorkerGroup | None) -> str:
-    """What is still running when the server should have stopped, for people."""
+    """Describe what is still running when the server should have stopped."""
     consumers = workers.still_running() if workers is not None else []
     return ", ".join(filter(None, [server.describe_running(), *consumers]))
 

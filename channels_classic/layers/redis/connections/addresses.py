@@ -1,4 +1,4 @@
-"""Where the Redis servers of a layer are, and how redis-py connects to them."""
+"""The addresses of a layer's Redis servers, and the options with which redis-py connects to them."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ class PoolSource(Protocol):
 
 
 class Address:
-    """Where a server is and how to connect to it.
+    """Parse the address of a server and the options for its connections.
 
     Arguments:
         host: a URL, ``(host, port)``, or a dict of keywords for redis-py (with ``url`` or ``address`` for a URL).
         connection_kwargs: more keywords for redis-py.
 
     Raises:
-        ValueError: it is none of these, or redis-py makes nothing of it. The text never has a secret.
+        ValueError: it has another form, or redis-py does not accept it. The text never has a secret.
     """
 
     def __init__(self, host: Any, connection_kwargs: Mapping[str, Any]) -> None:

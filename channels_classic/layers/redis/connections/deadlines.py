@@ -51,7 +51,7 @@ class Deadlines:
         return deadline
 
     def close(self, deadline: Deadline) -> None:
-        """What the task did is over."""
+        """End the time limit: the task is done."""
         self._open.discard(deadline)
 
     def _ring_at(self, when: float) -> None:

@@ -1,4 +1,4 @@
-"""What each event loop has of its own, until it ends."""
+"""Objects that belong to one event loop, until it ends."""
 
 from __future__ import annotations
 

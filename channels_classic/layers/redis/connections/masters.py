@@ -20,7 +20,7 @@ from channels_classic.layers.redis.connections.private import abort, shut_down
 from channels_classic.layers.redis.connections.switches import Place, Switches
 
 SENTINEL_SECONDS = 1.0
-"""How long a sentinel may take to answer. One that hangs must not keep a process from asking the next."""
+"""Seconds that a sentinel may take to answer. If it hangs, the process asks the next one."""
 
 
 class Service:

@@ -1,4 +1,4 @@
-"""What the errors of Redis and of its connections mean: for the caller, and for people."""
+"""The meaning of errors of Redis and of its connections, for the caller and for people."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MEANINGS = {
     "MOVED": _Meaning("belongs to a cluster, and another server of it has these keys. Put that one into hosts."),
     "ASK": _Meaning("belongs to a cluster that is moving these keys to another server."),
 }
-"""What a server says before it does anything.
+"""Errors that a server answers before it does anything.
 
 Each of them comes instead of a command, or of the first write of a script: what they are about does not change
 while a script runs, and a Redis that is full refuses a script at its first write only. So nothing was done.
@@ -81,7 +81,7 @@ _CODE = re.compile(rf"(?:^|: -)({'|'.join(MEANINGS)})\b")
 
 
 def refusal(server: str, error: BaseException) -> LayerUnavailable:
-    """What to make of a command that a server refused.
+    """Translate the error of a command that a server refused.
 
     Arguments:
         server: its name, for people.
@@ -106,7 +106,7 @@ def refusal(server: str, error: BaseException) -> LayerUnavailable:
 
 
 def unreachable(server: str, error: BaseException) -> LayerUnavailable:
-    """What to make of an error while connecting to a server."""
+    """Translate an error while connecting to a server."""
     if isinstance(error, LayerUnavailable):
         return error
     if (code := _code_of(error)) is not None:
@@ -122,7 +122,7 @@ def unreachable(server: str, error: BaseException) -> LayerUnavailable:
 
 
 def broken(server: str, error: BaseException, seconds: float) -> LayerUnavailable:
-    """What to make of an error on a connection that was there.
+    """Translate an error on a connection that was open.
 
     Arguments:
         server: its name, for people.

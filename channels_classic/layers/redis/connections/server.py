@@ -43,14 +43,14 @@ class Server:
         self.name = name
         self._pool = pool
         self.seconds: float = pool.connection_kwargs.get("socket_timeout") or ANSWER_SECONDS
-        """How long the server may take for an answer."""
+        """Seconds that the server may take for an answer."""
         pool.connection_kwargs["socket_timeout"] = self.seconds
         self.set_up = SetUp(name)
         # A pool of our own in front of redis-py's: taking a connection from there costs more than the round trip.
         self._idle: list[Any] = []
         self._left: Container[Any] = connections_left(pool)
         self._run_ids: dict[Any, bytes] = {}
-        """Which server each connection leads to: those to the one before are not used again."""
+        """The server that each connection leads to. Connections to a former server are not used again."""
         self._is_other = False
         """Whether the connections may lead to a server that is not the one to ask any more."""
         self._process = os.getpid()
@@ -176,7 +176,7 @@ class Server:
             return self._noted(replies.refusal(self.name, error))
 
     def failure(self, error: Exception) -> LayerUnavailable:
-        """What to make of an error that broke a connection."""
+        """Translate an error that broke a connection."""
         traffic.failures += 1
         return self._noted(replies.broken(self.name, error, self.seconds))
 

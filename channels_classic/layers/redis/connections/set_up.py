@@ -1,4 +1,4 @@
-"""What is asked of a server, and told to it, before it is used: its version, which one it is, and the scripts."""
+"""The set-up of a server before its first use: its version and its identity are read, its scripts are loaded."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SetUp:
 
     @property
     def commands(self) -> tuple[Command, ...]:
-        """What a new connection begins with: the first one loads the scripts."""
+        """Prepare a new connection. The first one loads the scripts."""
         return self.everything[:1] if self._digests else self.everything
 
     def learn(self, answers: Sequence[Any]) -> None:

@@ -44,7 +44,7 @@ class Trips:
         self.commands.setdefault(server, []).extend(commands)
 
     def failure(self, answers: Answers) -> LayerUnavailable | None:
-        """What to raise in the place of these answers."""
+        """The exception to raise in the place of these answers."""
         if self.partial:
             return None
         return failure_in(answer for of_server in answers.values() for answer in of_server)

@@ -89,7 +89,7 @@ class Switches:
                 self._subscriptions = []
 
     def recent(self, service: str) -> Place | None:
-        """Where the master of a service is now, if there was a switch a moment ago."""
+        """The address of a service's master, if there was a switch a moment ago."""
         place, until = self._recent.get(service, (None, 0.0))
         return place if time.monotonic() < until else None
 
@@ -123,7 +123,7 @@ class _Subscription(threading.Thread):
         self._heard = heard
         self._ended = threading.Event()
         self._masters: dict[str, Place] = {}
-        """Where the masters were when this sentinel was asked last."""
+        """The addresses of the masters when this sentinel was asked last."""
         self._connection: Any = None
 
     def end(self) -> None:

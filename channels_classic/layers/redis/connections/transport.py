@@ -47,7 +47,7 @@ class Transport:
         return self._servers
 
     def describe(self) -> str:
-        """Where the servers are, for people; empty if nobody can tell."""
+        """The addresses of the servers, for people; empty if they are unknown."""
         try:
             return ", ".join(str(source) for source in self._sources or self._find())
         except LayerUnavailable:
