@@ -153,7 +153,10 @@ class Mailboxes:
             if loop is _running_loop():
                 waiter.set_result(message)
             else:
-                loop.call_soon_threadsafe(self._give, queue, channel, waiter, message)
+                try:
+                    loop.call_soon_threadsafe(self._give, queue, channel, waiter, message)
+                except RuntimeError:  # it was closed just now
+                    continue
             self._drop_empty(queue, channel, box)
             return
         entry = (time.monotonic() + self._expiry, message)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
+from channels_classic.layers.cancellation import to_the_end
 from channels_classic.layers.contract import LayerContract
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.tracking import Started
@@ -33,11 +34,14 @@ class ThreadedCalls(LayerContract):
             try:
                 batch = await asyncio.shield(receiving)
             except asyncio.CancelledError:
-                with suppress(LayerUnavailable):
-                    await asyncio.to_thread(self.give_back, await receiving)
+                await to_the_end(self._give_back(receiving))
                 raise
             if batch or left <= THREAD_SECONDS:
                 return batch
+
+    async def _give_back(self, receiving: asyncio.Future[list[Received]]) -> None:
+        with suppress(LayerUnavailable):
+            await asyncio.to_thread(self.give_back, await receiving)
 
     async def agroup_add(self, group: str, channel: str) -> None:
         """As ``group_add``."""

@@ -191,6 +191,38 @@ class EventLoopTests(Harness):
 
         self.in_event_loop(layer, main())
 
+    def test_nothing_is_lost_when_a_receive_is_cancelled(self) -> None:
+        """Whether a message comes before, at or after the moment; with one cancellation, or with one more."""
+        layer = self.new_layer()
+        channels = ("queue", "sends.one!a")
+
+        async def main() -> None:
+            for round_ in range(20):
+                waiting = asyncio.create_task(layer.areceive_batch(["queue", "sends.one!"], 10, PATIENCE))
+                await asyncio.sleep(0.001 * (round_ % 2))
+                batch = [layer.prepare(channel, {"number": round_}) for channel in channels]
+                sending = asyncio.create_task(layer.asend_batch(batch))
+                # The message is elsewhere after each turn of the event loop.
+                for _ in range(round_):
+                    await asyncio.sleep(0)
+                waiting.cancel()
+                if round_ % 3 == 0:
+                    await asyncio.sleep(0)
+                    waiting.cancel()
+                try:
+                    received = await waiting
+                except asyncio.CancelledError:
+                    received = []
+                self.assertEqual(await sending, [])
+                while len(received) < 2:
+                    received += await self.next_batch(layer, "queue", "sends.one!")
+                self.assertEqual(
+                    sorted(self.contents(received), key=str),
+                    [(channel, {"number": round_}) for channel in channels],
+                )
+
+        self.in_event_loop(layer, main())
+
     def test_a_cancelled_receive_leaves_the_layer_in_order(self) -> None:
         """Others that wait go on waiting and get their messages."""
         layer = self.new_layer()

@@ -244,19 +244,24 @@ class Batches:
         losses = self._epochs.losses
         if self._receiving.failed:
             # A server that comes back empty has to be told of the members first, or no broadcast ends the wait.
-            received = (await self._transport.arun(self.send_and_receive([], channels, limit)))[1]
+            received = await self._transport.arun(self._look(channels, limit), undo=self.give_back)
             self._receiving.failed = False
             if received or self._epochs.losses != losses:
                 return received
         while (left := deadline - time.monotonic()) > SHORTEST_WAIT:
             try:
-                received = await self._transport.arun(self._receiving.wait_on_one(server, channels, limit, left))
+                wait = self._receiving.wait_on_one(server, channels, limit, left)
+                received = await self._transport.arun(wait, undo=self.give_back)
             except LayerUnavailable:
                 self._receiving.failed = self._is_unsure = True
                 raise
             if received or self._epochs.losses != losses:
                 return received
-        return (await self._transport.arun(self.send_and_receive([], channels, limit)))[1]
+        return await self._transport.arun(self._look(channels, limit), undo=self.give_back)
+
+    def _look(self, channels: list[str], limit: int) -> Steps[list[Received]]:
+        """What is there now."""
+        return (yield from self.send_and_receive([], channels, limit))[1]
 
     def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> Steps[None]:
         """Put messages back in front of their queues."""

@@ -226,6 +226,26 @@ class TestCancelling:
 
         asyncio.run(main())
 
+    def test_a_message_on_a_normal_channel_comes_at_the_moment(self, make: Make) -> None:
+        """Before, at and after it: the message stays, or was received."""
+        layer = make()
+
+        async def main() -> None:
+            for number in range(60):
+                waiting = asyncio.ensure_future(layer.receive("tasks"))
+                await asyncio.sleep(0)
+                sending = asyncio.ensure_future(layer.send("tasks", {"type": "x", "number": number}))
+                for _ in range(number // 2):
+                    await asyncio.sleep(0)
+                waiting.cancel()
+                await sending
+                [message] = await asyncio.gather(waiting, return_exceptions=True)
+                if isinstance(message, asyncio.CancelledError):
+                    message = await soon(layer.receive("tasks"))
+                assert message["number"] == number
+
+        asyncio.run(main())
+
     def test_others_go_on(self, make: Make) -> None:
         layer = make()
 

@@ -220,6 +220,14 @@ class GoesOnWhenCancelled(InMemoryChannelLayer):
         return await asyncio.shield(super().areceive_batch(channels, limit, timeout))
 
 
+class KeepsWhatACancelledReceiveTook(InMemoryChannelLayer):
+    async def areceive_batch(self, channels, limit, timeout):
+        batch = await super().areceive_batch(channels, limit, timeout)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return batch
+
+
 class LaterOnesGetThrough(InMemoryChannelLayer):
     """A reader that makes room in the middle of a batch changes the order."""
 

@@ -105,6 +105,23 @@ def test_what_a_cancelled_receive_took_is_given_back():
     assert layer.receive(["queue"]) == ("queue", {"number": 1})
 
 
+def test_a_second_cancellation_loses_nothing_either():
+    layer = PlainLayer()
+
+    async def main():
+        waiting = asyncio.create_task(layer.areceive_batch(["queue"], 1, 3600))
+        await asyncio.sleep(0.01)  # so that its thread is there to take the message
+        layer.send("queue", {"number": 1})
+        while not waiting.done():
+            waiting.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(main())
+    assert layer.receive(["queue"]) == ("queue", {"number": 1})
+
+
 class OneWayLayer(PlainLayer):
     """Takes messages and gives none, or does not take them back."""
 

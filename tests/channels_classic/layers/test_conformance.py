@@ -59,6 +59,7 @@ def run(layer_class, test, **members):
         (broken.WakesNoThread, "test_a_waiting_receive_is_woken"),
         (broken.WakesNoEventLoop, "test_a_waiting_task_is_woken_by_another_thread"),
         (broken.GoesOnWhenCancelled, "test_a_cancelled_receive_takes_nothing"),
+        (broken.KeepsWhatACancelledReceiveTook, "test_nothing_is_lost_when_a_receive_is_cancelled"),
         (broken.LaterOnesGetThrough, "test_who_tries_refused_messages_again_keeps_their_order"),
         (broken.NoTokens, "test_who_had_no_answer_may_ask_again"),
         (broken.TokensOfClients, "test_who_had_no_answer_waits_once"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from channels_classic.layers.cancellation import to_the_end
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections import replies
 from channels_classic.layers.redis.connections.addresses import (
@@ -25,6 +26,21 @@ from channels_classic.layers.redis.connections.set_up import SetUp, completed, u
 from channels_classic.layers.redis.connections.steps import Command
 from channels_classic.layers.redis.connections.wire import pack
 from channels_classic.layers.traffic import traffic
+
+END_SECONDS = 2.0
+"""How long a server may take for the answers of a round trip whose task was cancelled: the task ends with them."""
+
+
+class Interrupted(asyncio.CancelledError):
+    """The task was cancelled during a round trip.
+
+    Arguments:
+        answers: that came nevertheless; a ``LayerUnavailable`` in the place of each other one.
+    """
+
+    def __init__(self, answers: Sequence[Any]) -> None:
+        super().__init__()
+        self.answers = answers
 
 
 class AsyncServer:
@@ -49,27 +65,43 @@ class AsyncServer:
         self._idle: list[Any] = []
         self._left: Container[Any] = connections_left(pool)
         self._run_ids: dict[Any, bytes] = {}
+        self._identities: dict[Any, Any] = {}
+        """What the server calls each connection; a failure where the user of the layer may not ask."""
         self._is_other = False
         """Whether the connections may lead to a server that is not the one to ask any more."""
 
-    async def round_trip(self, commands: Sequence[Command], wait: float = 0) -> Sequence[Any]:
-        """As ``Server.round_trip``."""
+    async def round_trip(self, commands: Sequence[Command], wait: float = 0, takes: bool = False) -> Sequence[Any]:
+        """As ``Server.round_trip``.
+
+        Arguments:
+            takes: whether the answers hold what the server has no longer, so that they must not be lost.
+
+        Raises:
+            Interrupted: the task was cancelled during a round trip that takes; the exception has the answers.
+        """
         traffic.round_trips += 1
         try:
             connection = await self._take()
         except LayerUnavailable as error:
             return [error] * len(commands)
-        answers: Sequence[Any] = ()
+        answers: list[Any] = []
         try:
-            answers = await self._call(connection, self._set_up.with_digests(commands), wait)
+            await self._call(connection, self._set_up.with_digests(commands), answers, wait, takes)
             if missing := unknown_scripts(answers):
                 try:
-                    self._set_up.learn(await self._call(connection, self._set_up.everything))
+                    self._set_up.learn(await self._call(connection, self._set_up.everything, []))
                     left = self._set_up.with_digests([commands[number] for number in missing])
-                    again = await self._call(connection, left)
+                    again = await self._call(connection, left, [])
                 except LayerUnavailable as error:
                     again = [error] * len(missing)
                 answers = completed(answers, missing, again)
+        except asyncio.CancelledError:
+            if not takes:
+                raise
+            await to_the_end(self._end_early(connection, len(commands), answers))
+            missing = unknown_scripts(answers)
+            refusals = [self._failure(replies.refusal(self.name, answers[number])) for number in missing]
+            raise Interrupted(completed(answers, missing, refusals)) from None
         finally:
             if connection.is_connected and self._is_current(connection):
                 self._idle.append(connection)
@@ -104,10 +136,12 @@ class AsyncServer:
             traffic.failures += 1
             raise replies.unreachable(self.name, error) from error
         try:
-            self._set_up.learn(await self._call(connection, self._set_up.commands))
+            identity, *answers = await self._call(connection, [("CLIENT", "ID"), *self._set_up.commands], [])
+            self._set_up.learn(answers)
         except BaseException:
             await self._drop(connection)
             raise
+        self._identities[connection] = identity
         self._run_ids[connection] = self._set_up.run_id
         traffic.connections += 1
         return connection
@@ -117,6 +151,7 @@ class AsyncServer:
 
     async def _drop(self, connection: Any) -> None:
         self._run_ids.pop(connection, None)
+        self._identities.pop(connection, None)
         with suppress(Exception):
             await connection.disconnect(nowait=True)
         with suppress(Exception):
@@ -127,8 +162,19 @@ class AsyncServer:
         for connection in idle:
             await self._drop(connection)
 
-    async def _call(self, connection: Any, commands: Sequence[Command], wait: float = 0) -> list[Any]:
-        answers: list[Any] = []
+    async def _call(
+        self,
+        connection: Any,
+        commands: Sequence[Command],
+        answers: list[Any],
+        wait: float = 0,
+        takes: bool = False,
+    ) -> list[Any]:
+        """Send commands, and append their answers to ``answers``.
+
+        A connection whose task is cancelled is closed, because nobody reads the other answers. If ``takes``, it
+        is left as it is.
+        """
         deadline = self._deadlines.begin(self._seconds + wait)
         try:
             await connection.send_packed_command(pack(commands))
@@ -136,6 +182,8 @@ class AsyncServer:
                 answers.append(await self._read(connection))
         except BaseException as raised:
             error = deadline.meaning(raised)
+            if takes and isinstance(error, asyncio.CancelledError):
+                raise
             with suppress(Exception):
                 await connection.disconnect(nowait=True)
             if not isinstance(error, Exception):
@@ -148,9 +196,30 @@ class AsyncServer:
             self._deadlines.close(deadline)
         return answers
 
+    async def _end_early(self, connection: Any, count: int, answers: list[Any]) -> None:
+        """Read the rest of so many answers, and let the server end the wait among them."""
+        pause = 0.01
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                while len(answers) < count:
+                    if not isinstance(identity := self._identities[connection], LayerUnavailable):
+                        await self.round_trip([("CLIENT", "UNBLOCK", identity)])
+                    # It may have come before the wait that it was to end: then it is sent again.
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(pause):
+                            while len(answers) < count:
+                                answers.append(await self._read(connection))
+                    pause *= 2
+        except Exception as error:
+            with suppress(Exception):
+                await connection.disconnect(nowait=True)
+            failure = self._failure(replies.broken(self.name, error, END_SECONDS))
+            answers += [failure] * (count - len(answers))
+
     async def _read(self, connection: Any) -> Any:
         try:
-            return await connection.read_response()
+            # Whoever calls closes the connection if it has to be.
+            return await connection.read_response(disconnect_on_error=False)
         except NoScriptError as error:
             return error
         except ResponseError as error:

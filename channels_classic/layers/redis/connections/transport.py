@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import redis
 import redis.asyncio
 
+from channels_classic.layers.cancellation import to_the_end
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections.addresses import PoolSource
 from channels_classic.layers.redis.connections.async_server import AsyncServer
+from channels_classic.layers.redis.connections.calls import Call
 from channels_classic.layers.redis.connections.loops import OfLoops
 from channels_classic.layers.redis.connections.server import Server
 from channels_classic.layers.redis.connections.steps import Result, Steps
@@ -77,21 +80,25 @@ class Transport:
             result: Result = stop.value
             return result
 
-    async def arun(self, steps: Steps[Result]) -> Result:
-        """As ``run``, on the event loop that runs."""
-        servers = self._of_loops.get() or await self._of_this_loop()
+    async def arun(self, steps: Steps[Result], undo: Callable[[Result], Steps[None]] | None = None) -> Result:
+        """As ``run``, on the event loop that runs.
+
+        Arguments:
+            undo: gives back what the steps took. If the task is cancelled when they may have taken something,
+                they go on to their end, which comes soon, and their result is given back. Then the cancellation
+                goes on.
+        """
+        call = Call(self._of_loops.get() or await self._of_this_loop(), steps, takes=undo is not None)
         try:
-            trips = next(steps)
-            while True:
-                answers = {
-                    number: await servers[number].round_trip(commands, trips.wait)
-                    for number, commands in trips.commands.items()
-                }
-                failure = trips.failure(answers)
-                trips = steps.send(answers) if failure is None else steps.throw(failure)
-        except StopIteration as stop:
-            result: Result = stop.value
-            return result
+            return await call.run()
+        except asyncio.CancelledError:
+            if undo is not None and call.has_answers:
+                await to_the_end(self._undo(call, undo))
+            raise
+
+    async def _undo(self, call: Call[Result], undo: Callable[[Result], Steps[None]]) -> None:
+        with suppress(LayerUnavailable):
+            await self.arun(undo(await call.run()))
 
     def close(self) -> None:
         """Let go of the connections of all threads."""
