@@ -4,8 +4,9 @@ It is a small file in memory that survives ``kill -9``. The process that sweeps 
 it: what had not been started can safely run elsewhere.
 
 The file holds whole numbers of 64 bits in the byte order of the machine: ``MAGIC``, the number of takers, and for
-each taker its *mark*, which is the number of its last batch, times 65,536, and how many messages of it were
-started. The name of the process follows. A mark is written in one step, so no reader ever sees half of one.
+each taker two: its *mark*, which is the number of its last batch, times 65,536, and how many messages of it were
+started; and a bit for each message of that batch that is done although the batch as a whole is not. The name of the
+process follows. Each number is written in one step, so no reader ever sees half of one.
 """
 
 from __future__ import annotations
@@ -21,13 +22,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from channels_classic.layers.takers import taker_name
+from channels_classic.layers.tracking import Progress
 from channels_classic.layers.types import Process
 from channels_classic.log import logger
 
-MAGIC = 0x63_63_6A_6F_75_72_6E_01
+MAGIC = 0x63_63_6A_6F_75_72_6E_02
 """The first eight bytes of the file. The last of them is the version of the format."""
 
 NUMBER = struct.Struct("=Q")
+
+PER_TAKER = 2
+"""How many numbers a taker has."""
 
 COUNT_BITS = 16
 """The bits of a mark that hold the count of messages. A batch has 64 at most."""
@@ -46,22 +51,31 @@ NAME = re.compile(r"[0-9]+-[A-Za-z0-9._-]+\.journal")
 
 
 class Page:
-    """The part of a journal that belongs to one taker. One thread writes it.
+    """The part of a journal that belongs to one taker. One thread writes its mark, and one what is done.
 
     Arguments:
         marks: of the whole file.
         position: of this taker's mark.
     """
 
-    __slots__ = ("_mark", "_marks", "_position")
+    __slots__ = ("_done", "_mark", "_marks", "_position")
 
     def __init__(self, marks: memoryview, position: int) -> None:
         self._marks = marks
         self._position = position
         self._mark = 0
+        self._done = 0
+
+    @property
+    def started(self) -> int:
+        """How many messages of the batch were started."""
+        return self._mark & (1 << COUNT_BITS) - 1
 
     def begin(self, batch: int) -> None:
         """A batch has come; nothing of it is started yet."""
+        if self._done:  # before the mark: until that is written, nobody takes the bits for those of this batch
+            self._done = 0
+            self._marks[self._position + 1] = 0
         self._mark = batch << COUNT_BITS
         self._marks[self._position] = self._mark
 
@@ -74,6 +88,16 @@ class Page:
         """The last message was not started after all."""
         self._mark -= 1
         self._marks[self._position] = self._mark
+
+    def done(self, *places: int) -> None:
+        """Messages of the batch are done, and all that they sent is on its way.
+
+        Arguments:
+            places: in the order in which the messages were started, from 0.
+        """
+        for place in places:
+            self._done |= 1 << place
+        self._marks[self._position + 1] = self._done
 
 
 class Journal:
@@ -89,7 +113,7 @@ class Journal:
 
     def __init__(self, process: str, takers: int) -> None:
         name = process.encode()
-        size = NUMBER.size * (2 + takers) + len(name)
+        size = NUMBER.size * (2 + PER_TAKER * takers) + len(name)
         folder = _own_folder()
         remove_stale_journals(folder)
         path = folder / f"{os.getpid()}-{process}.journal"
@@ -103,10 +127,10 @@ class Journal:
             os.close(descriptor)
         self._memory[size - len(name) :] = name
         self._memory[NUMBER.size : 2 * NUMBER.size] = NUMBER.pack(takers)
-        self._marks = memoryview(self._memory)[: NUMBER.size * (2 + takers)].cast("Q")
+        self._marks = memoryview(self._memory)[: NUMBER.size * (2 + PER_TAKER * takers)].cast("Q")
         # Last: a reader of a journal that is not complete must not take it for one.
         self._marks[0] = MAGIC
-        self.pages = [Page(self._marks, 2 + number) for number in range(takers)]
+        self.pages = [Page(self._marks, 2 + PER_TAKER * number) for number in range(takers)]
         """One for each taker."""
 
     def keep(self) -> None:
@@ -120,15 +144,15 @@ class Journal:
             os.unlink(self.path)
 
 
-def read_journal(process: Process) -> dict[str, tuple[int, int]] | None:
+def read_journal(process: Process) -> dict[str, Progress] | None:
     """Read the journal of a dead process.
 
     Arguments:
         process: as the layer's registry has it.
 
     Returns:
-        For each taker the number of its last batch and how many messages of it were started. ``None`` if there is
-        no journal here that can be trusted: the process ran on another host, or as another user.
+        For each taker how far it has come with its last batch. ``None`` if there is no journal here that can be
+        trusted: the process ran on another host, or as another user.
     """
     path = process.details.get("journal")
     if not isinstance(path, str) or not path:
@@ -140,13 +164,13 @@ def read_journal(process: Process) -> dict[str, tuple[int, int]] | None:
     if len(content) < 2 * NUMBER.size:
         return None
     magic, takers = struct.unpack_from("=QQ", content)
-    start_of_name = NUMBER.size * (2 + takers)
+    start_of_name = NUMBER.size * (2 + PER_TAKER * takers)
     if magic != MAGIC or content[start_of_name:] != process.name.encode():
         return None
-    marks = struct.unpack_from(f"={takers}Q", content, 2 * NUMBER.size)
+    marks = struct.unpack_from(f"={PER_TAKER * takers}Q", content, 2 * NUMBER.size)
     return {
-        taker_name(process.name, number): (mark >> COUNT_BITS, mark & (1 << COUNT_BITS) - 1)
-        for number, mark in enumerate(marks)
+        taker_name(process.name, number): Progress(mark >> COUNT_BITS, mark & (1 << COUNT_BITS) - 1, done)
+        for number, (mark, done) in enumerate(zip(marks[::2], marks[1::2], strict=True))
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from channels_classic.layers import names
+from channels_classic.layers.tracking import Progress
 from channels_classic.layers.turns import LARGEST_ORDER
 from channels_classic.layers.types import Lost, Process, Turn
 
@@ -39,6 +40,9 @@ class Fate(enum.Enum):
     LOST = "lost"
     """It had been started, and does not run again."""
 
+    DONE = "done"
+    """It had run to its end, and all that it sent is on its way: only others of its batch were not done."""
+
 
 class Rules:
     """Decides for the messages of one dead process.
@@ -54,14 +58,18 @@ class Rules:
         self._by_keyword = is_at_least_once
         self._max_deliveries = max_deliveries
 
-    def fate(self, channel: str, deliveries: int, was_started: bool) -> Fate:
+    def fate(self, channel: str, deliveries: int, place: int, progress: Progress) -> Fate:
         """Decide about a message.
 
         Arguments:
             deliveries: how often it was handed out so far.
+            place: in its batch, from 0.
+            progress: of its taker with that batch.
         """
-        if not was_started:
+        if place >= progress.started:
             return Fate.BACK
+        if progress.done >> place & 1:
+            return Fate.DONE
         if channel not in self._by_route and not self._by_keyword(channel):
             return Fate.LOST
         return Fate.AGAIN if deliveries < self._max_deliveries else Fate.DEAD_LETTER
@@ -71,8 +79,8 @@ class Rules:
         return f"Its worker died while it ran, {deliveries} times."
 
 
-def started_of(started: Mapping[str, tuple[int, int]] | None, taker: str, batch: int, size: int) -> int:
-    """Count the messages of a batch that had been started.
+def progress_of(started: Mapping[str, Progress] | None, taker: str, batch: int, size: int) -> Progress:
+    """Find how far a taker had come with a batch.
 
     Arguments:
         started: what the journal of the process says; ``None`` if nobody knows.
@@ -81,9 +89,9 @@ def started_of(started: Mapping[str, tuple[int, int]] | None, taker: str, batch:
         size: how many messages that has.
     """
     if started is None:
-        return size
-    last, count = started.get(taker, (0, 0))
-    return count if last == batch else 0
+        return Progress(batch, size)
+    last = started.get(taker)
+    return last if last is not None and last.batch == batch else Progress(batch, 0)
 
 
 def turn_of(channel: str, content: Mapping[str, Any]) -> Turn | None:

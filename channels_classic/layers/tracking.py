@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Beat, DeadLetter, Lease, Process, Swept
@@ -27,10 +28,24 @@ MOST_DEAD_LETTERS = 1000
 MOST_DEAD_LETTER_BYTES = 2**26
 """How many dead letters are kept, and bytes of them. Beyond that the oldest are dropped."""
 
-Started = Callable[[Process], Mapping[str, tuple[int, int]] | None]
-"""Tells, for each taker of a process by its name, the number of its last batch and how many of that were
-started, in the order in which they were received; ``None`` if nobody here knows. Then all of each batch counts
-as started."""
+
+
+class Progress(NamedTuple):
+    """How far a taker has come with its last batch."""
+
+    batch: int
+    """The number of the batch."""
+
+    started: int
+    """How many messages were started, in the order in which they were received."""
+
+    done: int = 0
+    """A bit for each message, from the lowest, that is done although others of the batch are not."""
+
+
+Started = Callable[[Process], Mapping[str, Progress] | None]
+"""Tells the progress of each taker of a process, by its name; ``None`` if nobody here knows. Then all of each batch
+counts as started."""
 
 
 class ProcessCalls(ABC):

@@ -20,9 +20,10 @@ from channels_classic.layers.redelivery import (
     Rules,
     answer_to,
     own_queues,
-    started_of,
+    progress_of,
     turn_of,
 )
+from channels_classic.layers.tracking import Progress
 from channels_classic.layers.types import DeadLetter, Lost, Process, Swept
 
 
@@ -58,14 +59,14 @@ class Sweep:
         self._lost: list[Lost] = []
         self._takers = int(process.details.get("threads") or 1)
 
-    def run(self, started: Mapping[str, tuple[int, int]] | None) -> Swept:
+    def run(self, started: Mapping[str, Progress] | None) -> Swept:
         """Do all of it.
 
         Arguments:
             started: what the journal of the process says; ``None`` if nobody knows.
         """
         for taker, batch in self._in_flight.remove(self._process.name):
-            self._settle(batch, started_of(started, taker, batch.number, len(batch.entries)))
+            self._settle(batch, progress_of(started, taker, batch.number, len(batch.entries)))
         sockets, answers = self._processes.remove(self._process.name)
         for reply_channel in answers:
             self._reply(reply_channel, BAD_GATEWAY)
@@ -81,12 +82,12 @@ class Sweep:
             self._groups.release_process(queue)
             self._queues.drop(queue)
 
-    def _settle(self, batch: Batch, started: int) -> None:
+    def _settle(self, batch: Batch, progress: Progress) -> None:
         back: list[Entry] = []
         for number, entry in enumerate(batch.entries):
             (channel,) = entry.channels
             content = codec.unpack(entry.payload)
-            fate = self._rules.fate(channel, entry.deliveries + 1, number < started)
+            fate = self._rules.fate(channel, entry.deliveries + 1, number, progress)
             self._counts[fate] += 1
             turn = turn_of(channel, content)
             if fate is Fate.BACK:
@@ -95,7 +96,7 @@ class Sweep:
                 if turn is not None:
                     self._turns.suspend(turn, forced=True)
                 back.append(entry._replace(sent=time.monotonic(), deliveries=entry.deliveries + 1))
-            else:
+            elif fate is not Fate.DONE:
                 self._end(Lost(channel, content), fate, entry)
         self._queues.put_in_front(back)
 

@@ -28,7 +28,7 @@ from channels_classic.layers.redelivery import (
     Rules,
     answer_to,
     own_queues,
-    started_of,
+    progress_of,
     turn_of,
 )
 from channels_classic.layers.redis.clocks import Clocks
@@ -120,9 +120,9 @@ class Sweeps:
             for number in sorted({batch.number for batch in by_server.values()}):
                 same = {server: batch for server, batch in by_server.items() if batch.number == number}
                 messages = self._messages(same)
-                begun = started_of(how_many, taker, number, len(messages))
+                progress = progress_of(how_many, taker, number, len(messages))
                 fates = [
-                    rules.fate(message.entry.queue, message.opened.before + 1, place < begun)
+                    rules.fate(message.entry.queue, message.opened.before + 1, place, progress)
                     for place, message in enumerate(messages)
                 ]
                 yield from self._tell(f"{taker}.{number}", messages, fates, rules)
