@@ -7,6 +7,7 @@ because no cookie can be set over an open socket.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
@@ -14,6 +15,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
+from channels_classic.asynchronous import around
 from channels_classic.decorators import Consume, consumer_decorator
 from channels_classic.message import Message
 from channels_classic.sessions.decorators import (
@@ -77,8 +79,7 @@ def http_session_user(message: Message, consume: Consume) -> Any:
     """Give the consumer ``message.http_session``, and its user as ``message.user``."""
 
     def with_user() -> Any:
-        message.user = SimpleLazyObject(lambda: user_of(message.http_session))
-        return consume()
+        return _with_user(message, lambda: user_of(message.http_session), consume)
 
     return with_http_session(message, with_user)
 
@@ -91,8 +92,7 @@ def channel_session_user(message: Message, consume: Consume) -> Any:
     """
 
     def with_user() -> Any:
-        message.user = SimpleLazyObject(lambda: user_of_channel_session(message))
-        return consume()
+        return _with_user(message, lambda: user_of_channel_session(message), consume)
 
     return with_channel_session(message, with_user)
 
@@ -114,8 +114,13 @@ def channel_and_http_session_user_from_http(message: Message, consume: Consume) 
 def _with_transferred_user(message: Message, consume: Consume) -> Any:
     if message.http_session is not None:
         transfer_user(message.http_session, message.channel_session)
-    message.user = SimpleLazyObject(lambda: user_of_channel_session(message))
-    return consume()
+    return _with_user(message, lambda: user_of_channel_session(message), consume)
+
+
+def _with_user(message: Message, find: Callable[[], Any], consume: Consume) -> Any:
+    """Run a consumer with ``message.user``. An asynchronous one could not wait for it, so it is found before."""
+    message.user = SimpleLazyObject(find)
+    return around(consume, lambda error: None, prepare=lambda: bool(message.user))
 
 
 def user_of(session: Any) -> Any:

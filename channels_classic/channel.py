@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from asgiref.sync import sync_to_async
+
 from channels_classic import pending
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
 from channels_classic.layer_settings import bare_layers
@@ -92,6 +94,15 @@ class Channel(_Named):
         else:
             pending.send(layer, layer.prepare(self.name, content, checked=True), immediately)
 
+    async def asend(self, content: dict[str, Any], immediately: bool = False) -> None:
+        """Do as ``send``, without blocking the event loop."""
+        check_message(content)
+        layer = self.channel_layer
+        if has_own(layer, "send"):
+            await sync_to_async(pending.call)(layer.send, self.name, content, immediately)
+        else:
+            await pending.asend(layer, layer.prepare(self.name, content, checked=True), immediately)
+
 
 class Group(_Named):
     """A set of channels that a message can be sent to at once.
@@ -136,13 +147,34 @@ class Group(_Named):
             TypeError: it has a value that channel layers do not accept.
             ValueError: it is not a dict.
         """
-        if not isinstance(content, dict):
-            raise ValueError(f"The message to a group must be a dict, not {content!r}.")
+        _check_content(content)
         layer = self.channel_layer
         if has_own(layer, "send_group"):
             pending.call(layer.send_group, self.name, content, immediately)
         else:
             pending.send(layer, layer.prepare_group(self.name, content), immediately)
+
+    async def aadd(self, channel: Channel | str) -> None:
+        """Do as ``add``, without blocking the event loop."""
+        await sync_to_async(self.add)(channel)
+
+    async def adiscard(self, channel: Channel | str) -> None:
+        """Do as ``discard``, without blocking the event loop."""
+        await sync_to_async(self.discard)(channel)
+
+    async def asend(self, content: dict[str, Any], immediately: bool = False) -> None:
+        """Do as ``send``, without blocking the event loop."""
+        _check_content(content)
+        layer = self.channel_layer
+        if has_own(layer, "send_group"):
+            await sync_to_async(pending.call)(layer.send_group, self.name, content, immediately)
+        else:
+            await pending.asend(layer, layer.prepare_group(self.name, content), immediately)
+
+
+def _check_content(content: Any) -> None:
+    if not isinstance(content, dict):
+        raise ValueError(f"The message to a group must be a dict, not {content!r}.")
 
 
 def _channel_name(channel: Channel | str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
@@ -18,9 +17,8 @@ from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.layer_entries import foreign_backends, layer_entry, setting_name, where
 from channels_classic.layers import LayerUnavailable
 from channels_classic.redaction import one_line, redacted
-from channels_classic.routing import Consumer, Include, Route, RouteLike, Router
+from channels_classic.routing import Router
 from channels_classic.sessions.store import keeps_sessions
-from channels_classic.synchronous import wraps_asynchronous
 
 CLIENT_CHANNELS = (
     "http.request",
@@ -138,26 +136,7 @@ def _check_routing(router: Router, place: str) -> list[CheckMessage]:
                     id="channels.W002",
                 )
             )
-    for consumer in _consumers(router.root.routing):
-        if wraps_asynchronous(consumer):
-            found.append(
-                Warning(
-                    f"{place}: the consumer {consumer.__module__}.{consumer.__qualname__} is an async def with a "
-                    "decorator around it. It runs only if that decorator runs it.",
-                    hint="Write it as a plain def. If the decorator runs it, as async_to_sync does, add "
-                    "'channels.W004' to SILENCED_SYSTEM_CHECKS.",
-                    id="channels.W004",
-                )
-            )
     return found
-
-
-def _consumers(routes: Iterable[RouteLike]) -> Iterator[Consumer]:
-    for route in routes:
-        if isinstance(route, Route):
-            yield route.consumer
-        elif isinstance(route, Include):
-            yield from _consumers(route.routing)
 
 
 def _config(alias: str) -> dict[str, Any]:

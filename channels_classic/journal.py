@@ -5,8 +5,8 @@ it: what had not been started can safely run elsewhere.
 
 The file holds whole numbers of 64 bits in the byte order of the machine: ``MAGIC``, the number of takers, and for
 each taker two: its *mark*, which is the number of its last batch, times 65,536, and how many messages of it were
-started; and a bit for each message of that batch that is done although the batch as a whole is not. The name of the
-process follows. Each number is written in one step, so no reader ever sees half of one.
+started; and a bit for each message of that batch that is done although the batch as a whole is not. The name of
+the process follows. Each number is written in one step, so no reader ever sees half of one.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from channels_classic.backoff import Backoff
-from channels_classic.layers import BaseChannelLayer, Delivery, LayerUnavailable, Lease
+from channels_classic.layers import BaseChannelLayer, ChannelFull, Delivery, LayerUnavailable, Lease
 from channels_classic.lonely import warn_if_lonely
 from channels_classic.own_sends import Call
 from channels_classic.stopping import Stopping
@@ -48,7 +48,17 @@ class PendingSends:
     """
 
     # With weak references, by which bindings know what a consumer has changed.
-    __slots__ = ("__weakref__", "_token", "calls", "deliveries", "host", "names", "turn_ends")
+    __slots__ = (
+        "__weakref__",
+        "_token",
+        "calls",
+        "deliveries",
+        "goes_on",
+        "host",
+        "is_over",
+        "names",
+        "turn_ends",
+    )
 
     def __init__(self, host: Host | None = None) -> None:
         self.host = host
@@ -57,21 +67,36 @@ class PendingSends:
         # Most consumers have neither.
         self.turn_ends: Sequence[tuple[BaseChannelLayer, Delivery]] = ()
         self.calls: Sequence[Call] = ()
+        self.goes_on = False
+        """Whether the consumer goes on in an event loop when its call has returned."""
+        self.is_over = False
+        """Whether the consumer has ended. A task that it began, and that goes on, sends at once."""
 
     def __enter__(self) -> PendingSends:
         self._token = _current.set(self)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.deliveries += self.turn_ends
         _current.reset(self._token)
+        if not self.goes_on:
+            self.finish()
+
+    def resume(self) -> None:
+        """Collect what is sent in this context, too: that of the task in which the consumer goes on."""
+        _current.set(self)
+
+    def finish(self) -> None:
+        """The consumer has ended."""
+        self.is_over = True
+        self.deliveries += self.turn_ends
         for each in self.calls:
             each.make()
 
 
 def current() -> PendingSends | None:
     """The object that collects the sends of the consumer that runs in this context, or ``None``."""
-    return _current.get()
+    pending = _current.get()
+    return None if pending is None or pending.is_over else pending
 
 
 def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
@@ -80,21 +105,39 @@ def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None
     Raises:
         ChannelFull: it is sent now, and the channel is full.
     """
+    if not collect(layer, delivery, immediately):
+        layer.send_now(delivery)
+        warn_if_lonely(layer)
+
+
+async def asend(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
+    """As ``send``, without blocking the event loop.
+
+    Raises:
+        ChannelFull: it is sent now, and the channel is full.
+    """
+    if not collect(layer, delivery, immediately):
+        if await layer.asend_batch([delivery]):
+            raise ChannelFull(layer.full_text(delivery.name))
+        warn_if_lonely(layer)
+
+
+def collect(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> bool:
+    """Keep a message until the consumer that runs in this context has ended; whether there is one to wait for."""
     pending = _current.get()
-    if pending is not None:
-        pending.names.add(delivery.name)
-        if not immediately:
-            pending.deliveries.append((layer, delivery))
-            return
-    layer.send_now(delivery)
-    warn_if_lonely(layer)
+    if pending is None or pending.is_over:
+        return False
+    pending.names.add(delivery.name)
+    if not immediately:
+        pending.deliveries.append((layer, delivery))
+    return not immediately
 
 
 def call(
     send: Callable[[str, dict[str, Any]], Any], name: str, content: dict[str, Any], immediately: bool
 ) -> None:
     """Do as ``send``, with a ``send`` or ``send_group`` that the layer overrides."""
-    pending = _current.get()
+    pending = current()
     if pending is not None:
         pending.names.add(name)
         if not immediately:
@@ -141,7 +184,7 @@ def hand_over(name: str, reply_channel: str, work: Work) -> bool:
 
 
 def _host() -> Host | None:
-    pending = _current.get()
+    pending = current()
     return None if pending is None else pending.host
 
 
@@ -162,7 +205,7 @@ def stopping_of_worker() -> Stopping:
 
 def end_turn(layer: BaseChannelLayer, end: Delivery) -> None:
     """End a turn after all messages of the consumer have been sent, or now if no consumer runs in this context."""
-    pending = _current.get()
+    pending = current()
     if pending is None:
         layer.send_now(end)
     else:

@@ -15,7 +15,7 @@ from channels_classic.layers.names import check_receivable, is_normal
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.old_forms import name_of, pattern_of
-from channels_classic.synchronous import check_synchronous
+from channels_classic.unfinished import check_runs
 
 Consumer = Callable[..., Any]
 Match = tuple[Consumer, dict[str, Any]]
@@ -39,7 +39,7 @@ def _resolve_consumer(consumer: Consumer | str) -> Consumer:
         raise ValueError(
             f"A consumer must be a callable or the dotted path of one, not {consumer!r}.{_remedy(consumer)}"
         )
-    check_synchronous(consumer)
+    check_runs(consumer)
     if not old_forms.accepted:  # an old project starts as it did, and a wrong consumer fails when it is called
         _check_takes_message(consumer)
     return consumer

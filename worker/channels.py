@@ -45,6 +45,11 @@ class ReceivedChannels:
         self._router: Router | None = None
         self._names: list[str] = []
 
+    def without(self, closed: frozenset[str], router: Router, wake_channel: str) -> list[str]:
+        """The same without channels from which nothing may be taken now."""
+        names = self.names(router, wake_channel)
+        return [name for name in names if name not in closed] if closed else names
+
     def names(self, router: Router, wake_channel: str) -> list[str]:
         """The channels of the routing, and the channel that wakes the worker."""
         if router is not self._router or self._names[-1] != wake_channel:

@@ -49,6 +49,11 @@ def after_consumer(channel: str) -> None:
             logger.exception("A database connection could not be closed:")
 
 
+def shared_connections() -> dict[str, Any]:
+    """The connections of this thread that may be used in any thread, by alias: those of a test."""
+    return {each.alias: each for each in connections.all(initialized_only=True) if each.allow_thread_sharing}
+
+
 def _in_transaction() -> set[str]:
     """The aliases of this thread's connections that are in a transaction, those apart that threads share."""
     return {

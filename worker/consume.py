@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextvars import copy_context
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import Context, copy_context
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
+from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 
+from channels_classic.asynchronous import close, rest_of
 from channels_classic.counters import MOST_CONSUMERS, ConsumerCount, counters
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.http.replies import SERVER_ERROR
@@ -18,7 +21,7 @@ from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
 from channels_classic.signals import consumer_finished, consumer_started
-from channels_classic.synchronous import check_finished
+from channels_classic.unfinished import check_finished
 
 OnError = Callable[..., None]
 
@@ -39,7 +42,7 @@ def consume(
     on_error: OnError = log_error,
     pending: PendingSends | None = None,
 ) -> PendingSends:
-    """Run the consumer of ``message``, in a context of its own.
+    """Run the consumer of ``message`` to its end, in a context of its own.
 
     Whatever the consumer raises is its own failure and nobody else's, ``SystemExit`` and ``CancelledError``
     included.
@@ -59,14 +62,46 @@ def consume(
     """
     if pending is None:
         pending = PendingSends()
-    # What this client's consumer sets in its context, such as the language, the next one's must not find.
-    copy_context().run(_consume, message, router, retries, sender, on_error, pending)
+    unfinished = begin(message, router, retries, sender, on_error, pending)
+    if unfinished is not None:
+        unfinished.run_here()
     return pending
 
 
-def _consume(
+def begin(
     message: Message, router: Router, retries: int, sender: Any, on_error: OnError, pending: PendingSends
-) -> None:
+) -> Unfinished | None:
+    """Call the consumer of ``message``, in a context of its own. Arguments and errors are as in ``consume``.
+
+    Returns:
+        What is left to do if the consumer is asynchronous; ``None`` if it is done.
+    """
+    # What this client's consumer sets in its context, such as the language, the next one's must not find.
+    context = copy_context()
+    return context.run(_begin, context, message, router, retries, sender, on_error, pending)
+
+
+class _Run(NamedTuple):
+    """A consumer and what it is called with; see ``consume``."""
+
+    message: Message
+    consumer: Consumer
+    kwargs: dict[str, Any]
+    pending: PendingSends
+    retries: int
+    sender: Any
+    on_error: OnError
+
+
+def _begin(
+    context: Context,
+    message: Message,
+    router: Router,
+    retries: int,
+    sender: Any,
+    on_error: OnError,
+    pending: PendingSends,
+) -> Unfinished | None:
     message_at_work.set(message)
     counters.received += 1
     with pending:
@@ -78,76 +113,152 @@ def _consume(
                 message.get("path"),
             )
             _fail(message, pending)
-            return
+            return None
         consumer, kwargs = match
+        run = _Run(message, consumer, kwargs, pending, retries, sender, on_error)
         began = perf_counter()
         try:
-            _run(consumer, kwargs, message, pending, retries, sender, on_error)
+            rest = _call(run)
+            if rest is not None:
+                pending.goes_on = True
+                return Unfinished(run, rest, context)
         finally:
-            count_of(consumer).add(perf_counter() - began)
-            # Django logs what receivers raise; the consumer has done its work, and so has the worker.
-            consumer_finished.send_robust(sender=sender)
+            if not pending.goes_on:
+                count_of(consumer).add(perf_counter() - began)
+                # Django logs what receivers raise; the consumer has done its work, and so has the worker.
+                consumer_finished.send_robust(sender=sender)
+    return None
 
 
-def _run(
-    consumer: Consumer,
-    kwargs: dict[str, Any],
-    message: Message,
-    pending: PendingSends,
-    retries: int,
-    sender: Any,
-    on_error: OnError,
-) -> None:
-    message.__doomed__ = message.get("__retries__", 0) >= retries  # type: ignore[attr-defined]
+def _call(run: _Run) -> Awaitable[Any] | None:
+    """Call a consumer; what is still to be awaited of it, if it is asynchronous."""
+    message = run.message
+    message.__doomed__ = message.get("__retries__", 0) >= run.retries  # type: ignore[attr-defined]
     try:
-        consumer_started.send(sender=sender, environ={})
-        result = consumer(message, **kwargs)
+        consumer_started.send(sender=run.sender, environ={})
+        result = run.consumer(message, **run.kwargs)
         if result is not None:
-            check_finished(result, name_of(consumer))
-        if message.channel.name == "websocket.connect" and not _answered(message, pending):
-            if not getattr(settings, "CHANNELS_EXPLICIT_ACCEPT", False):
-                _reply(message, {"accept": True})
-    except DenyConnection as error:
+            if (rest := rest_of(result)) is not None:
+                return rest
+            check_finished(result, name_of(run.consumer))
         if message.channel.name == "websocket.connect":
-            _reply(message, {"close": True})
-        else:
-            on_error(
-                error,
-                "%s raised DenyConnection for a message on %r: only a websocket.connect can be denied.",
-                name_of(consumer),
-                message.channel.name,
-            )
-    except ChannelSocketException as error:
-        try:
-            error.run(message)
-        except BaseException as failure:
-            on_error(failure, "%r, raised by %s, failed when it was run.", error, name_of(consumer))
-            _let_interrupts_through(failure)
-    except ConsumeLater:
-        _put_back(consumer, message, retries)
+            _accept(run)
     except BaseException as error:
-        counters.note_error(name_of(consumer), error)
-        on_error(error, "Error in the consumer %s on %r:", name_of(consumer), message.channel.name)
-        _fail(message, pending)
-        _let_interrupts_through(error)
+        _deal_with(error, run)
+    return None
+
+
+class Unfinished:
+    """A consumer that goes on in an event loop.
+
+    Arguments:
+        run: the consumer, and its message.
+        rest: what is to be awaited.
+        context: that the consumer was called in, and goes on in.
+    """
+
+    def __init__(self, run: _Run, rest: Awaitable[Any], context: Context) -> None:
+        self._run = run
+        self._rest = rest
+        self.context = context
+        self.name = name_of(run.consumer)
+        """The dotted name of the consumer."""
+        self.pending = run.pending
+        """What it sends."""
+        self._began = perf_counter()
+        self.is_given_up = False
+        """Whether nobody waits for it any more: the process ends, and others tell its client."""
+
+    def run_here(self) -> None:
+        """Run it to its end in this thread, and its synchronous parts as well."""
+        self.context.run(async_to_sync(self.finish))
+
+    def give_up(self) -> None:
+        """It will never begin."""
+        self.is_given_up = True
+        close(self._rest)
+
+    async def finish(self) -> None:
+        """Run it to its end, in its context.
+
+        Raises:
+            CancelledError: it was cancelled, and had been given up.
+        """
+        run = self._run
+        run.pending.resume()
+        try:
+            check_finished(await self._rest, self.name)
+            if run.message.channel.name == "websocket.connect":
+                _accept(run)
+        except BaseException as error:
+            if self.is_given_up and isinstance(error, asyncio.CancelledError):
+                raise
+            await sync_to_async(_deal_with)(error, run)  # code of the project, which may wait for a database
+        if run.pending.calls:
+            await sync_to_async(run.pending.finish)()
+        else:
+            run.pending.finish()
+        count_of(run.consumer).add(perf_counter() - self._began)
+        if consumer_finished.has_listeners(run.sender):
+            await consumer_finished.asend_robust(sender=run.sender)
+
+
+def _accept(run: _Run) -> None:
+    """Open the socket if its consumer has said nothing."""
+    if not getattr(settings, "CHANNELS_EXPLICIT_ACCEPT", False) and not _answered(run.message, run.pending):
+        _reply(run.message, {"accept": True})
+
+
+def _deal_with(error: BaseException, run: _Run) -> None:
+    """Do what an exception means that a consumer has raised.
+
+    Raises:
+        KeyboardInterrupt: it is one.
+    """
+    message = run.message
+    match error:
+        case DenyConnection():
+            if message.channel.name == "websocket.connect":
+                _reply(message, {"close": True})
+            else:
+                run.on_error(
+                    error,
+                    "%s raised DenyConnection for a message on %r: only a websocket.connect can be denied.",
+                    name_of(run.consumer),
+                    message.channel.name,
+                )
+        case ChannelSocketException():
+            try:
+                error.run(message)
+            except BaseException as failure:
+                run.on_error(failure, "%r, raised by %s, failed when it was run.", error, name_of(run.consumer))
+                _let_interrupts_through(failure)
+        case ConsumeLater():
+            _put_back(run)
+        case _:
+            counters.note_error(name_of(run.consumer), error)
+            run.on_error(error, "Error in the consumer %s on %r:", name_of(run.consumer), message.channel.name)
+            _fail(message, run.pending)
+            _let_interrupts_through(error)
+
+
+def _put_back(run: _Run) -> None:
+    message = run.message
+    if message.__doomed__:  # type: ignore[attr-defined]
+        logger.warning(
+            "A message on %r was dropped: %s has put it back %d times.",
+            message.channel.name,
+            name_of(run.consumer),
+            run.retries,
+        )
+        return
+    message.channel.send({**message.content, "__retries__": message.get("__retries__", 0) + 1})
 
 
 def _let_interrupts_through(error: BaseException) -> None:
     """Ctrl-C is meant for the program and not for the consumer that it happens to hit."""
     if isinstance(error, KeyboardInterrupt):
         raise error
-
-
-def _put_back(consumer: Consumer, message: Message, retries: int) -> None:
-    if message.__doomed__:  # type: ignore[attr-defined]
-        logger.warning(
-            "A message on %r was dropped: %s has put it back %d times.",
-            message.channel.name,
-            name_of(consumer),
-            retries,
-        )
-        return
-    message.channel.send({**message.content, "__retries__": message.get("__retries__", 0) + 1})
 
 
 def _fail(message: Message, pending: PendingSends) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from channels_classic.http.consumer import ViewConsumer
@@ -35,7 +35,7 @@ class ConsumerLog:
         self._router = router
         self._write = write
         self._queries: OrderedDict[str, str] = OrderedDict()
-        self._running = threading.local()
+        self._running: ContextVar[tuple[Message, float] | None] = ContextVar("running", default=None)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -47,16 +47,16 @@ class ConsumerLog:
             consumer_finished.disconnect(dispatch_uid=self)
 
     def begin(self, channel: str, message: Message) -> None:
-        """A consumer is about to run in this thread."""
-        self._running.message = message
-        self._running.started = time.monotonic()
+        """A consumer is about to run in a copy of this context."""
+        self._running.set((message, time.monotonic()))
 
     def _end(self, **kwargs: Any) -> None:
-        message: Message | None = getattr(self._running, "message", None)
-        if message is None:
+        running = self._running.get()
+        if running is None:
             return
-        self._running.message = None
-        milliseconds = (time.monotonic() - self._running.started) * 1000
+        self._running.set(None)
+        message, started = running
+        milliseconds = (time.monotonic() - started) * 1000
         where = "".join([message.get("path", ""), self._query(message)])
         match = self._router.match(message)
         if match is None or isinstance(match[0], ViewConsumer) or match[0] in (connect_consumer, null_consumer):

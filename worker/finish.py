@@ -13,11 +13,12 @@ from worker.sender import OUTAGE_SECONDS, RETRY_PAUSE
 from worker.senders import Senders
 
 
-def finish(in_hand: InHand, senders: Senders, is_hurried: Callable[[], bool]) -> None:
+def finish(in_hand: InHand, senders: Senders, is_hurried: Callable[[], bool], acknowledge: bool = True) -> None:
     """Give back what was not started, send what was sent, and wait a while for a layer that is away.
 
     Arguments:
         is_hurried: whether there is no time to wait any longer.
+        acknowledge: say that the last batch is done.
     """
     give_up_at = time.monotonic() + OUTAGE_SECONDS
     backoff = Backoff()
@@ -34,7 +35,8 @@ def finish(in_hand: InHand, senders: Senders, is_hurried: Callable[[], bool]) ->
             except LayerUnavailable as error:
                 trouble = error
             if not in_hand.waiting and not senders.retrying:
-                _acknowledge(in_hand, senders)
+                if acknowledge:
+                    _acknowledge(in_hand, senders)
                 return
             if trouble is not None and not backoff.failures:
                 logger.error("The worker has to wait for the channel layer before it can end. %s", trouble)

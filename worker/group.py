@@ -9,23 +9,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.db import connections
 
 from channels_classic.asgi import ChannelLayerWrapper
-from channels_classic.layers import Process
+from channels_classic.layers import Lease, Process
 from channels_classic.log import logger
 from channels_classic.process_signals import HURRY, STOP, signals_in_a_thread
 from channels_classic.signals import worker_process_ready
+from worker.asynchronous import ConsumerLoop
 from worker.caches import keep_caches
 from worker.channels import ChannelFilters
 from worker.loop import Worker
-from worker.options import STOP_TIMEOUT, STREAM_THREADS
+from worker.options import CONCURRENCY, STOP_TIMEOUT, STREAM_THREADS
 from worker.place import Place
 from worker.presence import Presence
 from worker.streams import StreamThreads
-from worker.timeouts import RunningConsumer
+from worker.timeouts import RunningConsumer, stack_of_thread
 from worker.watchdog import Watchdog
 
 HURRY_SECONDS = 1.0
@@ -48,6 +50,7 @@ class WorkerGroup:
         signal_handlers: let ``run`` stop at SIGTERM and SIGINT, and not wait any longer at a second one; only
             where it is called in the main thread.
         stop_gracefully: has to be true: consumers that run are always waited for.
+        concurrency: how many asynchronous consumers may run at the same time, besides the others.
         stream_threads: how many answers may last at the same time, besides the consumers.
         stop_timeout: seconds that ``stop`` waits for what runs.
         registered: called with this process under each name that it has in the registry of the layer.
@@ -61,6 +64,7 @@ class WorkerGroup:
         signal_handlers: bool = True,
         stop_gracefully: bool = True,
         stream_threads: int = STREAM_THREADS,
+        concurrency: int = CONCURRENCY,
         stop_timeout: float = STOP_TIMEOUT,
         registered: Callable[[Process], None] = lambda process: None,
         **options: Any,
@@ -73,13 +77,18 @@ class WorkerGroup:
         self.stop_timeout = stop_timeout
         self._watchdog = Watchdog()
         filters = ChannelFilters(options.get("only_channels"), options.get("exclude_channels"))
-        self._presence = self._make_presence(channel_layer, n_threads, filters, registered)
+        # Each worker may find out by one message more that a channel has asynchronous consumers.
+        spare = concurrency + n_threads
+        self._presence = self._make_presence(channel_layer, n_threads, spare, filters, registered)
+        self._event_loop = ConsumerLoop(
+            channel_layer.channel_layer, concurrency, self._presence, lambda: self._note(False)
+        )
         self._streams = StreamThreads(stream_threads, lambda: self._note(False), self._presence)
         self.workers = [
             Worker(
                 channel_layer,
                 signal_handlers=False,
-                place=Place(self._watchdog, self._streams, self._presence, number),
+                place=Place(self._watchdog, self._event_loop, self._streams, self._presence, number),
                 **options,
             )
             for number in range(n_threads)
@@ -118,6 +127,7 @@ class WorkerGroup:
         self,
         channel_layer: ChannelLayerWrapper,
         threads: int,
+        spare: int,
         filters: ChannelFilters,
         registered: Callable[[Process], None],
     ) -> Presence | None:
@@ -127,15 +137,19 @@ class WorkerGroup:
         return Presence(
             layer,
             threads,
+            spare,
             details=lambda: {
                 "channels": filters.apply(sorted(router.channels)),
                 "at_least_once": sorted(router.at_least_once),
             },
-            leases=lambda: [lease for worker in self.workers for lease in worker.leases],
+            leases=self._leases,
             describe=lambda lost: self.workers[0].describe(*lost),
             lapsed=lambda: self._streams.abandon(),
             registered=registered,
         )
+
+    def _leases(self) -> list[Lease]:
+        return [*(lease for worker in self.workers for lease in worker.leases), *self._event_loop.leases]
 
     def start(self) -> None:
         """Start the workers and return."""
@@ -166,6 +180,7 @@ class WorkerGroup:
                 pass
         ended.set()
         running = self.still_running()
+        self._event_loop.stop()
         left = 0 if running else self._deadline(told_at) - time.monotonic()
         self._watchdog.stop(left)
         if self._presence is not None and not running:
@@ -211,7 +226,9 @@ class WorkerGroup:
         return deadline if self._hurried_at is None else min(deadline, self._hurried_at + HURRY_SECONDS)
 
     def _is_at_work(self) -> bool:
-        return any(thread.is_alive() for thread in self.threads) or bool(self._streams.running())
+        return any(thread.is_alive() for thread in self.threads) or bool(
+            self._streams.running() or self._event_loop.is_at_work
+        )
 
     def still_running(self) -> list[str]:
         """Describe what runs: a text for each consumer, each stream, and each worker that should have stopped."""
@@ -220,7 +237,7 @@ class WorkerGroup:
             for worker, thread in zip(self.workers, self.threads, strict=True)
             if thread.is_alive()
         ]
-        return [*filter(None, workers), *self._streams.running()]
+        return [*filter(None, workers), *self._event_loop.texts(), *self._streams.running()]
 
     def dead_threads(self) -> list[str]:
         """The names of the threads that have been started and have ended."""
@@ -228,12 +245,13 @@ class WorkerGroup:
         return [f"the thread {thread.name}" for thread in threads if thread.ident and not thread.is_alive()]
 
     def running_consumers(self) -> list[RunningConsumer]:
-        """The consumers that are running in the workers' threads."""
-        found = []
+        """The consumers that are running, in the workers' threads and in the event loop."""
+        loop = self._event_loop
+        found = [RunningConsumer(run.what, run.since, run, partial(loop.stack_of, run)) for run in loop.running()]
         for worker, thread in zip(self.workers, self.threads, strict=True):
             since, what = worker.running_since, worker.running()
             if since is not None and what is not None and thread.ident is not None:
-                found.append(RunningConsumer(what, since, thread.ident))
+                found.append(RunningConsumer(what, since, thread.ident, partial(stack_of_thread, thread.ident)))
         return found
 
     def _wake_until(self, ended: threading.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 from channels_classic.backoff import Backoff
@@ -11,6 +12,15 @@ from channels_classic.pending import Work
 from channels_classic.stopping import Stopping
 from worker.sender import Sender
 from worker.streams import StreamThreads
+
+
+def is_in_event_loop() -> bool:
+    """Whether an event loop runs in this thread, so that nothing here may wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class WorkerHost:
@@ -52,7 +62,9 @@ class WorkerHost:
         self.lease = lease
 
     def wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
-        """As ``pending.Host`` has it: not while the worker stops."""
+        """As ``pending.Host`` has it: not while the worker stops, and not in an event loop."""
+        if is_in_event_loop():
+            return False
         pause = backoff.fail()
         if backoff.is_news:
             log_outage(self._layer, error)

@@ -134,6 +134,21 @@ class InHand:
             self._needs_care = False
             return False
 
+    @property
+    def next_channel(self) -> str | None:
+        """Where the next message came from, if one waits."""
+        with self._lock:
+            return self._waiting[0].channel if self._waiting else None
+
+    def put_back(self) -> None:
+        """Give back what was not started, while the worker works.
+
+        Raises:
+            LayerUnavailable: as ``give_back``.
+        """
+        with self._lock:
+            self.give_back()
+
     def settle(self) -> None:
         """Give back for certain what may be back: until then it can neither be started nor be called done.
 

@@ -6,7 +6,8 @@ The whole story is in ``Worker._run``:
    one. If there is none, the trip waits for it.
 2. The messages of the batch run one after another. Each is noted in the journal of the process before it runs, so
    that a sweep knows what had been started if the process is killed.
-3. At the end, what was not started goes back to its channel.
+3. Asynchronous consumers go on in the event loop of the process; ``handover.py`` keeps their batch in-flight.
+4. At the end, what was not started goes back to its channel.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from channels_classic.pending import PendingSends
 from channels_classic.signals import worker_ready
 from worker.channels import ChannelFilters, ReceivedChannels
 from worker.connections import after_consumer, before_consumer
-from worker.consume import consume, name_of
+from worker.consume import begin, log_error, name_of
 from worker.finish import finish
+from worker.handover import Handover
 from worker.host import WorkerHost
 from worker.in_hand import InHand
 from worker.pace import Pace
@@ -83,6 +85,7 @@ class Worker(Termed):
         self._is_ready = False
         self._hurried = False
         self._host = WorkerHost(self._layer, self._senders.own, self._stopping, self._place.streams)
+        self._handover = Handover(self._layer, self._in_hand, self._senders, self._place, self._stopping)
 
     def ready(self) -> None:
         """Send ``worker_ready``, once; ``run`` does it if nobody has."""
@@ -107,11 +110,17 @@ class Worker(Termed):
                 some_wait = self._in_hand.take(self._send_and_receive())
                 if some_wait and self._place.watchdog is not None:
                     self._place.watchdog.wake()
-                while not self._stopping.is_set() and (received := self._in_hand.start_next()):
+                while self._may_start() and (received := self._in_hand.start_next()):
                     self._run_consumer(received)
+                self._handover.leave_batch()
         finally:
             self._in_hand.rest()
-            finish(self._in_hand, self._senders, lambda: self._hurried)
+            is_held = self._handover.end()
+            finish(self._in_hand, self._senders, lambda: self._hurried, acknowledge=not is_held)
+            self._handover.sent()
+
+    def _may_start(self) -> bool:
+        return not self._stopping.is_set() and self._handover.has_room()
 
     def _send_and_receive(self) -> Sequence[Received]:
         """Send what the consumers sent, and take the next messages; wait for them if there are none."""
@@ -137,9 +146,11 @@ class Worker(Termed):
         if self._in_hand.waiting:
             return ()  # they come first, and to receive would be to say that they are done
         wake_channel = self._in_hand.hand.wake_channel
-        channels = self._channels.names(self.channel_layer.router, wake_channel)
+        closed = self._handover.closed_channels(self.wake)
+        channels = self._channels.without(closed, self.channel_layer.router, wake_channel)
         limit = self._pace.limit()
         batch = self._senders.flush_and_receive(channels, limit, WAIT_SECONDS)
+        self._handover.sent()
         if not batch and self._senders.retrying:
             batch = self._senders.own.receive(channels, limit, RETRY_PAUSE)
         return [received for received in batch if not received.channel.startswith(wake_channel)]
@@ -165,12 +176,17 @@ class Worker(Termed):
 
     def _run_consumer(self, received: Received) -> None:
         pending = PendingSends(self._host)
+        goes_on = False
         try:
             message = self._message(received)
             if self.callback is not None:
                 self.callback(received.channel, message)
             before_consumer()
-            consume(message, self.channel_layer.router, self.message_retries, sender=type(self), pending=pending)
+            unfinished = begin(
+                message, self.channel_layer.router, self.message_retries, type(self), log_error, pending
+            )
+            if unfinished is not None:
+                goes_on = self._handover.take(received, unfinished, self._host)
             after_consumer(received.channel)
         except KeyboardInterrupt:
             raise
@@ -178,7 +194,8 @@ class Worker(Termed):
             # Not the consumer's, which is dealt with in consume: something is wrong with the message itself.
             logger.exception("A message on %r could not be handled and was dropped:", received.channel)
         finally:
-            self._senders.add(pending.deliveries, self._host.lease)
+            if not goes_on:
+                self._senders.add(pending.deliveries, self._host.lease)
             self._host.lease = None
             self._pace.note(time.monotonic() - self._in_hand.since)
 

@@ -15,6 +15,9 @@ from channels_classic.monitoring.server import HELP as MONITOR_HELP
 STREAM_THREADS = 100
 """How many answers may last at the same time in one process, besides the consumers."""
 
+CONCURRENCY = 100
+"""How many asynchronous consumers may run at the same time in one process."""
+
 STOP_TIMEOUT = 30.0
 """Seconds that what runs may take to end after the workers were told to stop."""
 
@@ -110,6 +113,13 @@ class Options:
         STREAM_THREADS,
         _whole_number,
         "Streaming answers at the same time, in each process, besides the consumers.",
+        least=1,
+        metavar="NUMBER",
+    )
+    concurrency: int = option(
+        CONCURRENCY,
+        _whole_number,
+        "Asynchronous consumers at the same time, in each process, besides the others.",
         least=1,
         metavar="NUMBER",
     )

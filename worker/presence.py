@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from channels_classic.heartbeat import Describe, Heartbeat, channel_and_path, new_process
-from channels_classic.journal import Journal, Page
+from channels_classic.journal import Journal
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Process
 from channels_classic.layers.names import random_part
 from channels_classic.layers.takers import Taker
 from channels_classic.log import logger
+from worker.hold import Hold
 
 
 class Hand:
@@ -20,18 +21,22 @@ class Hand:
 
     Arguments:
         heartbeat: of the process; without one, the layer does not keep what is in-flight.
-        taker: of the layer.
+        hold: the taker of the layer, and its page of the journal.
     """
 
-    def __init__(self, heartbeat: Heartbeat | None = None, taker: Taker | None = None) -> None:
+    def __init__(self, heartbeat: Heartbeat | None = None, hold: Hold | None = None) -> None:
         self._heartbeat = heartbeat
-        self.taker = taker
-        self.page: Page | None = None
-        """Its page of the journal, if there is one."""
-        self.wake_channel = f"{taker.name if taker else f'worker.{random_part()}'}!"
+        self.hold = hold or Hold()
+        """What has the batch. Another one takes the next batch if this one has to be held."""
+        self.wake_channel = f"{self.taker.name if self.taker else f'worker.{random_part()}'}!"
         """A message to this channel ends the wait for messages."""
         self.is_over = False
         """Whether the process has lapsed, as far as it knows."""
+
+    @property
+    def taker(self) -> Taker | None:
+        """Of the layer."""
+        return self.hold.taker
 
     @property
     def is_valid(self) -> bool:
@@ -40,8 +45,7 @@ class Hand:
 
     def begin(self) -> None:
         """A batch has come."""
-        if self.page is not None and self.taker is not None:
-            self.page.begin(self.taker.batch)
+        self.hold.begin()
 
     def start(self) -> float | None:
         """Note that the next message is started.
@@ -52,15 +56,16 @@ class Hand:
         """
         if self._heartbeat is None:
             return time.monotonic()
+        page = self.hold.page
         # The note comes first: a sweep must not give away what is about to run.
-        if self.page is not None:
-            self.page.start()
+        if page is not None:
+            page.start()
         now = time.monotonic()
         # In this order: a heartbeat under a new name ends this hand before it renews the time.
         if now < self._heartbeat.valid_until and not self.is_over:
             return now
-        if self.page is not None:
-            self.page.take_back()
+        if page is not None:
+            page.take_back()
         return None
 
 
@@ -70,6 +75,7 @@ class Presence:
     Arguments:
         layer: which has the extension "processes".
         threads: how many workers the process has.
+        spare: how many batches may be held, besides those of the workers.
         details: for the registry.
         leases: gives those of the turns that run, or whose ends have not been sent.
         describe: says what a lost message was, for the log.
@@ -81,6 +87,7 @@ class Presence:
         self,
         layer: BaseChannelLayer,
         threads: int,
+        spare: int = 0,
         details: Callable[[], dict[str, Any]] = dict,
         leases: Callable[[], Sequence[Lease]] = tuple,
         describe: Describe = channel_and_path,
@@ -89,13 +96,15 @@ class Presence:
     ) -> None:
         self._layer = layer
         self._threads = threads
+        self._takers = threads + spare + 1
+        self._lock = threading.Lock()
         self._details = details
         self._lapsed = lapsed
         self._registered = registered
         self._journal: Journal | None = None
         self._leases = leases
         self._heartbeat = Heartbeat(layer, self._new_process(), self._on_lapse, self._on_beat, describe)
-        self._hands = self._new_hands(self._heartbeat.process)
+        self._renew(self._new_holds(self._heartbeat.process))
 
     @property
     def name(self) -> str:
@@ -109,7 +118,8 @@ class Presence:
 
     def start(self) -> None:
         """Begin to beat, and open the journal: a process that never starts leaves no file behind."""
-        self._heartbeat.process = self._open_journal(self._heartbeat.process, self._hands)
+        holds = [*(hand.hold for hand in self._hands), self._sender_hold, *self._spare]
+        self._heartbeat.process = self._open_journal(self._heartbeat.process, holds)
         self._heartbeat.start()
 
     def stop(self, timeout: float) -> None:
@@ -121,6 +131,21 @@ class Presence:
     def hand(self, number: int) -> Hand:
         """The hand of a worker thread, under the name that the process has now."""
         return self._hands[number]
+
+    def sender_hold(self) -> Hold:
+        """What sends for asynchronous consumers, under the name that the process has now."""
+        return self._sender_hold
+
+    def take_spare(self) -> Hold:
+        """What takes the next batch of a worker whose last one has to be held."""
+        with self._lock:
+            return self._spare.pop()
+
+    def give_back(self, hold: Hold) -> None:
+        """A batch was held and is done."""
+        with self._lock:
+            if hold.process == self._sender_hold.process:
+                self._spare.append(hold)
 
     def confirm(self, hand: Hand) -> None:
         """Make sure that the process is in the registry, under its name or, if it has lapsed, under a new one.
@@ -162,27 +187,32 @@ class Presence:
             hand.is_over = True
         process = self._new_process()
         self._lapsed()
-        hands = self._new_hands(process)
-        process = self._open_journal(process, hands)
-        self._hands = hands
+        holds = self._new_holds(process)
+        process = self._open_journal(process, holds)
+        self._renew(holds)
         return process
 
     def _new_process(self) -> Process:
         return new_process("worker", threads=self._threads, **self._details())
 
-    def _new_hands(self, process: Process) -> list[Hand]:
-        return [Hand(self._heartbeat, self._layer.taker(process.name, number)) for number in range(self._threads)]
+    def _new_holds(self, process: Process) -> list[Hold]:
+        return [Hold(self._layer.taker(process.name, number)) for number in range(self._takers)]
 
-    def _open_journal(self, process: Process, hands: Sequence[Hand]) -> Process:
-        """Open the journal of a process, and give each hand its page; the process as it is to be registered."""
+    def _renew(self, holds: Sequence[Hold]) -> None:
+        with self._lock:
+            self._hands = [Hand(self._heartbeat, hold) for hold in holds[: self._threads]]
+            self._sender_hold, *self._spare = holds[self._threads :]
+
+    def _open_journal(self, process: Process, holds: Sequence[Hold]) -> Process:
+        """Open the journal of a process, and give each hold its page; the process as it is to be registered."""
         self._journal = None
         try:
-            self._journal = Journal(process.name, self._threads)
+            self._journal = Journal(process.name, self._takers)
         except OSError as error:
             logger.error("Without a journal, all that this process has in hand is lost if it is killed. %s", error)
         else:
-            for hand, page in zip(hands, self._journal.pages, strict=True):
-                hand.page = page
+            for hold, page in zip(holds, self._journal.pages, strict=True):
+                hold.page = page
             process = process._replace(details={**process.details, "journal": self._journal.path})
         self._registered(process)
         return process

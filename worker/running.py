@@ -146,6 +146,7 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
         only_channels=options.only_channels,
         exclude_channels=options.exclude_channels,
         stream_threads=options.stream_threads,
+        concurrency=options.concurrency,
         stop_timeout=options.stop_timeout,
         registered=(lambda process: None) if supervised is None else supervised.introduce,
     )

@@ -15,6 +15,7 @@ from django.db import connections
 from channels_classic import pending
 from channels_classic.log import logger
 from channels_classic.stopping import Stopping
+from worker.connections import shared_connections
 from worker.django_state import DjangoState
 from worker.options import STREAM_THREADS
 
@@ -28,8 +29,7 @@ class _Carried(NamedTuple):
 
     @classmethod
     def from_here(cls) -> _Carried:
-        shared = {each.alias: each for each in connections.all(initialized_only=True) if each.allow_thread_sharing}
-        return cls(DjangoState.current(), shared)
+        return cls(DjangoState.current(), shared_connections())
 
     @contextmanager
     def here(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from channels_classic.log import logger
@@ -18,12 +18,20 @@ class RunningConsumer(NamedTuple):
     Arguments:
         what: names it, its channel, and for how long it has been running.
         since: when it began, by ``time.monotonic``.
-        thread: that it runs in, by its ``threading.get_ident``.
+        key: tells it from others.
+        stack: tells where it is, as a traceback; ``None`` if it has just ended.
     """
 
     what: str
     since: float
-    thread: int
+    key: Hashable
+    stack: Callable[[], str | None]
+
+
+def stack_of_thread(thread: int) -> str | None:
+    """Where a thread is, by its ``threading.get_ident``, as a traceback."""
+    frame = sys._current_frames().get(thread)
+    return None if frame is None else "".join(traceback.format_stack(frame))
 
 
 class ConsumerTimeout:
@@ -41,7 +49,7 @@ class ConsumerTimeout:
         self._seconds = seconds
         self._running = running
         self._exceeded = exceeded
-        self._told: set[tuple[int, float]] = set()
+        self._told: set[tuple[Hashable, float]] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="consumer-timeout", daemon=True)
 
@@ -59,26 +67,26 @@ class ConsumerTimeout:
             # A consumer that begins after this look is not due before the next one.
             next_look = time.monotonic() + self._seconds
             running = self._running()
-            self._told &= {(each.thread, each.since) for each in running}
+            self._told &= {(each.key, each.since) for each in running}
             for each in running:
                 due = each.since + self._seconds
-                if (each.thread, each.since) in self._told:
+                if (each.key, each.since) in self._told:
                     continue
                 if due > time.monotonic():
                     next_look = min(next_look, due)
                 else:
-                    self._told.add((each.thread, each.since))
+                    self._told.add((each.key, each.since))
                     self._tell(each)
             pause = max(0.0, next_look - time.monotonic())
 
     def _tell(self, running: RunningConsumer) -> None:
-        frame = sys._current_frames().get(running.thread)
-        if frame is None:
+        stack = running.stack()
+        if stack is None:
             return  # it has just ended
         logger.error(
             "A consumer runs longer than %g s: %s. This is where it is:\n%s",
             self._seconds,
             running.what,
-            "".join(traceback.format_stack(frame)).rstrip(),
+            stack.rstrip(),
         )
         self._exceeded()

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from inspect import isasyncgen, isasyncgenfunction, isawaitable, iscoroutine, iscoroutinefunction
+from collections.abc import Awaitable, Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, ClassVar
 
+from channels_classic.asynchronous import rest_of
 from channels_classic.auth import channel_session_user
 from channels_classic.message import Message
 from channels_classic.routing import RouteClass
 from channels_classic.sessions import channel_session
+from channels_classic.unfinished import check_finished
 
 __all__ = ["BaseConsumer"]
 
 
 class BaseConsumer:
     """A consumer with a method for each of its channels. Each message is handled by a new instance.
+
+    The methods that handle messages may be ``async def``, each by itself.
 
     Route it with ``route_class(TheClass, path=...)`` or ``TheClass.as_route(path=...)``.
 
@@ -24,7 +28,7 @@ class BaseConsumer:
         kwargs: the named groups of the route's filters, kept as ``self.kwargs``.
 
     Raises:
-        TypeError: (when a class is defined) a method that handles messages is ``async def``.
+        TypeError: (when a class is defined) a method that has to be synchronous is ``async def``.
     """
 
     method_mapping: Mapping[str, str] = {}
@@ -36,20 +40,28 @@ class BaseConsumer:
     channel_session_user = False
     """Whether the methods get ``message.user`` from the channel session, and ``message.channel_session`` too."""
 
-    _hooks: ClassVar[tuple[str, ...]] = ()
-    """Further methods that handle messages, besides those of ``method_mapping``."""
+    _rest: Awaitable[Any] | None = None
+
+    _synchronous: ClassVar[tuple[str, ...]] = ("get_handler",)
+    """Methods whose results are used at once."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in (*cls.method_mapping.values(), *cls._hooks):
+        for name in cls._synchronous:
             method = getattr(cls, name, None)
-            if iscoroutinefunction(method) or isasyncgenfunction(method):
-                raise TypeError(_async_text(method))
+            if iscoroutinefunction(method):
+                raise TypeError(
+                    f"{method.__qualname__} must be a plain def, because its result is used at once. Do what has "
+                    "to be awaited in the method that handles the message."
+                )
 
     def __init__(self, message: Message, **kwargs: Any) -> None:
         self.message = message
         self.kwargs = kwargs
-        refuse_awaitable(self.dispatch(message, **kwargs), type(self))
+        result = self.dispatch(message, **kwargs)
+        self._rest = rest_of(result)
+        if self._rest is None:
+            check_finished(result, type(self).__qualname__)
 
     @classmethod
     def channel_names(cls) -> set[str]:
@@ -91,22 +103,3 @@ class BaseConsumer:
     def dispatch(self, message: Message, **kwargs: Any) -> Any:
         """Handle ``message`` with the method that ``get_handler`` returns."""
         return self.get_handler(message, **kwargs)(message, **kwargs)
-
-
-def refuse_awaitable(result: Any, consumer: Any) -> None:
-    """Raise an error if the result of a consumer is awaitable, because nothing awaits it.
-
-    Raises:
-        TypeError: it is awaitable.
-    """
-    if result is not None and (isawaitable(result) or isasyncgen(result)):
-        if iscoroutine(result):
-            result.close()  # otherwise Python warns that nobody has awaited it
-        raise TypeError(_async_text(consumer))
-
-
-def _async_text(consumer: Any) -> str:
-    return (
-        f"{getattr(consumer, '__qualname__', consumer)} is asynchronous, but consumers are plain functions and "
-        "methods, which nothing awaits. Write 'def', and call asynchronous code by asgiref.sync.async_to_sync."
-    )

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
+from channels_classic.asynchronous import around, one_after_another, rest_of
 from channels_classic.auth import channel_and_http_session_user_from_http, channel_session_user_from_http
 from channels_classic.channel import Channel, Group
 from channels_classic.decorators import TURN
 from channels_classic.exceptions import DenyConnection, SendNotAvailableOnDemultiplexer
 from channels_classic.generic import frames
-from channels_classic.generic.base import BaseConsumer, refuse_awaitable
+from channels_classic.generic.base import BaseConsumer
 from channels_classic.generic.frames import BadFrame
 from channels_classic.generic.multiplexer import WebsocketMultiplexer
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.sessions import enforce_ordering
+from channels_classic.unfinished import check_finished
 
 __all__ = ["JsonWebsocketConsumer", "WebsocketConsumer", "WebsocketDemultiplexer", "WebsocketMultiplexer"]
 
@@ -31,7 +34,7 @@ class WebsocketConsumer(BaseConsumer):
         "websocket.receive": "raw_receive",
         "websocket.disconnect": "raw_disconnect",
     }
-    _hooks = ("connect", "receive", "disconnect", "connection_groups")
+    _synchronous = (*BaseConsumer._synchronous, "connection_groups")
 
     groups: Iterable[str] | None = None
     """The groups that a socket is in while it is open; see ``connection_groups``."""
@@ -85,14 +88,17 @@ class WebsocketConsumer(BaseConsumer):
     def raw_connect(self, message: Message, **kwargs: Any) -> Any:
         """Join the groups, then call ``connect``. If that raises, leave the groups."""
         groups = self._groups(message, kwargs)
-        try:
+
+        def connect() -> Any:
             for group in groups:
                 group.add(self._reply_channel)
             return self.connect(message, **kwargs)
-        except BaseException:
+
+        def leave() -> None:
             for group in groups:
                 group.discard(self._reply_channel)
-            raise
+
+        return around(connect, lambda error: None if error is None else leave)
 
     def raw_receive(self, message: Message, **kwargs: Any) -> Any:
         """Call ``receive`` with the text or the bytes of the frame."""
@@ -265,9 +271,11 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
 
     def connect(self, message: Message, **kwargs: Any) -> Any:
         """Call all consumers with ``message``, then accept. So each of them can refuse the socket."""
-        for stream, consumer in self.consumers.items():
-            self._call(stream, consumer, dict(message.content), kwargs)
-        self._reply_channel.send({"accept": True})
+        calls = [
+            partial(self._call, stream, consumer, dict(message.content), kwargs)
+            for stream, consumer in self.consumers.items()
+        ]
+        return one_after_another([*calls, lambda: self._reply_channel.send({"accept": True})])
 
     def receive(self, content: Any, **kwargs: Any) -> Any:  # type: ignore[override]
         """Call the consumer of the frame's stream.
@@ -283,29 +291,43 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
         if not isinstance(payload, dict):
             raise BadFrame(f"The payload for stream {frames.encode(stream)} must be an object.")
         frame = {key: value for key, value in self.message.items() if key != "bytes"}
-        self._call(stream, self.consumers[stream], {**frame, "text": self.encode_json(payload)}, kwargs)
+        return self._call(stream, self.consumers[stream], {**frame, "text": self.encode_json(payload)}, kwargs)
 
     def disconnect(self, message: Message, **kwargs: Any) -> Any:
         """Call all consumers with ``message``, even if one of them raises."""
-        failure = None
-        for stream, consumer in self.consumers.items():
+        failures: list[Exception] = []
+
+        def noting_failure(call: Callable[[], Any]) -> Any:
             try:
-                self._call(stream, consumer, dict(message.content), kwargs)
+                rest = rest_of(call())
             except Exception as error:
-                if failure is not None:
-                    logger.error("Error in the consumer of a stream on websocket.disconnect:", exc_info=failure)
-                failure = error
-        if failure is not None:
-            raise failure
+                failures.append(error)
+                return None
+            return None if rest is None else _noting_failure(rest, failures)
+
+        def raise_last() -> None:
+            for failure in failures[:-1]:
+                logger.error("Error in the consumer of a stream on websocket.disconnect:", exc_info=failure)
+            if failures:
+                raise failures[-1]
+
+        calls = [
+            partial(noting_failure, partial(self._call, stream, consumer, dict(message.content), kwargs))
+            for stream, consumer in self.consumers.items()
+        ]
+        return one_after_another([*calls, raise_last])
 
     def _call(
         self, stream: str, consumer: Callable[..., Any], content: dict[str, Any], kwargs: dict[str, Any]
-    ) -> None:
+    ) -> Any:
         # Each stream gets a copy of the message, so its attributes are not visible to others. Sessions are shared.
         message = copy.copy(self.message)
         message.content = content
         multiplexer = self.multiplexer_class(stream, message.reply_channel)
-        refuse_awaitable(consumer(message, **{**kwargs, "multiplexer": multiplexer}), consumer)
+        result = consumer(message, **{**kwargs, "multiplexer": multiplexer})
+        if rest_of(result) is None:
+            check_finished(result, repr(consumer))
+        return result
 
     def send(self, *args: Any, **kwargs: Any) -> None:
         """Not available here, because a frame has to name its stream.
@@ -323,6 +345,13 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
             SendNotAvailableOnDemultiplexer: always.
         """
         raise SendNotAvailableOnDemultiplexer("Use WebsocketMultiplexer.group_send(name, stream, payload).")
+
+
+async def _noting_failure(rest: Awaitable[Any], failures: list[Exception]) -> None:
+    try:
+        await rest
+    except Exception as error:
+        failures.append(error)
 
 
 def _wants(consumer: Callable[..., Any], ordering: str) -> bool:

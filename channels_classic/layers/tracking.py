@@ -29,7 +29,6 @@ MOST_DEAD_LETTER_BYTES = 2**26
 """How many dead letters are kept, and bytes of them. Beyond that the oldest are dropped."""
 
 
-
 class Progress(NamedTuple):
     """How far a taker has come with its last batch."""
 
@@ -44,8 +43,8 @@ class Progress(NamedTuple):
 
 
 Started = Callable[[Process], Mapping[str, Progress] | None]
-"""Tells the progress of each taker of a process, by its name; ``None`` if nobody here knows. Then all of each batch
-counts as started."""
+"""Tells the progress of each taker of a process, by its name; ``None`` if nobody here knows. Then all of each
+batch counts as started."""
 
 
 class ProcessCalls(ABC):

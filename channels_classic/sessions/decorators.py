@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import QueryDict, parse_cookie
 
+from channels_classic.asynchronous import Work, around
 from channels_classic.decorators import Consume, consumer_decorator
 from channels_classic.message import Message
 from channels_classic.sessions.store import http_session_for, save_existing, with_channel_session
@@ -61,14 +62,19 @@ def with_http_session(message: Message, consume: Consume) -> Any:
     if not hasattr(message, "http_session"):
         message.http_session = http_session_for(http_session_key(message))
     message.has_http_session = True
-    try:
-        result = consume()
-    finally:
+
+    def save(error: BaseException | None) -> Work | None:
         message.has_http_session = False
-    session = message.http_session
-    if session is not None and session.modified:
-        save_existing(session)
-    return result
+        session = message.http_session
+        if error is None and session is not None and session.modified:
+            return lambda: save_existing(session)
+        return None
+
+    def load() -> None:
+        if message.http_session is not None:
+            message.http_session.keys()
+
+    return around(consume, save, prepare=load)
 
 
 def with_both_sessions(message: Message, consume: Consume) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from channels_classic import pending
+from channels_classic.asynchronous import Work, around
 from channels_classic.channel import Channel
 from channels_classic.decorators import TURN, Consume, decorated
 from channels_classic.exceptions import ConsumeLater
@@ -72,21 +73,20 @@ def _in_order(message: Message, consume: Consume, slight: bool) -> Any:
         return None
     # A message that others need not wait for has no turn: a strict consumer that this one calls has to take it.
     message.has_turn = turn.is_strict
-    has_ended = False
-    try:
-        if can_keep_channel_sessions():
-            return with_channel_session(message, consume)
-        return consume()
-    except ConsumeLater:
-        if turn.has_end and not getattr(message, "__doomed__", False):
-            # Before the message is back on its channel, from where another worker may take it at once.
-            turn.suspend()
-            has_ended = True
-        raise
-    finally:
+
+    def end(error: BaseException | None) -> Work | None:
         message.has_turn = False
-        if turn.has_end and not has_ended:
-            turn.end()
+        if not turn.has_end:
+            return None
+        if isinstance(error, ConsumeLater) and not getattr(message, "__doomed__", False):
+            # Before the message is back on its channel, from where another worker may take it at once.
+            return turn.suspend
+        turn.end()
+        return None
+
+    if can_keep_channel_sessions():
+        return around(lambda: with_channel_session(message, consume), end)
+    return around(consume, end)
 
 
 class _Turn:

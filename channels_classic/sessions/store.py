@@ -13,6 +13,7 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore as Sign
 from django.core.signals import setting_changed
 from django.utils.crypto import salted_hmac
 
+from channels_classic.asynchronous import Work, around
 from channels_classic.exceptions import ConsumeLater
 from channels_classic.log import logger
 from channels_classic.message import Message
@@ -232,18 +233,13 @@ def with_channel_session(message: Message, consume: Callable[[], Any]) -> Any:
     if getattr(session, "kept", False):
         return consume()
     session.kept = True
-    has_left = message.channel.name == LAST_CHANNEL
-    try:
-        return consume()
-    except ConsumeLater:
-        has_left = False
-        raise
-    finally:
+
+    def save(error: BaseException | None) -> Work | None:
         session.kept = False
-        if isinstance(session, ChannelSession):
-            if has_left:
-                session.end()
-            else:
-                session.save_changes()
-        elif session.modified:
-            session.save()
+        if not isinstance(session, ChannelSession):
+            return session.save if session.modified else None
+        if message.channel.name == LAST_CHANNEL and not isinstance(error, ConsumeLater):
+            return session.end
+        return session.save_changes if session.modified else None
+
+    return around(consume, save, prepare=session.keys)

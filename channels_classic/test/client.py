@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -13,13 +13,13 @@ from django.db import close_old_connections
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
+from channels_classic.asynchronous import Work, around, rest_of
 from channels_classic.channel import Channel, Group
 from channels_classic.exceptions import ConsumeLater, DenyConnection
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.routing import Consumer, Router
-from channels_classic.synchronous import check_finished
 from channels_classic.test.commits import tell_changes
 from channels_classic.test.layers import next_received
 from worker.consume import consume
@@ -108,21 +108,31 @@ class Client:
         return match[0] if match else None
 
     def _run(self, message: Message, consumer: Consumer, kwargs: dict[str, Any]) -> Any:
-        result = None
+        result: Any = None
         errors: list[BaseException] = []
         self._ended_by = None
 
-        @wraps(consumer)
-        def observed(message: Message) -> None:
+        async def noted(rest: Awaitable[Any]) -> Any:
             nonlocal result
-            try:
-                result = consumer(message, **kwargs)
-                check_finished(result, repr(consumer))
-            except (DenyConnection, ConsumeLater) as error:
+            awaited = await rest
+            if result is rest:  # of a class-based consumer, the object is the result
+                result = awaited
+            return awaited
+
+        def called() -> Any:
+            nonlocal result
+            result = consumer(message, **kwargs)
+            rest = rest_of(result)
+            return result if rest is None else noted(rest)
+
+        def ended(error: BaseException | None) -> Work:
+            if isinstance(error, (DenyConnection, ConsumeLater)):
                 self._ended_by = error
-                raise
-            finally:
-                tell_changes()
+            return tell_changes
+
+        @wraps(consumer)
+        def observed(message: Message) -> Any:
+            return around(called, ended)
 
         with connections_left_alone():
             pending = consume(

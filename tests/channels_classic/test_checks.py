@@ -1,7 +1,5 @@
 """What ``manage.py check`` says about the settings."""
 
-import functools
-
 import pytest
 from django.contrib.sessions.backends import signed_cookies
 from django.core.checks import run_checks
@@ -152,25 +150,6 @@ def test_other_channels_are_not(channel):
 
 def consumer(message):
     """A consumer."""
-
-
-def decorated(function):
-    @functools.wraps(function)
-    def inner(message):
-        return function(message)
-
-    return inner
-
-
-@decorated
-async def hidden(message):
-    """Would never run."""
-
-
-def test_an_async_consumer_behind_a_decorator_of_ones_own_is_a_warning():
-    ((identity, text),) = errors({"default": {**GOOD, "ROUTING": {"queue": hidden}}})
-    assert identity == "channels.W004"
-    assert f"{__name__}.hidden" in text
 
 
 @pytest.mark.parametrize("engine", ["django.contrib.sessions.backends.signed_cookies", __name__])

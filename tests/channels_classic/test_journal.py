@@ -18,6 +18,7 @@ from channels_classic import journal
 from channels_classic.journal import Journal, read_journal, remove_journal, remove_stale_journals
 from channels_classic.layers import Process
 from channels_classic.layers.takers import taker_name
+from channels_classic.layers.tracking import Progress
 from tests.programs import environment_with
 from tests.project import DEADLINE
 
@@ -42,14 +43,30 @@ def test_what_is_written_is_read(memory: Path) -> None:
         written.pages[2].start()
     written.pages[2].take_back()
     assert read_journal(process(written.path)) == {
-        taker_name(NAME, 0): (7, 0),
-        taker_name(NAME, 1): (0, 0),
-        taker_name(NAME, 2): (2**40, 4),
+        taker_name(NAME, 0): Progress(7, 0),
+        taker_name(NAME, 1): Progress(0, 0),
+        taker_name(NAME, 2): Progress(2**40, 4),
     }
     written.pages[2].begin(2**40 + 1)
     marks = read_journal(process(written.path))
     assert marks is not None
-    assert marks[taker_name(NAME, 2)] == (2**40 + 1, 0)
+    assert marks[taker_name(NAME, 2)] == Progress(2**40 + 1, 0)
+
+
+def test_what_is_done_is_known_until_the_next_batch(memory: Path) -> None:
+    written = Journal(NAME, 2)
+    page = written.pages[1]
+    page.begin(7)
+    for _ in range(64):
+        page.start()
+    page.done(0, 63)
+    page.done(5)
+    assert read_journal(process(written.path)) == {
+        taker_name(NAME, 0): Progress(0, 0),
+        taker_name(NAME, 1): Progress(7, 64, 1 | 1 << 5 | 1 << 63),
+    }
+    page.begin(8)
+    assert read_journal(process(written.path))[taker_name(NAME, 1)] == Progress(8, 0)
 
 
 def test_it_is_for_its_user_only(memory: Path) -> None:
@@ -167,6 +184,7 @@ while True:
     page.begin(batch)
     for _ in range(batch % 60 + 1):
         page.start()
+    page.done(0)
 """
 
 
@@ -185,5 +203,7 @@ def test_it_is_whole_whenever_its_process_is_killed(memory: Path, seed: int) -> 
         program.wait(DEADLINE)
         marks = read_journal(process(path))
         assert marks is not None
-        batch, started = marks[taker_name(NAME, 0)]
+        batch, started, done = marks[taker_name(NAME, 0)]
         assert 0 <= started <= batch % 60 + 1
+        assert done in (0, 1)
+        assert done <= started

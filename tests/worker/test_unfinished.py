@@ -1,27 +1,25 @@
-"""A consumer that returns what has still to be run has failed, and its client is told."""
+"""A consumer that returns a generator has failed, and its client is told."""
 
 from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.channels_classic.test_synchronous import agenerator, coroutine, generator, hides
+from tests.channels_classic.test_unfinished import agenerator, generator, hides
 from tests.worker.conftest import REPLY, StartWorkers, layer_with, receive
 
 
-class Eventually:
-    def __await__(self) -> Iterator[None]:
-        yield
+async def late(message: Any) -> Any:
+    return generator(message)
 
 
 @pytest.mark.parametrize(
     "consumer",
-    [hides(coroutine), hides(agenerator), hides(generator), lambda message: Eventually()],
-    ids=["coroutine", "asynchronous generator", "generator", "awaitable"],
+    [hides(agenerator), hides(generator), late],
+    ids=["asynchronous generator", "generator", "result of a coroutine"],
 )
 def test_what_comes_back_unfinished_is_an_error(
     start_workers: StartWorkers, caplog: pytest.LogCaptureFixture, consumer: Any

@@ -7,6 +7,7 @@ from functools import partial
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.conformance.harness import Harness
 from channels_classic.layers.takers import Taker
+from channels_classic.layers.tracking import Progress
 from channels_classic.layers.types import Delivery, Process, Swept, Turn
 
 
@@ -23,7 +24,7 @@ class TakerHarness(Harness):
 
     def swept(self, layer: BaseChannelLayer, started: int | None = 0, taker: Taker | None = None) -> Swept:
         """Sweep the process ``worker.one``, of which the taker's last batch was started so far."""
-        counts = None if started is None else {taker.name: (taker.batch, started)} if taker else {}
+        counts = None if started is None else {taker.name: Progress(taker.batch, started)} if taker else {}
         swept = layer.sweep(Process("worker.one", {"threads": 2}), lambda process: counts)
         assert swept is not None
         return swept

@@ -8,6 +8,7 @@ from channels_classic.layers import codec, names
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.conformance.in_flight import TakerHarness
 from channels_classic.layers.takers import Taker
+from channels_classic.layers.tracking import Progress
 from channels_classic.layers.types import Client, Delivery, Lost, Process, Received, Turn
 
 INTERFACE = Process("interface.one", {"kind": "interface"})
@@ -50,11 +51,21 @@ class SweepTests(TakerHarness):
         """The worker died before it had seen this one: nothing of it was started."""
         layer = self.new_layer("processes")
         taker, _ = self.take(layer, "queue", {"number": 1}, {"number": 2})
-        counts = {taker.name: (taker.batch - 1, 2)}
+        counts = {taker.name: Progress(taker.batch - 1, 2)}
         swept = layer.sweep(Process("worker.one", {}), lambda process: counts)
         assert swept is not None
         self.assertEqual((swept.back, swept.lost), (2, []))
         self.assertEqual(self.numbers(layer, "queue"), [1, 2])
+
+    def test_what_is_done_is_left_alone(self) -> None:
+        """Though its batch was held for others: nobody is told that it was lost, and it does not run again."""
+        layer = self.new_layer("processes")
+        taker, _ = self.take(layer, "queue", *({"number": number} for number in range(4)))
+        counts = {taker.name: Progress(taker.batch, 3, done=0b101)}
+        swept = layer.sweep(Process("worker.one", {}), lambda process: counts)
+        assert swept is not None
+        self.assertEqual((swept.back, swept.lost), (1, [Lost("queue", {"number": 1})]))
+        self.assertEqual(self.numbers(layer, "queue"), [3])
 
     def test_a_sweep_can_be_repeated(self) -> None:
         """The second one finds nothing."""

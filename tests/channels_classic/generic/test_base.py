@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -138,35 +139,49 @@ class TestBaseConsumer(ChannelTestCase):
 
 
 class TestAsyncMethods(ChannelTestCase):
-    """Nothing would await them, so what they are to check would not be checked."""
-
-    def test_refused_where_the_class_is_defined(self) -> None:
-        with pytest.raises(TypeError, match=r"up is asynchronous, but consumers are plain functions"):
-
-            class Wrong(Counter):
-                async def up(self, message: Message, **kwargs: Any) -> None:  # type: ignore[override]
-                    pass
-
-    def test_refused_where_a_mixin_brings_one(self) -> None:
-        class Mixin:
+    def test_each_method_may_be_asynchronous(self) -> None:
+        class Mixed(Counter):
             async def up(self, message: Message, **kwargs: Any) -> None:
-                pass
+                await asyncio.sleep(0)
+                self.message.reply_channel.send({"text": "up"})
 
-        with pytest.raises(TypeError, match="Mixin.up is asynchronous"):
-            type("Wrong", (Mixin, Counter), {})
-        with pytest.raises(TypeError, match="up is asynchronous"):
-            Counter.as_route(attrs={"up": Mixin.up})
+        with apply_routes([route_class(Mixed)]):
+            client = Client()
+            assert isinstance(client.send_and_consume("count.up"), Mixed)
+            assert client.receive() == {"text": "up"}
+            client.send_and_consume("count.down")
 
-    def test_an_awaitable_result_is_an_error(self) -> None:
-        async def nothing() -> None:
-            pass
+    def test_what_a_method_returns_is_awaited(self) -> None:
+        async def refuse() -> None:
+            raise ZeroDivisionError
 
-        class Wrong(Counter):
+        class Returns(Counter):
             def up(self, message: Message, **kwargs: Any) -> Any:
-                return nothing()
+                return refuse()
 
-        with apply_routes([route_class(Wrong)]), pytest.raises(TypeError, match="Wrong is asynchronous"):
+        with apply_routes([route_class(Returns)]), pytest.raises(ZeroDivisionError):
             Client().send_and_consume("count.up")
+
+    def test_the_session_is_saved_behind_it(self) -> None:
+        class Saves(Counter):
+            channel_session = True
+
+            async def up(self, message: Message, **kwargs: Any) -> None:
+                await asyncio.sleep(0)
+                count = message.channel_session["count"] = message.channel_session.get("count", 0) + 1
+                message.reply_channel.send({"count": count})
+
+        with apply_routes([route_class(Saves)]):
+            client = Client()
+            for count in (1, 2):
+                client.send_and_consume("count.up")
+                assert client.receive() == {"count": count}
+
+    def test_what_is_used_at_once_has_to_be_synchronous(self) -> None:
+        async def method(self: Any, *args: Any, **kwargs: Any) -> Any: ...
+
+        with pytest.raises(TypeError, match="must be a plain def"):
+            type("Wrong", (Counter,), {"get_handler": method})
 
     def test_helpers_may_be_async(self) -> None:
         class Fine(Counter):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils.decorators import method_decorator
 
-from channels_classic import channel_layers, route_class
+from channels_classic import Group, channel_layers, route_class
 from channels_classic.auth import channel_session_user, channel_session_user_from_http
 from channels_classic.exceptions import DenyConnection
 from channels_classic.generic.websockets import JsonWebsocketConsumer, WebsocketConsumer
@@ -136,31 +137,42 @@ class TestWebsocketConsumer(ChannelTestCase):
         with apply_routes([Echo.as_route()]), pytest.raises(ValueError, match="no reply_channel"):
             client.send_and_consume("websocket.connect", {"path": "/", "reply_channel": None})
 
-    def test_async_methods_are_refused(self) -> None:
-        for name in ("connect", "receive", "disconnect", "connection_groups", "raw_connect"):
+    def test_the_groups_have_to_be_known_at_once(self) -> None:
+        async def groups(self: Any, **kwargs: Any) -> list[str]:
+            return []
 
-            async def method(self: Any, *args: Any, **kwargs: Any) -> None:
-                raise DenyConnection
+        with pytest.raises(TypeError, match="must be a plain def"):
+            type("Wrong", (WebsocketConsumer,), {"connection_groups": groups})
 
-            async def generator(self: Any, *args: Any, **kwargs: Any) -> Any:
-                yield
+    def test_asynchronous_methods(self) -> None:
+        class Socket(WebsocketConsumer):
+            groups = ("room",)
 
-            for wrong in (method, generator):
-                with pytest.raises(TypeError, match="asynchronous"):
-                    type("Wrong", (WebsocketConsumer,), {name: wrong})
+            async def connect(self, message: Message, **kwargs: Any) -> None:
+                await asyncio.sleep(0)
+                if message["path"] == "/denied":
+                    raise DenyConnection
 
-    def test_an_awaitable_result_is_an_error(self) -> None:
-        async def check() -> None:
-            raise DenyConnection
+            async def receive(self, text: str | None = None, **kwargs: Any) -> None:
+                await asyncio.sleep(0)
+                self.send(text=text)
 
-        class Wrong(WebsocketConsumer):
-            def connect(self, message: Message, **kwargs: Any) -> Any:
-                return check()
+            async def disconnect(self, message: Message, **kwargs: Any) -> None:
+                await Group("gone").asend({"text": "gone"})
 
-        client = WSClient()
-        with apply_routes([Wrong.as_route()]), pytest.raises(TypeError, match="asynchronous"):
-            client.send_and_consume("websocket.connect")
-        assert client.receive() == {"close": True}
+        client, denied = WSClient(), WSClient()
+        with apply_routes([Socket.as_route()]):
+            denied.send_and_consume("websocket.connect", {"path": "/denied"})
+            assert denied.receive() == {"close": True}
+            client.send_and_consume("websocket.connect", {"path": "/"})
+            assert client.receive() == {"accept": True}
+            assert members("room") == [client.reply_channel]
+            client.send_and_consume("websocket.receive", {"path": "/", "text": "hello"})
+            assert client.receive() == "hello"
+            Group("gone").add(client.reply_channel)
+            client.send_and_consume("websocket.disconnect", {"path": "/"})
+            assert client.receive() == "gone"
+        assert members("room") == []
 
 
 class TestGroups(ChannelTestCase):

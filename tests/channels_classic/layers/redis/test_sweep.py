@@ -13,6 +13,7 @@ import redis
 from channels_classic.layers import Client, Process, RedisChannelLayer, Turn, codec
 from channels_classic.layers.redis.connections.server import Server
 from channels_classic.layers.redis.connections.steps import Steps
+from channels_classic.layers.tracking import Progress
 from tests.channels_classic.layers.redis.schedules import all_schedules, interleave
 
 DEAD = "worker.dead"
@@ -53,7 +54,7 @@ def die(layer: RedisChannelLayer) -> dict[str, tuple[int, int]]:
         taker = layer.taker(DEAD, number)
         assert taker is not None
         assert len(layer.receive_batch([channel], 3, taker=taker)) == 3
-        started[taker.name] = (taker.batch, begun)
+        started[taker.name] = Progress(taker.batch, begun)
     assert layer.enter_turn(Turn("interface.a!0", 0, "http.request", token="t"), {})
     will = codec.pack({"reply_channel": f"{DEAD}!a"})
     connect = layer.prepare("connects", {})._replace(client=Client(f"{DEAD}!a", 0, will))

@@ -1,4 +1,4 @@
-"""Consumers are synchronous. Others are found when they are routed, or at the latest when they are called."""
+"""Consumers that could never run to their end: generators, and coroutines that a class keeps to itself."""
 
 from __future__ import annotations
 
@@ -9,48 +9,47 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 
+from channels_classic.asynchronous import REST
 from channels_classic.decorators import DECORATES
 
 REASON = (
-    "workers call consumers synchronously, so it would never run. Write it as a plain def, and call asynchronous "
-    "code from there by async_to_sync of asgiref"
+    "nothing iterates over it, so it would never run. Return without yield; a consumer may be a plain def or an "
+    "async def"
+)
+
+NOT_AWAITED = (
+    "nothing awaits it, so it would never run. Derive the class from one of channels_classic.generic, or write a "
+    "plain def"
 )
 
 
 class UnfinishedError(TypeError):
-    """A consumer returned something that has still to be run, such as a coroutine."""
+    """A consumer returned something that has still to be run, such as a generator."""
 
 
-def check_synchronous(consumer: Callable[..., Any]) -> None:
-    """Make sure that calling ``consumer`` runs it.
+def check_runs(consumer: Callable[..., Any]) -> None:
+    """Make sure that calling ``consumer`` runs it, or gives what can be awaited.
 
     Arguments:
         consumer: a function, a method, a partial, any object that can be called, or a class; decorated or not.
 
     Raises:
-        ValueError: it is asynchronous, or a generator.
+        ValueError: it is a generator; or a class with asynchronous methods that would not be awaited.
     """
     inner = _innermost(consumer)
     if isinstance(inner, type):
         for name in _methods_that_run(inner):
-            if _kind(inspect.getattr_static(inner, name)):
+            method = inspect.getattr_static(inner, name)
+            if not hasattr(inner, REST) and _is(method, iscoroutinefunction):
                 raise ValueError(
-                    f"The consumer class {_name(inner)} has an async def or a generator as its method {name}: "
-                    f"{REASON}."
+                    f"The consumer class {_name(inner)} has an async def as its method {name}: {NOT_AWAITED}."
                 )
-    elif kind := _kind(inner):
-        raise ValueError(f"The consumer {_name(consumer)} is {kind}: {REASON}.")
-
-
-def wraps_asynchronous(consumer: Callable[..., Any]) -> bool:
-    """Whether a foreign decorator is around an ``async def``. Only that decorator knows whether it is run."""
-    inner = _innermost(consumer)
-    if isinstance(inner, type) or _kind(inner):
-        return False
-    try:
-        return _kind(inspect.unwrap(inner)) is not None
-    except ValueError:  # it wraps itself
-        return False
+            if _is_generator(method):
+                raise ValueError(
+                    f"The consumer class {_name(inner)} has a generator as its method {name}: {REASON}."
+                )
+    elif _is_generator(inner):
+        raise ValueError(f"The consumer {_name(consumer)} is a generator: {REASON}.")
 
 
 def check_finished(result: Any, name: str) -> None:
@@ -62,10 +61,10 @@ def check_finished(result: Any, name: str) -> None:
     Raises:
         UnfinishedError: it has not run, or not to its end.
     """
-    if inspect.iscoroutine(result) or inspect.isgenerator(result):
-        result.close()  # otherwise Python would warn that it was never run
-    elif not inspect.isawaitable(result) and not inspect.isasyncgen(result):
+    if result is None or not (inspect.isgenerator(result) or inspect.isasyncgen(result)):
         return
+    if inspect.isgenerator(result):
+        result.close()
     raise UnfinishedError(f"{name} returned {type(result).__name__} {result!r:.100}: {REASON}.")
 
 
@@ -78,7 +77,7 @@ def _innermost(consumer: Any) -> Any:
             consumer = consumer.__func__
         elif not isinstance(consumer, type) and DECORATES in getattr(consumer, "__dict__", {}):
             consumer = consumer.__dict__[DECORATES]
-        elif isinstance(consumer, type) or inspect.isroutine(consumer) or iscoroutinefunction(consumer):
+        elif isinstance(consumer, type) or inspect.isroutine(consumer):
             return consumer
         else:
             call = inspect.getattr_static(type(consumer), "__call__", None)
@@ -87,16 +86,15 @@ def _innermost(consumer: Any) -> Any:
             consumer = call
 
 
-def _kind(function: Any) -> str | None:
-    """The reason why a function or a method cannot be a consumer; ``None`` if it can."""
+def _is_generator(function: Any) -> bool:
+    """Whether a function or a method only makes a generator when it is called."""
+    return _is(function, inspect.isasyncgenfunction) or _is(function, inspect.isgeneratorfunction)
+
+
+def _is(function: Any, kind: Callable[[Any], bool]) -> bool:
     if isinstance(function, (staticmethod, classmethod)):
         function = function.__func__
-    function = _innermost(function)
-    if iscoroutinefunction(function):
-        return "an async def"
-    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-        return "a generator"
-    return None
+    return kind(_innermost(function))
 
 
 def _methods_that_run(consumer_class: type) -> set[str]:
@@ -104,8 +102,12 @@ def _methods_that_run(consumer_class: type) -> set[str]:
     mapping = getattr(consumer_class, "method_mapping", None)
     names = {"__init__", "__call__", "dispatch"} | set(mapping.values() if isinstance(mapping, dict) else ())
     for base in consumer_class.__mro__[1:-1]:
-        names |= {name for name, value in vars(base).items() if inspect.isfunction(value) and not _kind(value)}
+        names |= {name for name, value in vars(base).items() if inspect.isfunction(value) and _runs(value)}
     return {name for name in names if inspect.getattr_static(consumer_class, name, None) is not None}
+
+
+def _runs(function: Any) -> bool:
+    return not _is_generator(function) and not _is(function, iscoroutinefunction)
 
 
 def _name(consumer: Any) -> str:

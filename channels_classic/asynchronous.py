@@ -1,0 +1,140 @@
+"""Consumers that are not done when they return: ``async def``, and whatever else returns an awaitable.
+
+A worker calls every consumer in its own thread. What an asynchronous one returns is awaited in an event loop
+later. So code around a consumer, such as a decorator, may not do its second half when the call returns: ``around``
+and ``one_after_another`` do it when the consumer is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from inspect import isawaitable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+Work = Callable[[], Any]
+After = Callable[[BaseException | None], Work | None]
+"""Called with what a consumer raised, if it did. It must not wait for anything: it returns what is to be called
+then and may wait, for a database or a channel layer."""
+
+REST = "_rest"
+"""The attribute of a class-based consumer, which is an object, with what is still to be awaited of it."""
+
+
+def rest_of(result: Any) -> Awaitable[Any] | None:
+    """What is still to be awaited of a consumer that returned ``result``; ``None`` if it is done."""
+    if result is None:
+        return None
+    if isawaitable(result):
+        return result
+    rest: Awaitable[Any] | None = getattr(result, REST, None)
+    return rest
+
+
+def close(rest: Awaitable[Any]) -> None:
+    """Give up what is to be awaited, before it has begun: otherwise Python warns that nobody awaited it."""
+    if hasattr(rest, "close"):
+        rest.close()
+
+
+def around(consume: Callable[[], Any], after: After, prepare: Work | None = None) -> Any:
+    """Call a consumer, and ``after`` when it is done, whether it raised or not.
+
+    Arguments:
+        consume: calls the consumer.
+        after: called as soon as the consumer is done.
+        prepare: for an asynchronous consumer: called here and now, before it begins, and may wait. It loads what
+            code in an event loop could not load without blocking the loop.
+
+    Returns:
+        What ``consume`` returned, or an awaitable that also does what comes after.
+    """
+    try:
+        result = consume()
+        if (rest := rest_of(result)) is not None:
+            return _begun(rest, after, prepare)
+    except BaseException as error:
+        _do(after(error))
+        raise
+    _do(after(None))
+    return result
+
+
+def _begun(rest: Awaitable[Any], after: After, prepare: Work | None) -> Awaitable[Any]:
+    if prepare is not None:
+        try:
+            prepare()
+        except BaseException:
+            close(rest)
+            raise
+    return _Around(rest, after)
+
+
+class _Around:
+    """An awaitable with something after it. It can be closed before it has begun, as a coroutine can."""
+
+    def __init__(self, rest: Awaitable[Any], after: After) -> None:
+        self._rest = rest
+        self._after = after
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._run().__await__()
+
+    async def _run(self) -> Any:
+        try:
+            result = await self._rest
+        except GeneratorExit:  # nothing can be awaited any more
+            raise
+        except BaseException as error:
+            await _do_in_thread(self._after(error))
+            raise
+        await _do_in_thread(self._after(None))
+        return result
+
+    def close(self) -> None:
+        close(self._rest)
+
+
+def one_after_another(calls: Iterable[Callable[[], Any]]) -> Any:
+    """Call consumers, and other functions, each when the one before is done.
+
+    Returns:
+        ``None``, or an awaitable if one of them is asynchronous.
+    """
+    left = iter(calls)
+    for call in left:
+        if (rest := rest_of(call())) is not None:
+            return _Rest(rest, left)
+    return None
+
+
+class _Rest:
+    """What one consumer still has to do, and then others."""
+
+    def __init__(self, rest: Awaitable[Any], left: Iterator[Callable[[], Any]]) -> None:
+        self._rest = rest
+        self._left = left
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._run().__await__()
+
+    async def _run(self) -> None:
+        await self._rest
+        for call in self._left:
+            # A synchronous one may wait for anything.
+            if (rest := rest_of(await sync_to_async(call)())) is not None:
+                await rest
+
+    def close(self) -> None:
+        close(self._rest)
+
+
+def _do(work: Work | None) -> None:
+    if work is not None:
+        work()
+
+
+async def _do_in_thread(work: Work | None) -> None:
+    if work is not None:
+        await sync_to_async(work)()

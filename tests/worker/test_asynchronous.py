@@ -1,0 +1,329 @@
+"""Asynchronous consumers: everything that synchronous ones have works in them, and many run at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.utils import translation
+
+from channels_classic import Channel, Group
+from channels_classic.exceptions import ConsumeLater, DenyConnection, WebsocketCloseException
+from channels_classic.message import Message
+from channels_classic.sessions import channel_session, enforce_ordering
+from channels_classic.signals import consumer_finished
+from tests.worker.conftest import DEADLINE, REPLY, StartWorkers, eventually, layer_with, receive
+from worker import Worker
+
+marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="none")
+
+
+@pytest.fixture(autouse=True)
+def _sessions(settings: Any) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+
+
+class Held:
+    """A consumer that waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.running: list[str] = []
+        self.ended: list[str] = []
+        self.cancelled: list[str] = []
+        self._go_on = threading.Event()
+
+    def go_on(self) -> None:
+        self._go_on.set()
+
+    async def __call__(self, message: Message) -> None:
+        text = message["text"]
+        self.running.append(text)
+        message.reply_channel.send({"text": f"begun {text}"}, immediately=True)
+        try:
+            while not self._go_on.is_set():
+                await asyncio.sleep(0.001)
+        except asyncio.CancelledError:
+            self.cancelled.append(text)
+            raise
+        self.ended.append(text)
+        message.reply_channel.send({"text": f"ended {text}"})
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    held = Held()
+    yield held
+    held.go_on()
+
+
+async def echo(message: Message) -> None:
+    await asyncio.sleep(0)
+    message.reply_channel.send({"text": message["text"]})
+    await message.reply_channel.asend({"text": "and more"})
+
+
+class Callable_:
+    async def __call__(self, message: Message) -> None:
+        await echo(message)
+
+
+class Future_:
+    """An awaitable that is no coroutine."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+
+    def __await__(self) -> Any:
+        return echo(self.message).__await__()
+
+
+@pytest.mark.parametrize(
+    "consumer",
+    [echo, Callable_(), lambda message: echo(message), Future_, channel_session(echo), enforce_ordering(echo)],
+    ids=["function", "object", "returned", "awaitable", "session", "ordering"],
+)
+def test_an_asynchronous_consumer_runs(start_workers: StartWorkers, consumer: Any) -> None:
+    layer = layer_with({"test": consumer})
+    start_workers(layer)
+    layer.send("test", {"reply_channel": REPLY, "text": "hello", "order": 0})
+    assert [receive(layer)["text"], receive(layer)["text"]] == ["hello", "and more"]
+
+
+def test_it_runs_without_an_event_loop_of_its_process() -> None:
+    layer = layer_with({"test": echo})
+    worker = Worker(layer, signal_handlers=False)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    layer.send("test", {"reply_channel": REPLY, "text": "hello"})
+    assert [receive(layer)["text"], receive(layer)["text"]] == ["hello", "and more"]
+    worker.stop()
+    thread.join()
+
+
+def test_many_run_at_the_same_time_and_no_synchronous_one_waits(start_workers: StartWorkers, held: Held) -> None:
+    layer = layer_with({"slow": held, "test": lambda message: message.reply_channel.send({"text": "done"})})
+    start_workers(layer)
+    for number in range(50):
+        layer.send("slow", {"reply_channel": REPLY, "text": str(number)})
+    for _ in range(50):
+        assert receive(layer)["text"].startswith("begun")
+    layer.send("test", {"reply_channel": REPLY})
+    assert receive(layer)["text"] == "done"
+    held.go_on()
+    assert {receive(layer)["text"] for _ in range(50)} == {f"ended {number}" for number in range(50)}
+
+
+def test_no_more_than_the_concurrency_run_at_the_same_time(start_workers: StartWorkers, held: Held) -> None:
+    layer = layer_with({"slow": held, "test": lambda message: message.reply_channel.send({"text": "done"})})
+    group = start_workers(layer, 2, concurrency=3)
+    layer.send("slow", {"reply_channel": REPLY, "text": "first"})
+    assert receive(layer)["text"] == "begun first"
+    for number in range(10):
+        layer.send("slow", {"reply_channel": REPLY, "text": str(number)})
+    for _ in range(2):
+        receive(layer)
+    layer.send("test", {"reply_channel": REPLY})
+    assert receive(layer)["text"] == "done"
+    assert len(held.running) == 3
+    held.go_on()
+    texts = {receive(layer)["text"] for _ in range(3 + 8 * 2)}
+    assert {f"ended {number}" for number in range(10)} < texts
+    eventually(lambda: not group.still_running())
+
+
+def test_sends_wait_for_the_end_of_the_consumer(start_workers: StartWorkers) -> None:
+    async def consumer(message: Message) -> None:
+        await Channel("other", channel_layer=layer).asend({"text": "1"})
+        Group("group", channel_layer=layer).send({"text": "2"})
+        await Group("group", channel_layer=layer).asend({"text": "3"})
+        assert layer.receive_many(["other"]) == (None, None)
+        await message.reply_channel.asend({"text": "0"}, immediately=True)
+
+    layer = layer_with({"test": consumer})
+    Group("group", channel_layer=layer).add("other")
+    start_workers(layer)
+    layer.send("test", {"reply_channel": REPLY})
+    assert receive(layer)["text"] == "0"
+    assert [receive(layer, "other")["text"] for _ in range(3)] == ["1", "2", "3"]
+
+
+def test_a_task_that_outlives_its_consumer_sends_at_once(start_workers: StartWorkers) -> None:
+    tasks: list[asyncio.Task[None]] = []
+
+    async def late(message: Message, done: asyncio.Event) -> None:
+        await done.wait()
+        await message.reply_channel.asend({"text": "late"})
+
+    async def consumer(message: Message) -> None:
+        done = asyncio.Event()
+        tasks.append(asyncio.create_task(late(message, done)))
+        asyncio.get_running_loop().call_later(0.01, done.set)
+
+    layer = layer_with({"test": consumer})
+    start_workers(layer)
+    layer.send("test", {"reply_channel": REPLY})
+    assert receive(layer)["text"] == "late"
+
+
+def test_each_has_a_context_of_its_own(start_workers: StartWorkers) -> None:
+    async def consumer(message: Message) -> None:
+        before = marker.get(), translation.get_language()
+        marker.set(message["text"])
+        translation.activate("de")
+        await asyncio.sleep(0.001)
+        inside = await sync_to_async(lambda: (marker.get(), translation.get_language()))()
+        message.reply_channel.send({"text": repr((before, inside))})
+
+    layer = layer_with({"test": consumer})
+    start_workers(layer)
+    for text in "ab":
+        layer.send("test", {"reply_channel": REPLY, "text": text})
+    assert {receive(layer)["text"] for _ in "ab"} == {
+        repr((("none", "en-us"), ("a", "de"))),
+        repr((("none", "en-us"), ("b", "de"))),
+    }
+
+
+def raising(error: BaseException) -> Callable[[Message], Any]:
+    async def consumer(message: Message) -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    return consumer
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (DenyConnection(), {"close": True}),
+        (WebsocketCloseException(4001), {"close": 4001}),
+        (ValueError("broken"), {"close": True}),
+        (SystemExit(1), {"close": True}),
+        (asyncio.CancelledError(), {"close": True}),
+        (GeneratorExit(), {"close": True}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_it_raises_means_the_same(start_workers: StartWorkers, error: BaseException, answer: Any) -> None:
+    layer = layer_with({"websocket.connect": raising(error), "test": echo})
+    start_workers(layer)
+    layer.send("websocket.connect", {"reply_channel": REPLY})
+    assert receive(layer) == answer
+    layer.send("test", {"reply_channel": REPLY, "text": "goes on"})
+    assert receive(layer)["text"] == "goes on"
+
+
+def test_a_socket_that_it_does_not_answer_opens(start_workers: StartWorkers) -> None:
+    async def connect(message: Message) -> None:
+        await asyncio.sleep(0)
+
+    layer = layer_with({"websocket.connect": connect})
+    start_workers(layer)
+    layer.send("websocket.connect", {"reply_channel": REPLY})
+    assert receive(layer) == {"accept": True}
+
+
+def test_a_failed_request_has_its_answer(start_workers: StartWorkers) -> None:
+    layer = layer_with({"http.request": raising(ValueError())})
+    start_workers(layer)
+    layer.send("http.request", {"reply_channel": REPLY})
+    assert receive(layer)["status"] == 500
+
+
+def test_it_may_be_put_back(start_workers: StartWorkers) -> None:
+    async def consumer(message: Message) -> None:
+        if message.get("__retries__", 0) < 2:
+            raise ConsumeLater
+        message.reply_channel.send({"text": "at last"})
+
+    layer = layer_with({"test": enforce_ordering(consumer)})
+    start_workers(layer)
+    layer.send("test", {"reply_channel": REPLY, "order": 0})
+    assert receive(layer)["text"] == "at last"
+
+
+def test_ordered_messages_run_one_after_another(start_workers: StartWorkers) -> None:
+    at_once: list[int] = []
+    most: list[int] = []
+
+    @enforce_ordering
+    async def consumer(message: Message) -> None:
+        at_once.append(1)
+        most.append(len(at_once))
+        message.channel_session["count"] = message.channel_session.get("count", 0) + 1
+        await asyncio.sleep(0.002)
+        at_once.pop()
+        message.reply_channel.send({"order": message["order"], "count": message.channel_session["count"]})
+
+    layer = layer_with({"test": consumer})
+    start_workers(layer, 3)
+    for order in reversed(range(20)):
+        layer.send("test", {"reply_channel": REPLY, "order": order})
+    received = [receive(layer) for _ in range(20)]
+    assert [(one["order"], one["count"]) for one in received] == [(order, order + 1) for order in range(20)]
+    assert set(most) == {1}
+
+
+def test_a_consumer_that_blocks_the_loop_is_named(
+    start_workers: StartWorkers, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def rude(message: Message) -> None:
+        time.sleep(0.3)
+        message.reply_channel.send({"text": "done"})
+
+    layer = layer_with({"test": rude})
+    start_workers(layer)
+    layer.send("test", {"reply_channel": REPLY})
+    receive(layer)
+    (text,) = [record.getMessage() for record in caplog.records if "blocked" in record.getMessage()]
+    assert "rude" in text
+    assert "for 0." in text
+
+
+def test_it_may_end_within_the_stop_timeout(start_workers: StartWorkers, held: Held) -> None:
+    layer = layer_with({"test": held})
+    group = start_workers(layer, stop_timeout=DEADLINE)
+    layer.send("test", {"reply_channel": REPLY, "text": "1"})
+    receive(layer)
+    threading.Timer(0.05, held.go_on).start()
+    assert group.stop() == []
+    assert receive(layer)["text"] == "ended 1"
+    assert held.cancelled == []
+
+
+def test_it_is_cancelled_after_the_stop_timeout(
+    start_workers: StartWorkers, held: Held, caplog: pytest.LogCaptureFixture
+) -> None:
+    layer = layer_with({"test": held})
+    group = start_workers(layer, stop_timeout=0.1)
+    for text in "12":
+        layer.send("test", {"reply_channel": REPLY, "text": text, "path": "/here"})
+        receive(layer)
+    running = group.stop()
+    assert len(running) == 2
+    assert all("test /here" in text for text in running)
+    assert all("Held" in text for text in running)
+    assert sorted(held.cancelled) == ["1", "2"]
+
+
+def test_signals_are_sent(start_workers: StartWorkers) -> None:
+    seen: list[Any] = []
+
+    def finished(**kwargs: Any) -> None:
+        seen.append(threading.current_thread().name)
+
+    layer = layer_with({"test": echo})
+    start_workers(layer)
+    consumer_finished.connect(finished)
+    try:
+        layer.send("test", {"reply_channel": REPLY, "text": "hello"})
+        receive(layer)
+    finally:
+        consumer_finished.disconnect(finished)
+    assert len(seen) == 1

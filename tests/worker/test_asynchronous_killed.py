@@ -1,0 +1,128 @@
+"""Workers that are killed while asynchronous consumers run: the same is promised as for synchronous ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channels_classic.layers import RedisChannelLayer
+from tests.programs import running
+from tests.project import DEADLINE, Running
+
+SETTINGS = """\
+SECRET_KEY = "for tests"
+INSTALLED_APPS = ["channels_classic"]
+CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"
+CHANNEL_LAYERS = {{
+    "default": {{
+        "BACKEND": "channels_classic.layers.RedisChannelLayer",
+        "ROUTING": "mysite.consumers.routing",
+        "CONFIG": {{"hosts": ["{url}"]}},
+    }}
+}}
+"""
+
+CONSUMERS = """\
+import asyncio
+import os
+from channels_classic import Channel
+from channels_classic.routing import route
+from channels_classic.sessions import enforce_ordering
+
+async def hang(message):
+    await Channel("begun").asend({"deliveries": message.deliveries, "pid": os.getpid()}, immediately=True)
+    if message.deliveries == 1:
+        await asyncio.sleep(3600)
+    await Channel("ended").asend({"deliveries": message.deliveries})
+
+def quick(message):
+    message.reply_channel.send({"accept": True})
+    Channel("ended").send({"quick": True})
+
+@enforce_ordering
+async def frame(message):
+    if message["order"] == 0:
+        await Channel("begun").asend({"pid": os.getpid()}, immediately=True)
+        await asyncio.sleep(3600)
+    message.reply_channel.send({"text": str(message["order"])})
+
+routing = [
+    route("http.request", hang),
+    route("websocket.receive", frame),
+    route("websocket.connect", quick),
+    route("sure", hang, at_least_once=True),
+]
+"""
+
+
+@pytest.fixture
+def layer(redis_url: str) -> RedisChannelLayer:
+    return RedisChannelLayer(hosts=[redis_url])
+
+
+@pytest.fixture
+def workers(tmp_path: Path, redis_url: str) -> Iterator[Running]:
+    """One worker process with one thread, and its supervisor."""
+    (tmp_path / "mysite").mkdir()
+    (tmp_path / "mysite" / "__init__.py").touch()
+    (tmp_path / "mysite" / "settings.py").write_text(SETTINGS.format(url=redis_url))
+    (tmp_path / "mysite" / "consumers.py").write_text(CONSUMERS)
+    command = [sys.executable, "-m", "worker", "--settings", "mysite.settings", "--max-messages", "100000"]
+    with ExitStack() as stack:
+        program = stack.enter_context(running(command, tmp_path, "log.txt"))
+        program.wait("channels: ")
+        yield program
+
+
+def next_of(layer: RedisChannelLayer, *channels: str) -> dict[str, Any]:
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        for received in layer.receive_batch(list(channels), 1, 1):
+            return received.content
+    raise AssertionError(f"no message on {channels}")
+
+
+def kill_worker(layer: RedisChannelLayer) -> None:
+    """Kill the process in which an asynchronous consumer has begun."""
+    os.kill(next_of(layer, "begun")["pid"], signal.SIGKILL)
+
+
+def test_the_client_of_a_lost_request_is_told(layer: RedisChannelLayer, workers: Running) -> None:
+    layer.send("http.request", {"reply_channel": "interface.test!client", "path": "/", "method": "GET"})
+    kill_worker(layer)
+    assert next_of(layer, "interface.test!")["status"] == 502
+
+
+def test_what_is_at_least_once_runs_again(layer: RedisChannelLayer, workers: Running) -> None:
+    layer.send("sure", {})
+    kill_worker(layer)
+    assert next_of(layer, "begun")["deliveries"] == 2
+    assert next_of(layer, "ended") == {"deliveries": 2}
+
+
+def test_the_next_frame_of_a_socket_has_its_turn(layer: RedisChannelLayer, workers: Running) -> None:
+    for order in (0, 1):
+        layer.send("websocket.receive", {"reply_channel": "interface.test!client", "order": order})
+    kill_worker(layer)
+    assert next_of(layer, "interface.test!") == {"text": "1"}
+
+
+def test_what_was_done_beside_it_is_left_alone(layer: RedisChannelLayer, workers: Running) -> None:
+    """Though it was taken together with a consumer that still ran."""
+    for _ in range(5):
+        layer.send("websocket.connect", {"reply_channel": "interface.test!client", "path": "/", "order": 0})
+    layer.send("sure", {})
+    for _ in range(5):
+        assert next_of(layer, "interface.test!") == {"accept": True}
+        assert next_of(layer, "ended") == {"quick": True}
+    kill_worker(layer)
+    assert next_of(layer, "ended") == {"deliveries": 2}
+    assert layer.receive_batch(["interface.test!", "ended"], 1) == []

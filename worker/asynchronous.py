@@ -1,0 +1,225 @@
+"""``ConsumerLoop``: the event loop of a worker process, in which asynchronous consumers run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+from channels_classic.layers import BaseChannelLayer, Lease
+from channels_classic.log import logger
+from worker.completions import Completions
+from worker.held import RunningAsync
+from worker.lanes import Lanes
+from worker.presence import Presence
+
+BLOCKED_SECONDS = 0.2
+"""How long a consumer may keep the event loop from all others before the log says so."""
+
+CANCEL_SECONDS = 1.0
+"""How long consumers may take to end that are cancelled when the process ends."""
+
+
+class ConsumerLoop:
+    """Runs asynchronous consumers, many at the same time, in a thread of its own. It begins with the first one.
+
+    Arguments:
+        layer: of the workers.
+        limit: how many consumers may run at the same time.
+        presence: of the process, if the layer keeps what is in-flight.
+        settled: called when consumers have ended, and all that they sent is on its way.
+    """
+
+    def __init__(
+        self, layer: BaseChannelLayer, limit: int, presence: Presence | None, settled: Callable[[], None]
+    ) -> None:
+        self.completions = Completions(layer, presence, settled)
+        self.channels: set[str] = set()
+        """The channels that messages for asynchronous consumers have come from."""
+        self._limit = limit
+        self._lock = threading.Condition()
+        self._running: dict[RunningAsync, asyncio.Task[None] | None] = {}
+        self._waiting: set[Callable[[], None]] = set()
+        self._lanes = Lanes()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    # For the workers' threads.
+
+    def start(self, run: RunningAsync) -> None:
+        """Let a consumer go on in the event loop."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = self._begin_thread()
+            self._running[run] = None
+            self.channels.add(run.received.channel)
+        self.completions.begin(run)
+        self._loop.call_soon_threadsafe(self._begin, run)
+
+    def has_room(self, timeout: float = 0) -> bool:
+        """Whether another consumer may begin, now or within ``timeout`` seconds."""
+        if len(self._running) < self._limit:
+            return True
+        with self._lock:
+            return self._lock.wait_for(lambda: len(self._running) < self._limit, timeout)
+
+    def closed_channels(self, wake: Callable[[], None]) -> frozenset[str]:
+        """The channels from which nothing may be taken now, because no other consumer may begin.
+
+        Arguments:
+            wake: called in another thread when there is room again.
+        """
+        if len(self._running) < self._limit:
+            return frozenset()
+        with self._lock:
+            if len(self._running) < self._limit:
+                return frozenset()
+            self._waiting.add(wake)
+            return frozenset(self.channels)
+
+    # For their process.
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a consumer runs, or something has still to be sent."""
+        return bool(self._running) or self.completions.is_at_work
+
+    @property
+    def leases(self) -> list[Lease]:
+        """Those of the turns that run, or whose ends have not been sent. Any thread may ask."""
+        with self._lock:
+            running = [run.lease for run in self._running if run.lease is not None]
+        return [*running, *self.completions.leases]
+
+    def running(self) -> list[RunningAsync]:
+        """The consumers that run."""
+        with self._lock:
+            return list(self._running)
+
+    def texts(self) -> list[str]:
+        """What is running, and for how long: a text for each."""
+        now = time.monotonic()
+        return [f"{run.what}, for {now - run.since:.0f} s" for run in self.running()]
+
+    def stack_of(self, run: RunningAsync) -> str | None:
+        """Where a consumer is, as a traceback; ``None`` if it does not run."""
+        task = self._running.get(run)
+        return None if task is None else _stack(task.get_coro())
+
+    def stop(self) -> None:
+        """Cancel what runs, and end the threads. What was cancelled is left to whoever sweeps this process."""
+        self.completions.stop()
+        if self._loop is None or self._thread is None or not self._thread.is_alive():
+            return
+        for run in self.running():
+            run.unfinished.is_given_up = True
+        self._loop.call_soon_threadsafe(self._cancel)
+        self._thread.join(CANCEL_SECONDS)
+
+    def _begin_thread(self) -> asyncio.AbstractEventLoop:
+        self.completions.start()
+        loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, args=[loop], name="asynchronous", daemon=True)
+        self._thread.start()
+        return loop
+
+    # In the event loop's thread.
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        self._stopping = asyncio.Event()
+        try:
+            loop.run_until_complete(self._until_stopped())
+        finally:
+            self._lanes.close()
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    async def _until_stopped(self) -> None:
+        await self._stopping.wait()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _cancel(self) -> None:
+        self._stopping.set()
+
+    def _begin(self, run: RunningAsync) -> None:
+        coroutine = _Watched(self._live(run), run.unfinished.name)
+        loop = asyncio.get_running_loop()
+        self._running[run] = loop.create_task(coroutine, context=run.unfinished.context)
+
+    async def _live(self, run: RunningAsync) -> None:
+        lane = self._lanes.take()
+        lane.enter(run.shared_connections)
+        try:
+            await run.unfinished.finish()
+        finally:
+            await asyncio.shield(lane.leave(run.received.channel))
+            self._lanes.give_back(lane)
+            self._end(run)
+
+    def _end(self, run: RunningAsync) -> None:
+        with self._lock:
+            del self._running[run]
+            waiting, self._waiting = self._waiting, set()
+            self._lock.notify()
+        for wake in waiting:
+            self.completions.call(wake)
+        if not run.unfinished.is_given_up:
+            self.completions.end(run)
+
+
+class _Watched(Coroutine[Any, Any, None]):
+    """A coroutine that says so when it has kept the event loop for long.
+
+    Arguments:
+        coroutine: to run.
+        name: of its consumer.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+        self.coroutine = coroutine
+        self._name = name
+
+    def send(self, value: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return self.coroutine.send(value)
+        finally:
+            if (seconds := time.monotonic() - began) > BLOCKED_SECONDS:
+                self._tell(seconds)
+
+    def throw(self, *error: Any) -> Any:
+        return self.coroutine.throw(*error)
+
+    def close(self) -> None:
+        self.coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self.coroutine.__await__()
+
+    def _tell(self, seconds: float) -> None:
+        logger.warning(
+            "The consumer %s has blocked the event loop for %.1f s: no other asynchronous consumer of this "
+            "process could go on. Call what takes long by sync_to_async, or write the consumer as a plain def.",
+            self._name,
+            seconds,
+        )
+
+
+def _stack(coroutine: Any) -> str:
+    """Where a coroutine is that waits, from the outermost call to the innermost."""
+    lines: list[str] = []
+    while coroutine is not None:
+        if isinstance(coroutine, _Watched):
+            coroutine = coroutine.coroutine
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is not None:
+            lines += traceback.format_stack(frame, limit=1)
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+    return "".join(lines)

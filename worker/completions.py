@@ -1,0 +1,227 @@
+"""The ends of asynchronous consumers: what they sent goes out, and their batches are done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from channels_classic.backoff import Backoff
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease
+from channels_classic.log import logger
+from channels_classic.outages import log_outage, log_return
+from worker.held import HeldBatch, RunningAsync
+from worker.hold import Hold
+from worker.presence import Presence
+from worker.sender import RETRY_PAUSE
+from worker.senders import Senders
+
+
+class Completions:
+    """Sends what asynchronous consumers have sent, in a thread of its own, and ends the batches that they held.
+
+    Arguments:
+        layer: of the workers.
+        presence: of the process in the registry of the layer, if it keeps what is in-flight.
+        settled: called when consumers have ended, and all that they sent is on its way.
+    """
+
+    def __init__(self, layer: BaseChannelLayer, presence: Presence | None, settled: Callable[[], None]) -> None:
+        self._layer = layer
+        self._presence = presence
+        self._settled = settled
+        self._hold = self._new_hold()
+        self.senders = Senders(layer, self._hold.taker)
+        self._changed = threading.Condition()
+        self._ended: deque[RunningAsync] = deque()
+        self._over: list[HeldBatch] = []
+        self._calls: list[Callable[[], None]] = []
+        self._is_busy = False
+        self._is_stopping = False
+        self._backoff = Backoff()
+        self._thread = threading.Thread(target=self._run, name="asynchronous-sender", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End when nothing is left to do."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether something has still to be sent."""
+        with self._changed:
+            return bool(self._is_busy or self._ended or self._over)
+
+    @property
+    def leases(self) -> list[Lease]:
+        """Those of the turns whose ends have not been sent. Any thread may ask."""
+        with self._changed:
+            ended = [run.lease for run in self._ended if run.lease is not None]
+        return [*ended, *self.senders.own.leases]
+
+    # For the event loop.
+
+    def begin(self, run: RunningAsync) -> None:
+        """A consumer has begun."""
+        with self._changed:
+            run.batch.running += 1
+            run.batch.unsent += 1
+            run.batch.places.add(run.place)
+
+    def end(self, run: RunningAsync) -> None:
+        """It has ended."""
+        batch = run.batch
+        with self._changed:
+            batch.running -= 1
+            if batch.is_attended:
+                batch.finished.append(run)
+                if not batch.running:
+                    batch.ended.set()
+            else:
+                self._ended.append(run)
+                self._changed.notify()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Call something that may wait for the layer, soon."""
+        with self._changed:
+            self._calls.append(function)
+            self._changed.notify()
+
+    # For the worker whose batch it is.
+
+    def attend(self, batch: HeldBatch, seconds: float) -> list[RunningAsync]:
+        """Wait a moment for the consumers of a batch; those that have ended, whose messages the caller sends."""
+        with self._changed:
+            batch.finished = [run for run in self._ended if run.batch is batch]
+            if batch.finished:
+                self._ended = deque(run for run in self._ended if run.batch is not batch)
+            batch.is_attended = batch.running > 0
+        if batch.is_attended:
+            batch.ended.wait(seconds)
+        with self._changed:
+            batch.is_attended = False
+            batch.unsent -= len(batch.finished)
+            return batch.finished
+
+    def leave(self, batch: HeldBatch) -> bool:
+        """The worker goes on without the batch; whether it has to be held. If so, ``release`` has to follow."""
+        with self._changed:
+            if not batch.unsent:
+                return False
+            batch.unsent += 1  # the worker's own part
+            return True
+
+    def release(self, batch: HeldBatch, started: int) -> None:
+        """What the worker has done of the batch is on its way, too.
+
+        Arguments:
+            started: how many messages of the batch it has started.
+        """
+        with self._changed:
+            batch.hold.done(*(place for place in range(started) if place not in batch.places))
+            self._count_down(batch)
+
+    def _count_down(self, batch: HeldBatch) -> None:
+        batch.unsent -= 1
+        if not batch.unsent:
+            self._over.append(batch)
+            self._changed.notify()
+
+    # The thread.
+
+    def _run(self) -> None:
+        unsettled: list[RunningAsync] = []
+        while True:
+            with self._changed:
+                self._is_busy = bool(unsettled or self.senders.retrying)
+                while not (self._ended or self._over or self._calls or self._is_busy):
+                    if self._is_stopping:
+                        return
+                    self._changed.wait()
+                ended, self._ended = list(self._ended), deque()
+                over, self._over = self._over, []
+                calls, self._calls = self._calls, []
+                self._is_busy = True
+            try:
+                for call in calls:
+                    call()
+                for run in ended:
+                    self._collect(run)
+                unsettled += ended
+                if unsettled or self.senders.retrying:
+                    self._send()
+                self._settle(unsettled)
+                unsettled = []
+                self._end(over)
+            except LayerUnavailable as error:
+                self._wait_out(error, over)
+            except Exception:
+                logger.exception("What asynchronous consumers sent could not be sent:")
+                self._settle(unsettled)
+                unsettled = []
+            self._settled()
+
+    def _collect(self, run: RunningAsync) -> None:
+        if self._is_current(run.batch.hold):
+            self.senders.add(run.unfinished.pending.deliveries, run.lease)
+        elif run.unfinished.pending.deliveries:
+            logger.error("What %s sent was dropped: its process had lapsed.", run.unfinished.name)
+
+    def _send(self) -> None:
+        if not self._is_current(self._hold):
+            self.senders.own.drop()
+            self._hold = self._new_hold()
+            self.senders.own.taker = self._hold.taker
+        self.senders.flush_others()
+        try:
+            self.senders.own.flush()
+        except Lapsed:
+            pass  # it has dropped them
+        if self._backoff.succeed():
+            log_return(self._layer)
+        if self.senders.retrying:
+            time.sleep(RETRY_PAUSE)
+
+    def _settle(self, runs: Sequence[RunningAsync]) -> None:
+        with self._changed:
+            for run in runs:
+                run.batch.hold.done(run.place)
+                self._count_down(run.batch)
+
+    def _end(self, batches: list[HeldBatch]) -> None:
+        """Say that batches are done.
+
+        Raises:
+            LayerUnavailable: the layer does not answer; those that are left are to be ended again.
+        """
+        while batches:
+            hold = batches[-1].hold
+            if self._is_current(hold):
+                try:
+                    hold.end(self._layer)
+                except Lapsed:
+                    pass
+                else:
+                    if self._presence is not None:
+                        self._presence.give_back(hold)
+            batches.pop()
+
+    def _wait_out(self, error: LayerUnavailable, over: list[HeldBatch]) -> None:
+        with self._changed:
+            self._over += over
+            pause = self._backoff.fail()
+            if self._backoff.is_news:
+                log_outage(self._layer, error)
+        time.sleep(pause)
+
+    def _new_hold(self) -> Hold:
+        return Hold() if self._presence is None else self._presence.sender_hold()
+
+    def _is_current(self, hold: Hold) -> bool:
+        return self._presence is None or hold.process == self._presence.name

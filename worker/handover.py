@@ -1,0 +1,116 @@
+"""``Handover``: what a worker does with asynchronous consumers, which go on in the event loop of its process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
+from worker.connections import shared_connections
+from worker.consume import Unfinished
+from worker.held import HeldBatch, RunningAsync
+from worker.host import WorkerHost
+from worker.in_hand import InHand
+from worker.pace import BATCH_SECONDS
+from worker.place import Place
+from worker.senders import Senders
+from worker.watchdog import PATIENCE
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class Handover:
+    """Hands asynchronous consumers over, and keeps their batches in-flight until they are done.
+
+    A worker waits a moment for the asynchronous consumers of its batch: most are done by then, and what they sent
+    goes out with what the others sent. It leaves the batch to those that take longer; see ``HeldBatch``.
+
+    Arguments:
+        layer: of the worker.
+        in_hand: the batch of the worker.
+        senders: of the worker.
+        place: of the worker in its process.
+        stopping: set when the worker is to stop.
+    """
+
+    def __init__(
+        self, layer: BaseChannelLayer, in_hand: InHand, senders: Senders, place: Place, stopping: threading.Event
+    ) -> None:
+        self._layer = layer
+        self._in_hand = in_hand
+        self._senders = senders
+        self._place = place
+        self._stopping = stopping
+        self._loop = place.event_loop
+        self._batch: HeldBatch | None = None
+        self._left: list[tuple[HeldBatch, int]] = []
+
+    def take(self, received: Received, unfinished: Unfinished, host: WorkerHost) -> bool:
+        """Let a consumer go on.
+
+        Arguments:
+            host: what it has seen of the worker so far.
+
+        Returns:
+            Whether it goes on in the event loop. If there is none, it has run to its end here.
+        """
+        if self._loop is None:
+            unfinished.run_here()
+            return False
+        hold = self._in_hand.hand.hold
+        if self._batch is None:
+            self._batch = HeldBatch(hold)
+        own = WorkerHost(self._layer, self._loop.completions.senders.own, self._stopping, self._place.streams)
+        own.lease = host.lease
+        unfinished.pending.host = own
+        shared = shared_connections()
+        self._loop.start(RunningAsync(received, unfinished, self._batch, hold.started - 1, own, shared))
+        return True
+
+    def has_room(self) -> bool:
+        """Whether the next message may begin. If not for a while, what waits in hand is given back."""
+        if self._loop is None or self._in_hand.next_channel not in self._loop.channels:
+            return True
+        if self._loop.has_room() or self._loop.has_room(PATIENCE):
+            return True
+        try:
+            self._in_hand.put_back()
+        except LayerUnavailable:
+            pass  # it is tried again before anything else is taken
+        return False
+
+    def closed_channels(self, wake: Callable[[], None]) -> frozenset[str]:
+        """The channels from which nothing may be taken now; ``wake`` is called when that has changed."""
+        return NOTHING if self._loop is None else self._loop.closed_channels(wake)
+
+    def leave_batch(self) -> None:
+        """The batch is worked off, but for its asynchronous consumers."""
+        if self._batch is None or self._in_hand.waiting:
+            return
+        hand = self._in_hand.hand
+        if self._leave() and not hand.is_over:
+            hand.hold = self._place.spare_hold()
+            self._senders.own.taker = hand.taker
+
+    def end(self) -> bool:
+        """The worker ends; whether its last batch has to be held, so that it must not say that it is done."""
+        return self._batch is not None and self._leave()
+
+    def sent(self) -> None:
+        """All that the worker had to send is on its way."""
+        if self._loop is not None and self._left:
+            for batch, started in self._left:
+                self._loop.completions.release(batch, started)
+            self._left.clear()
+
+    def _leave(self) -> bool:
+        assert self._loop is not None
+        assert self._batch is not None
+        batch, self._batch = self._batch, None
+        completions = self._loop.completions
+        for run in completions.attend(batch, BATCH_SECONDS):
+            self._senders.add(run.unfinished.pending.deliveries, run.lease)
+        is_held = completions.leave(batch)
+        if is_held:
+            self._left.append((batch, batch.hold.started))
+        return is_held
