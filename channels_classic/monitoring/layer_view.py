@@ -109,11 +109,13 @@ class LayerView:
             channels = {channel: self._layer.channel_statistics(channel) for channel in self._channels}
         return View(processes, channels, dead_letters)
 
-    def samples(self) -> Samples:
-        """What is there, as metrics."""
-        try:
-            view = self.look()
-        except LayerUnavailable:
+    def samples(self, view: View | None) -> Samples:
+        """What is there, as metrics.
+
+        Arguments:
+            view: what was seen; ``None`` if the layer does not answer.
+        """
+        if view is None:
             return {("channels_layer_reachable",): 0}
         samples: dict[tuple[str, ...], Value] = {("channels_layer_reachable",): 1}
         if self.knows_processes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
-from channels_classic.monitoring.layer_view import LayerView
+from channels_classic.monitoring.layer_view import LayerView, View
 from channels_classic.monitoring.metrics import of_this_process
 from channels_classic.monitoring.status import Status
 
@@ -43,16 +43,18 @@ class Monitor:
         """How the process is now."""
         dead = [part for health in self._watched for part in health.dead_parts()]
         draining = any(health.is_draining for health in self._watched)
-        samples = self._view.samples()
-        return Status(dead, self._unready(), draining, of_this_process(), samples)
-
-    def _unready(self) -> list[str]:
-        if not self._watched:
-            return ["it has not started yet"]
+        view, unready = None, []
         try:
             view = self._view.look()
         except LayerUnavailable as error:
-            return [str(error)]
+            unready.append(str(error))
+        else:
+            unready += self._lacks(view)
+        return Status(dead, unready, draining, of_this_process(), self._view.samples(view))
+
+    def _lacks(self, view: View) -> list[str]:
+        if not self._watched:
+            return ["it has not started yet"]
         needs_workers = any(health.needs_workers for health in self._watched)
         if needs_workers and self._view.knows_processes and not view.workers:
             return ["no worker is alive"]

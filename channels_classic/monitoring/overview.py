@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from channels_classic.layers import Process
@@ -51,6 +51,11 @@ def _numbers(process: Process) -> Mapping[str, Any]:
     return numbers if isinstance(numbers, Mapping) else {}
 
 
+def _each_once(view: View) -> Iterable[Process]:
+    """Without those that are another part of the same process, as under ``runserver``: it counts but once."""
+    return {(each.details.get("host_id"), each.details.get("pid")): each for each in view.processes}.values()
+
+
 def _process(process: Process, earlier: Mapping[str, Any]) -> dict[str, Any]:
     details, numbers = process.details, _numbers(process)
     seconds = numbers.get("at", 0) - earlier.get("at", 0) if earlier else 0
@@ -61,7 +66,7 @@ def _process(process: Process, earlier: Mapping[str, Any]) -> dict[str, Any]:
         "pid": details.get("pid", 0),
         "version": str(details.get("version", "")),
         "age": round(max(0.0, time.time() - details.get("started", time.time()))),
-        "sockets": numbers.get("sockets", 0),
+        "sockets": numbers.get("sockets", 0) if details.get("kind") == "interface" else 0,
         "received_per_second": _rate(numbers, earlier, "received", seconds),
         "sent_per_second": _rate(numbers, earlier, "sent", seconds),
         "full": numbers.get("full", 0),
@@ -77,7 +82,7 @@ def _rate(now: Mapping[str, float], before: Mapping[str, float], name: str, seco
 def _consumers(view: View) -> list[dict[str, Any]]:
     """The consumers that have taken most time, over all processes."""
     total: dict[str, list[float]] = {}
-    for process in view.processes:
+    for process in _each_once(view):
         for name, counts in _numbers(process).get("consumers", {}).items():
             total[name] = [sum(pair) for pair in zip(total.get(name, [0, 0, 0]), counts, strict=True)]
     rows = [
@@ -98,7 +103,7 @@ def _errors(view: View) -> list[dict[str, Any]]:
     since = time.time() - ERRORS_SHOWN_SECONDS
     rows = [
         {"time": when, "consumer": consumer, "error": kind, "process": process.name}
-        for process in view.processes
+        for process in _each_once(view)
         for when, consumer, kind in _numbers(process).get("errors", [])
         if when >= since
     ]

@@ -38,7 +38,13 @@ def printed(*arguments: str) -> str:
 
 
 def a_process(kind: str, name: str, at: float = 0.0, **numbers: Any) -> Process:
-    details = {"kind": kind, "host": "web-1", "pid": 7, "started": time.time() - 300, "channels": ["mail"]}
+    details = {
+        "kind": kind,
+        "host": "web-1",
+        "pid": ord(name[0]),
+        "started": time.time() - 300,
+        "channels": ["mail"],
+    }
     return Process(f"{kind}.{name}", {**details, "numbers": {"at": at, **numbers}})
 
 
@@ -118,7 +124,7 @@ def test_inspect_a_socket(layer: BaseChannelLayer) -> None:
     assert layer.send_batch([delivery._replace(client=Client(socket, 0, pack({"path": "/"})))]) == []
     text = printed("channelinspect", "socket", socket)
     assert f"client: {client_id(socket)}\n" in text
-    assert "host: web-1\npid: 7\n" in text
+    assert "host: web-1\npid: 97\n" in text
     for other in ("interface.a!other", "interface.b!abc"):
         with pytest.raises(CommandError, match="has left"):
             printed("channelinspect", "socket", other)
