@@ -88,6 +88,11 @@ class ConsumerLoop:
         return bool(self._running) or self.completions.is_at_work
 
     @property
+    def threads(self) -> list[threading.Thread]:
+        """The threads that have to be alive, once a consumer has run."""
+        return [] if self._thread is None else [self._thread, self.completions.thread]
+
+    @property
     def leases(self) -> list[Lease]:
         """Those of the turns that run, or whose ends have not been sent. Any thread may ask."""
         with self._lock:

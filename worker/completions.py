@@ -40,11 +40,12 @@ class Completions:
         self._is_busy = False
         self._is_stopping = False
         self._backoff = Backoff()
-        self._thread = threading.Thread(target=self._run, name="asynchronous-sender", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="asynchronous-sender", daemon=True)
+        """Sends."""
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.thread.start()
 
     def stop(self) -> None:
         """End when nothing is left to do."""

@@ -242,6 +242,7 @@ class WorkerGroup:
     def dead_threads(self) -> list[str]:
         """The names of the threads that have been started and have ended."""
         threads = [*self.threads, self._watchdog.thread, *([self._presence.thread] if self._presence else [])]
+        threads += self._event_loop.threads
         return [f"the thread {thread.name}" for thread in threads if thread.ident and not thread.is_alive()]
 
     def running_consumers(self) -> list[RunningConsumer]:

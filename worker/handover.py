@@ -87,8 +87,9 @@ class Handover:
         """The batch is worked off, but for its asynchronous consumers."""
         if self._batch is None or self._in_hand.waiting:
             return
-        hand = self._in_hand.hand
-        if self._leave() and not hand.is_over:
+        hand, hold = self._in_hand.hand, self._batch.hold
+        # If the process has lapsed, there is another hand now, or will be.
+        if self._leave() and hand.hold is hold and not hand.is_over:
             hand.hold = self._place.spare_hold()
             self._senders.own.taker = hand.taker
 

@@ -25,6 +25,7 @@ from interface_server import InterfaceServer
 from interface_server.program.serving import make_server
 from interface_server.transport.server import CutOff, Server, ServerSettings
 from worker import WorkerGroup
+from worker.options import CONCURRENCY
 
 SHUTDOWN_SECONDS = 5
 """How long the end of a test waits for what a client left open."""
@@ -99,7 +100,8 @@ class LiveServerThread(threading.Thread):
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
         static = self.serve_static and apps.is_installed("django.contrib.staticfiles")
         layer.router.check_default(StaticFilesConsumer() if static else ViewConsumer())
-        group = WorkerGroup(layer, self.worker_threads, signal_handlers=False)
+        concurrency = 1 if self.connections_override else CONCURRENCY
+        group = WorkerGroup(layer, self.worker_threads, signal_handlers=False, concurrency=concurrency)
 
         def share_connections(sender: Any, **kwargs: Any) -> None:
             if sender in group.workers:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
+from django.db import connection, transaction
 from django.utils import translation
 
 from channels_classic import Channel, Group
@@ -327,3 +329,31 @@ def test_signals_are_sent(start_workers: StartWorkers) -> None:
     finally:
         consumer_finished.disconnect(finished)
     assert len(seen) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_asynchronous_orm_works_and_no_transaction_stays_open(
+    start_workers: StartWorkers, caplog: pytest.LogCaptureFixture
+) -> None:
+    def begin() -> None:
+        transaction.set_autocommit(False)
+        connection.in_atomic_block = True
+
+    async def leaves_open(message: Message) -> None:
+        await sync_to_async(begin)()
+        raise asyncio.CancelledError
+
+    async def consumer(message: Message) -> None:
+        await User.objects.acreate(username=message["text"])
+        names = [user.username async for user in User.objects.order_by("username")]
+        await message.reply_channel.asend({"names": names})
+
+    layer = layer_with({"test": consumer, "http.request": leaves_open})
+    start_workers(layer)
+    layer.send("test", {"reply_channel": REPLY, "text": "one"})
+    assert receive(layer)["names"] == ["one"]
+    layer.send("http.request", {"reply_channel": REPLY})
+    assert receive(layer)["status"] == 500
+    layer.send("test", {"reply_channel": REPLY, "text": "two"})
+    assert receive(layer)["names"] == ["one", "two"]
+    assert "left a database transaction open" in caplog.text
