@@ -157,7 +157,7 @@ def with_keywords(message: Message, room: str, *, more: str = "") -> None:
         ("good", "it should be a module and a name in it, as in 'project.consumers.connect'"),
         (f"{__name__}.goood", "has no attribute 'goood'; did you mean 'good'?"),
         ("channels_classic.routing", "Add the name of the function in it."),
-        ("tests.examples", "that is a module; add the name in it"),
+        ("wsgiref.validate", "that is a module; add the name in it"),
         ("channels_classic.rooting.x", "has no attribute 'rooting'; did you mean 'routing'?"),
     ],
 )

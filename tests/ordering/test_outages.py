@@ -1,5 +1,8 @@
 """Turns whose trips to Redis break, before the server sees them or before the answer is back.
 
+What a consumer sent travels with the end of its turn. If that trip breaks, nobody knows whether it arrived.
+It is not sent again, because it could come twice. So tests that cut ends look at what ran, not at replies.
+
 With the real times: a turn that stayed held would end after 5 minutes, which is longer than any test here waits.
 """
 
@@ -53,10 +56,11 @@ class Cuts:
 
 
 class Dice:
-    """Cuts some of the trips with a step of a turn at random."""
+    """Cuts some of the trips with one of these steps of a turn at random."""
 
-    def __init__(self, seed: int, share: float) -> None:
+    def __init__(self, seed: int, share: float, *steps: str) -> None:
         self.counts: Counter[tuple[str, Cut]] = Counter()
+        self._steps = steps
         self._dice = random.Random(seed)
         self._share = share
         self._lock = threading.Lock()
@@ -64,7 +68,7 @@ class Dice:
     def __call__(self, trip: bytes) -> Cut:
         step = turn_step(trip)
         with self._lock:
-            if step not in ("enter", "end", "suspend") or self._dice.random() >= self._share:
+            if step not in self._steps or self._dice.random() >= self._share:
                 return None
             cut: Cut = self._dice.choice(["before", "after"])
             self.counts[step, cut] += 1
@@ -191,10 +195,12 @@ def test_the_end_of_a_turn(make_site: Any, redis_servers: list[str], hosts: int,
     for order in range(10):
         for client in clients:
             site.send(order, client=client)
-    assert sorted(site.replies(40)) == sorted(list(range(10)) * 4)
+    wait_for(lambda: len(site.ran) == 40)
     for client in clients:
         assert [one for one in site.ran if one[0] == client] == [(client, order) for order in range(10)]
     assert cuts.planned == []
+    replies = [one.content["text"] for one in site.layer.receive_batch(["interface.abc!"], 1000)]
+    assert max(Counter(replies).values()) <= len(clients)
 
 
 def test_an_outage_in_which_a_message_waits_in_the_worker(make_site: Any, redis_server: RedisServer) -> None:
@@ -243,7 +249,7 @@ def test_a_worker_that_is_told_to_stop_in_an_outage_stops(make_site: Any) -> Non
 
 @pytest.mark.parametrize("hosts", [1, 3])
 def test_all_at_random(make_site: Any, redis_servers: list[str], hosts: int) -> None:
-    dice = Dice(seed=hosts, share=0.2)
+    dice = Dice(hosts, 0.2, "enter", "end", "suspend")
     site = make_site(dice, *redis_servers[:hosts])
     tried: Counter[tuple[str, int]] = Counter()
 
@@ -260,16 +266,16 @@ def test_all_at_random(make_site: Any, redis_servers: list[str], hosts: int) -> 
     random.Random(hosts).shuffle(sent)
     for client, order in sent:
         site.send(order, client=client)
-    assert len(site.replies(len(sent))) == len(sent)
+    expected = [order for order in range(30) for _ in range(3 if order % 5 == 3 else 1)]
+    wait_for(lambda: len(site.ran) == len(clients) * len(expected))
     for client in clients:
-        expected = [order for order in range(30) for _ in range(3 if order % 5 == 3 else 1)]
         assert [order for who, order in site.ran if who == client] == expected
     assert min(dice.counts[step, cut] for step in ("enter", "end", "suspend") for cut in ("before", "after")) > 0
 
 
 def test_sockets_whose_turns_are_cut_at_random(redis_server: RedisServer, redis_url: str, tmp_path: Path) -> None:
     """Interface server and workers in processes of their own, frames as fast as they come."""
-    dice = Dice(seed=1, share=0.05)
+    dice = Dice(1, 0.05, "enter")
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
     with RedisProxy(redis_url, dice) as proxy, redis_server.client() as record:
         site = {"LOAD_REDIS": proxy.url, "LOAD_SESSION_ENGINE": OURS, "LOAD_DATABASE": json.dumps(database)}
@@ -286,4 +292,4 @@ def test_sockets_whose_turns_are_cut_at_random(redis_server: RedisServer, redis_
             assert [name for name in names if record.lrange(name, 0, -1) != expected] == []
             for word in ("Traceback", "dropped", "lost", "waited in vain", "did not end"):
                 assert word not in workers.log
-    assert all(dice.counts[step, cut] > 5 for step in ("enter", "end") for cut in ("before", "after"))
+    assert all(dice.counts["enter", cut] > 5 for cut in ("before", "after"))

@@ -205,14 +205,14 @@ CHANNEL_LAYERS = {
     def test_runserver(self, old: Project) -> None:
         with old.served() as site:
             talk(site)
-            assert "RedisChannelLayer, 4 worker thread(s)" in site.server.log
+            assert "4 worker threads here." in site.server.log
 
     def test_workers_of_their_own(self, old: Project) -> None:
         with old.served("--noworker") as site, old.running("runworker", "-v", "2") as worker:
             worker.wait("websocket.receive")  # it says what it listens to
             talk(site)
             assert "The site" in site.http.get("/").text
-            assert "no worker thread(s)" in site.server.log
+            assert "No worker threads here." in site.server.log
             worker.wait(lambda: worker.log.count("websocket.receive") == 3)
             assert worker.end() == 0
 
