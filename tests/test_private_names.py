@@ -96,10 +96,15 @@ HAS_CHANNELS = is_installed("channels")
 """Whether the Channels of today is installed, which the modules that go beside it import."""
 
 
+OF_THE_ADMIN = ("channels_classic.live.admin", "channels_classic.live.models")
+"""These need Django's admin among the installed apps, which the settings of the tests do not have."""
+
+
 def modules() -> Iterator[ModuleType]:
     for package in PACKAGES:
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             needs_other = found.name.startswith("channels_classic.channels4") and not HAS_CHANNELS
+            needs_other = needs_other or found.name in OF_THE_ADMIN
             if not found.name.endswith("__main__") and not needs_other:
                 yield importlib.import_module(found.name)
 
