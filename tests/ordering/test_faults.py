@@ -74,7 +74,7 @@ def test_a_killed_worker_blocks_its_client_for_a_while_only(
         # The message whose worker died is not run again.
         assert replies == [f"frame {number} {number} {number - 1}" for number in range(2, 6)]
         assert record.llen("load:hangs") == 1
-        assert "The turn of message 1 of" in workers.log
+        assert "lost while they ran: websocket.receive / (tests.ordering.consumers.receive)" in workers.log
 
 
 def test_a_client_that_vanishes_while_its_messages_wait(
