@@ -175,7 +175,7 @@ def acts(small: bool = False) -> list[Act]:
         Act(
             "An interface server stopped and started",
             "Its sockets are closed in order (1012), what they sent before is run.",
-            Limits(closes=True),
+            Limits(closes=True, longest=5),
             stop_interface,
         ),
         Act(
