@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from chaos.stage import READY, Stage, last_worker_process, wait_for_interface, wait_for_worker
 
 THREADS_OF_A_PROCESS = 2
+LAST_MOMENT = 20
+"""So many frames, or their answers, may be on their way to Redis in the moment in which it dies."""
 
 
 @dataclass(frozen=True)
@@ -193,13 +195,13 @@ def acts(small: bool = False) -> list[Act]:
         Act(
             "Redis restarted",
             "Sockets stay, and go on within 1.5 s.",
-            Limits(longest=8, failed_pages=None),
+            Limits(unanswered=LAST_MOMENT, longest=8, failed_pages=None),
             restart_redis,
         ),
         Act(
             "Redis killed, its replica takes over",
             "Sockets stay. What the replica did not have yet may be lost: its last moment.",
-            Limits(longest=15, failed_pages=None),
+            Limits(lost=LAST_MOMENT, unanswered=LAST_MOMENT, longest=15, failed_pages=None),
             kill_redis,
         ),
     ]

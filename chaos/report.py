@@ -67,7 +67,7 @@ def draw(path: Path, played: Sequence[Played], visits: Sequence[Visit]) -> None:
         for visit in visits
         for number, times in visit.answers.items()
     ]
-    waits.scatter(*zip(*delays, strict=True), s=2, color="#0b6e4f", rasterized=False)
+    waits.scatter(*zip(*delays, strict=True), s=2, color="#0b6e4f", rasterized=True)
     waits.set_yscale("log")
     waits.set_ylabel("seconds to the answer")
     there = [sum(v.opened <= edge < (v.ended or end) for v in visits) for edge in edges]
