@@ -92,8 +92,7 @@ class ProcessCalls(ABC):
         From the first step on the process itself can take and send nothing more: ``Lapsed``. What was not started
         goes back in front of its channel. What was started runs again if its channel is at-least-once, up to
         ``max_deliveries`` times, and is lost otherwise: then its client gets 502, or its connecting socket is
-            refused,
-        and its turn is passed over. The wills of its sockets are sent, and their memberships end.
+        refused, and its turn is passed over. The wills of its sockets are sent, and their memberships end.
 
         Each step may be repeated, so that a sweep that is killed half-way is finished by another one.
 

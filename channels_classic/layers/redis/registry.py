@@ -3,9 +3,8 @@
 Each server has it, so that each can refuse what a process sends that was declared dead. Who is dead is said by the
 first server, and who sweeps is said there too. The clocks of the servers count, and no process's own.
 
-A process that is not in the registry was swept, unless the server has lost its data since: then its epoch is
-    another one
-than that in which the process was registered, and it is registered again.
+A process that is not in the registry was swept, unless the server has lost its data since. Then its epoch
+differs from that in which the process was registered, and the process is registered again.
 """
 
 from __future__ import annotations

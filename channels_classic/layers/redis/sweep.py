@@ -6,8 +6,7 @@ whoever beats next finishes the sweep. In the order of the steps:
 
 1. The process is claimed. From here on its scripts are refused (``claim.lua``).
 2. For each batch that its takers have in-flight: clients of lost messages are told, turns are passed over or
-given up,
-   dead letters are kept. Then one script puts back what goes back, and ends the batch (``settle.lua``).
+   given up, dead letters are kept. Then one script puts back what goes back, and ends the batch (``settle.lua``).
 3. Answers that lasted get their end.
 4. The wills of its sockets are sent, each in the step that forgets the socket (``goodbye.lua``).
 5. Its memberships end, then its queues and all else that bears its name.
