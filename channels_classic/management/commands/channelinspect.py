@@ -9,11 +9,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from channels_classic.asgi import channel_layers
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer
 from channels_classic.layers.names import check_channel, check_group
 from channels_classic.log import printable
 from channels_classic.log_context import client_id
+from channels_classic.management.layers import using_layer
 
 
 class Command(BaseCommand):
@@ -33,12 +33,9 @@ class Command(BaseCommand):
         """Print."""
         alias = options["layer"]
         try:
-            layer: BaseChannelLayer = channel_layers[alias].channel_layer
-            found = INSPECT[options["kind"]](layer, options["name"])
-        except InvalidChannelLayerError as error:
-            raise CommandError(str(error)) from error
-        except LayerUnavailable as error:
-            raise CommandError(f"CHANNEL_LAYERS[{alias!r}] cannot be used now. {error}") from error
+            with using_layer(alias):
+                layer: BaseChannelLayer = channel_layers[alias].channel_layer
+                found = INSPECT[options["kind"]](layer, options["name"])
         except (TypeError, ValueError) as error:
             raise CommandError(str(error)) from error
         if options["json"]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,10 +14,8 @@ from channels_classic.description import describe_layer
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.http.staticfiles import default_http_consumer
 from channels_classic.log import printable
+from channels_classic.management.terminal import console_for, table_with
 from channels_classic.routing_table import Row, rows
-
-PIPED_WIDTH = 240
-"""Characters of a line where there is no terminal: lines stay whole, for ``grep``."""
 
 
 class Command(BaseCommand):
@@ -46,14 +42,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"layers": [as_json(layer) for layer in layers]}, indent=2))
             return
-        console = Console(
-            file=cast(IO[str], self.stdout),
-            force_terminal=True if options["force_color"] else None,
-            no_color=options["no_color"],
-            highlight=False,
-        )
-        if not console.is_terminal:
-            console.width = PIPED_WIDTH
+        console = console_for(self.stdout, options)
         for layer in layers:
             console.print(Text(describe_layer(layer)))
             console.print(table(rows(layer.router)))
@@ -61,9 +50,7 @@ class Command(BaseCommand):
 
 def table(found: list[Row]) -> Table:
     """The rows for people; those that the project does not route are at the end, and say so."""
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in ("channel", "filter", "consumer", "defined in"):
-        table.add_column(title, overflow="fold")
+    table = table_with(["channel", "filter", "consumer", "defined in"])
     for row in found:
         filters = ", ".join(f"{key}={' + '.join(patterns)}" for key, patterns in row.filters.items())
         where = "not routed" if row.default else f"{row.file}:{row.line}" if row.file else ""

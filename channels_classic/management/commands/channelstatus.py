@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from typing import IO, Any, cast
+from contextlib import suppress
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from channels_classic.asgi import channel_layers
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.layers import LayerUnavailable
 from channels_classic.log import printable
+from channels_classic.management.layers import using_layer
+from channels_classic.management.terminal import console_for, table_with
 from channels_classic.monitoring.layer_view import LayerView
 from channels_classic.monitoring.overview import Overview, overview
 
 SECONDS = 2.0
 """Between two looks: the numbers of processes come with their heartbeats, every 0.75 seconds."""
-
-PIPED_WIDTH = 240
-"""Characters of a line where there is no terminal: lines stay whole, for ``grep``."""
 
 TABLES: dict[str, dict[str, str]] = {
     "processes": {
@@ -75,32 +73,26 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Look twice, and print; with ``--watch``, go on."""
         alias = options["layer"]
-        try:
+        with using_layer(alias):
             layer = channel_layers[alias]
-        except InvalidChannelLayerError as error:
-            raise CommandError(str(error)) from error
         if layer.local_only():
             raise CommandError(
                 f"CHANNEL_LAYERS[{alias!r}] is {type(layer.channel_layer).__name__}, which only the process that "
                 "uses it can see. Give that process --monitor PORT, and look at its /metrics."
             )
-        looks = Looks(LayerView(layer.channel_layer))
-        try:
+        with using_layer(alias), suppress(KeyboardInterrupt):
+            looks = Looks(LayerView(layer.channel_layer))
             if options["watch"]:
                 self._watch(looks, options)
             else:
                 self._print(looks.next(), options)
-        except LayerUnavailable as error:
-            raise CommandError(f"CHANNEL_LAYERS[{alias!r}] cannot be used now. {error}") from error
-        except KeyboardInterrupt:
-            pass
 
     def _watch(self, looks: Looks, options: dict[str, Any]) -> None:
         if options["json"]:
             while True:
                 self.stdout.write(json.dumps(looks.next()))
                 self.stdout.flush()
-        with Live(console=self._console(options), screen=True, auto_refresh=False) as live:
+        with Live(console=console_for(self.stdout, options), screen=True, auto_refresh=False) as live:
             while True:
                 try:
                     shown = tables(looks.next(), ROWS)
@@ -113,18 +105,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
         else:
-            self._console(options).print(tables(found))
-
-    def _console(self, options: dict[str, Any]) -> Console:
-        console = Console(
-            file=cast(IO[str], self.stdout),
-            force_terminal=True if options["force_color"] else None,
-            no_color=options["no_color"],
-            highlight=False,
-        )
-        if not console.is_terminal:
-            console.width = PIPED_WIDTH
-        return console
+            console_for(self.stdout, options).print(tables(found))
 
 
 class Looks:
@@ -167,9 +148,7 @@ def tables(found: Overview, most: int | None = None) -> Group:
     for name, columns in TABLES.items():
         if not found[name]:
             continue
-        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-        for title in columns.values():
-            table.add_column(title, overflow="fold")
+        table = table_with(columns.values())
         for row in found[name][:most]:
             table.add_row(*(Text(printable(shown(column, row[column]))) for column in columns))
         parts.append(table)

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from channels_classic.asgi import channel_layers
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.layers import BaseChannelLayer, DeadLetter, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer, DeadLetter
+from channels_classic.management.layers import using_layer
 
 ACTIONS = {
     "list": "Print a line for each.",
@@ -44,7 +44,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do it."""
-        try:
+        with using_layer(options["layer"]):
             layer: BaseChannelLayer = channel_layers[options["layer"]].channel_layer
             if "processes" not in layer.extensions:
                 raise CommandError(f"CHANNEL_LAYERS[{options['layer']!r}] keeps no dead letters.")
@@ -55,10 +55,6 @@ class Command(BaseCommand):
                 self._print(chosen, options["json"], with_content=action == "show")
             else:
                 self._settle(layer, chosen, action, options["json"])
-        except InvalidChannelLayerError as error:
-            raise CommandError(str(error)) from error
-        except LayerUnavailable as error:
-            raise CommandError(f"CHANNEL_LAYERS[{options['layer']!r}] cannot be used now. {error}") from error
 
     def _chosen(self, letters: list[DeadLetter], options: dict[str, Any]) -> list[DeadLetter]:
         action, identities = options["action"], options["identities"]
