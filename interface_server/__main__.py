@@ -1,18 +1,15 @@
 """``python -m interface_server``: the same as ``channels-interface``."""
 
-import signal
+from channels_classic.loading import die_quietly_while_loading
 
 
 def run(name: str | None = None) -> None:
-    """Load the program and run it. Ctrl-C while it loads ends the process at once, without a traceback.
-
-    Once it runs, it has handlers of its own.
+    """Load the program and run it.
 
     Arguments:
         name: what the help calls the program, if not as it was started.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    die_quietly_while_loading()
     from interface_server.program.cli import main
 
     main(prog_name=name)
