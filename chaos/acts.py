@@ -9,9 +9,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from chaos.stage import READY, Stage, last_worker_process, wait_for_interface, wait_for_worker
+from chaos.stage import PROCESSES, READY, THREADS, Stage, last_worker_process, wait_for_interface, wait_for_worker
 
-THREADS_OF_A_PROCESS = 2
 LAST_MOMENT = 20
 """So many frames, or their answers, may be on their way to Redis in the moment in which it dies."""
 
@@ -70,7 +69,7 @@ async def roll_workers(stage: Stage) -> None:
 async def renew_workers(stage: Stage) -> None:
     """Let the supervisors renew their worker processes, as after a new release."""
     for program in stage.workers:
-        ready = program.log.count(READY) + 2
+        ready = program.log.count(READY) + PROCESSES
         program.signal(signal.SIGHUP)
         await asyncio.to_thread(program.wait_for_lines, READY, ready)
 
@@ -145,7 +144,7 @@ def acts(small: bool = False) -> list[Act]:
         small: only the shortest ones, for every day.
     """
     # A thread that is killed has just taken up its message, or has not answered it yet.
-    threads = 2 * THREADS_OF_A_PROCESS
+    threads = PROCESSES * THREADS
     killed = Limits(lost=threads, unanswered=threads, longest=15, failed_pages=threads)
     show = [
         Act("Nothing happens", "Every frame is run and answered.", Limits(), nothing),

@@ -103,9 +103,10 @@ class Crowd:
         first = True
         while not self._leaving.is_set():
             async with self._door:
-                connection, visit = await self._connect(number)
-            if connection is None or visit is None:
+                connected = await self._connect(number)
+            if connected is None:
                 continue
+            connection, visit = connected
             if first:
                 first = False
                 self._missing -= 1
@@ -125,7 +126,7 @@ class Crowd:
             else:
                 visit.how = CLOSED if connection.close_code in (1001, 1012) else DROPPED
 
-    async def _connect(self, number: int) -> tuple[ClientConnection | None, Visit | None]:
+    async def _connect(self, number: int) -> tuple[ClientConnection, Visit] | None:
         """Try one interface server after the other, as a balancer would."""
         room, name = number // ROOM_SIZE, f"{number}.{next(self._names)}"
         start = random.randrange(len(self._ports))
@@ -139,7 +140,7 @@ class Crowd:
             return connection, visit
         self.refusals.append(time.monotonic())
         await asyncio.sleep(PAUSE_AFTER_REFUSAL)
-        return None, None
+        return None
 
     async def _speak(self, connection: ClientConnection, visit: Visit) -> None:
         leaving = asyncio.create_task(self._leaving.wait())

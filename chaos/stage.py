@@ -21,6 +21,9 @@ SERVICE = "chaos"
 READY = "channels:"
 """A worker process prints a line with this when it begins to receive."""
 
+PROCESSES, THREADS = 2, 2
+"""Of each worker program."""
+
 DOWN_AFTER = 1.5
 """Seconds without an answer after which a sentinel takes a Redis for dead."""
 
@@ -113,7 +116,7 @@ class Stage:
     Arguments:
         folder: for logs and data.
         interfaces: how many interface servers.
-        workers: how many worker programs, of two processes each.
+        workers: how many worker programs.
     """
 
     def __init__(self, folder: Path, interfaces: int, workers: int) -> None:
@@ -149,8 +152,8 @@ class Stage:
         return self._program("interface", command)
 
     def new_worker(self) -> Program:
-        """Start a supervisor with two worker processes; ``wait_for_worker`` tells when they are ready."""
-        command = [sys.executable, "-m", "worker", "--processes", 2, "--threads", 2]
+        """Start a supervisor with its worker processes; ``wait_for_worker`` tells when they are ready."""
+        command = [sys.executable, "-m", "worker", "--processes", PROCESSES, "--threads", THREADS]
         return self._program("worker", command)
 
     def end(self) -> None:
@@ -170,8 +173,8 @@ def wait_for_interface(program: Program) -> None:
 
 
 def wait_for_worker(program: Program) -> None:
-    """Return when both processes of a worker program receive."""
-    program.wait_for_lines(READY, 2)
+    """Return when all processes of a worker program receive."""
+    program.wait_for_lines(READY, PROCESSES)
 
 
 def last_worker_process(program: Program) -> int:
