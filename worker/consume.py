@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 
-from channels_classic.asynchronous import close, rest_of
+from channels_classic.asynchronous import rest_of
 from channels_classic.counters import MOST_CONSUMERS, ConsumerCount, counters
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.http.replies import SERVER_ERROR
@@ -172,11 +172,6 @@ class Unfinished:
     def run_here(self) -> None:
         """Run it to its end in this thread, and its synchronous parts as well."""
         self.context.run(async_to_sync(self.finish))
-
-    def give_up(self) -> None:
-        """It will never begin."""
-        self.is_given_up = True
-        close(self._rest)
 
     async def finish(self) -> None:
         """Run it to its end, in its context.

@@ -30,11 +30,6 @@ class Status(NamedTuple):
     layer: Samples
 
     @property
-    def is_live(self) -> bool:
-        """Whether all of its parts work."""
-        return not self.dead
-
-    @property
     def is_ready(self) -> bool:
         """Whether clients may be sent to it."""
         return not self.dead and not self.unready and not self.draining

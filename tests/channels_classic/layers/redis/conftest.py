@@ -1,10 +1,11 @@
-"""A Redis server of a test's own."""
+"""A Redis server of a test's own, and a look into the one that tests share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+import redis
 
 from channels_classic.layers import RedisChannelLayer
 from tests.redis_server import RedisServer
@@ -23,3 +24,10 @@ def layer(server: RedisServer) -> Iterator[RedisChannelLayer]:
     layer = RedisChannelLayer([server.url])
     yield layer
     layer.close()
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """Looks into the server that the layers of a test use; it is empty at first."""
+    with redis.Redis.from_url(redis_url) as client:
+        yield client

@@ -35,12 +35,6 @@ def make_layer(redis_url: str) -> Iterator[MakeLayer]:
         layer.close()
 
 
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as client:
-        yield client
-
-
 def outlive(seconds: float) -> None:
     end = time.monotonic() + seconds + 0.05
     while (left := end - time.monotonic()) > 0:

@@ -35,13 +35,6 @@ def make_layer() -> Iterator[MakeLayer]:
         layer.close()
 
 
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    """Looks into the server that the layers of a test use; it is empty at first."""
-    with redis.Redis.from_url(redis_url) as client:
-        yield client
-
-
 def works(layer: RedisChannelLayer) -> bool:
     layer.send("test", {"number": 1})
     return layer.receive(["test"]) == ("test", {"number": 1})
