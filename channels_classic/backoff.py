@@ -21,6 +21,10 @@ LOG_EVERY = 200
 """Failures in a row for each line in the log: with the longest pause about a minute."""
 
 
+# Not the module's own functions: the numbers of a project that seeds them must not depend on how often we retry.
+_dice = random.SystemRandom()
+
+
 class Backoff:
     """Pauses that double with each failure in a row, up to a bound.
 
@@ -47,7 +51,7 @@ class Backoff:
         counters.pauses += 1
         # Ten doublings reach any bound in use; an unbounded power would overflow after an hour of outage.
         step: float = min(self._longest, self._shortest * 2.0 ** min(self.failures - 1, 10))
-        return step * random.uniform(0.5, 1)
+        return step * _dice.uniform(0.5, 1)
 
     @property
     def is_news(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,3 +47,9 @@ def test_the_log_hears_of_the_first_failure_of_a_row_and_then_of_few() -> None:
     backoff.succeed()
     backoff.fail()
     assert backoff.is_news
+
+
+def test_the_random_numbers_of_a_project_do_not_depend_on_it() -> None:
+    former = random.getstate()
+    Backoff().fail()
+    assert random.getstate() == former
