@@ -16,17 +16,17 @@ class BaseChannelLayer(ClassicCalls, ThreadedCalls):
     """A transport of messages between processes.
 
     Arguments:
-        expiry: seconds after which a message that nobody received is dropped.
+        expiry: seconds after which the layer drops a message that nobody has received.
         group_expiry: seconds after which a group membership ends unless it was added again.
         capacity: how many messages a channel holds.
-        channel_capacity: capacities of particular channels: a glob (``"http.*"``) or a compiled regular
-            expression to a number; the first that matches counts.
-        at_least_once: globs (``"mail.*"``) of normal channels. A message of theirs whose worker died while it
-            ran is run again. All other messages run at most once.
-        max_deliveries: how often such a message is handed out before it is kept as a dead letter.
+        channel_capacity: capacities of particular channels: a dict of globs (``"http.*"``) or compiled regular
+            expressions to numbers. The first pattern that matches a channel applies.
+        at_least_once: globs (``"mail.*"``) of normal channels. A message of such a channel runs again if its
+            worker died while it ran. All other messages run at most once.
+        max_deliveries: how many times such a message is delivered before it is kept as a dead letter.
 
     Raises:
-        ValueError: a keyword has a value that makes no sense; the text says what would.
+        ValueError: a keyword has a value that is not allowed; the text says what is.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class BaseChannelLayer(ClassicCalls, ThreadedCalls):
         self._at_least_once = Globs(self.at_least_once)
 
     def describe_servers(self) -> str:
-        """Where its servers are, for people; without user and password. Empty if it has none."""
+        """The addresses of its servers, without user names and passwords; empty if there are none."""
         return ""
 
     def capacity_of(self, channel: str) -> int:

@@ -1,4 +1,4 @@
-"""What a task has to do yet after it was cancelled."""
+"""Clean-up that a task has to finish although it was cancelled."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Result = TypeVar("Result")
 
 
 async def to_the_end(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Carry out what must not be interrupted, although this task is cancelled once more.
+    """Run ``coroutine`` to its end, even if this task is cancelled again meanwhile.
 
-    It is for a task that was cancelled, and is about to raise that. Whatever is done here has to end soon: until
-    then the event loop cannot end either.
+    Call it in a task that was cancelled and is about to raise ``CancelledError``. The coroutine has to end soon,
+    because the event loop cannot end before it.
     """
     task = asyncio.create_task(coroutine)
     while not task.done():

@@ -12,24 +12,25 @@ from channels_classic.layers.keywords import check_number, masked
 
 INTERFACE_PREFIX = "interface."
 INTERFACE_CAPACITY = 10_000
-"""The capacity of an interface server's own queue, whose name begins with ``INTERFACE_PREFIX``.
+"""The capacity of the queue of an interface server process. Its name begins with ``INTERFACE_PREFIX``.
 
-All of its clients share that one queue, and batches from several workers meet in it, so the capacity that
-suits a single channel would refuse replies for no reason. What one client may pile up is bounded behind it.
+All clients of the process share this queue, and batches of several workers arrive in it, so the capacity of a
+single channel would refuse replies for no reason. The interface server itself bounds what waits for each client.
 """
 
 BODY_PREFIX = "http.request.body?"
 BODY_CAPACITY = 4
-"""The capacity of a body channel, whose messages are much larger than others. Its sender waits for room."""
+"""The capacity of a channel for a request body, whose messages are much larger than others. The sender waits for
+room."""
 
 MOST_REMEMBERED = 1000
 
 
 def check_patterns(channel_capacity: Any) -> dict[str | re.Pattern[str], int]:
-    """The value of ``channel_capacity`` as a dict.
+    """Check the value of ``channel_capacity``, and return it as a dict.
 
     Raises:
-        ValueError: it is not a dict of globs or compiled regular expressions to capacities.
+        ValueError: the value is not a dict of globs or compiled regular expressions to capacities.
     """
     if channel_capacity is None:
         return {}
@@ -53,7 +54,7 @@ class Capacities:
 
     Arguments:
         capacity: of a channel that no pattern matches.
-        patterns: globs or compiled regular expressions to capacities; the first that matches counts.
+        patterns: globs or compiled regular expressions to capacities. The first that matches a channel applies.
     """
 
     def __init__(self, capacity: int, patterns: Mapping[str | re.Pattern[str], int]) -> None:

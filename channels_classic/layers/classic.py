@@ -1,4 +1,4 @@
-"""The classic calls of a channel layer (specification, section 3), made of the batches of the contract."""
+"""The classic calls of a channel layer (specification, section 3), built on the batch calls of the contract."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from channels_classic.layers.exceptions import ChannelFull, LayerUnavailable, Me
 from channels_classic.layers.types import Delivery
 
 BLOCK_SECONDS = 5.0
-"""How long ``receive(block=True)`` waits: a few seconds, as the specification has it."""
+"""Seconds that ``receive(block=True)`` waits at most. The specification asks for a few seconds."""
 
 
 class ClassicCalls(LayerContract):
-    """``send``, ``receive`` and the others, one message at a time."""
+    """``send``, ``receive`` and the other calls that handle one message at a time."""
 
     ChannelFull = ChannelFull
     MessageTooLarge = MessageTooLarge
@@ -32,7 +32,7 @@ class ClassicCalls(LayerContract):
         Raises:
             ChannelFull: the channel is at its capacity.
             MessageTooLarge: the message takes more than 1 MiB as JSON.
-            TypeError: a bad name, or a message that no layer carries.
+            TypeError: the name is not valid, or the message holds something that a layer cannot carry.
         """
         self.send_now(self.prepare(channel, message))
 
@@ -47,24 +47,24 @@ class ClassicCalls(LayerContract):
     def receive(
         self, channels: Sequence[str], block: bool = False
     ) -> tuple[str, dict[str, Any]] | tuple[None, None]:
-        """The next message of any of ``channels``, with its channel.
+        """Take the next message from any of ``channels``.
 
         Arguments:
-            channels: names; of a process-specific channel the part up to and including the ``!``.
-            block: wait up to ``BLOCK_SECONDS`` for one.
+            channels: channel names; for a process-specific channel, the part up to and including the ``!``.
+            block: whether to wait up to ``BLOCK_SECONDS`` for a message.
 
         Returns:
             ``(channel, message)``, or ``(None, None)`` if there is none.
 
         Raises:
-            LayerUnavailable: as ``receive_batch``; or what came for a group was more than one message, and could
-                not be put back: then ``received`` has it.
+            LayerUnavailable: as ``receive_batch``. Or a message to a group came for several members, and those
+                that this call cannot return could not be given back: then ``received`` has all of them.
         """
         batch = self.receive_batch(channels, 1, BLOCK_SECONDS if block else 0)
         if not batch:
             return None, None
         received = batch[0]
-        if len(batch) > 1:  # a message to a group, with more of its members in this process
+        if len(batch) > 1:  # a message to a group that has several members in this process
             try:
                 self.give_back(batch[1:])
             except LayerUnavailable as error:
@@ -79,20 +79,21 @@ class ClassicCalls(LayerContract):
         return self.receive(channels, block)
 
     def new_channel(self, pattern: str) -> str:
-        """A channel name that nobody uses.
+        """Make a channel name that nobody uses.
 
         Arguments:
-            pattern: a name that ends in ``?`` (single-reader) or ``!`` (process-specific).
+            pattern: a name that ends in ``?`` (for a single-reader channel) or ``!`` (process-specific). A random
+                part is appended.
         """
         return names.new_channel_name(pattern)
 
     # Prepared messages.
 
     def prepare(self, channel: str, message: dict[str, Any], *, checked: bool = False) -> Delivery:
-        """Check and pack ``message``, so that a batch can fail for no reason but a full channel.
+        """Check and pack ``message``, so that in a batch only a full channel can refuse it.
 
         Arguments:
-            checked: name and message were made by the caller in the right form; only the size is looked at.
+            checked: the caller vouches for the form of name and message; only the size is checked.
 
         Raises:
             MessageTooLarge, TypeError: as ``send``.
@@ -112,7 +113,7 @@ class ClassicCalls(LayerContract):
             raise ChannelFull(self.full_text(delivery.name))
 
     def full_text(self, channel: str) -> str:
-        """What to tell people about a channel that is full: the cause, and what to change."""
+        """The text of an error about a full channel: the cause, and what to change."""
         return (
             f"Channel {channel!r} is full: it holds {self.capacity_of(channel)} messages. Run more workers, "
             "or raise capacity or channel_capacity in the CONFIG of the channel layer."

@@ -1,7 +1,7 @@
-"""Messages to bytes and back, by MessagePack, and the limits of what a message may hold.
+"""Messages to bytes and back by MessagePack, and the limits of what a message may hold.
 
-Every layer packs with this, the in-memory one too: so a message that works in development works in
-production, and what the sender changes later does not show at the reader.
+Every layer packs with this, the in-memory layer too. So a message that works in development works in production,
+and the receiver does not see what the sender changes later.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from channels_classic.layers.exceptions import MessageTooLarge
 MAX_JSON_SIZE = 1024 * 1024
 MAX_DEPTH = 200
 
-# One character or number of JSON takes at least a sixth of a byte of MessagePack (a control character, written
-# as \u0000), so what is packed shorter than this needs no closer look.
+# A byte of MessagePack becomes at most six bytes of JSON (a control character, written as \u0000). So a message
+# that is shorter than this when packed cannot be too large as JSON.
 _SURELY_SMALL = MAX_JSON_SIZE // 6
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
 _LARGEST_UNSIGNED = 2**64 - 1
 _SCALARS = frozenset({str, bytes, bool, float, type(None)})
 
 old_values = False
-"""Whether messages may hold what the layers of Channels 1 took as well: keys that are ``int``, ``bytearray`` and
-``memoryview`` (which arrive as ``bytes``), unsigned numbers of 64 bits."""
+"""Whether messages may also hold what the layers of Channels 1 accepted: ``int`` keys, ``bytearray`` and
+``memoryview`` (which arrive as ``bytes``), and unsigned integers of 64 bits."""
 
 
 def check_message(message: Any) -> None:
-    """Make sure that ``message`` is a dict of what a channel layer carries (specification, section 3).
+    """Check that ``message`` is a dict of values that a channel layer carries (specification, section 3).
 
     Raises:
-        TypeError: it holds something else; the text says what and where.
+        TypeError: the message holds something else; the text says what and where.
     """
     if not isinstance(message, dict):
         raise TypeError(f"A message must be a dict, not {message!r}.")
@@ -71,10 +71,10 @@ def _is_old_bytes(value: Any) -> bool:
 
 
 def pack(message: dict[str, Any]) -> bytes:
-    """The bytes of a message that ``check_message`` would pass.
+    """Pack a message that ``check_message`` accepts.
 
     Raises:
-        MessageTooLarge: it takes more than 1 MiB as JSON.
+        MessageTooLarge: the message takes more than 1 MiB as JSON.
     """
     packed = cast(bytes, msgpack.packb(message, unicode_errors="surrogatepass"))
     if len(packed) > _SURELY_SMALL and (size := json_size(message)) > MAX_JSON_SIZE:
@@ -86,10 +86,10 @@ def pack(message: dict[str, Any]) -> bytes:
 
 
 def unpack(packed: bytes) -> dict[str, Any]:
-    """The message that was packed.
+    """The message in the bytes that ``pack`` made.
 
     Raises:
-        ValueError: the bytes are not those of a message.
+        ValueError: the bytes are not a packed message.
     """
     try:
         message = msgpack.unpackb(packed, unicode_errors="surrogatepass", strict_map_key=not old_values)
@@ -101,7 +101,7 @@ def unpack(packed: bytes) -> dict[str, Any]:
 
 
 def json_size(message: dict[str, Any]) -> int:
-    """The length in bytes of ``message`` as JSON in UTF-8, each of its ``bytes`` values taken for its length."""
+    """The length of ``message`` as JSON in UTF-8, in bytes. A ``bytes`` value counts with its own length."""
     lengths_of_bytes = 0
 
     def count(value: bytes) -> str:

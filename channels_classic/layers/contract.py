@@ -1,7 +1,7 @@
 """The contract of a channel layer: what a layer implements.
 
-The batches make a layer fast; the classic calls are made of them in ``classic.py``. A layer is a subclass of
-``BaseChannelLayer`` (``base.py``), and ``channels_classic.layers.conformance`` checks it against all of this.
+Batches make a layer fast; ``classic.py`` builds the classic calls on them. A layer is a subclass of
+``BaseChannelLayer`` (``base.py``). ``channels_classic.layers.conformance`` tests a layer against this contract.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class LayerContract(ProcessCalls):
     """Whether the layer works inside one process only, so that a separate worker would never see a message."""
 
     has_receiver: bool = True
-    """Whether anybody receives from it, as far as a layer can know: one inside a single process can."""
+    """Whether anybody receives from the layer, as far as it can know. A layer inside one process can."""
 
-    # The batches.
+    # Batches.
 
     @abstractmethod
     def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
         """Append messages to their channels, in the order given.
 
-        Once a channel has refused a message it refuses the later ones of the same batch too, so that a sender
-        who tries the refused ones again keeps their order. Full members of a group are skipped.
+        A channel that has refused a message also refuses the later ones of the same batch. So the order stays as
+        it was when the sender tries the refused messages again. Full members of a group are skipped.
 
         Returns:
-            The positions of the messages whose channel was full.
+            The positions in ``deliveries`` of the messages that found their channel full.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer.
@@ -47,17 +47,18 @@ class LayerContract(ProcessCalls):
     def receive_batch(
         self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
     ) -> list[Received]:
-        """Take messages from any of ``channels``, none of which starves another.
+        """Take messages from any of ``channels``. A busy channel does not starve the others.
 
-        What was taken out of the layer always comes to the caller: if a part of the call fails when messages were
-        taken, these are returned. The next call meets the failure, if it lasts.
+        Messages that were taken out of the layer always reach the caller: if a later part of the call fails, they
+        are returned all the same, and the next call raises the error if it lasts.
 
         Arguments:
             channels: names as in ``receive``.
-            limit: how many messages at most; one to a group counts once, and comes out once per member.
+            limit: the largest number of messages. A message to a group counts once, and is returned once per
+                member.
             timeout: seconds to wait for the first message.
-            taker: out of ``layer.taker``: the messages of normal channels are in-flight from now on, until it
-                receives again. It is done with those that it received before.
+            taker: made by ``layer.taker``. What it takes from normal channels is in-flight until it receives
+                again; with this call it is done with what it received before.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer, and nothing was taken.
@@ -65,15 +66,16 @@ class LayerContract(ProcessCalls):
 
     @abstractmethod
     def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
-        """Put messages that were received but not used back where they came from, in front of all others.
+        """Put messages back, in front of their channels, that were received and not started.
 
         Arguments:
-            taker: that received them, if it was one. They are in-flight no longer; the rest of its batch is.
+            taker: the taker that received them, if there was one. They are no longer in-flight; the rest of its
+                batch is.
         """
 
     @abstractmethod
     def group_add(self, group: str, channel: str) -> None:
-        """Make ``channel`` a member of ``group`` for ``group_expiry`` seconds; again, if it is one already."""
+        """Make ``channel`` a member of ``group`` for ``group_expiry`` seconds from now."""
 
     @abstractmethod
     def group_discard(self, group: str, channel: str) -> None:
@@ -85,13 +87,13 @@ class LayerContract(ProcessCalls):
 
     @abstractmethod
     def release(self, channels: Iterable[str]) -> None:
-        """End all memberships of process-specific channels that this process received on and gives up."""
+        """End all memberships of process-specific channels that this process no longer receives on."""
 
     @abstractmethod
     def pause(self, channels: Iterable[str]) -> None:
-        """Let process-specific channels that this process receives on refuse messages, as if they were full.
+        """Make process-specific channels of this process refuse messages, as if they were full.
 
-        So a client that reads slowly holds up those who send to it, and nobody else.
+        So a client that reads slowly holds up its own senders, and nobody else.
         """
 
     @abstractmethod
@@ -101,23 +103,23 @@ class LayerContract(ProcessCalls):
     # What an interface server does for the memberships of its clients.
 
     def joined(self) -> list[str]:
-        """The process-specific channels of this process that are in groups, as far as it knows without asking."""
+        """The channels of this process that are in groups, as far as it knows without asking a server."""
         return []
 
     def renew(self, channels: Iterable[str]) -> None:
-        """Let the memberships that channels of this process have last for ``group_expiry`` from now on.
+        """Renew the memberships of channels of this process: they last for ``group_expiry`` from now.
 
-        A layer with a server behind it compares: what the server lacks and the process still has the second time
-        is made again.
+        A layer with a server also compares: a membership that the process has and the server lacks, twice in a
+        row, is made again.
         """
 
     @property
     def losses(self) -> int:
-        """How often this process has noticed that a server behind the layer had lost its data."""
+        """How many times this process has noticed that a server behind the layer had lost its data."""
         return 0
 
     def repair(self) -> None:
-        """Tell the server behind the layer again what it has lost of this process, memberships above all.
+        """Restore what the server behind the layer has lost of this process, above all its memberships.
 
         An interface server calls it after an outage, before it sends anything else.
 
@@ -140,90 +142,91 @@ class LayerContract(ProcessCalls):
     # The extension "ordering".
 
     def enter_turn(self, turn: Turn, message: dict[str, Any]) -> bool:
-        """Ask whether a message may be handled now, as it is the turn of its ``order`` among those of its client.
+        """Ask whether it is a message's turn among the messages of its client.
 
-        If it came too early the layer keeps it, and puts it in front of its channel when its turn has come. If it
-        came twice, or too late, it is dropped. A turn ends by ``send_batch`` with ``end_of_turn``, or else by
-        itself after a while.
+        The layer keeps a message that came too early, and puts it in front of its channel when its turn has come.
+        It drops a message that came twice or too late. ``send_batch`` with an ``end_of_turn`` ends the turn;
+        otherwise the turn ends by itself after a while.
 
         A caller that got no answer, because the layer became unavailable, asks again with the same token. The
-        message is handled once, whether or not the layer had seen the question before.
+        message is handled once, whether or not the first question had arrived.
 
         Arguments:
-            turn: what the message asks for.
+            turn: the turn that the message asks for.
             message: its content.
 
         Returns:
-            Whether to handle it; if not, there is nothing more to do.
+            Whether to handle the message now. If not, the caller forgets it: the layer has it.
 
         Raises:
-            ChannelFull: it was dropped, because too many of its client's messages wait already, or too large ones.
+            ChannelFull: the message was dropped, because the messages of its client that wait already are too many
+            or too large.
             LayerUnavailable: the server behind the layer does not answer.
             NotImplementedError: the layer lacks the extension.
-            TypeError, ValueError: an argument is not what it should be.
+            TypeError, ValueError: an argument is not valid.
         """
         raise lacks(self, "ordering")
 
     def suspend_turn(self, turn: Turn) -> None:
-        """Give a turn up for now: its message goes back to its channel and asks again; later ones wait for it.
+        """Give a turn up for now: its message goes back to its channel and asks again, and later ones wait for it.
 
-        Suspending twice has the effect of once, even if another copy of the message, with another token, has
-        entered in between.
+        A second call for the same turn changes nothing, even if another copy of the message, with another token,
+        has entered in between.
 
         Arguments:
-            turn: as the message entered it.
+            turn: the same as in ``enter_turn``.
         """
         raise lacks(self, "ordering")
 
     def resume_turns(self, orders: Mapping[str, int], settled: bool = False) -> None:
-        """Let messages go on whose turns the server behind the layer has lost.
+        """Let clients go on whose turns the server behind the layer has lost.
 
-        An interface server calls it after an outage, before it sends anything else; and with ``settled`` a moment
-        after it has noticed that the server lost data.
+        An interface server calls this after an outage, before it sends anything else. It calls it again with
+        ``settled``, a moment after it has noticed that the server lost data.
 
         Arguments:
-            orders: for the reply channel of each client that is there, the order of the first message that the
-                layer has not taken yet. What came before is not waited for, if the server knows nothing of it.
-            settled: whether what came before is in no queue any more. Then it is not waited for either if the
-                server knows the client, unless it runs, or waits for its turn.
+            orders: for the reply channel of each connected client, the order of the first message that the layer
+                has not taken yet. The layer does not wait for earlier messages of which the server knows nothing.
+            settled: whether the earlier messages are certainly in no queue any more. Then the layer does not wait
+                for them either if the server knows the client, unless they run, or wait for their turn.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer.
         """
 
     def end_of_turn(self, reply_channel: str, order: int, *, last: bool = False) -> Delivery:
-        """Make the delivery that ends a turn. It is sent behind the messages of its consumer.
+        """Make the delivery that ends a turn. Send it behind the messages of the consumer.
 
-        To send it twice is to send it once, however late.
+        To send it twice has the effect of once, however late the second one is.
 
         Arguments:
-            last: nothing comes from that client any more.
+            last: whether nothing comes from that client any more.
         """
         return Delivery(reply_channel, b"", turn_end=TurnEnd(order, last))
 
-    # The extension "values": what is not a message, by name, for a while.
+    # The extension "values": named values that are kept for a limited time.
 
     def get_value(self, name: str) -> tuple[bytes, float] | None:
-        """The value of that name and the seconds left to it, or ``None``."""
+        """The value with this name and the seconds until it ends, or ``None`` if there is none."""
         raise lacks(self, "values")
 
     def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
-        """Keep a value for ``seconds``.
+        """Keep ``value`` under ``name`` for ``seconds``.
 
         Arguments:
-            replace: only in the place of another one; if false, only where there is none.
+            replace: true to replace a value only if there is one; false to set it only if there is none.
 
         Returns:
-            Whether that was so.
+            Whether the value was set.
         """
         raise lacks(self, "values")
 
     def keep_value(self, name: str, seconds: float) -> None:
-        """Let a value, if there is one, end after ``seconds`` from now."""
+        """Make a value, if there is one, end in ``seconds`` from now."""
         raise lacks(self, "values")
 
     def delete_value(self, name: str) -> None:
-        """Drop a value."""
+        """Drop a value, if there is one."""
         raise lacks(self, "values")
 
     def send_and_receive(
@@ -237,16 +240,16 @@ class LayerContract(ProcessCalls):
         """``send_batch``, then ``receive_batch``, in one round trip to a server.
 
         Arguments:
-            timeout: seconds to wait for the first message. It does not wait if a message was refused.
-            taker: as in ``receive_batch``; without ``channels`` it is not done with its batch yet. Ends of
-                turns are then carried out only if no message of the same call was refused. Otherwise their
-                positions come back as well, and they are to be sent again.
+            timeout: seconds to wait for the first message. The call does not wait if a message was refused.
+            taker: as in ``receive_batch``, but without ``channels`` it is not done with its batch yet. With a
+                taker, ends of turns are carried out only if no message of the same call was refused. Otherwise
+                their positions are returned as well, and you send them again.
 
         Raises:
             Lapsed: the taker's process was declared dead. Nothing was sent and nothing was taken.
-            LayerUnavailable: ``deliveries`` could not be sent, and its ``nothing_done`` is about them. Its
-                ``received`` has what was taken in the same round trip. If they were sent and only receiving
-                failed, that is not an error: the next call meets it. Without ``deliveries``, as ``receive_batch``.
+            LayerUnavailable: ``deliveries`` could not be sent; ``nothing_done`` tells about them, and ``received``
+                has what was taken in the same round trip. If only receiving failed, the call returns, and the next
+                one raises the error if it lasts. Without ``deliveries``, as ``receive_batch``.
         """
         full = self.send_batch(deliveries)
         try:
@@ -257,7 +260,7 @@ class LayerContract(ProcessCalls):
             return full, []
 
     def close(self) -> None:
-        """Let go of connections; the layer opens new ones when it is used again."""
+        """Close the connections. The layer opens new ones when it is used again."""
 
     # The same for an event loop.
 
@@ -266,15 +269,15 @@ class LayerContract(ProcessCalls):
         """As ``send_batch``."""
 
     async def ataken_orders(self, process: str, channels: Sequence[str]) -> dict[str, int] | None:
-        """Which messages of sockets the layer has taken, when the answer that said so was lost.
+        """Ask which messages of sockets the layer has taken, after the answer that told so was lost.
 
         Arguments:
-            process: the name of the interface server that has the sockets.
+            process: the name of the interface server process that has the sockets.
             channels: their reply channels.
 
         Returns:
-            The order of the last message of each (``Delivery.client``); those that the layer knows nothing of are
-            missing. ``None`` if the layer does not keep this.
+            For each channel the order of its last message that was taken (``Delivery.client``). Channels that the
+            layer does not know are missing. ``None`` if the layer does not keep this.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer.
@@ -283,9 +286,9 @@ class LayerContract(ProcessCalls):
 
     @abstractmethod
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
-        """As ``receive_batch``. Nothing is lost when it is cancelled: what it takes by then is given back.
+        """As ``receive_batch``. A cancelled call gives back what it has taken, so nothing is lost.
 
-        It may return nothing before the time is up, when ``losses`` has changed: so the caller can act on that.
+        It may return nothing before the timeout if ``losses`` has changed, so that the caller can act on that.
         """
 
     @abstractmethod
@@ -320,11 +323,11 @@ class LayerContract(ProcessCalls):
         """As ``resume``."""
 
     async def aclose(self) -> None:
-        """As ``close``, for what this event loop opened."""
+        """As ``close``, for the connections of this event loop."""
 
 
 def lacks(layer: LayerContract, extension: str) -> NotImplementedError:
-    """The error for a call of an extension that a layer does not have."""
+    """Make the error for a call that belongs to an extension which ``layer`` does not have."""
     return NotImplementedError(
         f"{type(layer).__name__} lacks the extension {extension!r}. InMemoryChannelLayer and RedisChannelLayer "
         "have it."

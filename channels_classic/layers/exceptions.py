@@ -10,19 +10,19 @@ class ChannelFull(Exception):
 
 
 class MessageTooLarge(Exception):
-    """The message is larger than a channel layer carries: 1 MiB as JSON (specification, section 3)."""
+    """The message takes more than 1 MiB as JSON (specification, section 3)."""
 
 
 class LayerUnavailable(ConnectionError):
-    """The server behind the channel layer cannot be reached, or refuses to work, at the moment.
+    """The server behind the channel layer cannot be reached at the moment, or refuses to work.
 
     Arguments:
         text: what happened, and where.
-        nothing_done: nothing of what the call should send or change was done, so that it can be made again.
+        nothing_done: whether the call has certainly sent and changed nothing, so that you can repeat it.
 
     Attributes:
-        received: the messages that the call has taken from its channels all the same. Only ``send_and_receive``
-            and ``receive`` set it. Handle these messages as if the call had returned them.
+        received: the messages that the call took from its channels before it failed. Only ``send_and_receive`` and
+            ``receive`` set it. Handle these messages as if the call had returned them.
     """
 
     def __init__(self, text: str, nothing_done: bool = False) -> None:
@@ -32,10 +32,10 @@ class LayerUnavailable(ConnectionError):
 
 
 class Lapsed(LayerUnavailable):
-    """The process was declared dead, because its heartbeat had stopped; others have taken over what it had.
+    """The process was declared dead because its heartbeat had stopped, and others have taken over what it had.
 
-    Nothing of the call was done, and it must not be tried again: the process drops what it holds, and goes on
-    under a new name.
+    The call has done nothing, and must not be repeated: the process drops what it holds, and goes on under a new
+    name.
     """
 
     def __init__(self, process: str) -> None:

@@ -1,4 +1,4 @@
-"""Channels that globs name."""
+"""Globs that channels are matched against."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ MOST_REMEMBERED = 1000
 
 
 class Globs:
-    """Tells which channels match any of some globs.
+    """A set of globs that channels are matched against.
 
     Arguments:
         globs: such as ``"mail.*"``.
@@ -20,7 +20,7 @@ class Globs:
         self._known: dict[str, bool] = {}
 
     def match(self, channel: str) -> bool:
-        """Whether ``channel`` matches one of them."""
+        """Whether ``channel`` matches at least one of the globs."""
         known = self._known.get(channel)
         if known is None:
             known = any(fnmatch.fnmatchcase(channel, glob) for glob in self._globs)

@@ -1,4 +1,4 @@
-"""Clients that are gone: how an interface server tells whoever still sends one an answer in parts."""
+"""Clients that are gone: whoever still sends such a client an answer in parts can ask here, and stop."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
 
 KNOWN_SECONDS = 300
-"""Seconds for which this is known. A stream whose parts are further apart does not learn of it."""
+"""Seconds for which this is known. A stream whose parts are further apart does not notice."""
 
 
 def tell_gone(layer: BaseChannelLayer, reply_channels: Iterable[str]) -> None:
-    """Let it be known that the clients of these channels are gone.
+    """Announce that the clients of these channels are gone.
 
-    A layer without the extension "values" cannot keep that: its senders go on.
+    A layer without the extension "values" cannot keep this, so senders go on.
     """
     if "values" in layer.extensions:
         for reply_channel in reply_channels:
@@ -22,7 +22,7 @@ def tell_gone(layer: BaseChannelLayer, reply_channels: Iterable[str]) -> None:
 
 
 def is_gone(layer: BaseChannelLayer, reply_channel: str) -> bool:
-    """Whether the client of a reply channel is known to be gone, or its interface server is."""
+    """Whether the client of a reply channel, or its interface server, is known to be gone."""
     if "values" in layer.extensions and layer.get_value(_name(reply_channel)) is not None:
         return True
     return "processes" in layer.extensions and layer.has_ended(names.process_name(reply_channel))

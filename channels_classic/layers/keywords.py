@@ -1,6 +1,7 @@
-"""Checks of a layer's keywords: errors name the keyword and the remedy, and never have a secret.
+"""Checks of a layer's keywords. Errors name the keyword and what to change, and never show a secret.
 
-What stands in the settings may be a password, or a URL or a dict with one. So a value is not quoted as it is.
+A value in the settings may be a password, or a URL or a dict that has one. So errors do not quote values as they
+are.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ _PARAMETER = re.compile(r"([?&][^=&]*=)(?!\d+(?:&|$))[^&]*")
 
 
 def masked(value: Any) -> str:
-    """What to tell people about a value that may be a secret, or have one in it."""
+    """A text about a value that may be a secret, or contain one."""
     if isinstance(value, str):
         if "://" in value or "@" in value:
             public = _USER_INFORMATION.sub(_without_password, value, count=1)
             return repr(_PARAMETER.sub(r"\1***", _PORT.sub(r"\1:***", public)))
-        # Anything but a host or a number may be a password in the wrong place.
+        # A str that is neither a host nor a number may be a password in the wrong place.
         return repr(value) if not value or _HOST.fullmatch(value) else "'***'"
     if isinstance(value, bytes):
         return f"b{masked(value.decode('utf-8', 'replace'))}"
@@ -39,7 +40,7 @@ def masked(value: Any) -> str:
 
 
 def check_number(keyword: str, value: Any, whole: bool = False, zero: bool = False) -> None:
-    """Make sure that the value of a keyword is a finite number above 0.
+    """Check that the value of a keyword is a finite number above 0.
 
     Arguments:
         whole: whether it has to be an ``int``.
@@ -57,7 +58,7 @@ def check_number(keyword: str, value: Any, whole: bool = False, zero: bool = Fal
 
 
 def check_text(keyword: str, value: Any) -> None:
-    """Make sure that the value of a keyword is a ``str``.
+    """Check that the value of a keyword is a ``str``.
 
     Raises:
         ValueError: it is not.
@@ -67,10 +68,10 @@ def check_text(keyword: str, value: Any) -> None:
 
 
 def check_globs(keyword: str, value: Any) -> tuple[str, ...]:
-    """The globs of a keyword as a tuple.
+    """Check the globs that a keyword has, and return them as a tuple.
 
     Raises:
-        ValueError: it is not a list of globs that channel names can match.
+        ValueError: the value is not a list of globs that channel names can match.
     """
     example = f"{keyword} of a channel layer must be a list of channel names or globs, such as ['mail.*']"
     if isinstance(value, str):
@@ -86,7 +87,7 @@ def check_globs(keyword: str, value: Any) -> tuple[str, ...]:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """A sentence that tells what may have been meant, if something is near."""
+    """A sentence that suggests a known name which is similar to ``name``; empty if there is none."""
     near = difflib.get_close_matches(name, sorted(known), 1)
     return f" Did you mean {near[0]!r}?" if near else ""
 

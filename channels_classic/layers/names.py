@@ -19,7 +19,7 @@ _LETTERS = "ASCII letters, digits, '-', '_' and '.', fewer than 100 of them"
 
 
 def check_channel(name: Any) -> None:
-    """Make sure that ``name`` is one that a message can be sent to.
+    """Check that a message can be sent to ``name``.
 
     Raises:
         TypeError: it is not; the text quotes the name and states the rule.
@@ -32,7 +32,7 @@ def check_channel(name: Any) -> None:
 
 
 def check_receivable(name: Any) -> None:
-    """Make sure that ``name`` is one that messages can be received from.
+    """Check that messages can be received from ``name``.
 
     Raises:
         TypeError: it is not; the text quotes the name and states the rule.
@@ -46,10 +46,10 @@ def check_receivable(name: Any) -> None:
 
 
 def check_all_receivable(channels: Sequence[str]) -> list[str]:
-    """The names as a list, after making sure that messages can be received from each of them.
+    """Check that messages can be received from each of ``channels``, and return them as a list.
 
     Raises:
-        TypeError: one of them is not such a name, or they came as a single str.
+        TypeError: one of them is not such a name, or ``channels`` is a single str.
     """
     if isinstance(channels, str):
         raise TypeError(f"receive takes a list of channel names, not the str {channels!r}.")
@@ -60,7 +60,7 @@ def check_all_receivable(channels: Sequence[str]) -> list[str]:
 
 
 def check_group(name: Any) -> None:
-    """Make sure that ``name`` is the name of a group.
+    """Check that ``name`` is a valid group name.
 
     Raises:
         TypeError: it is not; the text quotes the name and states the rule.
@@ -70,10 +70,10 @@ def check_group(name: Any) -> None:
 
 
 def new_channel_name(pattern: Any) -> str:
-    """A name that no one uses, made of ``pattern`` (which ends in ``?`` or ``!``) and a random part.
+    """Make a name that nobody uses of ``pattern`` (which ends in ``?`` or ``!``) and a random part.
 
     Raises:
-        TypeError: the pattern has another form.
+        TypeError: the pattern does not end so, or is not a channel name.
     """
     if not isinstance(pattern, str) or not _PATTERN(pattern):
         raise TypeError(
@@ -85,12 +85,12 @@ def new_channel_name(pattern: Any) -> str:
 
 
 def random_part() -> str:
-    """Sixteen letters and digits that cannot be guessed: 64 random bits."""
+    """Sixteen hexadecimal digits that cannot be guessed: 64 random bits."""
     return secrets.token_hex(8)
 
 
 def queue_name(channel: str) -> str:
-    """The queue that holds what is sent to ``channel``: the process for a process-specific one, else itself."""
+    """The queue of ``channel``: its part up to the ``!`` if it is process-specific, else the channel itself."""
     process, mark, _ = channel.partition("!")
     return process + mark
 
@@ -102,7 +102,7 @@ def process_name(channel: str) -> str:
 
 
 def local_part(channel: str) -> str:
-    """What follows the ``!`` in the name of a process-specific channel; else ``""``."""
+    """The part of a process-specific channel's name after the ``!``; else ``""``."""
     return channel.partition("!")[2]
 
 

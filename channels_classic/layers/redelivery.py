@@ -1,4 +1,4 @@
-"""The rules for the messages that a worker had in-flight when it died, for every layer."""
+"""The rules, the same for every layer, for the messages that a worker had in-flight when it died."""
 
 from __future__ import annotations
 
@@ -12,45 +12,46 @@ from channels_classic.layers.turns import LARGEST_ORDER
 from channels_classic.layers.types import Lost, Process, Turn
 
 GOODBYE_CHANNEL = "websocket.disconnect"
-"""The channel that the wills of sockets are sent to."""
+"""The channel to which the wills of sockets are sent."""
 
 BAD_GATEWAY: dict[str, Any] = {
     "status": 502,
     "headers": [[b"content-type", b"text/plain; charset=utf-8"]],
     "content": b"Bad Gateway (502): the worker that was answering has died",
 }
-"""The answer to the client of a lost request. One that has a part of its answer sees its connection end."""
+"""The answer to a client whose request is lost. If the client has a part of its answer already, its connection
+ends."""
 
 REFUSAL: dict[str, Any] = {"close": True}
 """The answer to a socket whose ``websocket.connect`` is lost."""
 
 
 class Fate(enum.Enum):
-    """The possible ends of a message."""
+    """The possible fates of a message."""
 
     BACK = "back"
-    """It had not been started, and goes back as it is."""
+    """It was not started, and goes back to its channel as it is."""
 
     AGAIN = "again"
-    """It had been started, and goes back because its channel is at-least-once."""
+    """It was started, and goes back because its channel is at-least-once."""
 
     DEAD_LETTER = "dead letter"
-    """It was to run again, but was delivered too often already."""
+    """It would run again, but was delivered too often already."""
 
     LOST = "lost"
-    """It had been started, and does not run again."""
+    """It was started, and does not run again."""
 
     DONE = "done"
-    """It had run to its end, and all that it sent is on its way: only others of its batch were not done."""
+    """Its consumer had ended, and all that it sent is on its way; only others of its batch were not done."""
 
 
 class Rules:
     """Decides for the messages of one dead process.
 
     Arguments:
-        process: whose details may name channels that are at-least-once.
-        is_at_least_once: tells which channels the layer's keyword names.
-        max_deliveries: how often a message is handed out at most.
+        process: the process; its details may name channels that are at-least-once.
+        is_at_least_once: tells whether the keyword ``at_least_once`` of the layer names a channel.
+        max_deliveries: how many times a message is delivered at most.
     """
 
     def __init__(self, process: Process, is_at_least_once: Callable[[str], bool], max_deliveries: int) -> None:
@@ -59,12 +60,12 @@ class Rules:
         self._max_deliveries = max_deliveries
 
     def fate(self, channel: str, deliveries: int, place: int, progress: Progress) -> Fate:
-        """Decide about a message.
+        """Decide what happens to a message.
 
         Arguments:
-            deliveries: how often it was handed out so far.
-            place: in its batch, from 0.
-            progress: of its taker with that batch.
+            deliveries: how many times it was delivered so far.
+            place: its place in its batch, from 0.
+            progress: how far its taker had come with the batch.
         """
         if place >= progress.started:
             return Fate.BACK
@@ -75,7 +76,7 @@ class Rules:
         return Fate.AGAIN if deliveries < self._max_deliveries else Fate.DEAD_LETTER
 
     def reason(self, deliveries: int) -> str:
-        """Why a message became a dead letter, for people."""
+        """A text that says why a message became a dead letter."""
         return f"Its worker died while it ran, {deliveries} times."
 
 
@@ -83,10 +84,10 @@ def progress_of(started: Mapping[str, Progress] | None, taker: str, batch: int, 
     """Find how far a taker had come with a batch.
 
     Arguments:
-        started: what the journal of the process says; ``None`` if nobody knows.
-        taker: its name.
-        batch: the number of its batch.
-        size: how many messages that has.
+        started: what the journal of the process says; ``None`` if there is no journal to read.
+        taker: the name of the taker.
+        batch: the number of the batch.
+        size: the number of messages in the batch.
     """
     if started is None:
         return Progress(batch, size)
@@ -95,7 +96,7 @@ def progress_of(started: Mapping[str, Progress] | None, taker: str, batch: int, 
 
 
 def turn_of(channel: str, content: Mapping[str, Any]) -> Turn | None:
-    """The turn of a message, if it may have one."""
+    """The turn of a message, if it is one that can have a turn."""
     reply_channel, order = content.get("reply_channel"), content.get("order")
     if isinstance(reply_channel, str) and isinstance(order, int) and 0 <= order <= LARGEST_ORDER:
         return Turn(reply_channel, order, channel)
@@ -103,7 +104,7 @@ def turn_of(channel: str, content: Mapping[str, Any]) -> Turn | None:
 
 
 def answer_to(lost: Lost) -> tuple[str, dict[str, Any]] | None:
-    """The reply channel of a lost message and what to send to it, if its client waits for an answer."""
+    """For a lost message whose client waits for an answer: its reply channel, and what to send to it."""
     answers = {"http.request": BAD_GATEWAY, "websocket.connect": REFUSAL}
     reply_channel = lost.content.get("reply_channel")
     if lost.channel not in answers or not is_channel(reply_channel):
@@ -112,7 +113,7 @@ def answer_to(lost: Lost) -> tuple[str, dict[str, Any]] | None:
 
 
 def is_channel(name: Any) -> bool:
-    """Whether a field of a message is the name of a channel."""
+    """Whether ``name``, which comes from a message, is a valid channel name."""
     try:
         names.check_channel(name)
     except TypeError:
@@ -121,9 +122,9 @@ def is_channel(name: Any) -> bool:
 
 
 def own_queues(process: str, takers: int) -> list[str]:
-    """The names of the queues that are a process's own.
+    """The names of the queues that belong to a process.
 
     Arguments:
-        takers: how many takers it has, or had.
+        takers: how many takers the process has, or had.
     """
     return [f"{process}!", *(f"{process}.{number}!" for number in range(takers))]

@@ -1,4 +1,4 @@
-"""The calls for an event loop, made of the blocking ones by threads: for a layer that has nothing better."""
+"""The asynchronous calls for a layer that has no asynchronous client: they run the blocking calls in threads."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from channels_classic.layers.tracking import Started
 from channels_classic.layers.types import Beat, Delivery, Lease, Process, Received, Swept
 
 THREAD_SECONDS = 0.2
-"""How long a thread waits for an event loop at a stretch, because nobody can interrupt it."""
+"""The longest time, in seconds, that one call in a thread waits, because such a call cannot be interrupted."""
 
 
 class ThreadedCalls(LayerContract):
-    """The asynchronous half of the contract, by threads."""
+    """The asynchronous half of the contract, run in threads."""
 
     async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
         """As ``send_batch``."""
         return await asyncio.to_thread(self.send_batch, deliveries)
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
-        """As ``receive_batch``. Nothing is lost when it is cancelled: what it takes by then is given back."""
+        """As ``receive_batch``. A cancelled call gives back what it has taken, so nothing is lost."""
         deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()

@@ -1,8 +1,8 @@
-"""The part of the contract that is about processes: who is alive, what each of them has, and what happens if
-one dies.
+"""The part of the contract about processes: which are alive, what each of them has, and what happens when one
+dies.
 
-Its calls belong to the extension ``processes``. A layer without it has the defaults here, and goes on as
-before: what a process has when it is killed is lost.
+These calls belong to the extension ``processes``. A layer without it has the defaults here: what a process has
+when it is killed is lost.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Beat, DeadLetter, Lease, Process, Swept
 
 BEAT_SECONDS = 0.75
-"""How often a process beats."""
+"""Seconds between two heartbeats of a process."""
 
 LIFE_SECONDS = 3.5
-"""A process that has not beaten for so long is dead, by the clock of the layer. Long enough for a pause of a
-garbage collector or a busy machine; short enough that what it had runs elsewhere within five seconds."""
+"""A process that has sent no heartbeat for so many seconds is dead, by the clock of the layer. This is long enough
+for a pause of the garbage collector or a busy machine, and short enough that another process has taken over within
+five seconds."""
 
 GONE_SECONDS = 60
-"""How long it is known that a process is gone. What is sent to it meanwhile is dropped at once."""
+"""Seconds for which the layer remembers that a process is gone. It drops what is sent to such a process at
+once."""
 
 MOST_DEAD_LETTERS = 1000
 MOST_DEAD_LETTER_BYTES = 2**26
-"""How many dead letters are kept, and bytes of them. Beyond that the oldest are dropped."""
+"""How many dead letters, and bytes of them, are kept. Beyond that the oldest are dropped."""
 
 
 class Progress(NamedTuple):
@@ -39,26 +41,27 @@ class Progress(NamedTuple):
     """How many messages were started, in the order in which they were received."""
 
     done: int = 0
-    """A bit for each message, from the lowest, that is done although others of the batch are not."""
+    """One bit per message of the batch, the lowest for the first: set if the message is done although others are
+    not."""
 
 
 Started = Callable[[Process], Mapping[str, Progress] | None]
-"""Tells the progress of each taker of a process, by its name; ``None`` if nobody here knows. Then all of each
-batch counts as started."""
+"""Gives the progress of each taker of a process, by the taker's name. ``None`` if nobody here knows: then every
+message that the process had taken counts as started."""
 
 
 class ProcessCalls(ABC):
     """The extension "processes"."""
 
     life: float = LIFE_SECONDS
-    """Seconds after which a process that does not beat is dead."""
+    """Seconds without a heartbeat after which a process is dead."""
 
     def taker(self, process: str, number: int) -> Taker | None:
-        """A taker for one thread of a worker, which is handed to ``receive_batch`` and the like.
+        """Make a taker for one thread of a worker, to pass to ``receive_batch`` and the like.
 
         Arguments:
-            process: the name of the process. It has to beat, or nobody notices its death.
-            number: of the taker, from 0.
+            process: the name of the process. It has to send heartbeats, or nobody notices its death.
+            number: the number of the taker in its process, from 0.
 
         Returns:
             The taker; ``None`` if the layer does not keep what is in-flight.
@@ -66,11 +69,11 @@ class ProcessCalls(ABC):
         return None
 
     def beat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
-        """Say that a process is alive, every ``BEAT_SECONDS``; the first beat registers it.
+        """Send a heartbeat, every ``BEAT_SECONDS``. The first one registers the process.
 
         Arguments:
-            process: its details are those of the last beat.
-            leases: of the turns that run in the process. They are renewed.
+            process: the process. The registry keeps the details that came last.
+            leases: the leases of the turns that run in the process; they are renewed.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer.
@@ -78,23 +81,25 @@ class ProcessCalls(ABC):
         return Beat(False, [])
 
     def depart(self, process: Process) -> None:
-        """Take a process out of the registry that has come to its end in order, and remove what it owns.
+        """Remove a process that ends normally from the registry, and all that it owns.
 
-        What its takers hold counts as done, and its sockets as having left.
+        What its takers have counts as done, and its sockets count as closed.
 
         Raises:
-            LayerUnavailable: the server behind the layer does not answer. Then a sweep does it later.
+            LayerUnavailable: the server behind the layer does not answer. A sweep does the same later.
         """
 
     def sweep(self, process: Process, started: Started) -> Swept | None:
-        """Give to others what a dead process had, and remove what it owned. Whoever knows of its death may do it.
+        """Give to others what a dead process had, and remove what it owned. Any process that knows of its death
+        may call this.
 
-        From the first step on the process itself can take and send nothing more: ``Lapsed``. What was not started
-        goes back in front of its channel. What was started runs again if its channel is at-least-once, up to
-        ``max_deliveries`` times, and is lost otherwise: then its client gets 502, or its connecting socket is
-        refused, and its turn is passed over. The wills of its sockets are sent, and their memberships end.
+        From the first step on, the process itself can take and send nothing more: its calls raise ``Lapsed``.
+        Messages that were not started go back in front of their channels. Messages that were started run again if
+        their channel is at-least-once, up to ``max_deliveries`` times, and are lost otherwise. The client of a
+        lost request gets 502, a socket whose ``websocket.connect`` is lost is refused, and the turn of a lost
+        message is passed over. The wills of the process's sockets are sent, and their memberships end.
 
-        Each step may be repeated, so that a sweep that is killed half-way is finished by another one.
+        Each step can be repeated, so another sweep finishes one that was killed.
 
         Returns:
             What was done; ``None`` if somebody else sweeps that process at the moment.

@@ -1,15 +1,15 @@
 """Turns: the messages of one client run one after another, by their ``order`` (specification, section 8).
 
-The state of a client is one number, the order whose turn it is, and whether that message runs. A message that
-asks too early is kept beside that number and goes back to the front of its channel when its turn has come, so no
-worker waits with it. Every step is one atomic operation of the layer: in ``memory/turns.py`` under the lock of the
-layer, in ``turns.lua`` for Redis. Here is what both share.
+The state of a client is one number, the order whose turn it is, and whether that message runs. The layer keeps a
+message that asks too early beside that number, and puts it in front of its channel when its turn has come. So no
+worker waits for a turn. Every step is one atomic operation of the layer: in ``memory/turns.py`` under the lock of
+the layer, in ``turns.lua`` for Redis. This module has what both share.
 
-Two things may never come: the end of a turn (its worker was killed) and a message (it expired, or was lost with
-its worker). Both are passed over after a while, by the next step of any client.
+Two things may never come: the end of a turn (its worker was killed), and a message (it expired, or was lost with
+its worker). The next step of any client passes over them after a while.
 
-An answer may be lost on its way. So every step can be carried out again: an end is known by its order, an enter
-and a suspend by a token of whoever asks.
+An answer may be lost on its way, so every step can be repeated: the order identifies an end, and a token of the
+caller identifies an enter or a suspend.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from channels_classic.layers.types import Turn
 from channels_classic.log import logger
 
 LEASE_SECONDS = 300.0
-"""How long a message keeps its turn without ending it: longer than any consumer should take, because from then on
-the next one runs beside it; and short enough for the client of a worker that was killed."""
+"""Seconds for which a message keeps its turn without ending it. This is longer than any consumer should take,
+because after it the next message runs beside the first, and short enough for a client whose worker was killed."""
 
 RENEWED_LEASE_SECONDS = 10.0
-"""The same for a process that beats, because each heartbeat renews it."""
+"""The same for a process that sends heartbeats: each heartbeat renews the lease."""
 
 EXTRA_PATIENCE = 3.0
-"""Seconds beyond ``expiry`` that messages wait for one that does not come. It was sent before them, so by then it
-has expired, even if somebody took it at the last moment or had to try for a while to put it back."""
+"""Seconds beyond ``expiry`` that messages wait for an earlier one that does not come. It was sent before them, so
+by then it has expired, even if a worker took it at the last moment, or needed some time to put it back."""
 
 MAX_WAITING = 10_000
 MAX_WAITING_BYTES = 2**23
-"""How many messages, and bytes of them, may wait for one client."""
+"""How many messages of one client, and bytes of them, may wait for their turn."""
 
 LARGEST_ORDER = 2**53 - 2
-"""The largest ``order`` that Lua's numbers tell from the next one."""
+"""The largest ``order`` that a number in Lua can tell from the next one."""
 
 
 class Verdict(enum.Enum):
@@ -52,11 +52,11 @@ class Verdict(enum.Enum):
 
 
 def check_turn(turn: Turn) -> None:
-    """Make sure that a message can wait for its turn.
+    """Check that a message can wait for its turn.
 
     Raises:
         TypeError: the channel is not a normal one.
-        ValueError: the order is not a number from 0 on.
+        ValueError: the order is not an ``int`` from 0 on.
     """
     order: Any = turn.order
     if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= LARGEST_ORDER:
@@ -67,10 +67,10 @@ def check_turn(turn: Turn) -> None:
 
 
 def may_run(verdict: Verdict, turn: Turn) -> bool:
-    """Tell whether a message may run after this verdict: the answer of ``enter_turn``.
+    """Whether a message may run after this verdict: the result of ``enter_turn``.
 
     Raises:
-        ChannelFull: the message was dropped because too much waits already.
+        ChannelFull: the message was dropped, because too many messages of its client wait already.
     """
     client, order, channel = turn.reply_channel, turn.order, turn.channel
     if verdict is Verdict.FULL:
@@ -84,7 +84,7 @@ def may_run(verdict: Verdict, turn: Turn) -> bool:
 
 
 def report_passed_over(client: str, first: int, last: int, reason: str) -> None:
-    """Tell people that the messages ``first`` to ``last`` of a client are not waited for any longer."""
+    """Log that the layer no longer waits for the messages ``first`` to ``last`` of a client."""
     orders = f"message {first}" if first == last else f"messages {first} to {last}"
     if reason == "lease":
         logger.warning(

@@ -1,4 +1,4 @@
-"""The types that all parts of a channel layer share: its input and its output."""
+"""The types that all parts of a channel layer share: what goes into it, and what comes out."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ class Turn(NamedTuple):
     """The turn of one message among those of its client (specification, section 8).
 
     Arguments:
-        reply_channel: of the client.
-        order: of the message: from 0, without gaps.
-        channel: a normal channel, which the message came over.
-        slight: wait for the message of order 0 only; any other one is then no turn, and has no end.
-        token: unique to this copy of the message; without one, a message that asks again has come twice.
+        reply_channel: the reply channel of the client.
+        order: the number of the message, from 0 and without gaps.
+        channel: the normal channel that the message came from.
+        slight: whether to wait for the message of order 0 only. Then the other messages take no turn, and have
+            none to end.
+        token: unique to this copy of the message. Without one, a message that asks again counts as a duplicate.
     """
 
     reply_channel: str
@@ -25,11 +26,11 @@ class Turn(NamedTuple):
 
 
 class TurnEnd(NamedTuple):
-    """The end of a turn, which travels behind what its consumer sent.
+    """The end of a turn, which is sent behind the messages of its consumer.
 
     Arguments:
-        order: of the message whose consumer is done.
-        last: no message of that client will follow.
+        order: the order of the message whose consumer is done.
+        last: whether no message of that client will follow.
     """
 
     order: int
@@ -37,15 +38,15 @@ class TurnEnd(NamedTuple):
 
 
 class Client(NamedTuple):
-    """The part of a delivery that describes the socket that it comes from.
+    """The socket that a message comes from.
 
-    The layer keeps this in the same step in which it takes the message, and forgets it if the message is refused.
+    The layer stores this in the same atomic step that takes the message, and not if it refuses the message.
 
     Arguments:
         channel: the reply channel of the socket.
-        order: of this message; ``None`` with the last message of the socket, which has left.
-        will: with the first message: what to send as ``websocket.disconnect`` if the interface server dies.
-            Packed, and without its order, which the layer adds.
+        order: the order of this message; ``None`` for the last message of the socket.
+        will: with the first message, the ``websocket.disconnect`` to send if the interface server dies. It is
+            packed, and has no order, which the layer adds.
     """
 
     channel: str
@@ -59,9 +60,9 @@ class Delivery(NamedTuple):
     Arguments:
         name: a channel or, with ``to_group``, a group.
         payload: the packed message.
-        to_group: whether it is for all members of a group.
-        turn_end: then it is not a message, but the end of a turn of the reply channel ``name``.
-        client: the socket that the message comes from, if the layer is to know of it.
+        to_group: whether it goes to all members of a group.
+        turn_end: if given, this is not a message, but the end of a turn of the reply channel ``name``.
+        client: the socket that the message comes from, if the layer keeps sockets.
     """
 
     name: str
@@ -72,14 +73,14 @@ class Delivery(NamedTuple):
 
 
 class Received(NamedTuple):
-    """A message out of ``receive_batch``.
+    """A message that ``receive_batch`` returned.
 
     Arguments:
-        channel: that it was sent to.
-        content: may be shared with other entries of the same batch (the members of a group): read it only.
-        receipt: what ``give_back`` needs; it means something to the layer alone.
-        deliveries: how often the message was handed out, this time included. More than 1 only on a channel that is
-            at-least-once, if an earlier worker died with it.
+        channel: the channel that it was sent to.
+        content: the message. Do not change it: other entries of the same batch (members of a group) may share it.
+        receipt: what ``give_back`` needs. Only the layer understands it.
+        deliveries: how many times the message was delivered, this time included. More than 1 only on a channel
+            that is at-least-once, after a worker died with it.
     """
 
     channel: str
@@ -92,11 +93,11 @@ class Process(NamedTuple):
     """A process that uses the layer: a worker process or an interface server process.
 
     Arguments:
-        name: unique and random, such as ``worker.0f3c…``. The process-specific channel ``<name>!`` is its own, and
-            so is ``<taker>!`` for each of its takers. They end with the process.
-        details: plain values for people and for those who sweep: ``kind``, ``host``, ``pid``, ``started`` (Unix
-            time), ``journal`` (a path), ``host_id``, ``threads``, ``channels``, ``at_least_once`` (channels
-            that are at-least-once by their route), ``version``, ``numbers`` (what it has counted).
+        name: unique and random, such as ``worker.0f3c…``. The process owns the process-specific channels
+            ``<name>!`` and, for each of its takers, ``<taker>!``. They end with the process.
+        details: plain values for people and for a sweep: ``kind``, ``host``, ``pid``, ``started`` (Unix time),
+            ``journal`` (a path), ``host_id``, ``threads``, ``channels``, ``at_least_once`` (channels that are
+            at-least-once by their route), ``version``, ``numbers`` (counters).
     """
 
     name: str
@@ -104,7 +105,7 @@ class Process(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """The lease of a turn that runs.
+    """The lease of a turn whose consumer runs.
 
     Arguments:
         reply_channel, order, token: as in ``enter_turn``.
@@ -119,9 +120,9 @@ class Beat(NamedTuple):
     """The answer to a heartbeat.
 
     Arguments:
-        lapsed: the process itself was declared dead, and others have taken over what it had. It must drop that,
-            and go on under a new name.
-        dead: processes that have stopped beating and are to be swept.
+        lapsed: whether the process itself was declared dead, so that others have taken over what it had. It must
+            drop that, and go on under a new name.
+        dead: processes whose heartbeats have stopped, and which are to be swept.
     """
 
     lapsed: bool
@@ -139,10 +140,10 @@ class Swept(NamedTuple):
     """The result of a sweep.
 
     Arguments:
-        back: how many messages had not been started and are back in front of their channels.
-        again: how many had been started and are back, because their channel is at-least-once.
+        back: how many messages were not started and are back in front of their channels.
+        again: how many were started and are back, because their channel is at-least-once.
         dead_letters: how many were delivered too often, and are kept as dead letters.
-        lost: what had been started and does not run again.
+        lost: the messages that were started and do not run again.
         goodbyes: how many wills were sent.
     """
 
@@ -158,9 +159,9 @@ class DeadLetter(NamedTuple):
 
     Arguments:
         identity: for ``retry_dead_letter`` and ``drop_dead_letter``.
-        deliveries: how often it was handed out.
-        died: when it became a dead letter (Unix time).
-        reason: for people.
+        deliveries: how many times it was delivered.
+        died: the Unix time at which it became a dead letter.
+        reason: a text for people.
     """
 
     identity: str
