@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 
 import pytest
 
@@ -24,3 +25,12 @@ def test_every_package_has_its_line() -> None:
             name = f"{package}/{init.parent.name}"
             if name not in ("channels_classic/management", "channels_classic/security"):
                 assert f"`{name}`" in PAGE, name
+
+
+def test_every_folder_of_the_repository_has_its_line() -> None:
+    files = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    folders = {file.split("/")[0] for file in files.splitlines() if "/" in file}
+    assert folders
+    assert {
+        folder for folder in folders if not re.search(rf"^\| `{re.escape(folder)}[`/]", PAGE, re.MULTILINE)
+    } == set()
