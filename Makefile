@@ -23,7 +23,7 @@ endef
 PARALLEL := -n auto --dist loadfile
 
 # These variables are meant for other projects, or for other ways to run this one.
-unexport DJANGO_SETTINGS_MODULE REDIS_URL
+unexport DJANGO_SETTINGS_MODULE REDIS_URL PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo cluster test coverage lint format docs js bench chaos
 
