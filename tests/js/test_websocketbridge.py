@@ -50,12 +50,15 @@ ROUTING = """\
     import json
 
     from channels_classic import route
+    from channels_classic.sessions import enforce_ordering
 
+    @enforce_ordering
     def connect(message):
         subprotocol = "chat" if message["path"] == "/chat/" else None
         message.reply_channel.send({"accept": True, "subprotocol": subprotocol})
         message.reply_channel.send({"text": json.dumps({"hello": message["path"]})})
 
+    @enforce_ordering
     def receive(message):
         frame = json.loads(message["text"])
         if "raw" in frame:
