@@ -1,4 +1,4 @@
-"""Waiting in memory: threads and event loops are woken by whoever sends."""
+"""Waiting in memory: a sender wakes the threads and event loops that wait."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import suppress
 
 
 class Arrivals:
-    """The threads and tasks that wait for something to arrive in a queue.
+    """The threads and tasks that wait for an entry in a queue.
 
     Arguments:
-        lock: that of the layer, under which things arrive.
+        lock: the lock of the layer, under which entries arrive.
     """
 
     def __init__(self, lock: threading.Lock) -> None:
@@ -24,21 +24,21 @@ class Arrivals:
         return len(self._loops)
 
     def tell(self) -> None:
-        """Wake all who wait; the caller holds the lock."""
+        """Wake all threads and tasks that wait. The caller holds the lock."""
         self._threads.notify_all()
         loops, self._loops = self._loops, []
         for loop, arrived in loops:
-            with suppress(RuntimeError):  # that loop is closed: nobody waits there any more
+            with suppress(RuntimeError):  # that loop is closed, so nothing waits there
                 loop.call_soon_threadsafe(arrived.set)
 
     def wait_for(self, take: Callable[[], bool], seconds: float) -> None:
-        """Let this thread wait until ``take`` says that it has something; the caller holds the lock."""
+        """Wait in this thread until ``take`` returns true, up to ``seconds``. The caller holds the lock."""
         self._threads.wait_for(take, seconds)
 
     async def wait_until(self, take: Callable[[], bool], deadline: float) -> None:
-        """Let this task wait until ``take`` says that it has something, or that time of the event loop has come.
+        """Wait in this task until ``take`` returns true, up to ``deadline``, a time of the event loop.
 
-        The caller does not hold the lock; ``take`` is called under it.
+        The caller does not hold the lock. ``take`` is called under it.
         """
         loop = asyncio.get_running_loop()
         while True:

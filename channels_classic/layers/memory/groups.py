@@ -1,4 +1,4 @@
-"""Groups in memory: which channels are members of which group, and until when."""
+"""Groups in memory: the members of each group, and when their memberships end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Groups:
     """The groups and their members. They are used under the layer's lock.
 
     Arguments:
-        group_expiry: seconds after which a membership ends unless it was added again.
+        group_expiry: seconds after which a membership ends unless it is renewed.
     """
 
     def __init__(self, group_expiry: float) -> None:
@@ -45,7 +45,7 @@ class Groups:
         return [channel for channel in self._joined if "!" in channel]
 
     def renew(self, channels: Iterable[str]) -> None:
-        """Let all memberships of channels last as if they had just begun."""
+        """Renew all memberships of these channels."""
         now = time.monotonic()
         for channel in channels:
             for group in list(self._joined.get(channel, ())):
@@ -53,13 +53,13 @@ class Groups:
                     self.add(group, channel)
 
     def release(self, channels: Iterable[str]) -> None:
-        """End all memberships of channels."""
+        """End all memberships of these channels."""
         for channel in channels:
             for group in list(self._joined.get(channel, ())):
                 self.discard(group, channel)
 
     def release_process(self, queue: str) -> None:
-        """End all memberships of the channels of a process, by the name of its queue."""
+        """End all memberships of the channels of a process, given the name of its queue."""
         self.release([channel for channel in self._joined if channel.startswith(queue)])
 
     def members(self, group: str, now: float) -> list[str]:

@@ -10,7 +10,7 @@ from channels_classic.layers.takers import Taker, taker_name
 
 
 class Batch(NamedTuple):
-    """The messages that a taker took at once."""
+    """The messages that a taker has taken in one call."""
 
     number: int
     entries: list[Entry]
@@ -23,19 +23,19 @@ class InFlight:
         self._batches: dict[str, dict[int, Batch]] = {}
 
     def acknowledge(self, taker: Taker) -> list[Entry]:
-        """A taker is done with the batch that it has seen last; the entries of one that it has not seen."""
+        """End the last batch that a taker has received. Returns the entries of one that it has not received."""
         batch = self._batches.get(taker.process, {}).get(taker.number)
         self._drop(taker)
         return [] if batch is None or batch.number == taker.batch else batch.entries
 
     def note(self, taker: Taker, entries: Sequence[Entry]) -> None:
-        """A taker has taken entries."""
+        """Note that a taker has taken entries."""
         if entries:
             taker.batch = taker.ask()
             self._batches.setdefault(taker.process, {})[taker.number] = Batch(taker.batch, list(entries))
 
     def give_back(self, taker: Taker, entries: Iterable[Entry]) -> None:
-        """A taker has given entries back."""
+        """Note that a taker has given entries back."""
         batch = self._batches.get(taker.process, {}).get(taker.number)
         if batch is None:
             return
@@ -46,7 +46,7 @@ class InFlight:
             self._drop(taker)
 
     def remove(self, process: str) -> list[tuple[str, Batch]]:
-        """Take out the batches of a process; each with the name of its taker."""
+        """Remove the batches of a process. Returns each with the name of its taker."""
         batches = self._batches.pop(process, {})
         return [(taker_name(process, number), batch) for number, batch in batches.items()]
 

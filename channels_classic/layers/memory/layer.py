@@ -38,9 +38,9 @@ from channels_classic.layers.types import (
 
 
 class InMemoryChannelLayer(BaseChannelLayer):
-    """Keeps everything in this process; any of its threads and event loops may use it.
+    """Keeps everything in this process. All its threads and event loops can use it.
 
-    Takes the keywords of ``BaseChannelLayer``. Waiting costs nothing: the sender wakes those who wait.
+    It takes the keywords of ``BaseChannelLayer``. Waiting costs nothing, because the sender wakes those that wait.
     """
 
     extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering", "values", "processes"]
@@ -59,7 +59,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._in_flight = InFlight()
         self._letters = DeadLetters()
         self._beats = False
-        """Whether processes beat, so that the leases of their turns are renewed."""
+        """Whether processes send heartbeats, which renew the leases of their turns."""
         self._next_tidying = time.monotonic() + self.expiry
 
     # Messages.
@@ -417,7 +417,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         self._queues.put_in_front([Entry.of(now, due.channel, due.payload) for due in back])
 
     def _tidy(self, now: float) -> None:
-        """Drop what expired where nobody looks any more, so that it does not add up."""
+        """Drop what has expired where nobody looks any more, so that memory does not grow."""
         self._next_tidying = now + self.expiry
         self._queues.forget(now)
         self._groups.forget(now)

@@ -13,17 +13,17 @@ class DeadLetters:
         self._letters: dict[str, tuple[DeadLetter, int]] = {}
 
     def add(self, letter: DeadLetter, size: int) -> None:
-        """Keep a letter of so many bytes; the oldest make room for it."""
+        """Keep a letter of ``size`` bytes. The oldest letters make room for it."""
         self._letters[letter.identity] = (letter, size)
         while len(self._letters) > MOST_DEAD_LETTERS or self._bytes() > MOST_DEAD_LETTER_BYTES:
             del self._letters[next(iter(self._letters))]
 
     def all(self) -> list[DeadLetter]:
-        """All of them."""
+        """All dead letters."""
         return [letter for letter, _ in self._letters.values()]
 
     def take(self, identity: str) -> DeadLetter | None:
-        """Take one out."""
+        """Remove a dead letter, and return it."""
         letter, _ = self._letters.pop(identity, (None, 0))
         return letter
 

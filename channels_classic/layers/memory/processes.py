@@ -1,4 +1,4 @@
-"""The registry of processes in memory: who is alive, and which sockets and answers each has."""
+"""The registry of processes in memory: which are alive, and which sockets and streaming answers each has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from channels_classic.layers.types import Beat, Client, Process
 
 
 class Socket(NamedTuple):
-    """A socket: the order of its last message, and its will."""
+    """A socket, with the order of its last message, and its will."""
 
     order: int
     will: bytes | None
@@ -31,7 +31,7 @@ class Processes:
     """The registry. It is used under the layer's lock.
 
     Arguments:
-        life: tells after how many seconds without a beat a process is dead.
+        life: gives the seconds without a heartbeat after which a process is dead.
     """
 
     def __init__(self, life: Callable[[], float]) -> None:
@@ -41,7 +41,7 @@ class Processes:
         self._gone: dict[str, float] = {}
 
     def beat(self, process: Process, now: float) -> Beat:
-        """A process is alive; whether it was declared dead before, and who is dead."""
+        """Note a heartbeat. Returns whether the process was declared dead before, and which processes are dead."""
         state = self._states.get(process.name)
         if state is None or state.process is None:
             if process.name in self._known:
@@ -59,17 +59,17 @@ class Processes:
         ]
 
     def has_lapsed(self, name: str) -> bool:
-        """Whether a process that has beaten was declared dead."""
+        """Whether a process that has sent heartbeats was declared dead."""
         return name in self._known and name not in self._states
 
     def remove(self, name: str) -> tuple[dict[str, Socket], list[str]]:
-        """Take a process out; its sockets and its answers."""
+        """Remove a process. Returns its sockets and its streaming answers."""
         self._gone[name] = time.monotonic()
         state = self._states.pop(name, None) or _State()
         return state.sockets, list(state.answers)
 
     def is_gone(self, name: str) -> bool:
-        """Whether a process was taken out of the registry a short while ago."""
+        """Whether a process was removed within the last minute."""
         return name in self._gone
 
     def alive(self, now: float) -> list[Process]:
@@ -81,7 +81,7 @@ class Processes:
         ]
 
     def note(self, client: Client) -> None:
-        """Keep what a message says about its socket."""
+        """Store what a message says about its socket."""
         name = client.channel.partition("!")[0]
         if self.has_lapsed(name):
             return
@@ -99,12 +99,12 @@ class Processes:
         return list(state.sockets) if state else []
 
     def open_answer(self, name: str, reply_channel: str) -> None:
-        """A process gives an answer that lasts."""
+        """Note that a process begins a streaming answer."""
         if not self.has_lapsed(name):
             self._state(name).answers[reply_channel] = None
 
     def close_answer(self, name: str, reply_channel: str) -> None:
-        """It gives it no longer."""
+        """Note that a process has ended a streaming answer."""
         if name in self._states:
             self._states[name].answers.pop(reply_channel, None)
 
@@ -114,7 +114,7 @@ class Processes:
             del self._gone[name]
 
     def clear(self) -> None:
-        """Drop all; whoever beats is registered again."""
+        """Drop all. A process is registered again with its next heartbeat."""
         self._states.clear()
         self._known.clear()
         self._gone.clear()

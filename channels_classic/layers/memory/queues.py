@@ -1,4 +1,4 @@
-"""Queues in memory: what waits, for which channel, and how much of it there may be."""
+"""Queues in memory: the entries that wait for each channel, within the capacity of the channel."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from channels_classic.layers.types import Received
 
 
 class Entry(NamedTuple):
-    """An entry of a queue: one message, for one channel or for the channels of a group that share the queue."""
+    """An entry of a queue: one message, for one channel, or for those members of a group that share the queue."""
 
     sent: float
     channels: tuple[str, ...]
     payload: bytes
     deliveries: int = 0
-    """The number of workers that took it before and died with it."""
+    """The number of workers that have taken it before and died with it."""
 
     @classmethod
     def of(cls, sent: float, channel: str, payload: bytes) -> Entry:
-        """One for one channel."""
+        """Make an entry for one channel."""
         return cls(sent, (channel,), payload)
 
 
@@ -32,7 +32,7 @@ class Queues:
 
     Arguments:
         expiry: seconds that an entry lives.
-        capacity_of: tells how many entries the queue of a channel holds.
+        capacity_of: gives the capacity of the queue of a channel.
     """
 
     def __init__(self, expiry: float, capacity_of: Callable[[str], int]) -> None:
@@ -48,17 +48,17 @@ class Queues:
         return len(self._queues)
 
     def send(self, channel: str, entry: Entry) -> bool:
-        """Append an entry for one channel; whether there was room, and the channel is not paused."""
+        """Append an entry for one channel. Returns false if its queue is full or the channel is paused."""
         return channel not in self._paused and self.append(names.queue_name(channel), entry)
 
     def append(self, queue: str, entry: Entry) -> bool:
-        """Append an entry to a queue; whether there was room."""
+        """Append an entry to a queue. Returns whether there was room."""
         pending = self._queues.get(queue)
         if pending is None:
             pending = self._queues[queue] = deque()
         kind = names.kind_name(queue)
         if len(pending) >= self._capacity_of(entry.channels[0]):
-            # What was put back may lie in another order than that of its ages.
+            # Entries that were put back need not be sorted by age.
             oldest = entry.sent - self._expiry
             pending = self._queues[queue] = deque(waiting for waiting in pending if waiting.sent >= oldest)
             if len(pending) >= self._capacity_of(entry.channels[0]):
@@ -75,7 +75,7 @@ class Queues:
         self._sent[names.kind_name(queue)] += 1
 
     def send_to_members(self, members: Mapping[str, tuple[str, ...]], sent: float, payload: bytes) -> None:
-        """Append one entry to each queue for those members of a group that share it; full queues are skipped."""
+        """Append one entry to each queue, for the members of a group that share it. Full queues are skipped."""
         for queue, channels in members.items():
             self.append(queue, Entry(sent, channels, payload))
 
@@ -85,10 +85,10 @@ class Queues:
             self._queues.setdefault(names.queue_name(entry.channels[0]), deque()).appendleft(entry)
 
     def take(self, channels: list[str], limit: int) -> list[Received]:
-        """Take up to so many entries out of queues, none of which starves another."""
+        """Take up to ``limit`` entries out of queues. A busy queue does not starve the others."""
         now = time.monotonic()
         taken: list[Received] = []
-        # One message of each channel in turn, and another channel first each time: so none starves.
+        # Channels take turns, one message each, and another one is first at each call, so none starves.
         self._rotation += 1
         start = self._rotation % len(channels) if channels else 0
         sources = [channel for channel in channels[start:] + channels[:start] if channel in self._queues]
@@ -118,7 +118,7 @@ class Queues:
         return pending
 
     def pause(self, channels: Iterable[str]) -> None:
-        """Let channels refuse entries."""
+        """Make channels refuse entries."""
         self._paused.update(channels)
 
     def resume(self, channels: Iterable[str]) -> None:
@@ -148,7 +148,7 @@ class Queues:
         del self._sent[queue], self._refused[queue]
 
     def forget(self, now: float) -> None:
-        """Drop what expired where nobody looks any more."""
+        """Drop expired entries of queues that nobody uses any more."""
         for queue in list(self._queues):
             if not self.fresh(queue, now):
                 self._queues.pop(queue, None)

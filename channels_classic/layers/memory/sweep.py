@@ -1,4 +1,4 @@
-"""The sweep in memory: what a dead process had goes to others, and what it owned ends."""
+"""The sweep in memory: gives to others what a dead process had, and removes what it owned."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from channels_classic.layers.types import DeadLetter, Lost, Process, Swept
 
 
 class Sweep:
-    """One sweep of one process. It is used under the layer's lock, so nothing comes in between.
+    """The sweep of one process. It is used under the layer's lock, so nothing comes in between.
 
     Arguments:
-        queues, groups, turns, processes, in_flight, letters: of the layer.
-        process: to be swept.
-        rules: for its messages.
+        queues, groups, turns, processes, in_flight, letters: the parts of the layer.
+        process: the process to sweep.
+        rules: decide about its in-flight messages.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class Sweep:
         self._takers = int(process.details.get("threads") or 1)
 
     def run(self, started: Mapping[str, Progress] | None) -> Swept:
-        """Do all of it.
+        """Carry out the sweep.
 
         Arguments:
-            started: what the journal of the process says; ``None`` if nobody knows.
+            started: what the journal of the process says; ``None`` if there is no journal to read.
         """
         for taker, batch in self._in_flight.remove(self._process.name):
             self._settle(batch, progress_of(started, taker, batch.number, len(batch.entries)))
@@ -101,7 +101,7 @@ class Sweep:
         self._queues.put_in_front(back)
 
     def _end(self, lost: Lost, fate: Fate, entry: Entry) -> None:
-        """A message does not run any more."""
+        """Handle a message that does not run any more."""
         if fate is Fate.LOST:
             self._lost.append(lost)
         else:
@@ -115,7 +115,7 @@ class Sweep:
             self._reply(*answer)
 
     def _put_back(self, due: Sequence[Due]) -> None:
-        """Messages need not wait for their turns any longer."""
+        """Put messages whose turns have come back in front of their channels."""
         self._queues.put_in_front([Entry.of(time.monotonic(), one.channel, one.payload) for one in due])
 
     def _reply(self, reply_channel: str, content: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from channels_classic.layers.types import Lease, Turn, TurnEnd
 
 
 class Due(NamedTuple):
-    """A message that need not wait any longer."""
+    """A message that need not wait any longer for its turn."""
 
     channel: str
     payload: bytes
@@ -44,7 +44,7 @@ class Turns:
 
     Arguments:
         expiry: seconds that a message lives in a queue.
-        kept: seconds after its last message that a client's turns are kept.
+        kept: seconds for which a client's turns are kept after its last message.
     """
 
     def __init__(self, expiry: float, kept: float) -> None:
@@ -58,10 +58,10 @@ class Turns:
         return len(self._clients)
 
     def enter(self, turn: Turn, payload: bytes, lease: float) -> tuple[Verdict, list[Due]]:
-        """Ask for a turn; what becomes of the message, and which others need not wait any longer.
+        """Ask for a turn. Returns the fate of the message, and the others that need not wait any longer.
 
         Arguments:
-            lease: seconds that it keeps the turn, if nobody renews it.
+            lease: seconds for which the message keeps the turn if nobody renews it.
         """
         client = turn.reply_channel
         now = time.monotonic()
@@ -73,7 +73,7 @@ class Turns:
         return verdict, back
 
     def end(self, client: str, turn_end: TurnEnd) -> list[Due]:
-        """A turn has ended; which messages need not wait any longer."""
+        """End a turn. Returns the messages that need not wait any longer."""
         now = time.monotonic()
         back: list[Due] = []
         state = self._clients.get(client)
@@ -85,10 +85,10 @@ class Turns:
         return back
 
     def suspend(self, turn: Turn, forced: bool = False) -> None:
-        """A message that runs goes back to its channel, and has its turn when it comes again.
+        """Let a message that runs go back to its channel. It has its turn when it comes again.
 
         Arguments:
-            forced: whatever the token was that it entered with.
+            forced: whether to do so whatever token the message entered with.
         """
         now = time.monotonic()
         state = self._clients.get(turn.reply_channel)
@@ -100,7 +100,7 @@ class Turns:
             self._keep(turn.reply_channel, state, now)
 
     def renew(self, lease: Lease, seconds: float) -> None:
-        """Let a turn that runs go on for so many seconds from now."""
+        """Renew the lease of a turn that runs, for ``seconds`` from now."""
         now = time.monotonic()
         state = self._clients.get(lease.reply_channel)
         if state is not None and state.lease is not None and lease[1:] == (state.next, state.token):
@@ -108,7 +108,7 @@ class Turns:
             self._keep(lease.reply_channel, state, now)
 
     def lose(self, turn: Turn) -> list[Due]:
-        """A message is lost, so its turn is passed over, now or when it comes; which need not wait any longer."""
+        """Pass over the turn of a lost message. Returns the messages that need not wait any longer."""
         now = time.monotonic()
         state = self._clients.setdefault(turn.reply_channel, _Client(now))
         back: list[Due] = []
@@ -119,7 +119,7 @@ class Turns:
         return back
 
     def release(self, clients: Iterable[str]) -> list[Due]:
-        """Clients have left; which messages need not wait any longer."""
+        """Let the turns of clients that have left end soon. Returns the messages that need not wait any longer."""
         now = time.monotonic()
         back: list[Due] = []
         for client in clients:
@@ -190,7 +190,7 @@ class Turns:
         return [Due(turn.channel, payload)]
 
     def _go_on(self, client: str, state: _Client, now: float, arriving: int | None = None) -> list[Due]:
-        """Pass over a turn that is not taken, or does not end."""
+        """Pass over a turn that nobody takes, or that does not end."""
         first = state.next
         if state.lease is not None and state.lease <= now:
             back = self._give_turn(state, state.next + 1, now)
@@ -207,7 +207,7 @@ class Turns:
         return []
 
     def _wake(self, but: str, now: float) -> list[Due]:
-        """Let one other client go on for whom messages have waited long enough."""
+        """Let one other client go on whose messages have waited long enough."""
         for client, due in self._due.items():
             if due <= now and client != but:
                 state = self._clients[client]

@@ -1,4 +1,4 @@
-"""The channel layers over Redis: one, several, or those that sentinels know."""
+"""The channel layers over Redis: one server, several, or masters that Redis Sentinel knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch to send and a batch to receive: in one round trip, where that can be."""
+"""Sending and receiving batches, in one round trip where possible."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Delivery, Received
 
 SHORTEST_WAIT = 0.005
-"""Seconds; a server may take a shorter wait for none, which to it means forever."""
+"""Seconds. A server may round a shorter wait down to 0, which it takes for no limit."""
 
 
 class Batches:
-    """Puts the parts of the layer together into batches.
+    """Makes the calls that send and receive batches out of the parts of the layer.
 
     Arguments:
-        transport: carries out waiting, which takes more than one call's steps.
-        placement: of the queues.
+        transport: makes the round trips of a call that waits.
+        placement: knows the servers of the queues.
         queues: make the commands.
-        clocks: of the servers.
-        envelopes: of messages that are put back.
+        clocks: the clocks of the servers.
+        envelopes: seal messages that are put back.
         groups: know the routes.
         epochs: tell whether a server has lost its data.
-        turns: whose ends travel with batches.
-        sending, receiving, taking: what their names say.
+        turns: make the ends of turns, which travel with batches.
+        sending, receiving, taking: the parts with these names.
         registry: knows the processes that send.
-        sockets: forget those that have left.
+        sockets: forget the sockets that have closed.
     """
 
     def __init__(
@@ -95,10 +95,10 @@ class Batches:
         taker: Taker | None = None,
         timeout: float = 0,
     ) -> Steps[tuple[list[int], list[Received]]]:
-        """Send, then receive: the positions of the messages whose channel was full, and what was received.
+        """Send, then receive. Returns the positions of the messages whose channel was full, and what was received.
 
         Arguments:
-            timeout: seconds that a taker waits for a message, where all is on one server.
+            timeout: seconds that a taker waits for a message, if there is only one server.
         """
         try:
             if self._envelopes.are_bound and deliveries and self._clocks.are_unknown:
@@ -115,7 +115,7 @@ class Batches:
             raise
 
     def _make_sure(self, deliveries: Sequence[Delivery]) -> Steps[None]:
-        """After an outage, see to it that a message to a group is not sent while its members are missing."""
+        """After an outage, do not send a message to a group while its members are missing."""
         yield from self._epochs.compare(self._queues, self._placement.count)
         self._is_unsure = False
         yield from self._epochs.wait_for_members({delivery.name for delivery in deliveries if delivery.to_group})
@@ -160,7 +160,7 @@ class Batches:
         return positions(pushes, refused), received
 
     def _origin(self, deliveries: Sequence[Delivery]) -> Origin | None:
-        """The interface server that sends messages of its sockets, if it is one."""
+        """The interface server that sends, if these are messages of its sockets."""
         for delivery in deliveries:
             if delivery.client is not None:
                 process = names.process_name(delivery.client.channel)
@@ -173,14 +173,14 @@ class Batches:
     def send_and_wait(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int, timeout: float, taker: Taker
     ) -> tuple[list[int], list[Received]]:
-        """Send, then receive for a taker, and wait for it, by this thread.
+        """Send, then receive for a taker, and wait in this thread for messages.
 
         Raises:
             LayerUnavailable: as ``send_and_receive``.
         """
         deadline = time.monotonic() + timeout
-        # What has failed is looked at before anything waits, and several servers are waited for behind the trip.
-        # Where the last batch was full there is more, most likely: a trip that does not wait is the shorter one.
+        # A failure is handled before anything waits, and a wait for several servers follows the round trip. After
+        # a full batch there are most likely more messages, and a round trip without a wait is shorter.
         at_once = (
             self._receiving.failed
             or self._placement.count > 1
@@ -209,7 +209,7 @@ class Batches:
         return full, received
 
     def receive(self, channels: list[str], limit: int, timeout: float) -> list[Received]:
-        """Receive, and wait for it, by this thread.
+        """Receive, and wait in this thread for messages.
 
         Raises:
             LayerUnavailable: as ``receive_batch``.
@@ -218,11 +218,11 @@ class Batches:
         servers = self._placement.of_channels(channels) if channels else []
         on_one = len(servers) == 1
         received: list[Received] = []
-        # To wait on one server is to receive from it, but a single message comes without the server's epoch.
+        # A wait on one server takes the message, too, but a single message comes without the epoch of the server.
         if not on_one or limit == 1 or timeout <= SHORTEST_WAIT or self._receiving.failed:
             received = self._transport.run(self.send_and_receive([], channels, limit))[1]
             self._receiving.failed = False
-        # What comes may be no more than changes of membership: then the wait goes on.
+        # If only changes of membership have come, the wait goes on.
         while not received and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
             if on_one:
                 wait = self._receiving.wait_on_one(servers[0], channels, limit, left)
@@ -236,14 +236,14 @@ class Batches:
         return received
 
     async def areceive(self, server: int, channels: list[str], limit: int, timeout: float) -> list[Received]:
-        """As ``receive``, on an event loop; all channels are on one server.
+        """As ``receive``, in an event loop. All channels are on one server.
 
-        When a server turns out to have lost its data, it returns at once, so that the caller can act on it.
+        If the server turns out to have lost its data, it returns at once, so that the caller can act on that.
         """
         deadline = time.monotonic() + timeout
         losses = self._epochs.losses
         if self._receiving.failed:
-            # A server that comes back empty has to be told of the members first, or no broadcast ends the wait.
+            # A server that has come back empty needs the members first, or no broadcast would end the wait.
             received = await self._transport.arun(self._look(channels, limit), undo=self.give_back)
             self._receiving.failed = False
             if received or self._epochs.losses != losses:
@@ -260,7 +260,7 @@ class Batches:
         return await self._transport.arun(self._look(channels, limit), undo=self.give_back)
 
     def _look(self, channels: list[str], limit: int) -> Steps[list[Received]]:
-        """What is there now."""
+        """Take what is there now."""
         return (yield from self.send_and_receive([], channels, limit))[1]
 
     def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> Steps[None]:

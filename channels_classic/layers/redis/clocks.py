@@ -1,10 +1,9 @@
-"""The clocks of the servers, by which messages expire, and commands too.
+"""The clocks of the servers. Messages expire by them, and so do commands.
 
-What is given up is withdrawn: a server that hung does not carry out later what nobody waits for any more.
 
-A command that was sent lies in the connection of a server that hangs, and is carried out when the server goes on,
-though its sender was told long ago that it failed. So each one says when its time is over, by the clock of the
-server, which the layer knows from the server's answers. A script that comes later than that does nothing.
+A command for a server that hangs stays in the connection, and the server carries it out when it goes on, long
+after the caller was told that it failed. So each command has a time limit, by the clock of the server, which the
+layer learns from the server's answers. A script that runs later than that does nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ class Clocks:
     """The clocks of the servers, as this process knows them.
 
     Arguments:
-        seconds: tells how long a server may take for an answer.
+        seconds: gives the time, in seconds, that a server may take for an answer.
     """
 
     def __init__(self, seconds: Callable[[int], float]) -> None:
@@ -38,7 +37,7 @@ class Clocks:
             self.told(server, b"%d%06d" % (int(seconds), int(microseconds)))
 
     def told(self, server: int, now: bytes) -> None:
-        """A server has just said what time it is, in microseconds."""
+        """Note the time, in microseconds, that a server has just told."""
         self._ahead[server] = int(now) / 1_000_000 - time.monotonic()
 
     @property
@@ -53,10 +52,10 @@ class Clocks:
         return int((time.monotonic() + max(self._ahead.values())) * 1_000_000)
 
     def latest(self, server: int, wait: float = 0) -> int:
-        """When the time of a command that is sent now is over, in microseconds; 0 if the clock is not known yet.
+        """The time limit of a command that is sent now, in microseconds; 0 if the clock is not known yet.
 
         Arguments:
-            wait: seconds that the server is to wait before that command.
+            wait: seconds that the server waits before that command.
         """
         ahead = self._ahead.get(server)
         if ahead is None:

@@ -1,7 +1,7 @@
-"""Symmetric encryption of what lies in Redis (specification, section 3).
+"""Symmetric encryption of the data in Redis (specification, section 3).
 
-Whoever can write to Redis, but has no key, can neither read nor make a message. A token is bound to its place as
-well, and a message to its time of expiry: so tokens cannot be moved, or put back when their time is over.
+Somebody who can write to Redis but has no key can neither read nor make a message. A token is also bound to its
+place, and a message to its time of expiry, so a token cannot be moved, or put back after its time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def make_cipher(keys: Any) -> Cipher | None:
-    """The cipher for the value of ``symmetric_encryption_keys``; ``None`` if there are no keys.
+    """Make the cipher for the value of ``symmetric_encryption_keys``; ``None`` if there are no keys.
 
     Raises:
         ValueError: it is not a list of strings.
@@ -28,34 +28,34 @@ def make_cipher(keys: Any) -> Cipher | None:
 
 
 def seal(cipher: Cipher | None, place: str, body: bytes) -> bytes:
-    """``body`` as it lies in Redis, bound to its place if there is a cipher."""
+    """Make what Redis stores of ``body``: encrypted and bound to its place, if there is a cipher."""
     return body if cipher is None else cipher.seal(place, 0, body)
 
 
 def unseal(cipher: Cipher | None, place: str, stored: bytes) -> bytes:
-    """Open the result of ``seal``.
+    """Open what ``seal`` made.
 
     Raises:
-        ValueError: not by one of our keys, or for another place.
+        ValueError: it was sealed with a key that this cipher lacks, or for another place.
     """
     return stored if cipher is None else cipher.open(stored, place)[1]
 
 
 _BOUND = b"\x02"
-"""Begins what is bound to a place. The time of expiry follows (16 digits), the length of the name of the place (2
-bytes), the name, and the body."""
+"""The first bytes of what is bound to a place. The time of expiry (16 digits), the length of the name of the place
+(2 bytes), the name and the body follow."""
 
 _HEAD = len(_BOUND) + 16 + 2
 
 
 class Cipher:
-    """Encrypts with the first key and decrypts with any: so keys can be changed without losing a message.
+    """Encrypts with the first key and decrypts with all, so that keys can be changed without losing a message.
 
     Arguments:
-        keys: any strings; the Fernet key is made of each by SHA-256.
+        keys: any strings. The Fernet key of each is its SHA-256.
 
     Raises:
-        ValueError: the package ``cryptography`` is not there.
+        ValueError: the package ``cryptography`` is not installed.
     """
 
     def __init__(self, keys: Sequence[str | bytes]) -> None:
@@ -70,20 +70,20 @@ class Cipher:
         self._fernet = MultiFernet([Fernet(_fernet_key(key)) for key in keys])
 
     def seal(self, place: str, expires: int, body: bytes) -> bytes:
-        """``body`` as a Fernet token, bound to its place and its time of expiry.
+        """Encrypt ``body`` as a Fernet token that is bound to its place and its time of expiry.
 
         Arguments:
-            place: where the token is to lie. It cannot be opened as something that lay elsewhere.
-            expires: when it ends, in microseconds; 0 for what ends by other means.
+            place: the place where the token will be stored. It cannot be opened as something from another place.
+            expires: the time of expiry, in microseconds; 0 if something else ends it.
         """
         name = place.encode()
         return self._fernet.encrypt(_BOUND + b"%016d" % expires + len(name).to_bytes(2, "big") + name + body)
 
     def open(self, token: bytes, place: str) -> tuple[int, bytes]:
-        """When it ends, and what was sealed.
+        """Decrypt a token. Returns its time of expiry, and the body.
 
         Raises:
-            ValueError: not by one of our keys, or for another place.
+            ValueError: it was sealed with a key that this cipher lacks, or for another place.
         """
         try:
             bound = self._fernet.decrypt(token)

@@ -1,8 +1,8 @@
-"""The entries of queues in the Redis layer: a message or a change of membership, with the name it is for.
+"""The entries of queues in the Redis layer: a message, or a change of membership, with the name that it is for.
 
     kind (1 byte) | length of the name (1 byte) | name | payload
 
-The Lua scripts put the time of expiry in front of it, 16 digits (see ``send.lua``).
+The Lua scripts put the time of expiry, 16 digits, in front of it (see ``send.lua``).
 """
 
 from __future__ import annotations
@@ -12,27 +12,28 @@ from typing import NamedTuple
 from channels_classic.layers.redis.encryption import Cipher
 
 MESSAGE = b"m"
-"""A message; the name is the local part of its channel, empty for a channel of no process."""
+"""A message. The name is the local part of its channel; it is empty if the channel is not process-specific."""
 
 AGAIN = b"a"
-"""A message that was handed out before, by workers that have died with it: the first byte of the payload says how
-often."""
+"""A message that was delivered before, to workers that have died with it. The first byte of the payload is the
+number of times."""
 
 GROUP_MESSAGE = b"g"
-"""A message for the members that the process holds of the group that is named."""
+"""A message for the members of the named group in the process."""
 
 JOIN = b"j"
-"""A channel of the process (the payload is its local part) is a member of the group from here on."""
+"""From here on, a channel of the process is a member of the group. The payload is the local part of the
+channel."""
 
 LEAVE = b"l"
-"""It is not a member any more from here on."""
+"""From here on, the channel is no longer a member."""
 
 STAMP_LENGTH = 16
 _KINDS = (MESSAGE, AGAIN, GROUP_MESSAGE, JOIN, LEAVE)
 
 
 class Envelope(NamedTuple):
-    """An opened envelope; ``expires`` is 0 where only the queue tells when it ends."""
+    """An opened envelope. ``expires`` is 0 if only the queue has the time of expiry."""
 
     kind: bytes
     name: str
@@ -41,12 +42,12 @@ class Envelope(NamedTuple):
 
     @property
     def before(self) -> int:
-        """The number of times that a message was handed out before."""
+        """The number of times that the message was delivered before."""
         return self.payload[0] if self.kind == AGAIN and self.payload else 0
 
     @property
     def packed(self) -> bytes:
-        """A message, packed."""
+        """The packed message."""
         return self.payload[1:] if self.kind == AGAIN else self.payload
 
 
@@ -54,7 +55,7 @@ class Envelopes:
     """Seals and opens envelopes.
 
     Arguments:
-        cipher: encrypts what is sealed, if there is one.
+        cipher: encrypts the envelopes; ``None`` for no encryption.
     """
 
     def __init__(self, cipher: Cipher | None) -> None:
@@ -62,31 +63,31 @@ class Envelopes:
 
     @property
     def are_bound(self) -> bool:
-        """Whether an envelope cannot be opened elsewhere than in its queue."""
+        """Whether an envelope can be opened in its own queue only."""
         return self._cipher is not None
 
     def seal(self, kind: bytes, name: str, payload: bytes, queue: str, expires: int) -> bytes:
         """The bytes of an envelope.
 
         Arguments:
-            queue: that it is for.
-            expires: when it ends at the latest, in microseconds.
+            queue: the queue that it is for.
+            expires: the latest time of expiry, in microseconds.
         """
         encoded = name.encode()
         body = kind + bytes((len(encoded),)) + encoded + payload
         return body if self._cipher is None else self._cipher.seal(_place(queue), expires, body)
 
     def seal_message(self, name: str, payload: bytes, before: int, queue: str, expires: int) -> bytes:
-        """The envelope of a message that was handed out so often before."""
+        """The envelope of a message that was delivered ``before`` times already."""
         if before:
             return self.seal(AGAIN, name, bytes((min(before, 255),)) + payload, queue, expires)
         return self.seal(MESSAGE, name, payload, queue, expires)
 
     def open(self, sealed: bytes, queue: str) -> Envelope:
-        """The envelope that was sealed for this queue.
+        """Open an envelope that was sealed for ``queue``.
 
         Raises:
-            ValueError: the bytes are not those of an envelope, or of one for another queue.
+            ValueError: the bytes are not an envelope, or the envelope is for another queue.
         """
         expires, body = (0, sealed) if self._cipher is None else self._cipher.open(sealed, _place(queue))
         kind = body[:1]
@@ -104,6 +105,6 @@ def _place(queue: str) -> str:
 
 
 def time_of_expiry(value: bytes) -> int:
-    """When an entry of a queue ends (microseconds, by its server's clock); 0 if no layer has put it there."""
+    """The time of expiry of an entry (microseconds, by its server's clock); 0 if no layer has made the entry."""
     stamp = value[:STAMP_LENGTH]
     return int(stamp) if stamp.isdigit() else 0

@@ -1,12 +1,12 @@
-"""Epochs: how a process learns that a server has lost its data, or some of them.
+"""Epochs: how a process learns that a server has lost data.
 
 A server is marked with an epoch when it is first read from. If the mark has changed, the server has lost its data
-(it was restarted empty): what this process knows of its members is then told to it again. After a ``flush`` the
-mark says so, and the process forgets instead.
+(it was restarted empty), and this process sends it its memberships again. After a ``flush`` the mark says so, and
+the process forgets them instead.
 
-The mark may be the same though another server answers: a replica that has become the master, or a server that was
-restarted with what it had saved. Such a server may lack the last moments of what its clients were told, so it is
-treated as one that has lost its data.
+Another server may have the same mark: a replica that has become the master, or a server that was restarted with
+its saved data. Such a server may lack the last moments of what its clients were told. So it is treated as one that
+has lost its data.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from channels_classic.log import logger
 FLUSHED = "flushed:"
 
 TELLING_SECONDS = 0.8
-"""How long messages to groups wait for the processes that hold members to tell a server of these again, unless it
-is seen before that they have. They look for the server twice in this time (``LONGEST_PAUSE``)."""
+"""The longest time, in seconds, that messages to groups wait until the processes that hold members have told a
+server of them again. In this time each process tries to reach the server twice (``LONGEST_PAUSE``)."""
 
 
 class Epochs:
     """The epochs of the servers, as this process knows them.
 
     Arguments:
-        groups: whose members are told to a server that has lost its data.
+        groups: send the memberships of this process to a server that has lost its data.
         run_id: tells which server answers, by its position.
     """
 
@@ -47,24 +47,24 @@ class Epochs:
         self._known: dict[int, tuple[bytes, bytes]] = {}
         self._lost_at = -math.inf
         self._routes_before: dict[str, set[str]] = {}
-        """Of each group that this process had sent to before the last loss, the processes that held members."""
+        """For each group that this process had sent to before the last loss, the processes that held members."""
         self.losses = 0
-        """The number of times that a server had lost its data when this process looked."""
+        """The number of times that this process has found that a server had lost its data."""
 
     def is_new(self, server: int, epoch: bytes) -> bool:
-        """Whether that server had another epoch, or was another, when it was last read from; or never was."""
+        """Whether this is not the server and the epoch that this process last read from."""
         return self._known.get(server) != (epoch, self._run_id(server))
 
     @property
     def is_fresh(self) -> bool:
-        """Whether a server has lost its data just now, and other processes are to tell it the members again."""
+        """Whether a server has lost its data just now, so that it may still lack members of other processes."""
         return time.monotonic() - self._lost_at < TELLING_SECONDS
 
     def wait_for_members(self, groups: set[str]) -> Steps[None]:
-        """Make sure that the members of groups have been told again, or had the time for it.
+        """Check that the processes of these groups have sent their members again, or have had the time for it.
 
         Raises:
-            LayerUnavailable: it takes a moment.
+            LayerUnavailable: they have not; try again in a moment.
         """
         if not self.is_fresh:
             return
@@ -79,11 +79,11 @@ class Epochs:
             )
 
     def compare(self, queues: Queues, servers: int) -> Steps[None]:
-        """Look which servers have lost their data, and do what that calls for.
+        """Find out which servers have lost their data, and react to that.
 
         Arguments:
             queues: make the command.
-            servers: how many there are.
+            servers: the number of servers.
         """
         trips = Trips()
         for server in range(servers):
@@ -95,7 +95,7 @@ class Epochs:
                 yield from self.begin(server, epoch)
 
     def begin(self, server: int, epoch: bytes) -> Steps[None]:
-        """Take note of a new epoch, and do what it calls for."""
+        """Note a new epoch, and react to it."""
         now = (epoch, self._run_id(server))
         before = self._known.get(server)
         if before is not None:
@@ -110,11 +110,11 @@ class Epochs:
                 self._lost_at = time.monotonic()
                 self._routes_before = self._groups.all_remembered()
             self.losses += 1
-        self._known[server] = now  # only now: it is tried again if the server went away in between
+        self._known[server] = now  # noted last, so that all of this is repeated if the server goes away meanwhile
 
 
 def flush(server: Server, keys: Keys) -> None:
-    """Empty a server of all that the layer has there.
+    """Delete all data of the layer from a server.
 
     Raises:
         LayerUnavailable: the server does not answer.

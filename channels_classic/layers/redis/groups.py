@@ -1,10 +1,10 @@
 """Groups over Redis.
 
-A broadcast costs Redis the same whether a process holds ten members or ten thousand: Redis keeps for a group
-only which processes hold members (its routes), and sends each of them one message. The process knows its
-members because every change of membership is told to it through the same queue, so changes and messages stay
-in order (``MemberTable``). A list of the members by process is kept beside that, for ``group_channels`` and for a
-reader of a process's queue that was not told.
+A broadcast costs Redis the same whether a process holds ten members or ten thousand. For a group, Redis keeps
+which processes hold members (its routes), and each of them gets one message. The process knows its members because
+every change of membership reaches it through the same queue, so changes and messages stay in order
+(``MemberTable``). Redis also keeps the members of each process, for ``group_channels`` and for a reader of the
+process's queue that has not seen the changes.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from channels_classic.layers.redis.queues import Push, Queues
 from channels_classic.log import logger
 
 MOST_REMEMBERED = 10_000
-"""Of so many groups the routes are remembered before all are forgotten."""
+"""The number of groups whose routes are remembered. Beyond that all are forgotten."""
 
 UNKNOWN_SECONDS = 60
-"""How long a process that does not beat may take to read a change of membership. One that beats reads it, or is
-swept."""
+"""Seconds that a process without heartbeats may take to read a change of membership. A process with heartbeats
+reads it, or is swept."""
 
 MOST_AT_ONCE = 1000
-"""So many changes of membership are told in one round trip."""
+"""The number of changes of membership in one round trip."""
 
 
 class Groups:
-    """Knows who is in which group.
+    """Knows the members of groups.
 
     Arguments:
-        keys: of the layer.
-        placement: of groups and processes.
-        queues: make the commands that tell processes of changes.
-        clocks: of the servers.
-        envelopes: of what the processes are told.
+        keys: the keys of the layer.
+        placement: knows the servers of groups and processes.
+        queues: make the commands that tell processes about changes.
+        clocks: the clocks of the servers.
+        envelopes: seal the changes.
         group_expiry: seconds that a membership lasts.
     """
 
@@ -72,10 +72,10 @@ class Groups:
     # Memberships.
 
     def change(self, memberships: Sequence[tuple[str, str]], kind: bytes) -> Steps[None]:
-        """Make channels members of groups (``JOIN``), or end that (``LEAVE``): pairs of group and channel.
+        """Make memberships (``JOIN``), or end them (``LEAVE``), given as pairs of group and channel.
 
         Raises:
-            LayerUnavailable: some of it may be done; to ask for it again does no harm.
+            LayerUnavailable: a part may be done. To repeat the call does no harm.
         """
         begun = False
         for start in range(0, len(memberships), MOST_AT_ONCE):
@@ -88,11 +88,12 @@ class Groups:
                 begun = True
 
     def _round_trips(self, memberships: Sequence[tuple[str, str]], kind: bytes) -> list[Trips]:
-        """One round trip, in which Redis and the process are told together; two for those on two servers.
+        """The round trips: one if the group and the process are on one server, two if they are on two servers.
 
-        The order of the two is what keeps a channel that has left from being put back. A process that is told of a
-        join before Redis is finds the member when a message comes by the new route. One that was told to forget a
-        member before Redis had would ask Redis for it, and find it there.
+        With two, the order keeps a channel that has left from being put back. When a member joins, the process
+        learns it first: so it knows the member when a message comes by the new route. When a member leaves, Redis
+        learns it first: otherwise the process, which has forgotten the member, would ask Redis for it, and find it
+        there.
         """
         redis, process = Trips(), Trips()
         pushes: dict[int, list[Push]] = defaultdict(list)
@@ -120,11 +121,11 @@ class Groups:
         return [trips for trips in ((process, redis) if kind == JOIN else (redis, process)) if trips]
 
     def end(self, queue: str, joined: Mapping[int, Iterable[str]]) -> Steps[None]:
-        """End all memberships that a process holds.
+        """End all memberships of the channels of a process.
 
         Arguments:
-            queue: the name of its queue.
-            joined: the groups that it holds members of, by the server that has them.
+            queue: the name of the process's queue.
+            joined: the groups that it holds members of, by server.
         """
         for server, groups in joined.items():
             trips = Trips()
@@ -135,12 +136,12 @@ class Groups:
                 yield trips
 
     def memberships(self) -> list[tuple[str, str]]:
-        """All that this process knows of: pairs of group and channel."""
+        """All memberships that this process knows, as pairs of group and channel."""
         with self._lock:
             return list(self._table)
 
     def memberships_of(self, channels: Iterable[str]) -> list[tuple[str, str]]:
-        """Those of channels of this process: pairs of group and channel."""
+        """The memberships of these channels of this process, as pairs of group and channel."""
         with self._lock:
             return [(group, channel) for channel in channels for group in self._table.groups_of(channel)]
 
@@ -150,7 +151,7 @@ class Groups:
             return self._table.channels()
 
     def renew(self, channels: Iterable[str]) -> Steps[None]:
-        """Let the memberships of channels of this process last again, and make those again that Redis has lost."""
+        """Renew the memberships of channels of this process, and restore those that Redis has lost."""
         memberships = self.memberships_of(channels)
         for start in range(0, len(memberships), MOST_AT_ONCE):
             yield from self._renew(memberships[start : start + MOST_AT_ONCE])
@@ -177,8 +178,8 @@ class Groups:
             for (group, channel), milliseconds in ends.items():
                 if milliseconds:
                     self._table.extend(group, channel, int(milliseconds) * 1000)
-            # One that Redis does not have has just left, and this process has not been told yet. Or Redis has lost
-            # it: then it is still missing the next time.
+            # A membership that Redis lacks has just ended, and this process does not know it yet. Or Redis has
+            # lost it: then it is still missing the next time.
             missing = {one for one in memberships if not ends[one] and self._table.has(*one)}
             lost = missing & self._missing
             self._missing = (self._missing - set(memberships)) | (missing - lost)
@@ -187,7 +188,7 @@ class Groups:
             yield from self.change(list(lost), JOIN)
 
     def note(self, told: Envelope, process: str, stamp: bytes) -> None:
-        """Keep a change of membership that the process's queue told of."""
+        """Note a change of membership that came through the queue of the process."""
         channel = process + told.payload.decode("ascii")
         with self._lock:
             if told.kind == JOIN:
@@ -197,14 +198,14 @@ class Groups:
                 self._table.leave(told.name, channel)
 
     def forget(self) -> None:
-        """Forget all that this process knows of."""
+        """Forget all memberships."""
         with self._lock:
             self._table.clear()
 
     # Routes.
 
     def routes(self, groups: Iterable[str]) -> Steps[dict[str, list[str]]]:
-        """For each group the processes that hold members, and its members of no process; sorted."""
+        """For each group the processes that hold members, and its members that belong to no process; sorted."""
         trips = Trips()
         order: dict[int, list[str]] = defaultdict(list)
         for group in groups:
@@ -220,7 +221,7 @@ class Groups:
         return routes
 
     def remember(self, groups: Iterable[str], routes: Iterable[Iterable[bytes]]) -> dict[str, list[str]]:
-        """Keep the routes of groups for ``remembered``."""
+        """Remember the routes of groups, for ``remembered``."""
         if len(self._remembered) > MOST_REMEMBERED:
             self._remembered.clear()
         found = {
@@ -231,16 +232,16 @@ class Groups:
         return found
 
     def remembered(self, groups: set[str]) -> dict[str, list[str]]:
-        """The routes that these groups had last time: of all of them, or nothing.
+        """The remembered routes of these groups, if those of all of them are remembered.
 
-        A sender that uses them has Redis check, in the same round trip, that they still are the same.
+        Redis checks in the same round trip whether they are still right.
         """
         memory = self._remembered
         found = {group: routes for group in groups if (routes := memory.get(group)) is not None}
         return found if len(found) == len(groups) else {}
 
     def all_remembered(self) -> dict[str, set[str]]:
-        """All routes that are remembered."""
+        """All remembered routes."""
         return {group: set(routes) for group, routes in self._remembered.items()}
 
     # Members.
@@ -261,7 +262,7 @@ class Groups:
         return channels
 
     def members(self, group: str, process: str, now: int) -> Steps[list[str]]:
-        """The members of ``group`` in ``process``: by the table, or by Redis where the table knows of none."""
+        """The members of ``group`` in ``process``, from the table, or from Redis if the table has none."""
         with self._lock:
             members = self._table.members(group, process, now)
             departures = self._departures
@@ -272,7 +273,7 @@ class Groups:
             answer = (yield trips)[server][0]
             members = [process + local.decode() for local in answer[::2]]
             with self._lock:
-                # One that has left by now, as another thread was told, is not to be put back.
+                # A member that has left meanwhile, as another thread has learnt, must not be put back.
                 if self._departures == departures:
                     for member, ends in zip(members, answer[1::2], strict=True):
                         self._table.join(group, member, int(float(ends)) * 1000)

@@ -1,4 +1,4 @@
-"""The batch that a taker has in-flight, as Redis keeps it (``take.lua``)."""
+"""The in-flight batch of a taker, as Redis keeps it (``take.lua``)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from channels_classic.layers.redis.connections.steps import Command
 from channels_classic.layers.redis.keys import Keys
 
 _QUEUE = b">"
-"""Begins the key of a queue; an entry begins with a digit."""
+"""The first byte of the key of a queue. An entry begins with a digit."""
 
 
 class Batch(NamedTuple):
     """A batch that a taker has taken from one server.
 
     Arguments:
-        number: of the batch.
-        taken: when, 16 digits: microseconds by the clock of the server.
-        entries: the name of the queue and the entry for each message.
+        number: the number of the batch.
+        taken: the time at which it was taken: 16 digits, microseconds by the clock of the server.
+        entries: for each message the name of its queue, and the entry.
     """
 
     number: int
@@ -27,7 +27,7 @@ class Batch(NamedTuple):
 
     @classmethod
     def of(cls, stored: Sequence[bytes], keys: Keys) -> Batch:
-        """The batch that a list in Redis means."""
+        """Read a batch from its list in Redis."""
         number, taken, *rest = stored
         entries = []
         queue = ""
@@ -39,11 +39,11 @@ class Batch(NamedTuple):
         return cls(int(number), taken, entries)
 
     def settle(self, keys: Keys, taker: str, back: Sequence[tuple[str, bytes, bool]], expiry: float) -> Command:
-        """The command that ends it.
+        """The command that ends the batch.
 
         Arguments:
-            back: what goes back in front of its queue, in order: the name of the queue, the entry, and whether
-                it lacks a time of expiry, because it gets a new one.
+            back: the entries that go back in front of their queues, in order: the name of the queue, the entry,
+                and whether the entry needs a new time of expiry.
             expiry: seconds that a message lives.
         """
         queues = {queue: number for number, queue in enumerate(dict.fromkeys(queue for queue, *_ in back), 1)}

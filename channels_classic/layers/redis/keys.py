@@ -1,6 +1,6 @@
-"""The keys of the layer in Redis: each kind has a namespace of its own, which no name of a channel can leave.
+"""The keys of the layer in Redis. Each kind of key has a namespace of its own, which no channel name can leave.
 
-The head of each Lua script tells what it does with which of them. ``asgi:`` and ``asgi-meta:`` are the prefixes.
+The head of each Lua script describes the keys that it uses. ``asgi:`` and ``asgi-meta:`` are the prefixes.
 
 ===============================  ==========  ==================================================================
 key                              type        what it is for; when it ends
@@ -49,8 +49,8 @@ class Keys:
     """Makes the keys.
 
     Arguments:
-        prefix: of all keys but those of statistics.
-        stats_prefix: of these.
+        prefix: the prefix of all keys but those of statistics.
+        stats_prefix: the prefix of the keys of statistics.
     """
 
     def __init__(self, prefix: str, stats_prefix: str) -> None:
@@ -67,80 +67,80 @@ class Keys:
         self.letter_times = f"{prefix}letter-times"
 
     def queue(self, queue: str) -> str:
-        """Of a queue, by its name."""
+        """The key of a queue."""
         return self._queue + queue
 
     def queues(self, queues: Iterable[str]) -> list[str]:
-        """Of several queues."""
+        """The keys of several queues."""
         prefix = self._queue
         return [prefix + queue for queue in queues]
 
     def queue_of(self, key: bytes) -> str:
-        """The queue that has this key."""
+        """The name of the queue that has this key."""
         return key.decode()[len(self._queue) :]
 
     def bell(self, queue: str) -> str:
-        """Of the bell of a queue."""
+        """The key of the bell of a queue."""
         return f"{self.prefix}bell:{queue}"
 
     def in_flight(self, taker: str) -> str:
-        """Of what a taker has in-flight."""
+        """The key of the in-flight batch of a taker."""
         return f"{self.prefix}inflight:{taker}"
 
     def takers(self, process: str) -> str:
-        """Of the numbers of a process's takers."""
+        """The key of the numbers of a process's takers."""
         return f"{self.prefix}takers:{process}"
 
     def wake(self, taker: str) -> str:
-        """Of the token that ends the wait of a taker."""
+        """The key of the token that ends the wait of a taker."""
         return f"{self.prefix}wake:{taker}"
 
     def sent(self, taker: str) -> str:
-        """Of the last trip of a taker of which nothing was refused."""
+        """The key of the number of a taker's last round trip in which nothing was refused."""
         return f"{self.prefix}sent:{taker}"
 
     def sweep(self, process: str) -> str:
-        """Of who sweeps a process."""
+        """The key of the claim to sweep a process."""
         return f"{self.prefix}sweep:{process}"
 
     def clients(self, process: str) -> str:
-        """Of the wills of a process's sockets."""
+        """The key of the wills of a process's sockets."""
         return f"{self.prefix}clients:{process}"
 
     def orders(self, process: str) -> str:
-        """Of the orders of their last messages."""
+        """The key of the orders of their last messages."""
         return f"{self.prefix}orders:{process}"
 
     def answers(self, process: str) -> str:
-        """Of the clients to whom a process gives answers that last."""
+        """The key of the clients that get streaming answers from a process."""
         return f"{self.prefix}answers:{process}"
 
     def joined(self, queue: str) -> str:
-        """Of the groups that a process holds members of, by the name of its queue."""
+        """The key of the groups that a process, given by its queue, holds members of."""
         return f"{self.prefix}joined:{queue}"
 
     def paused(self, queue: str) -> str:
-        """Of the channels of a process that refuse messages."""
+        """The key of the paused channels of a process."""
         return f"{self.prefix}paused:{queue}"
 
     def statistics(self, queue: str) -> str:
-        """Of the statistics of a queue."""
+        """The key of the statistics of a queue."""
         return f"{self.stats_prefix}queue:{names.kind_name(queue)}"
 
     def routes(self, group: str) -> str:
-        """Of the routes of a group."""
+        """The key of the routes of a group."""
         return f"{self.prefix}routes:{group}"
 
     def members(self, group: str, process: str) -> str:
-        """Of the members of a group that a process holds."""
+        """The key of the members of a group in a process."""
         return f"{self.prefix}members:{group}:{process}"
 
     def turns(self, client: str) -> str:
-        """Of the turns of a client."""
+        """The key of the turns of a client."""
         return f"{self.prefix}turns:{client}"
 
     def value(self, name: str) -> str:
-        """Of a value."""
+        """The key of a value."""
         return f"{self.prefix}value:{name}"
 
     def patterns(self) -> list[str]:

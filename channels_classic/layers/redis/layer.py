@@ -1,4 +1,4 @@
-"""The channel layer over Redis (specification, section 3): the calls of the contract, and the parts behind."""
+"""The channel layer over Redis (specification, section 3): passes the calls of the contract on to its parts."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class RedisChannelLayer(BaseChannelLayer):
     """A channel layer between any number of processes and machines.
 
     Arguments:
-        hosts: a list of servers: URLs, ``(host, port)`` pairs or dicts of keywords for redis-py; several share
-            the load. One local server if there is none. Or, for a layer that finds them in another way, a function
-            that returns a ``PoolSource`` for each, and is called at first use.
-        prefix: of all keys; two projects on one server need two.
-        stats_prefix: of the keys of statistics.
-        symmetric_encryption_keys: a list of strings: messages are encrypted with the first and can be read with
-            any of them.
+        hosts: a list of servers: URLs, ``(host, port)`` pairs or dicts of keywords for redis-py. Several servers
+            share the load. The default is one local server. A subclass that finds its servers in another way
+            passes a function that returns a ``PoolSource`` for each; it is called at first use.
+        prefix: the prefix of all keys. Two projects on one server need different prefixes.
+        stats_prefix: the prefix of the keys of statistics.
+        symmetric_encryption_keys: a list of strings. Messages are encrypted with the first, and decrypted with all
+            of them.
         connection_kwargs: keywords for redis-py's connections.
         config: the keywords of ``BaseChannelLayer``.
 
     Raises:
-        ValueError: a keyword has a value that makes no sense; the text says what would.
+        ValueError: a keyword has a value that is not allowed; the text says what is.
     """
 
     extensions: ClassVar[list[str]] = [*BaseChannelLayer.extensions, "ordering", "values", "processes"]
@@ -84,15 +84,15 @@ class RedisChannelLayer(BaseChannelLayer):
         self._batches = parts.batches
 
     def close(self) -> None:
-        """Let go of the connections of all threads."""
+        """Close the connections of all threads."""
         self._transport.close()
 
     async def aclose(self) -> None:
-        """Let go of the connections of the event loop that runs."""
+        """Close the connections of the running event loop."""
         await self._transport.aclose()
 
     def describe_servers(self) -> str:
-        """The addresses of its servers, as far as they are known without asking."""
+        """The addresses of its servers, as far as they are known without asking sentinels."""
         return self._transport.describe()
 
     # Messages.

@@ -1,4 +1,4 @@
-"""Dead letters in Redis: on the first server, whichever the message was on."""
+"""Dead letters in Redis. All are on the first server."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class DeadLetters:
     """Keeps the dead letters.
 
     Arguments:
-        keys: of the layer.
-        clocks: of the servers.
-        envelopes: of what is sent again.
-        cipher: of what is kept.
+        keys: the keys of the layer.
+        clocks: the clocks of the servers.
+        envelopes: seal letters that are sent again.
+        cipher: encrypts letters that are kept.
         expiry: seconds that a message lives.
     """
 
@@ -37,7 +37,7 @@ class DeadLetters:
         self._expiry = expiry
 
     def keep(self, identity: str, channel: str, payload: bytes, deliveries: int, reason: str) -> Steps[None]:
-        """Keep one; to keep it again under the same identity does nothing."""
+        """Keep a dead letter, unless there is one with the same identity."""
         letter = {
             "channel": channel,
             "payload": payload,
@@ -52,7 +52,7 @@ class DeadLetters:
         yield trips
 
     def all(self) -> Steps[list[DeadLetter]]:
-        """All of them, the oldest first."""
+        """All dead letters, the oldest first."""
         trips = Trips()
         trips.add(FIRST, ("ZRANGE", self._keys.letter_times, 0, -1))
         identities = (yield trips)[FIRST][0]
@@ -65,13 +65,13 @@ class DeadLetters:
         return [letter for letter in letters if letter is not None]
 
     def count(self) -> Steps[int]:
-        """How many there are."""
+        """The number of dead letters."""
         trips = Trips()
         trips.add(FIRST, ("ZCARD", self._keys.letter_times))
         return int((yield trips)[FIRST][0])
 
     def retry(self, identity: str) -> Steps[bool]:
-        """Send one to its channel once more; whether it was there."""
+        """Send a dead letter to its channel once more. Returns whether it was there."""
         trips = Trips()
         trips.add(FIRST, ("HGET", self._keys.letters, identity))
         letter = self._opened(identity, (yield trips)[FIRST][0])
@@ -82,7 +82,7 @@ class DeadLetters:
         return (yield from self._end(identity, [letter.channel], body))
 
     def drop(self, identity: str) -> Steps[bool]:
-        """Drop one; whether it was there."""
+        """Drop a dead letter. Returns whether it was there."""
         return self._end(identity, [], b"")
 
     def _end(self, identity: str, channels: list[str], body: bytes) -> Steps[bool]:

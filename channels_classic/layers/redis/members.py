@@ -1,4 +1,4 @@
-"""The table of this process's channels and their groups, by which a broadcast is handed out."""
+"""The groups of this process's channels: a message to a group is handed out by this table."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Iterator
 
 
 class MemberTable:
-    """Groups and their members in this process, as far as the process has been told by its own queue."""
+    """The members of groups in this process, as the process has learnt from its own queue."""
 
     def __init__(self) -> None:
         self._ends: dict[str, dict[str, int]] = {}
         self._groups: dict[str, set[str]] = {}
 
     def join(self, group: str, channel: str, ends: int) -> None:
-        """``channel`` is a member of ``group`` until ``ends`` (microseconds, by the layer's clock)."""
+        """Make ``channel`` a member of ``group`` until ``ends`` (microseconds, by the layer's clock)."""
         self._ends.setdefault(group, {})[channel] = ends
         self._groups.setdefault(channel, set()).add(group)
 
     def leave(self, group: str, channel: str) -> None:
-        """``channel`` is not a member of ``group`` any more."""
+        """End the membership of ``channel`` in ``group``."""
         members = self._ends.get(group)
         if members is None or members.pop(channel, None) is None:
             return
@@ -30,7 +30,7 @@ class MemberTable:
             del self._groups[channel]
 
     def extend(self, group: str, channel: str, ends: int) -> None:
-        """A membership ends later, if it has not ended by now: at ``ends``, as in ``join``."""
+        """Let a membership, if it has not ended, end at ``ends``, as in ``join``."""
         members = self._ends.get(group, {})
         if channel in members:
             members[channel] = ends
@@ -40,7 +40,7 @@ class MemberTable:
         return channel in self._ends.get(group, {})
 
     def channels(self) -> list[str]:
-        """All that are members of any group."""
+        """The channels that are members of any group."""
         return list(self._groups)
 
     def members(self, group: str, process: str, now: int) -> list[str]:
@@ -59,6 +59,6 @@ class MemberTable:
         return iter([(group, channel) for group, members in self._ends.items() for channel in members])
 
     def clear(self) -> None:
-        """Forget all."""
+        """Forget all memberships."""
         self._ends.clear()
         self._groups.clear()

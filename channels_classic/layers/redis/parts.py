@@ -1,4 +1,4 @@
-"""The parts of the channel layer over Redis: made here, once, each with those that it needs."""
+"""Makes the parts of the Redis layer, each with the other parts that it needs."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Parts:
     """The parts of one layer.
 
     Arguments:
-        layer: whose options count.
-        find: tells where its servers are, as ``Transport`` asks.
-        keys: its keys in Redis.
-        cipher: encrypts what it stores, if there is one.
+        layer: the layer, which has the options.
+        find: gives the sources of connections, for ``Transport``.
+        keys: the keys of the layer.
+        cipher: encrypts what the layer stores; ``None`` for no encryption.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""A taker's trip to the only server, all in one pipeline.
+"""A taker's round trip to the only server, as one pipeline.
 
-It sends what consumers sent, tells the ends of their turns, acknowledges the last batch, waits, and takes the
-next one. An end is carried out, and the wait begins, only if all that was sent before was taken: the scripts
-look for the mark that ``send.lua`` leaves then.
+It sends the messages of consumers, ends their turns, acknowledges the last batch, waits, and takes the next batch.
+The turns end, and the wait begins, only if no message was refused before: then ``send.lua`` leaves a mark, which
+the other scripts look for.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from channels_classic.layers.types import Delivery, Received
 
 
 class Pipeline:
-    """Makes such trips.
+    """Makes such round trips.
 
     Arguments:
         queues: make the commands.
         groups: know the routes.
-        turns: whose ends travel along.
-        sending, receiving, taking: what their names say.
+        turns: end turns.
+        sending, receiving, taking: the parts with these names.
         registry: knows the process of the taker.
     """
 
@@ -55,7 +55,7 @@ class Pipeline:
     def send_and_take(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int, taker: Taker, timeout: float
     ) -> Steps[tuple[list[int], list[Received]]]:
-        """All in one pipeline: sends, ends of turns, the end of the last batch, waiting, taking."""
+        """Send, end turns, acknowledge the last batch, wait, and take: all in one pipeline."""
         groups = {delivery.name for delivery in deliveries if delivery.to_group}
         remembered = self._groups.remembered(groups)
         pushes = self._sending.pushes(
@@ -107,7 +107,7 @@ class Pipeline:
         self._turns.add_ends(trips, deliveries, origin)
 
     def _failure(self, outcome: Sequence[Any], sends: bool) -> LayerUnavailable | None:
-        """The failure of sending, if there was one; its ``nothing_done`` is about all of it."""
+        """The error of sending, if there was one. Its ``nothing_done`` tells about all messages."""
         failure = failure_in(outcome)
         if failure is not None and not (sends and failure is outcome[0]):
             failure.nothing_done = all(isinstance(one, LayerUnavailable) and one.nothing_done for one in outcome)
@@ -122,8 +122,7 @@ class Pipeline:
         outcome: Sequence[Any],
         origin: Origin,
     ) -> Steps[list[int]]:
-        """The positions of what was refused; once more for other routes, if those that were remembered are not
-        right."""
+        """The positions of what was refused. Sends once more if the remembered routes were wrong."""
         refused: Sequence[int] = []
         if pushes or remembered:
             refused, routes = self._queues.sent(0, outcome[0], origin)

@@ -1,4 +1,4 @@
-"""The server for each key. Normal channels are spread over all servers; all else has one fixed server."""
+"""The server of each key. Normal channels are spread over all servers; everything else has one fixed server."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from channels_classic.layers.redis.ring import Ring
 
 
 class Placement:
-    """The places of names.
+    """Knows the server of each name.
 
     Arguments:
-        count: tells how many servers there are; asked at first use.
+        count: gives the number of servers. It is called at first use.
     """
 
     def __init__(self, count: Callable[[], int]) -> None:
@@ -23,7 +23,7 @@ class Placement:
 
     @cached_property
     def count(self) -> int:
-        """How many servers there are."""
+        """The number of servers."""
         return self._count()
 
     @cached_property
@@ -31,14 +31,14 @@ class Placement:
         return Ring(self.count)
 
     def of(self, name: str) -> int:
-        """The server that has the group or the value of that name, or all that is sent to a client's process."""
+        """The server of a group, a value, or the queue of a process, by its name."""
         return self._ring.server_for(name)
 
     def of_channel(self, channel: str, choice: int | None = None) -> int:
-        """The server for what is sent to ``channel``: always the same one but for a normal channel.
+        """The server to send a message for ``channel`` to: always the same one, except for a normal channel.
 
         Arguments:
-            choice: says which one for a normal channel, instead of chance.
+            choice: chooses the server of a normal channel; by chance if it is not given.
         """
         if self.count == 1:
             return 0
@@ -47,7 +47,7 @@ class Placement:
         return self._ring.server_for(names.queue_name(channel))
 
     def by_server(self, channels: Sequence[str]) -> dict[int, list[str]]:
-        """For each server that has something of these channels, which of them."""
+        """For each server that has queues of these channels, those channels."""
         by_server: dict[int, list[str]] = defaultdict(list)
         for channel in channels:
             for server in range(self.count) if names.is_normal(channel) else [self.of_channel(channel)]:
@@ -55,5 +55,5 @@ class Placement:
         return by_server
 
     def of_channels(self, channels: Sequence[str]) -> list[int]:
-        """The servers that have something of these channels."""
+        """The servers that have queues of these channels."""
         return sorted(self.by_server(channels))

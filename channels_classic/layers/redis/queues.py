@@ -1,4 +1,4 @@
-"""The commands that put entries into queues and take them out."""
+"""Makes the commands that put entries into queues and take them out."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Client
 
 PAUSE_SECONDS = 3600
-"""After this time a pause that was never ended (its process was killed) is forgotten."""
+"""Seconds after which a pause that was never ended (its process was killed) is forgotten."""
 
 STATISTICS_SECONDS = 86400
-"""How long the statistics of a process's queue stay after the last message to it."""
+"""Seconds for which the statistics of a process's queue stay after the last message to it."""
 
 
 class Push(NamedTuple):
     """One entry to append to a queue.
 
     Arguments:
-        position: in the batch; of an entry that is in none, or goes to a group, ``None``.
-        channel: that it is for.
+        position: its position in the batch; ``None`` if it is in no batch, or goes to a group.
+        channel: the channel that it is for.
         body: what the queue holds, without the time of expiry.
         life: seconds until it expires.
-        limited: whether the capacity of the queue counts.
+        limited: whether the capacity of the queue applies.
         client: the socket that it comes from, with its will as Redis keeps it.
     """
 
@@ -46,10 +46,10 @@ class Origin(NamedTuple):
     """The process that sends.
 
     Arguments:
-        process: its name.
-        epoch: in which it was registered; empty if it was not.
-        taker: the name of the taker that sends, if it is one.
-        number: of its trip, if something behind depends on whether anything was refused.
+        process: the name of the process.
+        epoch: the epoch in which it was registered; empty if it was not.
+        taker: the name of the taker that sends, if a taker sends.
+        number: the number of the taker's round trip, if a later command depends on whether something was refused.
     """
 
     process: str
@@ -67,7 +67,7 @@ class Entry(NamedTuple):
 
     @property
     def stamp(self) -> bytes:
-        """When it ends: 16 digits, microseconds by the clock of its server."""
+        """The time of expiry: 16 digits, microseconds by the clock of its server."""
         return self.value[:STAMP_LENGTH]
 
 
@@ -75,10 +75,10 @@ class Queues:
     """Makes the commands.
 
     Arguments:
-        keys: of the layer.
-        placement: of the queues.
-        clocks: of the servers.
-        capacity_of: tells how many entries the queue of a channel holds.
+        keys: the keys of the layer.
+        placement: knows the servers of the queues.
+        clocks: the clocks of the servers.
+        capacity_of: gives the capacity of the queue of a channel.
         expiry: seconds that a message lives.
     """
 
@@ -109,10 +109,10 @@ class Queues:
         """The command for one server that appends entries.
 
         Arguments:
-            last: whether no other server will be asked for what this one refuses.
-            remembered: groups and their routes; if these are not right any more, nothing is to be sent.
-            urgent: whether nothing is to be sent either once it took longer than the sender waits.
-            origin: the process that sends, if it is to be noticed that it was declared dead.
+            last: whether no other server is tried for what this one refuses.
+            remembered: groups and their remembered routes. If these have changed, nothing is sent.
+            urgent: whether nothing is sent after the time that the sender waits.
+            origin: the process that sends. If it was declared dead, nothing is sent.
         """
         remembered = remembered or {}
         of_queue: dict[str, int] = {}
@@ -159,10 +159,11 @@ class Queues:
         return arguments
 
     def sent(self, server: int, answer: Any, origin: Origin | None = None) -> tuple[Sequence[int], Sequence[Any]]:
-        """Read the answer of a server to ``send``: the entries that were refused, and routes that have changed.
+        """Read the answer of a server to ``send``: the entries that were refused, and the routes that have
+        changed.
 
         Raises:
-            LayerUnavailable: nothing was sent, because it took too long.
+            LayerUnavailable: nothing was sent, because the command arrived too late.
             Lapsed: nothing was sent, because the process that sends was declared dead.
         """
         refused, routes, now, failed = answer
@@ -174,28 +175,28 @@ class Queues:
         return refused, routes
 
     def receive(self, queues: Sequence[str], limit: int, server: int = 0, wait: float = 0) -> Command:
-        """The command that takes up to so many entries out of queues, none of which starves another.
+        """The command that takes up to ``limit`` entries out of queues. A busy queue does not starve the others.
 
         Arguments:
-            wait: seconds that the server is to wait before it takes them.
+            wait: seconds that the server waits before this command.
         """
         keys = (self._keys.epoch, *self._keys.queues(queues))
         return ("receive", len(keys), *keys, limit, names.random_part(), self._clocks.latest(server, wait))
 
     def receive_counted(self, queues: Sequence[str], counts: Sequence[int], server: int) -> Command:
-        """The command that takes so many entries of each queue."""
+        """The command that takes the given number of entries out of each queue."""
         return (*self.receive(queues, 0, server), *counts)
 
     def wait(self, queues: Sequence[str], timeout: float) -> Command:
-        """The command that waits for an entry, up to so many seconds, and takes it."""
+        """The command that waits up to ``timeout`` seconds for an entry, and takes it."""
         return ("BLPOP", *self._keys.queues(queues), timeout)
 
     def popped(self, server: int, answer: Any) -> Entry:
-        """The entry in the answer of a server to ``wait``."""
+        """Read the entry in the answer of a server to ``wait``."""
         return Entry(server, self._keys.queue_of(answer[0]), answer[1])
 
     def peek(self, queues: Sequence[str], limit: int) -> Command:
-        """The command that tells how old the first entries of queues are."""
+        """The command that gives the times of the first entries of queues."""
         return ("peek", len(queues), *self._keys.queues(queues), limit)
 
     def give_back(
@@ -204,9 +205,9 @@ class Queues:
         """The command for one server that puts entries in front of their queues.
 
         Arguments:
-            values: of each queue, by its name, from the last to the first.
-            taker: that has them in-flight, if one has.
-            epoch: in which its process was registered; empty if it was not.
+            values: the entries of each queue, by the name of the queue, from the last to the first.
+            taker: the taker that has them in-flight, if there is one.
+            epoch: the epoch in which its process was registered; empty if it was not.
         """
         keys = self.with_bells(values)
         arguments: list[Any] = [int(self._expiry * 1000), len(values)]
@@ -224,7 +225,7 @@ class Queues:
         return [key for queue in queues for key in (self._keys.queue(queue), self._keys.bell(queue))]
 
     def pausing(self, command: str, channels: Iterable[str]) -> Trips:
-        """The commands that let channels of a process refuse messages (``SADD``), or not any more (``SREM``)."""
+        """The commands that pause channels of a process (``SADD``), or resume them (``SREM``)."""
         trips = Trips()
         for channel in channels:
             queue = names.queue_name(channel)
@@ -234,7 +235,7 @@ class Queues:
         return trips
 
     def rotated(self, channels: list[str]) -> list[str]:
-        """The channels, another one of them first each time."""
+        """The channels, with another one of them first at each call."""
         self._rotation += 1
         start = self._rotation % len(channels)
         return channels[start:] + channels[:start]

@@ -1,7 +1,7 @@
-"""Receiving over Redis: what is taken from the queues, and what it means.
+"""Receiving over Redis: takes entries from the queues, and opens them.
 
-What was taken always comes to the caller: a failure of anything else is only raised if nothing was, and else left
-to the next call to meet.
+What was taken always reaches the caller. If anything else fails, the error is raised only if nothing was taken;
+otherwise the next call raises it if it lasts.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from channels_classic.layers.types import Delivery, Received
 from channels_classic.log import logger
 
 LONGEST_WAIT = 4.0
-"""Seconds to wait for a message at a stretch, so that a server that hangs, or has lost its data, is noticed though
-nobody sends."""
+"""The longest wait for a message in one call, in seconds, so that a server that hangs or has lost its data is
+noticed even if nobody sends."""
 
 
 class Receipt(NamedTuple):
-    """The data that are needed to give a message back.
+    """The data needed to give a message back.
 
     Arguments:
-        server: that it was on.
-        stamp: when it ends.
+        server: the server that it was on.
+        stamp: its time of expiry.
         payload: the packed message.
-        before: how often it was handed out before.
-        value: the entry of the queue, as it was.
+        before: how many times it was delivered before.
+        value: the entry of the queue, unchanged.
     """
 
     server: int
@@ -55,11 +55,11 @@ class Receiving:
     Arguments:
         transport: has the servers to wait on.
         queues: make the commands.
-        placement: of the queues.
-        clocks: of the servers.
+        placement: knows the servers of the queues.
+        clocks: the clocks of the servers.
         groups: know the members of a group that a message is for.
-        epochs: of the servers.
-        envelopes: of the messages.
+        epochs: the epochs of the servers.
+        envelopes: open the messages.
         expiry: seconds that a message lives.
     """
 
@@ -83,18 +83,18 @@ class Receiving:
         self._envelopes = envelopes
         self._expiry = expiry
         self._lock = threading.Lock()
-        # Messages to groups whose members could not be asked for, until the process receives again.
+        # Messages to groups whose members could not be read. They are kept until the process receives again.
         self._unopened: list[Entry] = []
         self.failed = False
-        """Whether a failure was left to the next call to meet: it has to look before it waits."""
+        """Whether an error was left to the next call, which then must check the servers before it waits."""
 
     def forget(self) -> None:
-        """Forget what was taken and could not be opened."""
+        """Forget messages that were taken and could not be opened yet."""
         with self._lock:
             self._unopened.clear()
 
     def pass_over(self, failure: LayerUnavailable) -> None:
-        """Leave it to the next call to meet a failure."""
+        """Leave an error to the next call."""
         logger.warning("Not everything could be received: %s", failure)
         self.failed = True
 
@@ -104,10 +104,11 @@ class Receiving:
         receiving: Steps[list[Received]],
         failure: LayerUnavailable | None = None,
     ) -> Steps[list[Received]]:
-        """Receive; if there were messages to send, what became of them is to be told though receiving fails.
+        """Receive behind sending. If there were messages to send, an error of receiving must not hide their
+        outcome.
 
         Arguments:
-            failure: that of sending.
+            failure: the error of sending, if there was one.
         """
         try:
             return (yield from receiving)
@@ -123,7 +124,7 @@ class Receiving:
     # From one server.
 
     def add_command(self, trips: Trips, channels: list[str], limit: int, server: int = 0) -> dict[int, list[str]]:
-        """Put the command for one server into ``trips``; which channels it asks for, in which order."""
+        """Add the command for one server to ``trips``. Returns the channels that it asks for, in their order."""
         rotated = self._queues.rotated(channels)
         trips.add(server, self._queues.receive(rotated, limit, server, trips.wait))
         return {server: rotated}
@@ -131,23 +132,23 @@ class Receiving:
     def from_one(
         self, answers: Answers, asked: Mapping[int, list[str]], channels: list[str], limit: int
     ) -> Steps[list[Received]]:
-        """The messages that ``add_command`` has asked for. If there was none among the entries, ask again."""
+        """The messages that ``add_command`` has asked for. If none of the entries is a message, it asks again."""
         received, more = yield from self.received(answers, asked)
         while more and not received:
-            # Nothing but changes of membership, or messages past their expiry: there may be others behind.
+            # These were only changes of membership, or expired messages. There may be others behind them.
             trips = Trips(partial=True)
             asked = self.add_command(trips, channels, limit)
             received, more = yield from self.received((yield trips), asked)
         return received
 
     def wait_on_one(self, server: int, channels: list[str], limit: int, timeout: float) -> Steps[list[Received]]:
-        """Wait for a message on one server, and take along what has come with it, in one round trip."""
+        """Wait for a message on one server, and take what has come with it, in one round trip."""
         timeout = min(timeout, LONGEST_WAIT)
         trips = Trips(partial=True, wait=timeout)
         trips.add(server, self._queues.wait(self._queues.rotated(channels), timeout))
         asked = self.add_command(trips, channels, limit - 1, server) if limit > 1 else {}
         answers = yield trips
-        # If none came in time, one may still have come before the rest of the round trip.
+        # If none came in time, one may still have come before the second command.
         popped = answers[server][0]
         if isinstance(popped, LayerUnavailable):
             received, _ = yield from self.received(answers, asked, failure=popped)
@@ -159,7 +160,7 @@ class Receiving:
     # From several.
 
     def from_several(self, channels: list[str], limit: int) -> Steps[list[Received]]:
-        """Look what is there, then take the oldest."""
+        """Look at what is there, then take the oldest."""
         received: list[Received] = []
         more = True
         while more and not received:
@@ -173,7 +174,7 @@ class Receiving:
         return received
 
     def wait_on_all(self, channels: list[str], timeout: float) -> Steps[list[Received]]:
-        """Wait, by this thread, for a message on several servers; the oldest of those that come together."""
+        """Wait in this thread for a message on several servers. Returns the oldest of those that come together."""
         numbers = self._placement.of_channels(channels)
         servers = [self._transport.servers[number] for number in numbers]
         timeout = min(timeout, LONGEST_WAIT)
@@ -188,7 +189,7 @@ class Receiving:
             key=_stamp_of,
         )
         taken = entries[:1]
-        # The others may not be next: on the first one's server there may be more that are older.
+        # The others may not be next, because the server of the first one may have more messages that are older.
         for entry in entries[1:]:
             trips = Trips(partial=True)
             trips.add(entry.server, self._queues.give_back({entry.queue: [entry.value]}))
@@ -200,13 +201,13 @@ class Receiving:
         return received
 
     def peek(self, channels: list[str], limit: int) -> Steps[dict[tuple[int, str], int]]:
-        """How many messages to take of which channel on which server, so that the oldest come first."""
+        """The number of messages to take for each server and channel, so that the oldest come first."""
         trips = Trips()
         asked = self._placement.by_server(channels)
         for server, of_server in asked.items():
             trips.add(server, self._queues.peek(of_server, limit))
         answers = yield trips
-        # What was sent after the first server had been asked may be newer than what that one has by now.
+        # Messages that were sent after the first server had answered may be newer than those that it has by now.
         newest = min(int(answers[server][0][0]) for server in asked) + int(self._expiry * 1_000_000)
         found = [
             (stamp, server, channel)
@@ -218,7 +219,7 @@ class Receiving:
         counts: dict[tuple[int, str], int] = defaultdict(int)
         share = max(1, limit // len(channels))
         taken_of: dict[str, int] = defaultdict(int)
-        # Each channel its share, then whoever has more; within a channel the oldest first.
+        # First each channel gets its share, then channels that have more. Within a channel the oldest come first.
         order = {channel: number for number, channel in enumerate(self._queues.rotated(channels))}
         found.sort(key=lambda one: (order[one[2]], one[0]))
         for within_share in (True, False):
@@ -233,7 +234,7 @@ class Receiving:
             found = left
         return counts
 
-    # What was taken.
+    # Opening what was taken.
 
     def opened(self, entries: list[Entry]) -> Steps[list[Received]]:
         """The messages of entries that were taken."""
@@ -247,14 +248,14 @@ class Receiving:
         first: Iterable[Entry] = (),
         failure: LayerUnavailable | None = None,
     ) -> Steps[tuple[list[Received], bool]]:
-        """The messages in the answers to the last command for each server, and whether there was anything at all.
+        """The messages in the answers to the last command for each server, and whether there were any entries.
 
         Arguments:
             first: entries that were taken before.
-            failure: what has failed before.
+            failure: an earlier error.
 
         Raises:
-            LayerUnavailable: something has failed, and there is no message.
+            LayerUnavailable: something has failed, and there are no messages.
         """
         if self._unopened:
             first = [*self._take_unopened(asked), *first]
@@ -294,7 +295,7 @@ class Receiving:
     def _open_all(
         self, entries: Sequence[Entry], now: bytes
     ) -> Steps[tuple[list[Received], LayerUnavailable | None]]:
-        """Open entries of queues. Those that expired before ``now`` are dropped."""
+        """Open entries of queues, and drop those that expired before ``now``."""
         received: list[Received] = []
         failure = None
         for entry in entries:
@@ -310,7 +311,7 @@ class Receiving:
                     if expires < (int(now) if now else self._clocks.now()):
                         traffic.expired += 1
                         continue
-                    # Whoever can write to Redis may have prolonged what the queue tells.
+                    # Somebody who can write to Redis may have changed the time of expiry that the queue has.
                     stamp = min(stamp, b"%016d" % expires)
                 receipt = Receipt(server, stamp, opened.packed, opened.before, value)
                 if kind in (MESSAGE, AGAIN):
@@ -335,10 +336,10 @@ class Receiving:
 
 
 def in_order(entries: Iterable[Entry], several: bool) -> list[Entry]:
-    """Put the entries of a batch into the order in which the reader gets them: channel by channel.
+    """Sort the entries of a batch by channel: the order in which the reader gets them.
 
     Arguments:
-        several: whether it is from several servers. Then the oldest come first in each normal channel.
+        several: whether they come from several servers. Then the oldest come first in each normal channel.
     """
     by_channel: dict[str, list[Entry]] = {}
     for entry in entries:

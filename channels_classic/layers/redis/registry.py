@@ -1,10 +1,10 @@
-"""The registry of processes in Redis: who is alive, and who was declared dead.
+"""The registry of processes in Redis: which are alive, and which were declared dead.
 
-Each server has it, so that each can refuse what a process sends that was declared dead. Who is dead is said by the
-first server, and who sweeps is said there too. The clocks of the servers count, and no process's own.
+Each server has a copy, so that it can refuse what a process sends that was declared dead. The first server decides
+which processes are dead, and which process sweeps them. Times are by the clocks of the servers, not of a process.
 
-A process that is not in the registry was swept, unless the server has lost its data since. Then its epoch
-differs from that in which the process was registered, and the process is registered again.
+A process that is missing in the registry was swept, unless the server has lost its data since. In that case the
+epoch differs from the one in which the process was registered, and the process is registered again.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from channels_classic.layers.types import Beat, Process
 from channels_classic.log import logger
 
 FIRST = 0
-"""The server whose word counts."""
+"""The position of the server that decides."""
 
 
 class Registry:
     """Knows the processes.
 
     Arguments:
-        keys: of the layer.
-        placement: tells how many servers there are.
-        cipher: encrypts the details of processes, if there is one.
-        life: tells after how many seconds without a heartbeat a process is dead.
+        keys: the keys of the layer.
+        placement: knows the number of servers.
+        cipher: encrypts the details of processes; ``None`` for no encryption.
+        life: gives the seconds without a heartbeat after which a process is dead.
     """
 
     def __init__(self, keys: Keys, placement: Placement, cipher: Cipher | None, life: Callable[[], float]) -> None:
@@ -44,26 +44,27 @@ class Registry:
         self._cipher = cipher
         self._life = life
         self._epochs: dict[str, dict[int, bytes]] = {}
-        """For each process that has beaten here, the epoch of each server in which it was registered."""
+        """For each process that has sent heartbeats by this layer, the epochs of the servers that registered
+        it."""
 
     @property
     def has_beaten(self) -> bool:
-        """Whether any process has beaten over this layer."""
+        """Whether any process has sent heartbeats by this layer."""
         return bool(self._epochs)
 
     def epoch(self, process: str, server: int = FIRST) -> bytes:
-        """The epoch of a server in which a process was registered; empty if it was not, as far as known here."""
+        """The epoch of a server in which a process was registered; empty if it was not registered here."""
         return self._epochs.get(process, {}).get(server, b"")
 
     def origin(self, taker: Taker, server: int = FIRST, number: int | None = None) -> Origin:
-        """How a taker that sends is known to a server."""
+        """How a server knows a taker that sends."""
         return Origin(taker.process, self.epoch(taker.process, server), taker.name, number)
 
     def beat(self, process: Process, also: Iterable[tuple[int, Command]] = ()) -> Steps[Beat]:
-        """A process is alive.
+        """Send a heartbeat of a process.
 
         Arguments:
-            also: further commands for servers, in the same round trip; what they answer does not matter.
+            also: more commands for servers, in the same round trip. Their answers do not matter.
         """
         trips = Trips(partial=True)
         details = seal(self._cipher, _place(process.name), codec.pack(dict(process.details)))
@@ -81,7 +82,7 @@ class Registry:
             if isinstance(answer, LayerUnavailable):
                 if server == FIRST:
                     raise answer
-                continue  # it is asked again with the next beat
+                continue  # the next heartbeat asks again
             has_lapsed, epoch, names_and_details = answer
             if has_lapsed:
                 lapsed = True
@@ -108,16 +109,16 @@ class Registry:
         return self._opened([part for pair in zip(living, details, strict=True) for part in pair])
 
     def has_ended(self, process: str) -> Steps[bool]:
-        """Whether a process has ended a short while ago."""
+        """Whether a process has ended within the last minute."""
         trips = Trips()
         trips.add(FIRST, ("ZSCORE", self._keys.gone, process))
         return (yield trips)[FIRST][0] is not None
 
     def claim(self, process: str, sweeper: str, seconds: float) -> Steps[bool]:
-        """Begin the sweep of a process, or its end in order: from here on it can neither take nor send.
+        """Begin the sweep of a process, or its normal end. From here on it can neither take nor send.
 
         Returns:
-            Whether nobody else sweeps it.
+            Whether the claim succeeded, because nobody else sweeps the process.
         """
         trips = Trips()
         trips.add(FIRST, self._claim(process, sweeper, seconds, self._keys.sweep(process)))
@@ -127,13 +128,13 @@ class Registry:
         return True
 
     def renew(self, process: str, seconds: float) -> Steps[None]:
-        """The sweep of a process goes on."""
+        """Renew the claim, because the sweep goes on."""
         trips = Trips()
         trips.add(FIRST, ("PEXPIRE", self._keys.sweep(process), int(seconds * 1000)))
         yield trips
 
     def remove(self, process: str) -> Steps[None]:
-        """Forget a process: nothing of it is left."""
+        """Remove a process from the registry, after all else that it owned."""
         trips = Trips()
         for server in range(self._placement.count):
             trips.add(server, ("HDEL", self._keys.processes, process))
@@ -141,7 +142,7 @@ class Registry:
         yield trips
 
     def answer(self, command: str, process: str, reply_channel: str) -> Trips:
-        """Notes that a process gives an answer that lasts (``SADD``), or not any more (``SREM``)."""
+        """Note that a process begins a streaming answer (``SADD``), or has ended it (``SREM``)."""
         trips = Trips()
         trips.add(self._placement.of(process), (command, self._keys.answers(process), reply_channel))
         return trips

@@ -1,4 +1,4 @@
-"""A consistent hash: names to servers, most of which stay where they are when a server is added."""
+"""A consistent hash from names to servers. If you add a server, most names keep theirs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Ring:
     """Assigns names to servers.
 
     Arguments:
-        servers: how many there are; they are known by their position.
+        servers: the number of servers, which are known by their positions.
     """
 
     def __init__(self, servers: int) -> None:

@@ -1,4 +1,4 @@
-"""Sending over Redis: entries into the queues of the servers they belong on."""
+"""Sending over Redis: puts entries into queues, each on its server."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from channels_classic.layers.types import Delivery
 
 
 class Sending:
-    """Turns deliveries into entries, and sends these.
+    """Turns deliveries into entries, and sends them.
 
     Arguments:
         queues: make the commands.
-        placement: of the queues.
-        clocks: of the servers.
-        envelopes: of the messages.
+        placement: knows the servers of the queues.
+        clocks: the clocks of the servers.
+        envelopes: seal the messages.
         expiry: seconds that a message lives.
-        cipher: encrypts the wills of sockets, if there is one.
+        cipher: encrypts the wills of sockets; ``None`` for no encryption.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Sending:
         self._expiry = expiry
 
     def pushes(self, deliveries: Sequence[Delivery], routes: Mapping[str, list[str]]) -> list[Push]:
-        """The entries to append for a batch, by the routes of its groups."""
+        """The entries to append for a batch, given the routes of its groups."""
         seal, expiry = self._envelopes.seal, self._expiry
         expires = self._clocks.now() + int(expiry * 1_000_000) if self._envelopes.are_bound else 0
         pushes = []
@@ -65,7 +65,7 @@ class Sending:
             bodies: dict[bool, bytes] = {}
             for route in routes[delivery.name]:
                 of_process = route.endswith("!")
-                # The same for all of a kind, unless it is bound to its queue.
+                # All members of a group share one envelope, unless it is bound to its queue.
                 if of_process not in bodies or self._envelopes.are_bound:
                     kind, name = (GROUP_MESSAGE, delivery.name) if of_process else (MESSAGE, "")
                     bodies[of_process] = seal(kind, name, delivery.payload, route, expires)
@@ -75,10 +75,10 @@ class Sending:
     def to_several(
         self, pushes: Sequence[Push], origin: Callable[[int], Origin | None] = lambda server: None
     ) -> Steps[list[int]]:
-        """Send to whichever server each entry belongs on; the positions of those that found their channel full.
+        """Send each entry to its server. Returns the positions of those that found their channel full.
 
-        A normal channel has its share of the capacity on each server. All that one batch has for it goes to one
-        server, so that it arrives in order, and to the next one when that is full.
+        A normal channel has a share of its capacity on each server. All its messages in a batch go to one server,
+        so that they arrive in order, and to the next one if that is full.
         """
         full: list[int] = []
         servers = self._placement.count
@@ -119,5 +119,5 @@ class Sending:
 
 
 def positions(pushes: Sequence[Push], numbers: Iterable[int]) -> list[int]:
-    """The positions in the batch of those ``pushes`` that have these numbers; those to groups have none."""
+    """The positions in the batch of the ``pushes`` with these numbers. Pushes to groups have no position."""
     return [position for number in numbers if (position := pushes[number].position) is not None]

@@ -1,4 +1,4 @@
-"""The Redis layer whose servers are found through Redis Sentinel (specification, section 3)."""
+"""The Redis layer that finds its servers through Redis Sentinel (specification, section 3)."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ class RedisSentinelChannelLayer(RedisChannelLayer):
     """A ``RedisChannelLayer`` over the masters that sentinels know.
 
     Arguments:
-        hosts: the sentinels: a list of ``(host, port)`` pairs or ``redis://`` URLs.
-        services: the names of the masters; all that the sentinels know if there are none.
-        sentinel_refresh_interval: seconds after which the sentinels are asked again though nothing failed; 0
-            for never. They tell of a switch themselves, and when a connection fails they are asked in any case.
-        config: the keywords of ``RedisChannelLayer``; ``sentinel_kwargs`` in ``connection_kwargs`` are keywords
-            for the connections to the sentinels, a password for example.
+        hosts: the sentinels, as a list of ``(host, port)`` pairs or ``redis://`` URLs.
+        services: the names of the masters. The default is all masters that the sentinels know.
+        sentinel_refresh_interval: seconds after which the sentinels are asked again although nothing failed; 0 for
+            never. Sentinels announce a switch themselves, and the layer asks them in any case when a connection
+            fails.
+        config: the keywords of ``RedisChannelLayer``. ``sentinel_kwargs`` in ``connection_kwargs`` has keywords
+            for the connections to the sentinels, such as a password.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ def _host_and_port(host: Any) -> tuple[str, int]:
         pass
     raise ValueError(
         f"A sentinel in hosts must be a (host, port) pair or a redis:// URL, not {masked(host)}. A password for "
-        "it belongs into connection_kwargs, as {'sentinel_kwargs': {'password': …}}."
+        "it belongs in connection_kwargs, as {'sentinel_kwargs': {'password': …}}."
     )
 
 

@@ -1,7 +1,7 @@
-"""The sockets of interface servers, as Redis knows them: the order of the last message of each, and its will.
+"""The sockets of interface servers in Redis: for each the order of its last message, and its will.
 
-``send.lua`` keeps them in the step in which it takes a message. They are on the server that took it: a normal
-channel is on any of several, so here all servers are asked, and the greatest order counts.
+``send.lua`` stores them in the step that takes a message, on the same server. The messages of a normal channel can
+be on any server, so this part asks all of them, and the greatest order counts.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from channels_classic.layers.redis.placement import Placement
 from channels_classic.log import logger
 
 MOST_AT_ONCE = 500
-"""So many wills are sent in one step."""
+"""The number of wills that are sent in one step."""
 
 
 def seal_will(cipher: Cipher | None, channel: str, will: bytes) -> bytes:
-    """The will of a socket as it lies in Redis."""
+    """The will of a socket as Redis stores it."""
     return seal(cipher, _place(channel), will)
 
 
 class Sockets:
-    """Knows the sockets of processes.
+    """The sockets of processes.
 
     Arguments:
-        keys: of the layer.
-        placement: of the processes.
-        clocks: of the servers.
-        envelopes: of the wills that are sent.
-        cipher: of the wills that are kept.
+        keys: the keys of the layer.
+        placement: knows the servers of the processes.
+        clocks: the clocks of the servers.
+        envelopes: seal wills that are sent.
+        cipher: encrypts wills that are kept.
         expiry: seconds that a message lives.
     """
 
@@ -65,7 +65,7 @@ class Sockets:
         return [f"{process}!{name.decode()}" for name in local]
 
     def orders(self, process: str, channels: Sequence[str]) -> Steps[dict[str, int]]:
-        """For each socket that is known, the order of the last message that was taken of it."""
+        """For each known socket, the order of its last message that the layer has taken."""
         trips = Trips()
         local = [names.local_part(channel) for channel in channels]
         for server in range(self._placement.count) if local else ():
@@ -79,7 +79,7 @@ class Sockets:
         return found
 
     def register(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> Steps[None]:
-        """Keep sockets that Redis does not know any more."""
+        """Store sockets that Redis has lost."""
         trips = Trips()
         server = self._placement.of(f"{process}!")
         for channel, (order, will) in clients.items():
@@ -90,8 +90,7 @@ class Sockets:
         yield from one_round_trip(trips)
 
     def forget(self, process: str, channels: list[str]) -> Steps[None]:
-        """Sockets have left whose last messages were taken by one of several servers: the others forget them,
-        too."""
+        """Forget sockets that have closed on all servers, not just on the one that took their last messages."""
         trips = Trips()
         local = [names.local_part(channel) for channel in channels]
         for server in range(self._placement.count):
@@ -100,10 +99,10 @@ class Sockets:
         yield from one_round_trip(trips)
 
     def send_wills(self, process: str, release: Callable[[list[str]], Steps[None]]) -> Steps[int]:
-        """Send the will of each socket of a dead process; how many there were.
+        """Send the will of each socket of a dead process. Returns the number of wills.
 
         Arguments:
-            release: ends what else belongs to sockets, by their reply channels.
+            release: ends everything else that belongs to sockets, given their reply channels.
         """
         sent = 0
         for server in range(self._placement.count):
@@ -111,7 +110,7 @@ class Sockets:
                 trips = Trips()
                 trips.add(server, ("HSCAN", self._keys.clients(process), 0, "COUNT", MOST_AT_ONCE))
                 _, found = (yield trips)[server][0]
-                # A small hash comes as a whole.
+                # Redis returns a small hash as a whole.
                 wills = dict(zip(found[: 2 * MOST_AT_ONCE : 2], found[1 : 2 * MOST_AT_ONCE : 2], strict=True))
                 if not wills:
                     break

@@ -12,11 +12,11 @@ COUNTS = ("messages_count", "channel_full_count")
 
 
 class Statistics:
-    """Adds up what the servers have counted.
+    """Adds up the counters of the servers.
 
     Arguments:
-        keys: of the layer.
-        placement: of the queues.
+        keys: the keys of the layer.
+        placement: knows the servers of the queues.
         expiry: seconds that a message lives.
     """
 
@@ -26,7 +26,7 @@ class Statistics:
         self._expiry = expiry
 
     def totals(self) -> Steps[dict[str, int]]:
-        """Over all queues."""
+        """The statistics over all queues."""
         trips = Trips()
         for server in range(self._placement.count):
             trips.add(server, _counts(self._keys.totals))
@@ -37,7 +37,7 @@ class Statistics:
         }
 
     def of_channel(self, channel: str) -> Steps[dict[str, float]]:
-        """Of the queue of one channel."""
+        """The statistics of the queue of one channel."""
         queue = names.queue_name(channel)
         trips = Trips()
         for server in self._placement.of_channels([queue]):

@@ -1,16 +1,16 @@
-"""The sweep over Redis: what a dead process had goes to others, and what it owned ends.
+"""The sweep over Redis: gives to others what a dead process had, and removes what it owned.
 
-A sweep is a row of steps, and may be killed between any two. Each step may be repeated: it either finds nothing
-any more, or does what has no effect the second time. Until the last step the process is known as dead, so
-whoever beats next finishes the sweep. In the order of the steps:
+A sweep is a sequence of steps, and may be killed between any two. Each step can be repeated: it finds nothing left
+to do, or has no effect the second time. Until the last step the process is known as dead, so another process
+finishes the sweep with its next heartbeat. The steps in their order:
 
-1. The process is claimed. From here on its scripts are refused (``claim.lua``).
-2. For each batch that its takers have in-flight: clients of lost messages are told, turns are passed over or
-   given up, dead letters are kept. Then one script puts back what goes back, and ends the batch (``settle.lua``).
-3. Answers that lasted get their end.
-4. The wills of its sockets are sent, each in the step that forgets the socket (``goodbye.lua``).
-5. Its memberships end, then its queues and all else that bears its name.
-6. It is forgotten.
+1. The sweep claims the process. From here on the scripts refuse what the process does (``claim.lua``).
+2. For each batch that its takers have in-flight, it answers the clients of lost messages, passes over or suspends
+   turns, and keeps dead letters. Then one script puts back what goes back, and ends the batch (``settle.lua``).
+3. It ends the streaming answers of the process.
+4. It sends the wills of the sockets, each in the step that forgets the socket (``goodbye.lua``).
+5. It ends the memberships, then removes the queues and all other keys of the process.
+6. It removes the process from the registry.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ from channels_classic.layers.types import Lost, Process, Swept
 from channels_classic.log import logger
 
 LEASE_SECONDS = 10.0
-"""How long a sweep that does nothing any more keeps others from going on with it."""
+"""Seconds after which another process can go on with a sweep that does nothing any more."""
 
 
 class _Message(NamedTuple):
-    """A message that was in-flight: where, and what it means."""
+    """A message that was in-flight, and where it was."""
 
     entry: Entry
     opened: Envelope
@@ -61,14 +61,15 @@ class _Message(NamedTuple):
 
 
 class Sweeps:
-    """Sweeps processes, and ends those that depart.
+    """Sweeps dead processes, and removes those that end normally.
 
     Arguments:
-        keys: of the layer.
-        placement: of everything.
-        clocks: of the servers.
-        envelopes: of what is sent and put back.
-        queues, groups, turns, registry, sockets, letters: the parts of the layer that a process may be found in.
+        keys: the keys of the layer.
+        placement: knows the servers of everything.
+        clocks: the clocks of the servers.
+        envelopes: seal what is sent and put back.
+        queues, groups, turns, registry, sockets, letters: the parts of the layer that know something about a
+            process.
         expiry: seconds that a message lives.
     """
 
@@ -99,11 +100,11 @@ class Sweeps:
         self._expiry = expiry
 
     def sweep(self, process: Process, rules: Rules, started: Started) -> Steps[Swept | None]:
-        """Sweep a process; ``None`` if somebody else does.
+        """Sweep a process. Returns ``None`` if somebody else does.
 
         Arguments:
-            rules: for what it had in-flight.
-            started: tells how much of that was started.
+            rules: decide about the messages that it had in-flight.
+            started: tells how many of them were started.
         """
         name = process.name
         if not (yield from self._registry.claim(name, names.random_part(), LEASE_SECONDS)):
@@ -137,7 +138,7 @@ class Sweeps:
         return Swept(counts[Fate.BACK], counts[Fate.AGAIN], counts[Fate.DEAD_LETTER], lost, goodbyes)
 
     def depart(self, process: str) -> Steps[None]:
-        """A process has come to its end in order. If it was taken for dead meanwhile, who sweeps it goes on."""
+        """Remove a process that ends normally. If it was declared dead meanwhile, its sweep goes on."""
         if (yield from self._registry.claim(process, names.random_part(), LEASE_SECONDS)):
             yield from self._remove(process, (yield from self._takers(process)))
 
@@ -151,7 +152,7 @@ class Sweeps:
         return sorted({int(number) for of_server in answers.values() for number in of_server[0]})
 
     def _in_flight(self, process: str, takers: Iterable[int]) -> Steps[dict[str, dict[int, Batch]]]:
-        """For each taker that has any, its batch on each server."""
+        """For each taker with an in-flight batch, that batch on each server."""
         trips = Trips()
         order = [taker_name(process, number) for number in takers]
         for server in range(self._placement.count):
@@ -167,7 +168,7 @@ class Sweeps:
         return batches
 
     def _messages(self, batches: Mapping[int, Batch]) -> list[_Message]:
-        """Open a batch: its messages in the order and number in which its taker has received them."""
+        """Open a batch: exactly the messages that its taker received, in the same order."""
         entries = [
             Entry(server, queue, value) for server, batch in batches.items() for queue, value in batch.entries
         ]
@@ -185,7 +186,7 @@ class Sweeps:
         return messages
 
     def _tell(self, batch: str, messages: list[_Message], fates: list[Fate], rules: Rules) -> Steps[None]:
-        """Let clients and turns know of messages that do not run any more, or run again."""
+        """Tell clients and turns which messages do not run any more, and which run again."""
         for number, (message, fate) in enumerate(zip(messages, fates, strict=True)):
             channel = message.entry.queue
             turn = turn_of(channel, message.content)
@@ -205,7 +206,7 @@ class Sweeps:
     def _put_back(
         self, taker: str, batches: Mapping[int, Batch], messages: list[_Message], fates: list[Fate]
     ) -> Steps[bool]:
-        """End a batch; whether it was still there."""
+        """Put back what goes back, and end a batch. Returns whether the batch was still there."""
         back: dict[int, list[tuple[str, bytes, bool]]] = defaultdict(list)
         expires = self._clocks.now() + int(self._expiry * 1_000_000)
         for (entry, opened, _), fate in zip(messages, fates, strict=True):
@@ -223,7 +224,7 @@ class Sweeps:
     # The rest.
 
     def _reply(self, channel: str, content: dict[str, Any]) -> Steps[None]:
-        """Send an answer to a client, in the place of a worker that has died."""
+        """Send an answer to a client instead of a worker that has died."""
         process, mark, local = channel.partition("!")
         expires = self._clocks.now() + int(self._expiry * 1_000_000)
         body = self._envelopes.seal(MESSAGE, local, codec.pack(content), process + mark, expires)
@@ -244,12 +245,12 @@ class Sweeps:
             yield trips
 
     def _release(self, process: str, channels: list[str]) -> Steps[None]:
-        """The turns of sockets end soon after their wills have been handled; and the sweep goes on."""
+        """Let the turns of sockets end soon after their wills are handled, and renew the claim of the sweep."""
         yield from self._turns.release(channels)
         yield from self._registry.renew(process, LEASE_SECONDS)
 
     def _remove(self, process: str, takers: list[int]) -> Steps[None]:
-        """Remove what a process owned, and then the process."""
+        """Remove what a process owned, and then the process itself."""
         for queue in own_queues(process, max(takers, default=-1) + 1):
             trips = Trips()
             for server in range(self._placement.count):

@@ -1,8 +1,7 @@
-"""Taking over Redis: what a taker takes is in-flight until it says that it is done (``take.lua``).
+"""Taking over Redis: what a taker takes is in-flight until the taker is done with it (``take.lua``).
 
-A taker's trip is a pipeline: what it sends, then that it is done with its last batch, then waiting on the bells
-of its channels, then taking. So it costs no round trip more than receiving does, and a worker that dies at any
-point in between leaves no gap.
+A taker's round trip is a pipeline: it sends, acknowledges the last batch, waits on the bells of its channels, and
+takes. So it needs as many round trips as plain receiving does, and a worker that dies at any point leaves no gap.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from channels_classic.layers.types import Received
 
 UNRUNG_WAIT = 0.25
 UNRUNG_SECONDS = 60.0
-"""How long to wait at a stretch, for so many seconds after a message came for which nobody had rung: processes
-of the version before, which ring no bells, send as well."""
+"""Processes of the version before ring no bells. After a message that came without a bell, waits are no longer
+than ``UNRUNG_WAIT`` seconds, for ``UNRUNG_SECONDS`` seconds."""
 
 
 class Taking:
@@ -38,10 +37,10 @@ class Taking:
 
     Arguments:
         transport: has the servers to wait on.
-        keys: of the layer.
+        keys: the keys of the layer.
         queues: make the commands.
-        placement: of the queues.
-        clocks: of the servers.
+        placement: knows the servers of the queues.
+        clocks: the clocks of the servers.
         registry: knows the processes of the takers.
         receiving: opens what was taken.
         expiry: seconds that a message lives.
@@ -68,16 +67,17 @@ class Taking:
         self._expiry = expiry
         self._unrung_until = -math.inf
 
-    # On one server.
+    # One server.
 
     def add_commands(
         self, trips: Trips, taker: Taker, channels: list[str], limit: int, timeout: float, depends: bool
     ) -> dict[int, list[str]]:
-        """Put a taker's trip to the only server into ``trips``; which channels it asks for, in which order.
+        """Add a taker's round trip to the only server to ``trips``. Returns the channels that it asks for, in
+        their order.
 
         Arguments:
             timeout: seconds to wait for a message.
-            depends: whether it is not to wait unless all that was sent in the same trip was taken.
+            depends: whether to wait only if no message of the same round trip was refused.
         """
         trips.wait = min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
         self._announce(trips, taker, 0)
@@ -90,7 +90,7 @@ class Taking:
     def from_one(
         self, answers: Answers, asked: Mapping[int, list[str]], taker: Taker, limit: int, waited: bool
     ) -> Steps[list[Received]]:
-        """The messages of a trip that ``add_commands`` has made."""
+        """The messages of a round trip that ``add_commands`` has made."""
         popped = answers[0][-2] if waited else None
         if (
             waited
@@ -109,10 +109,10 @@ class Taking:
             answers = yield trips
         return (yield from self._received(answers, asked, taker, first))
 
-    # On several.
+    # Several servers.
 
     def from_several(self, channels: list[str], limit: int, taker: Taker) -> Steps[list[Received]]:
-        """Look what is there, then take the oldest."""
+        """Look at what is there, then take the oldest."""
         taker.ask()
         asked = {server: self._order(names) for server, names in self._placement.by_server(channels).items()}
         counts = yield from self._receiving.peek(channels, limit)
@@ -132,7 +132,7 @@ class Taking:
             counts = yield from self._receiving.peek(channels, limit)
 
     def wait_on_all(self, channels: list[str], timeout: float, taker: Taker) -> list[Received]:
-        """Wait, by this thread, for a token on several servers; or for a message of a channel of the process.
+        """Wait in this thread for a token on several servers, or for a message on a channel of the process.
 
         Raises:
             LayerUnavailable: a server does not answer, and there is no message.
@@ -153,7 +153,7 @@ class Taking:
     # Commands.
 
     def _announce(self, trips: Trips, taker: Taker, server: int) -> None:
-        """Let a server know of the taker, so that a sweep finds what it has in-flight there."""
+        """Tell a server about the taker, so that a sweep finds what it has in-flight there."""
         epoch = self._registry.epoch(taker.process, server)
         if taker.announced.get(server) != epoch or not epoch:
             trips.add(server, ("SADD", self._keys.takers(taker.process), taker.number))
@@ -164,7 +164,7 @@ class Taking:
         return ("acknowledge", 3, *keys, taker.seen.get(0, 0), taker.asked, int(depends))
 
     def _order(self, channels: list[str]) -> list[str]:
-        """The channels, normal ones first, and another one of these first each time."""
+        """The channels, normal ones first, with another one of these first at each call."""
         rotated = self._queues.rotated(channels)
         return sorted(rotated, key=lambda channel: not names.is_normal(channel))
 
@@ -191,7 +191,7 @@ class Taking:
     # Answers.
 
     def _popped(self, server: int, answer: Sequence[Any]) -> list[Entry]:
-        """The entry in an answer of ``BLPOP``; none if it was a token."""
+        """The entry in an answer of ``BLPOP``. There is none if it was a token."""
         if answer[0].startswith(self._keys.queue("").encode()):
             return [self._queues.popped(server, answer)]
         return []
@@ -211,7 +211,7 @@ class Taking:
         return received
 
     def _unseen(self, answers: Answers) -> dict[int, Sequence[bytes]]:
-        """The batches that the taker has in-flight and has not seen, by server."""
+        """The batches that the taker has in-flight and has not received, by server."""
         taken = {server: of_server[-1] for server, of_server in answers.items()}
         return {
             server: answer[4]
@@ -220,7 +220,7 @@ class Taking:
         }
 
     def _restore(self, unseen: Mapping[int, Sequence[bytes]], taker: Taker) -> Steps[None]:
-        """Put back what a taker has in-flight and has not seen, because the answer was lost."""
+        """Put back what a taker has in-flight and has not received, because the answer was lost."""
         trips = Trips()
         for server, stored in unseen.items():
             batch = Batch.of(stored, self._keys)

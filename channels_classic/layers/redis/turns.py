@@ -1,7 +1,7 @@
-"""Turns over Redis: the extension "ordering" of ``RedisChannelLayer``. What happens is in ``turns.lua``.
+"""Turns over Redis: the extension "ordering" of ``RedisChannelLayer``. The rules are in ``turns.lua``.
 
-The turns of a client are on the server of its reply channel. What waits for its turn comes back to the queue of
-its channel on that server, as good as any for a normal channel.
+The turns of a client are on the server of its reply channel. A message that waited for its turn goes back to the
+queue of its channel on that server, because a normal channel can use any server.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from channels_classic.layers.types import Delivery, Lease, Turn
 from channels_classic.log import logger
 
 MOST_AT_ONCE = 1000
-"""So many clients are released in one round trip."""
+"""The number of clients that are released in one round trip."""
 
 
 class Turns:
-    """Lets the messages of a client run one after another.
+    """The turns of clients.
 
     Arguments:
-        keys: of the layer.
-        placement: of the clients.
-        clocks: of the servers.
-        envelopes: of messages that wait.
+        keys: the keys of the layer.
+        placement: knows the servers of the clients.
+        clocks: the clocks of the servers.
+        envelopes: seal messages that wait.
         expiry: seconds that a message lives in a queue.
-        kept: seconds after its last message that a client's turns are kept.
-        are_renewed: tells whether the leases of turns are renewed here, because a process beats.
+        kept: seconds for which a client's turns are kept after its last message.
+        are_renewed: tells whether heartbeats renew the leases of turns here.
     """
 
     def __init__(
@@ -55,8 +55,9 @@ class Turns:
         self._are_renewed = are_renewed
 
     def enter(self, turn: Turn, message: dict[str, Any]) -> Steps[turns.Verdict]:
-        """Ask for a turn; what becomes of the message."""
-        # It expires when it is back in its queue. Bound to its order, it cannot be handled twice before that.
+        """Ask for a turn. Returns the fate of the message."""
+        # While it waits, its order keeps it from being handled twice, so it needs no time of expiry until it is
+        # back in its queue.
         expires = self._clocks.now() + int(self._kept * 1_000_000)
         body = self._envelopes.seal(MESSAGE, "", codec.pack(message), turn.channel, expires)
         asked = (turn.order, int(turn.slight), turn.channel, body, turn.token)
@@ -65,19 +66,19 @@ class Turns:
         return turns.Verdict(verdict)
 
     def suspend(self, turn: Turn, forced: bool = False) -> Steps[str]:
-        """A message that runs goes back to its channel.
+        """Put a message that runs back to its channel.
 
         Arguments:
-            forced: whatever the token was that it entered with.
+            forced: whether to do so whatever token the message entered with.
         """
         return self._step(turn.reply_channel, "suspend", turn.order, turn.token, int(forced))
 
     def lose(self, turn: Turn) -> Steps[str]:
-        """A message is lost, so its turn is passed over, now or when it comes."""
+        """Pass over the turn of a lost message, now or when it comes."""
         return self._step(turn.reply_channel, "lose", turn.order)
 
     def renewals(self, leases: Iterable[Lease]) -> list[tuple[int, Command]]:
-        """The commands, each with its server, that let turns which run go on."""
+        """The commands, each with its server, that renew the leases of turns."""
         return [
             (
                 self._server_of(lease.reply_channel),
@@ -87,7 +88,7 @@ class Turns:
         ]
 
     def release(self, clients: Sequence[str]) -> Steps[None]:
-        """Clients have left."""
+        """Let the turns of clients that have left end soon."""
         for start in range(0, len(clients), MOST_AT_ONCE):
             trips = Trips()
             for client in clients[start : start + MOST_AT_ONCE]:
@@ -98,10 +99,10 @@ class Turns:
                     self._verdict(answer)
 
     def resume(self, orders: Mapping[str, int], settled: bool) -> Steps[None]:
-        """Let the messages of clients go on whose turns a server has lost: from that order on.
+        """Let clients go on whose turns a server has lost, from the given order on.
 
         Arguments:
-            settled: as for the layer's ``resume_turns``.
+            settled: as in the layer's ``resume_turns``.
         """
         clients = list(orders)
         forward = 0
@@ -119,10 +120,10 @@ class Turns:
             )
 
     def add_ends(self, trips: Trips, deliveries: Iterable[Delivery], origin: Origin | None = None) -> None:
-        """Put the ends of turns among ``deliveries`` into ``trips``, behind what is there.
+        """Append the ends of turns among ``deliveries`` to ``trips``.
 
         Arguments:
-            origin: they are carried out only if nothing of its trip was refused.
+            origin: if given, the turns end only if nothing of its round trip was refused.
         """
         depends = origin is not None and origin.number is not None
         for delivery in deliveries:

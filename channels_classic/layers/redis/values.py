@@ -13,12 +13,12 @@ from channels_classic.log import logger
 
 
 class Values:
-    """Keeps values, each on the server that its name belongs to.
+    """Keeps values, each on the server of its name.
 
     Arguments:
-        keys: of the layer.
-        placement: of the values.
-        cipher: encrypts them, if there is one.
+        keys: the keys of the layer.
+        placement: knows the servers of the values.
+        cipher: encrypts the values; ``None`` for no encryption.
     """
 
     def __init__(self, keys: Keys, placement: Placement, cipher: Cipher | None) -> None:
@@ -27,7 +27,7 @@ class Values:
         self._cipher = cipher
 
     def get(self, name: str) -> Steps[tuple[bytes, float] | None]:
-        """A value, and the seconds left to it."""
+        """A value and the seconds until it ends."""
         key = self._keys.value(name)
         value, milliseconds = yield from self._ask(name, ("GET", key), ("PTTL", key))
         if value is None:
@@ -39,7 +39,7 @@ class Values:
             return None
 
     def set(self, name: str, value: bytes, seconds: float, replace: bool) -> Steps[bool]:
-        """Store a value in the place of another one, or where there is none; whether that was so."""
+        """Store a value to replace one, or where there is none. Returns whether it was stored."""
         body = seal(self._cipher, _place(name), value)
         condition = "XX" if replace else "NX"
         command = ("SET", self._keys.value(name), body, "PX", int(seconds * 1000), condition)
@@ -47,7 +47,7 @@ class Values:
         return answer is not None
 
     def keep(self, name: str, seconds: float) -> Steps[None]:
-        """Let a value end in ``seconds``."""
+        """Make a value end in ``seconds``."""
         yield from self._ask(name, ("PEXPIRE", self._keys.value(name), int(seconds * 1000)))
 
     def delete(self, name: str) -> Steps[None]:

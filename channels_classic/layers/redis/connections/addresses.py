@@ -17,22 +17,23 @@ from redis.backoff import NoBackoff
 
 from channels_classic.layers.keywords import masked, suggestion
 
-# redis-py 5.2 and before asks for a command's name, later ones warn about it.
+# redis-py up to 5.2 requires the name of a command; later versions warn about it.
 _name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("command_name")
 GET_CONNECTION = ("_",) if _name is not None and _name.default is inspect.Parameter.empty else ()
 """The arguments of a pool's ``get_connection``."""
 
 CONNECT_SECONDS = 1.5
-"""How long it may take to connect to a server, or to a sentinel. The system asks once more after a second; then it
-pauses for longer than the layer does between two tries."""
+"""Seconds that a connection to a server or a sentinel may take to open. The system repeats its first packet after
+a second. Its next pause is longer than that of the layer between two attempts."""
 
 ANSWER_SECONDS = 5
-"""How long a server may take for an answer; a longer one means that it hangs. ``socket_timeout`` in
-``connection_kwargs`` changes it."""
+"""Seconds that a server may take for an answer before it counts as hanging. ``socket_timeout`` in
+``connection_kwargs`` changes this."""
 
 DEFAULTS: dict[str, Any] = {
     "socket_connect_timeout": CONNECT_SECONDS,
-    # A server that is gone without a word is noticed within half a minute, though nobody asks it anything.
+    # A server that disappears without closing its connections is noticed within half a minute, even if nothing is
+    # sent to it.
     "socket_keepalive": True,
     "socket_keepalive_options": {
         getattr(socket, option): value
@@ -55,10 +56,10 @@ EXPECTED = (
 
 
 def check_hosts(hosts: Any) -> list[Any]:
-    """The hosts as a list.
+    """Check ``hosts``, and return it as a list.
 
     Raises:
-        ValueError: they are a single host, or something else.
+        ValueError: it is a single host, or no list of servers at all.
     """
     if isinstance(hosts, (str, bytes, Mapping)):
         raise ValueError(f"hosts must be a list; put the single one into a list: [{masked(hosts)}].")
@@ -71,21 +72,21 @@ def check_hosts(hosts: Any) -> list[Any]:
 
 
 class PoolSource(Protocol):
-    """Where the connections to one server come from; its ``str()`` names the server for people."""
+    """The source of connections to one server. Its ``str()`` names the server for people."""
 
     def pool(self, module: Any) -> Any:
-        """A connection pool of ``redis`` or ``redis.asyncio``, whichever ``module`` is."""
+        """Make a connection pool of ``module``, which is ``redis`` or ``redis.asyncio``."""
 
 
 class Address:
-    """Parse the address of a server and the options for its connections.
+    """The address of a server, and the options for its connections.
 
     Arguments:
         host: a URL, ``(host, port)``, or a dict of keywords for redis-py (with ``url`` or ``address`` for a URL).
         connection_kwargs: more keywords for redis-py.
 
     Raises:
-        ValueError: it has another form, or redis-py does not accept it. The text never has a secret.
+        ValueError: the host has another form, or redis-py does not accept it. The text never shows a secret.
     """
 
     def __init__(self, host: Any, connection_kwargs: Mapping[str, Any]) -> None:
@@ -107,7 +108,7 @@ class Address:
         if "host" in keywords and not isinstance(keywords["host"], str):
             raise ValueError(f"The host of a server in hosts must be a str, not {masked(keywords['host'])}.")
         if self.url is not None and not _DATABASE(urlsplit(self.url).path) and not self.url.startswith("unix:"):
-            # redis-py would take the database 0 instead.
+            # redis-py would silently use database 0.
             raise ValueError(
                 f"The path of a URL in hosts must be the number of a database, as /0, not {masked(self.url)}."
             )
@@ -116,7 +117,7 @@ class Address:
         self._check()
 
     def pool(self, module: Any) -> Any:
-        """A connection pool of ``redis`` or ``redis.asyncio``."""
+        """Make a connection pool of ``redis`` or ``redis.asyncio``."""
         keywords = {**pool_defaults(module), **self.keywords, "decode_responses": False}
         if "unix_socket_path" in keywords:
             keywords["path"] = keywords.pop("unix_socket_path")
@@ -137,19 +138,19 @@ class Address:
         return f"{where}, database {pool.get('db') or 0}"
 
     def _check(self) -> None:
-        """Make sure that redis-py takes all of it, so that errors show at once, not at the first message."""
+        """Check that redis-py accepts all of it, so that errors show at once and not at the first message."""
         for module in (redis, redis.asyncio):
             try:
                 pool = self.pool(module)
             except Exception:
-                # The text of the error may quote what it could not make sense of, a password among it.
+                # The text of the error may quote what redis-py did not understand, such as a password.
                 where = f"the URL {masked(self.url)}" if self.url else "a server"
                 raise ValueError(f"redis-py does not understand {where} in hosts. {EXPECTED}.") from None
             check_keywords(pool, "hosts or connection_kwargs")
 
 
 def check_keywords(pool: Any, setting: str) -> None:
-    """Make sure that redis-py's connections take the keywords of a pool.
+    """Check that redis-py's connections accept the keywords of a pool.
 
     Arguments:
         setting: where they are from, for people.
@@ -171,7 +172,7 @@ def check_keywords(pool: Any, setting: str) -> None:
 
 
 def check_names(keywords: Iterable[str], known: Iterable[str], setting: str) -> None:
-    """Make sure that all keywords are known.
+    """Check that all keywords are known.
 
     Arguments:
         setting: where they are from, for people.
@@ -187,15 +188,15 @@ def check_names(keywords: Iterable[str], known: Iterable[str], setting: str) -> 
 
 
 def check_client_keywords(module: Any, keywords: Iterable[str], setting: str) -> None:
-    """The same for those of redis-py's clients, which the connections to sentinels belong to."""
+    """The same for the keywords of redis-py's clients, which hold the connections to sentinels."""
     check_names(keywords, _parameters(module.Redis.__init__), setting)
 
 
 def check_connection_kwargs(connection_kwargs: Any) -> dict[str, Any]:
-    """The keywords as a dict.
+    """Check ``connection_kwargs``, and return it as a dict.
 
     Raises:
-        ValueError: they are not a dict with ``str`` keys.
+        ValueError: it is not a dict with ``str`` keys.
     """
     if connection_kwargs is None:
         return {}
@@ -207,8 +208,8 @@ def check_connection_kwargs(connection_kwargs: Any) -> dict[str, Any]:
 
 
 def pool_defaults(module: Any) -> dict[str, Any]:
-    """Keywords for a pool of ``redis`` or ``redis.asyncio`` that the user may override."""
-    # Retrying is the layer's own business: redis-py would send messages twice.
+    """The default keywords for a pool of ``redis`` or ``redis.asyncio``. The settings can override them."""
+    # The layer itself tries again; redis-py would send messages twice.
     retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
     return {**DEFAULTS, "socket_timeout": ANSWER_SECONDS, **retry}
 
@@ -216,10 +217,10 @@ def pool_defaults(module: Any) -> dict[str, Any]:
 def found_by(
     hosts: Sequence[Any] | None, connection_kwargs: Mapping[str, Any] | None
 ) -> Callable[[], Sequence[PoolSource]]:
-    """What tells where the servers are, if the settings say it; one local server if they do not.
+    """The function that finds the servers which the settings name; one local server if they name none.
 
     Raises:
-        ValueError: the settings make no sense.
+        ValueError: a setting has a value that is not allowed.
     """
     found = check_hosts(hosts) if hosts is not None else []
     keywords = check_connection_kwargs(connection_kwargs)
@@ -228,19 +229,19 @@ def found_by(
 
 
 def connections_left(pool: Any) -> Container[Any]:
-    """The connections of a pool that are not to be used again, because sentinels told of another master."""
+    """The connections of a pool that must not be used again, because sentinels have announced another master."""
     left: Container[Any] = getattr(pool, "left", frozenset())
     return left
 
 
 def stop_following(pool: Any) -> None:
-    """Let a pool follow its master no longer, if sentinels tell it where that is."""
+    """Let a pool that follows its master by sentinels do so no longer."""
     if (switches := getattr(pool, "switches", None)) is not None:
         switches.leave(pool)
 
 
 def pools_of_sentinels(pool: Any) -> list[Any]:
-    """The pools of connections to the sentinels that a pool asks where its server is."""
+    """The pools of connections to the sentinels that ``pool`` asks for its server."""
     manager = getattr(pool, "sentinel_manager", None)
     return [sentinel.connection_pool for sentinel in manager.sentinels] if manager else []
 

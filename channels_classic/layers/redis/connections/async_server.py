@@ -28,14 +28,15 @@ from channels_classic.layers.redis.connections.wire import pack
 from channels_classic.layers.traffic import traffic
 
 END_SECONDS = 2.0
-"""How long a server may take for the answers of a round trip whose task was cancelled: the task ends with them."""
+"""Seconds that a server may take for the answers of a round trip whose task was cancelled. The task ends with
+them."""
 
 
 class Interrupted(asyncio.CancelledError):
     """The task was cancelled during a round trip.
 
     Arguments:
-        answers: that came nevertheless; a ``LayerUnavailable`` in the place of each other one.
+        answers: the answers that came nevertheless, with a ``LayerUnavailable`` in place of each missing one.
     """
 
     def __init__(self, answers: Sequence[Any]) -> None:
@@ -47,15 +48,16 @@ class AsyncServer:
     """One server, for one event loop.
 
     Arguments:
-        pool: of redis-py's asynchronous connections to it.
-        name: the server, for people.
-        set_up: of that server.
+        pool: redis-py's pool of asynchronous connections to the server.
+        name: the name of the server for people.
+        set_up: the set-up of the server.
     """
 
     def __init__(self, pool: Any, name: str, set_up: SetUp) -> None:
         self.name = name
         self._pool = pool
-        # The deadline is kept here, for the round trip as a whole: redis-py would make a task for every command.
+        # This class keeps the deadline, for the round trip as a whole: redis-py would make a task for every
+        # command.
         self._seconds: float = pool.connection_kwargs.get("socket_timeout") or ANSWER_SECONDS
         pool.connection_kwargs["socket_timeout"] = None
         connecting = pool.connection_kwargs.get("socket_connect_timeout") or CONNECT_SECONDS
@@ -66,18 +68,19 @@ class AsyncServer:
         self._left: Container[Any] = connections_left(pool)
         self._run_ids: dict[Any, bytes] = {}
         self._identities: dict[Any, Any] = {}
-        """What the server calls each connection; a failure where the user of the layer may not ask."""
+        """The identity that the server gives each connection, or an error if the user of the layer may not ask for
+        it."""
         self._is_other = False
-        """Whether the connections may lead to a server that is not the one to ask any more."""
+        """Whether the connections may lead to a server that is no longer the right one."""
 
     async def round_trip(self, commands: Sequence[Command], wait: float = 0, takes: bool = False) -> Sequence[Any]:
         """As ``Server.round_trip``.
 
         Arguments:
-            takes: whether the answers hold what the server has no longer, so that they must not be lost.
+            takes: whether the commands take something out of the server, so that the answers must not be lost.
 
         Raises:
-            Interrupted: the task was cancelled during a round trip that takes; the exception has the answers.
+            Interrupted: the task was cancelled during a round trip with ``takes``. The exception has the answers.
         """
         traffic.round_trips += 1
         try:
@@ -124,7 +127,7 @@ class AsyncServer:
             connection = self._idle.pop()
             if self._is_current(connection) and not has_ended(connection):
                 return connection
-            # Known before anything is sent: nothing has to be given up for it.
+            # This is known before anything is sent, so nothing is lost.
             await self._drop(connection)
         return await self._connect()
 
@@ -172,8 +175,8 @@ class AsyncServer:
     ) -> list[Any]:
         """Send commands, and append their answers to ``answers``.
 
-        A connection whose task is cancelled is closed, because nobody reads the other answers. If ``takes``, it
-        is left as it is.
+        If the task is cancelled, the connection is closed, because nobody would read the other answers. With
+        ``takes`` it is left as it is.
         """
         deadline = self._deadlines.begin(self._seconds + wait)
         try:
@@ -197,14 +200,14 @@ class AsyncServer:
         return answers
 
     async def _end_early(self, connection: Any, count: int, answers: list[Any]) -> None:
-        """Read the rest of so many answers, and let the server end the wait among them."""
+        """Read the rest of ``count`` answers, and make the server end the wait that is among them."""
         pause = 0.01
         try:
             async with asyncio.timeout(END_SECONDS):
                 while len(answers) < count:
                     if not isinstance(identity := self._identities[connection], LayerUnavailable):
                         await self.round_trip([("CLIENT", "UNBLOCK", identity)])
-                    # It may have come before the wait that it was to end: then it is sent again.
+                    # The command may have arrived before the wait that it was to end. Then it is sent again.
                     with suppress(TimeoutError):
                         async with asyncio.timeout(pause):
                             while len(answers) < count:
@@ -218,7 +221,7 @@ class AsyncServer:
 
     async def _read(self, connection: Any) -> Any:
         try:
-            # Whoever calls closes the connection if it has to be.
+            # The caller closes the connection if that is needed.
             return await connection.read_response(disconnect_on_error=False)
         except NoScriptError as error:
             return error

@@ -14,7 +14,7 @@ from channels_classic.layers.redis.connections.steps import Command, checked
 
 
 class _Wait(NamedTuple):
-    """A connection that waits for an entry; the identity is what its server calls it."""
+    """A connection that waits for an entry. The identity is the one that its server gives it."""
 
     server: Server
     connection: Any
@@ -34,7 +34,7 @@ class _Wait(NamedTuple):
         return cls(server, connection, identity)
 
     def end(self, answered: bool) -> Any:
-        """The answer: the key of a list and the entry taken from it, or ``None``; or a ``LayerUnavailable``."""
+        """End the wait: the key of a list and the entry taken from it, ``None``, or a ``LayerUnavailable``."""
         try:
             if not answered:
                 checked(self.server.round_trip([("CLIENT", "UNBLOCK", self.identity)]))
@@ -57,8 +57,8 @@ def wait_for_any(servers: Sequence[Server], command: Command, timeout: float) ->
         timeout: seconds; the same as in the command.
 
     Returns:
-        For each server ``None``, or a list's key and the entry taken from it, or a ``LayerUnavailable``. There is
-        more than one entry where some came to several servers at the same time, and none if none came in time.
+        For each server ``None``, or the key of a list and the entry taken from it, or a ``LayerUnavailable``.
+        There are several entries if some came to several servers at the same time.
     """
     waits: list[_Wait] = []
     failure = None
@@ -67,7 +67,7 @@ def wait_for_any(servers: Sequence[Server], command: Command, timeout: float) ->
             waits.append(_Wait.on(server, command))
         answered, _, _ = select.select([socket_of(wait.connection) for wait in waits], [], [], timeout + 1)
     except LayerUnavailable as error:
-        # Those that wait already may have been given something by now.
+        # Those that wait already may have taken something by now.
         failure, answered = error, []
     except BaseException:
         for wait in waits:

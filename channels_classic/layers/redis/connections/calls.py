@@ -1,4 +1,4 @@
-"""A call on an event loop, which can go on after its task was cancelled."""
+"""A call in an event loop that can go on after its task was cancelled."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Call(Generic[Result]):
     """Carries out the steps of a call.
 
     Arguments:
-        servers: of the event loop that runs.
-        steps: of the call.
-        takes: whether the answers hold what the servers have no longer. Then none is lost when the task is
-            cancelled, and ``run`` may be called again.
+        servers: the servers of the running event loop.
+        steps: the steps of the call.
+        takes: whether the steps take something out of the servers. Then no answer is lost if the task is
+            cancelled, and ``run`` can be called again.
     """
 
     def __init__(self, servers: Sequence[AsyncServer], steps: Steps[Result], takes: bool) -> None:
@@ -25,12 +25,12 @@ class Call(Generic[Result]):
         self._servers = servers
         self._steps = steps
         self._takes = takes
-        # The round trips that are under way, and their answers so far.
+        # The round trips that have been started, and their answers so far.
         self._trips: Trips | None = None
         self._answers: Answers = {}
 
     async def run(self) -> Result:
-        """The result of the steps; go on where it was interrupted.
+        """Carry out the steps, from where they were interrupted, and return their result.
 
         Raises:
             LayerUnavailable: as the steps have it.
@@ -49,7 +49,7 @@ class Call(Generic[Result]):
             return result
 
     async def _make(self, trips: Trips) -> None:
-        """Make those of the round trips that were not made yet."""
+        """Make the round trips that have not been made yet."""
         for number, commands in trips.commands.items():
             if number in self._answers:
                 continue

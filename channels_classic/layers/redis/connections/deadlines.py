@@ -1,7 +1,7 @@
-"""The deadlines of round trips on an event loop.
+"""The deadlines of round trips in an event loop.
 
-``asyncio.timeout`` sets a timer for each of them, which costs uvloop a tenth of a round trip. Here all round trips
-of a server share one timer: hardly any of them ever sees its deadline.
+``asyncio.timeout`` sets a timer for each round trip, which takes uvloop a tenth of the time of a round trip. Here
+all round trips of a server share one timer, because hardly any of them ever reaches its deadline.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 
 
 class Deadline:
-    """When a task is to be ended."""
+    """The time at which a task is cancelled."""
 
     __slots__ = ("ends", "is_over", "task")
 
@@ -20,13 +20,13 @@ class Deadline:
         self.is_over = False
 
     def end(self) -> None:
-        """Its time has come."""
+        """Cancel the task: its time is over."""
         self.is_over = True
         if self.task is not None:
             self.task.cancel()
 
     def meaning(self, error: BaseException) -> BaseException:
-        """What an error in the task means: the end of its time, unless somebody else cancels the task as well."""
+        """Translate an error in the task: a timeout, unless somebody else has cancelled the task as well."""
         if self.is_over and isinstance(error, asyncio.CancelledError) and self.task is not None:
             if self.task.uncancel() == 0:
                 return TimeoutError()
@@ -34,7 +34,7 @@ class Deadline:
 
 
 class Deadlines:
-    """Those of the round trips that are under way on the event loop that runs."""
+    """The deadlines of all round trips that are under way in the running event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ class Deadlines:
         self._rings = 0.0
 
     def begin(self, seconds: float) -> Deadline:
-        """Let the task that runs be ended after so many seconds, unless ``close`` is called before."""
+        """Cancel the running task after ``seconds``, unless ``close`` is called before."""
         deadline = Deadline(self._loop.time() + seconds, asyncio.current_task(self._loop))
         self._open.add(deadline)
         if self._timer is None or deadline.ends < self._rings:
@@ -51,7 +51,7 @@ class Deadlines:
         return deadline
 
     def close(self, deadline: Deadline) -> None:
-        """End the time limit: the task is done."""
+        """Drop the deadline, because the task is done."""
         self._open.discard(deadline)
 
     def _ring_at(self, when: float) -> None:

@@ -12,8 +12,8 @@ from channels_classic.layers.redis.connections.async_server import AsyncServer
 class OfLoops:
     """The servers of each event loop that uses the layer.
 
-    An event loop that is shut down in order, as by ``asyncio.run`` and ``async_to_sync``, closes the asynchronous
-    generators that were begun in it. So a generator closes the connections, in the loop that they belong to.
+    An event loop that is shut down properly, as by ``asyncio.run`` and ``async_to_sync``, closes the asynchronous
+    generators that were started in it. So a generator closes the connections, in the loop that they belong to.
     """
 
     def __init__(self) -> None:
@@ -22,11 +22,11 @@ class OfLoops:
         self._guards: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
 
     def get(self) -> Sequence[AsyncServer] | None:
-        """The servers of the event loop that runs; ``None`` before it has some."""
+        """The servers of the running event loop; ``None`` if it has none yet."""
         return self._servers.get(asyncio.get_running_loop())
 
     async def begin(self, make: Callable[[], Sequence[AsyncServer]]) -> Sequence[AsyncServer]:
-        """The servers of the event loop that runs, made now if there are none."""
+        """The servers of the running event loop. ``make`` makes them if there are none yet."""
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop in self._servers:
@@ -34,11 +34,11 @@ class OfLoops:
             self._forget_closed()
             servers = self._servers[loop] = make()
             guard = self._guards[loop] = self._until_the_end(loop)
-        await anext(guard)  # it comes back without a wait in between
+        await anext(guard)  # it reaches its yield without waiting for anything
         return servers
 
     async def end(self) -> None:
-        """Let go of the connections of the event loop that runs."""
+        """Close the connections of the running event loop."""
         if guard := self._guards.get(asyncio.get_running_loop()):
             await guard.aclose()
 
@@ -53,6 +53,6 @@ class OfLoops:
                 await server.close()
 
     def _forget_closed(self) -> None:
-        """Forget event loops that were closed without being shut down: nothing can be closed in them any more."""
+        """Forget event loops that were closed without a shutdown: nothing can be closed in them any more."""
         for loop in [loop for loop in self._servers if loop.is_closed()]:
             del self._servers[loop], self._guards[loop]

@@ -1,4 +1,4 @@
-"""Connections to masters that Redis Sentinel knows by name: pools that follow a master when it moves."""
+"""Connections to masters that Redis Sentinel knows by name. The pools follow a master when it moves."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SENTINEL_SECONDS = 1.0
 
 
 class Service:
-    """A master that the sentinels know by name, and follow when it moves.
+    """A master that the sentinels know by name.
 
     Arguments:
-        sentinels: host and port of each.
-        name: of the service.
+        sentinels: the host and the port of each sentinel.
+        name: the name of the service.
         connection_kwargs: keywords for redis-py's connections.
-        refresh: seconds after which the sentinels are asked again though nothing failed; 0 for never.
-        switches: tell when it moves.
+        refresh: seconds after which the sentinels are asked again although nothing failed; 0 for never.
+        switches: tell when the master moves.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Service:
         self._switches = switches
 
     def pool(self, module: Any) -> Any:
-        """A pool whose connections ask the sentinels where the master is."""
+        """Make a pool whose connections ask the sentinels for the master."""
         keywords = {**pool_defaults(module), **self._connection_kwargs, "decode_responses": False}
         keywords["sentinel_kwargs"] = sentinel_keywords(module, self._connection_kwargs)
         kinds: tuple[Any, Any] = (_Sentinels, _Pool) if module is redis else (_AsyncSentinels, _AsyncPool)
@@ -65,14 +65,14 @@ class Service:
 
 
 class _Refresh:
-    """When the sentinels are to be asked again though nothing failed."""
+    """Tells when to ask the sentinels again although nothing failed."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._asked = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether so many seconds have passed since they were asked; then they count as asked."""
+        """Whether it is time to ask them again. If so, they count as asked from now on."""
         now = time.monotonic()
         if not self._interval or now - self._asked <= self._interval:
             return False
@@ -81,7 +81,7 @@ class _Refresh:
 
 
 class _Sentinels(redis.sentinel.Sentinel):
-    """Asks the sentinels, unless one of them has just told where a master is."""
+    """Asks the sentinels, unless one of them has just announced a master."""
 
     switches: Switches
 
@@ -110,7 +110,7 @@ class _Pool(redis.sentinel.SentinelConnectionPool):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._made: weakref.WeakSet[Any] = weakref.WeakSet()
         self.left: weakref.WeakSet[Any] = weakref.WeakSet()
-        """The connections to a server that is not the master any more."""
+        """The connections to a server that is no longer the master."""
         super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]
 
     def make_connection(self) -> Any:
@@ -173,7 +173,7 @@ class _AsyncPool(redis.asyncio.sentinel.SentinelConnectionPool):
 
     def leave_all_but(self, master: Place, at_once: bool) -> None:
         """As ``Follower`` has it."""
-        with suppress(RuntimeError):  # the event loop has ended, and its connections with it
+        with suppress(RuntimeError):  # the event loop has ended, and so have its connections
             self._loop.call_soon_threadsafe(self._leave_all_but, master, at_once)
 
     def _leave_all_but(self, master: Place, at_once: bool) -> None:
@@ -191,7 +191,7 @@ def sentinel_keywords(module: Any, connection_kwargs: Mapping[str, Any]) -> dict
     """Keywords for redis-py's clients of the sentinels.
 
     Raises:
-        ValueError: ``sentinel_kwargs`` are not a dict.
+        ValueError: ``sentinel_kwargs`` is not a dict.
     """
     theirs = connection_kwargs.get("sentinel_kwargs", {})
     if not isinstance(theirs, Mapping):
@@ -203,7 +203,7 @@ def known_services(sentinels: Sequence[Place], connection_kwargs: Mapping[str, A
     """The names of all masters that the sentinels know.
 
     Raises:
-        LayerUnavailable: they know none, or do not answer.
+        LayerUnavailable: the sentinels know no master, or do not answer.
     """
     errors = []
     for host, port in sentinels:

@@ -1,8 +1,8 @@
-"""The private names of redis-py that this layer uses, all of them.
+"""All private names of redis-py that this layer uses.
 
-redis-py has no public way to ask a connection for its socket, or whether the other side has closed it. So its
-versions are bounded. A version without these names is refused when the layer is imported, and not when the first
-message is lost.
+redis-py has no public way to get the socket of a connection, or to ask whether the other side has closed it. So
+its versions are bounded. The import of the layer fails with a version that lacks these names, so that no message
+is lost later.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ import redis.asyncio
 
 
 def socket_of(connection: Any) -> Any:
-    """The socket of a connection for threads, to wait on; ``None`` while it is closed."""
+    """The socket of a connection for threads, to wait on; ``None`` if the connection is closed."""
     return connection._sock
 
 
 def shut_down(connection: Any) -> None:
-    """End a connection for threads that another thread may be using: that one meets the end of it."""
+    """Shut down a connection for threads, even while another thread uses it: that thread sees it end."""
     with suppress(OSError, AttributeError):
         socket_of(connection).shutdown(socket.SHUT_RDWR)
 
 
 def abort(connection: Any) -> None:
-    """The same for a connection of the event loop that runs."""
+    """The same for a connection of the running event loop."""
     with suppress(AttributeError):  # it is not connected
         connection._writer.transport.abort()
 
 
 def has_ended(connection: Any) -> bool:
-    """Whether a connection of an event loop was closed or broken, as far as the event loop knows by now."""
-    if not connection.is_connected:  # then redis-py would make another one, without our set-up
+    """Whether a connection of an event loop is closed or broken, as far as the event loop knows by now."""
+    if not connection.is_connected:  # redis-py would reconnect it, without our set-up
         return True
     reader = connection._reader
     return isinstance(reader, asyncio.StreamReader) and (reader.at_eof() or reader.exception() is not None)
 
 
 def check(*connections: Any) -> None:
-    """Look whether connections that were just made have the names.
+    """Check that connections have all these names.
 
     Raises:
         ImportError: this version of redis-py lacks one.

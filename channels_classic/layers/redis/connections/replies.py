@@ -1,4 +1,4 @@
-"""The meaning of errors of Redis and of its connections, for the caller and for people."""
+"""Translates errors of Redis and of its connections into exceptions with texts for people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from channels_classic.layers.exceptions import LayerUnavailable
 
 
 class OtherServer(LayerUnavailable):
-    """The server is not the one to ask any more: the address, or the sentinels, have to be asked again."""
+    """The server is no longer the right one. The address has to be looked up, or the sentinels asked, again."""
 
 
 class _Meaning(NamedTuple):
@@ -50,13 +50,13 @@ MEANINGS = {
     "MOVED": _Meaning("belongs to a cluster, and another server of it has these keys. Put that one into hosts."),
     "ASK": _Meaning("belongs to a cluster that is moving these keys to another server."),
 }
-"""Errors that a server answers before it does anything.
+"""Errors with which a server refuses a command before it does anything.
 
-Each of them comes instead of a command, or of the first write of a script: what they are about does not change
-while a script runs, and a Redis that is full refuses a script at its first write only. So nothing was done.
+Each of them comes in place of a command, or of the first write of a script. What they depend on does not change
+while a script runs, and a full Redis refuses a script only at its first write. So nothing was done.
 """
 
-# redis-py takes the code off those that it has a class for.
+# redis-py strips the code from the errors that it has a class for.
 _CODES = {
     getattr(exceptions, name): code
     for name, code in {
@@ -72,11 +72,12 @@ _CODES = {
     }.items()
     if hasattr(exceptions, name)
 }
-# What is denied inside a script is an ordinary error, with the words of Redis 6.2 or of later versions.
+# A command that is denied inside a script gives an ordinary error, with a text that depends on the version of
+# Redis.
 _NOT_ALLOWED = re.compile(
     r"user executing the script can't|ACL failure in script|has no permissions to", re.IGNORECASE
 )
-# Up to Redis 6.2, a script's error has the one that caused it in the middle.
+# Up to Redis 6.2, the error of a script has its cause in the middle of its text.
 _CODE = re.compile(rf"(?:^|: -)({'|'.join(MEANINGS)})\b")
 
 
@@ -126,7 +127,7 @@ def broken(server: str, error: BaseException, seconds: float) -> LayerUnavailabl
 
     Arguments:
         server: its name, for people.
-        seconds: that it had for its answer.
+        seconds: the time that the server had for its answer.
     """
     if isinstance(error, LayerUnavailable):
         return error
@@ -134,7 +135,7 @@ def broken(server: str, error: BaseException, seconds: float) -> LayerUnavailabl
         return unreachable(server, error)
     if _code_of(error) is not None:
         return refusal(server, error)
-    # redis-py raises this in the place of READONLY, if sentinels told of the server.
+    # redis-py raises this instead of READONLY for a server that sentinels have named.
     if isinstance(error.__context__, exceptions.ReadOnlyError):
         return refusal(server, error.__context__)
     if isinstance(error, (TimeoutError, exceptions.TimeoutError)):

@@ -1,8 +1,8 @@
 """A Redis server, for threads: its connections, and the round trips over them.
 
-redis-py's connections are used without its clients: a round trip costs less, and it can be told whether a server
-that went away has seen anything of it. Whatever goes wrong, redis-py, the system or the server itself being the
-cause, becomes a ``LayerUnavailable`` here.
+This uses redis-py's connections without its clients: a round trip costs less, and it is known whether a server
+that went away can have seen anything of it. Any error, of redis-py, the system or the server, becomes a
+``LayerUnavailable`` here.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Server:
     """One server.
 
     Arguments:
-        pool: of redis-py's connections to it.
-        name: the server, for people.
+        pool: redis-py's pool of connections to the server.
+        name: the name of the server for people.
     """
 
     def __init__(self, pool: redis.ConnectionPool, name: str) -> None:
@@ -46,20 +46,20 @@ class Server:
         """Seconds that the server may take for an answer."""
         pool.connection_kwargs["socket_timeout"] = self.seconds
         self.set_up = SetUp(name)
-        # A pool of our own in front of redis-py's: taking a connection from there costs more than the round trip.
+        # Idle connections are kept here, because to take one from redis-py's pool costs more than the round trip.
         self._idle: list[Any] = []
         self._left: Container[Any] = connections_left(pool)
         self._run_ids: dict[Any, bytes] = {}
         """The server that each connection leads to. Connections to a former server are not used again."""
         self._is_other = False
-        """Whether the connections may lead to a server that is not the one to ask any more."""
+        """Whether the connections may lead to a server that is no longer the right one."""
         self._process = os.getpid()
 
     def round_trip(self, commands: Sequence[Command], wait: float = 0) -> Sequence[Any]:
-        """Send commands, and return their answers: a ``LayerUnavailable`` in the place of each that failed.
+        """Send commands, and return their answers, with a ``LayerUnavailable`` in place of each that failed.
 
         Arguments:
-            wait: seconds that one of the commands lets the server wait.
+            wait: seconds that one of the commands makes the server wait.
         """
         traffic.round_trips += 1
         try:
@@ -88,7 +88,7 @@ class Server:
         return answers
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self.drop_all()
         stop_following(self._pool)
         self._pool.disconnect()
@@ -96,13 +96,13 @@ class Server:
             pool.disconnect()
 
     def take(self) -> Any:
-        """A connection that nobody else uses until it is given back.
+        """Take a connection that nobody else uses until ``give`` returns it.
 
         Raises:
             LayerUnavailable: no connection could be made.
         """
         if self._process != os.getpid():
-            # A fork must not share its parent's connections.
+            # After a fork, a process must not use the connections of its parent.
             self._idle, self._run_ids, self._process = [], {}, os.getpid()
         while self._idle:
             try:
@@ -120,7 +120,7 @@ class Server:
         try:
             self.set_up.learn(self.call(connection, self.set_up.commands))
             if self.set_up.is_new:
-                # A trip that waits, and whose other scripts are not there, would wait in vain.
+                # A round trip that waits would wait in vain if the server lacks one of its other scripts.
                 self.set_up.learn(self.call(connection, self.set_up.everything))
         except BaseException:
             self.drop(connection)
@@ -130,15 +130,15 @@ class Server:
         return connection
 
     def give(self, connection: Any) -> None:
-        """Give a connection back; one that was closed goes."""
-        # The socket tells what is_connected tells, which redis-py 5 lacks.
+        """Return a connection that ``take`` gave. A closed one is dropped."""
+        # redis-py 5 has no is_connected; the socket tells the same.
         if socket_of(connection) is not None and self._is_current(connection):
             self._idle.append(connection)
         else:
             self.drop(connection)
 
     def drop(self, connection: Any) -> None:
-        """Let go of a connection."""
+        """Close a connection."""
         self._run_ids.pop(connection, None)
         with suppress(Exception):
             connection.disconnect()
@@ -146,13 +146,13 @@ class Server:
             self._pool.release(connection)
 
     def drop_all(self) -> None:
-        """Let go of all connections that nobody uses, so that the next one leads to where the server is now."""
+        """Close all idle connections, so that the next one leads to where the server is now."""
         idle, self._idle, self._is_other = self._idle, [], False
         for connection in idle:
             self.drop(connection)
 
     def call(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
-        """The answers to commands over one connection, as ``round_trip`` has them; or a ``NoScriptError``."""
+        """Send commands over one connection. Answers are as of ``round_trip``, or a ``NoScriptError``."""
         answers: list[Any] = []
         try:
             connection.send_packed_command(pack(commands))
@@ -160,14 +160,14 @@ class Server:
                 answers.append(self.read(connection))
         except BaseException as error:
             with suppress(Exception):
-                connection.disconnect()  # answers may be on their way that nobody reads any more
+                connection.disconnect()  # nobody would read the answers that are still on their way
             if not isinstance(error, Exception):
                 raise
             answers += [self.failure(error)] * (len(commands) - len(answers))
         return answers
 
     def read(self, connection: Any) -> Any:
-        """The next answer of a connection; if it is an error, what to make of it."""
+        """Read the next answer of a connection. An error is translated."""
         try:
             return connection.read_response()
         except NoScriptError as error:
@@ -189,12 +189,12 @@ class Server:
 
 
 def _set_timeout(connection: Any, seconds: float) -> None:
-    with suppress(AttributeError):  # it was closed, or it is of fakeredis, which has no socket
+    with suppress(AttributeError):  # the connection was closed, or belongs to fakeredis, which has no sockets
         socket_of(connection).settimeout(seconds)
 
 
 def _has_ended(connection: Any) -> bool:
-    """Whether the other side has closed an idle connection: then it is readable, for an end that is."""
+    """Whether the other side has closed an idle connection. A connection that has ended is readable."""
     try:
         return bool(connection.can_read(0))
     except Exception:

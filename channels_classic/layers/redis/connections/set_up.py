@@ -1,4 +1,4 @@
-"""The set-up of a server before its first use: its version and its identity are read, its scripts are loaded."""
+"""The set-up of a server before its first use: reads its version and its identity, and loads the scripts."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ class SetUp:
 
     def __init__(self, server: str) -> None:
         self.is_new = False
-        """Whether the last new connection led to another server than the one before, which has not the scripts
-        yet."""
+        """Whether the last new connection led to another server than the one before, so that the scripts are
+        missing."""
         self.run_id = b""
-        """Which server the last new connection led to; nothing where the user of the layer may not ask.
+        """The server that the last new connection led to; empty if the user of the layer may not ask for it.
 
-        After a failover another one is there. After a restart the one that was there counts as another too: its
-        data may be gone, or be those of a moment before.
+        It is another one after a failover. After a restart it counts as another one, too, because its data may be
+        gone, or be older.
         """
         self._server = server
         self._digests: dict[str, bytes] = {}
 
     @property
     def commands(self) -> tuple[Command, ...]:
-        """Prepare a new connection. The first one loads the scripts."""
+        """The commands that prepare a new connection. The first one also loads the scripts."""
         return self.everything[:1] if self._digests else self.everything
 
     def learn(self, answers: Sequence[Any]) -> None:
         """Keep the answers to ``commands`` or to ``everything``.
 
         Raises:
-            LayerUnavailable: the server cannot be used; nothing was done.
+            LayerUnavailable: the server cannot be used. Nothing was done.
         """
         information, *digests = answers
         try:
@@ -65,7 +65,7 @@ class SetUp:
             self._digests = dict(zip(NAMES, digests, strict=True))
 
     def with_digests(self, commands: Sequence[Command]) -> list[Command]:
-        """The commands, with a script's name in the first place turned into a call of the script."""
+        """Replace the name of a script at the start of a command by a call of that script."""
         digests = self._digests
         return [
             ("EVALSHA", digests[command[0]], *command[1:]) if command[0] in digests else command
@@ -80,26 +80,26 @@ class SetUp:
 
 
 def _read(information: Any) -> dict[str, str]:
-    """The answer to ``INFO``."""
+    """Read the answer to ``INFO``."""
     if isinstance(information, LayerUnavailable):
         if not isinstance(information.__cause__, ResponseError):
             raise information
-        # A user of the server may be kept from INFO, like from all that its ACL calls dangerous.
+        # The ACL of the server may deny its user INFO, like all commands of the category "dangerous".
         return {}
     lines = bytes(information).decode("utf-8", "replace").splitlines()
     return {name: value for name, colon, value in (line.partition(":") for line in lines) if colon}
 
 
 def unknown_scripts(answers: Sequence[Any]) -> list[int]:
-    """The positions of the scripts that did not run, because the server was restarted or its scripts were flushed.
+    """The positions of scripts that did not run, because the server was restarted or its scripts were flushed.
 
-    The rest of the round trip was carried out: a message that a ``BLPOP`` took must not be asked for again.
+    The rest of the round trip was carried out. So a ``BLPOP`` that took a message must not be repeated.
     """
     return [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
 
 
 def completed(answers: Sequence[Any], positions: Sequence[int], again: Sequence[Any]) -> list[Any]:
-    """The answers, with those that came at the second attempt in their positions."""
+    """Put the answers of the second attempt into their positions among the others."""
     complete = list(answers)
     for position, answer in zip(positions, again, strict=True):
         complete[position] = answer

@@ -1,7 +1,7 @@
-"""The steps of a call: what it asks of the servers, apart from how that is carried out.
+"""The steps of a call: the round trips that it needs, apart from how they are made.
 
-A call is written down once, as a generator of round trips, and carried out by ``Transport`` for threads and for
-event loops. A test can carry the steps out as well, in any order it likes.
+A call is written once, as a generator of round trips. ``Transport`` carries it out for threads and for event
+loops. A test can carry out the steps itself, in any order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from channels_classic.layers.exceptions import LayerUnavailable
 
 Command = tuple[Any, ...]
-"""A command of Redis, or the name of a Lua script (``scripts``) and its arguments."""
+"""A command of Redis, or the name of a Lua script (in ``scripts``) with its arguments."""
 
 Answers = dict[int, Sequence[Any]]
 """For each server, by its position, the answers to its commands."""
@@ -21,12 +21,12 @@ Result = TypeVar("Result")
 
 
 class Trips:
-    """Round trips that are made together: the commands for each server, by its position.
+    """Round trips that are made together: the commands for each server, by the position of the server.
 
     Arguments:
-        partial: the steps go on although a part has failed, with a ``LayerUnavailable`` in the place of each
-            answer that did not come. Otherwise the failure is raised where the round trips were asked for.
-        wait: seconds that one of the commands lets its server wait, on top of the time for an answer.
+        partial: whether the steps go on if a part has failed, with a ``LayerUnavailable`` in place of each missing
+            answer. Otherwise the error is raised in the steps.
+        wait: seconds that one of the commands makes its server wait, on top of the time for an answer.
     """
 
     __slots__ = ("commands", "partial", "wait")
@@ -40,11 +40,11 @@ class Trips:
         return bool(self.commands)
 
     def add(self, server: int, *commands: Command) -> None:
-        """Put commands for a server behind those that it has."""
+        """Append commands for a server."""
         self.commands.setdefault(server, []).extend(commands)
 
     def failure(self, answers: Answers) -> LayerUnavailable | None:
-        """The exception to raise in the place of these answers."""
+        """The exception to raise instead of these answers, if there is one."""
         if self.partial:
             return None
         return failure_in(answer for of_server in answers.values() for answer in of_server)
@@ -54,16 +54,17 @@ Steps = Generator[Trips, Answers, Result]
 
 
 def one_round_trip(trips: Trips) -> Steps[None]:
-    """The steps of a call that is one round trip, whose answers say nothing."""
+    """The steps of a call with a single round trip whose answers do not matter."""
     if trips:
         yield from change(trips)
 
 
 def change(trips: Trips) -> Steps[Answers]:
-    """Make round trips that change something: of several servers one may do it though another fails.
+    """Make round trips that change something. One of several servers may carry out its part although another
+    fails.
 
     Raises:
-        LayerUnavailable: one of them has failed; ``nothing_done`` is about all of them.
+        LayerUnavailable: one of them has failed. ``nothing_done`` tells about all of them.
     """
     trips.partial = True
     answers = yield trips
@@ -76,7 +77,7 @@ def change(trips: Trips) -> Steps[Answers]:
 
 
 def nothing_done_yet(steps: Steps[Result]) -> Steps[Result]:
-    """Steps that come before anything is sent or changed: if they fail, nothing was done."""
+    """Carry out steps that send and change nothing: if they fail, nothing was done."""
     try:
         return (yield from steps)
     except LayerUnavailable as error:
@@ -93,10 +94,10 @@ def failure_in(answers: Iterable[Any]) -> LayerUnavailable | None:
 
 
 def checked(answers: Sequence[Any]) -> Sequence[Any]:
-    """The answers, none of which is an error.
+    """Check that none of the answers is an error, and return them.
 
     Raises:
-        LayerUnavailable: one of them is.
+        LayerUnavailable: one of them is an error.
     """
     if (failure := failure_in(answers)) is not None:
         raise failure

@@ -1,7 +1,7 @@
-"""``Switches``: hears from Redis Sentinel that another server has become the master of a service.
+"""``Switches``: learns from Redis Sentinel that another server has become the master of a service.
 
-The old master may go on answering for seconds, and what is written to it then is lost. So a process leaves it as
-soon as any sentinel tells of the switch, and does not wait for an error.
+The old master may answer for some more seconds, and what is written to it then is lost. So a process leaves it as
+soon as any sentinel announces the switch, and does not wait for an error.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ Place = tuple[str, int]
 """The host and the port of a server."""
 
 SELECTED, PROMOTED, SWITCHED = b"+selected-slave", b"+promoted-slave", b"+switch-master"
-"""What sentinels publish, in this order. The first two come from the sentinel that makes the switch: a tenth of a
-second before the replica becomes the master, and when it is seen to be. Then it looks after the other replicas."""
+"""The channels on which sentinels announce a switch, in this order. The first two announcements come from the
+sentinel that makes the switch: a tenth of a second before the replica becomes the master, and when it has become
+that. Then this sentinel handles the other replicas."""
 
 RECENT_SECONDS = 10.0
-"""For how long what one sentinel tells counts more than what others answer, who may not have heard of it yet."""
+"""Seconds for which the announcement of one sentinel overrides the answers of others, which may not know it
+yet."""
 
 
 class Follower(Protocol):
@@ -36,21 +38,21 @@ class Follower(Protocol):
     service_name: str
 
     def leave_all_but(self, master: Place, at_once: bool) -> None:
-        """Use the connections that lead elsewhere no more. It is called in a thread of its own.
+        """Stop using the connections that lead elsewhere. It is called in a thread of its own.
 
         Arguments:
-            at_once: whether those in use are closed; otherwise they have their answers first.
+            at_once: whether to close those in use, too; otherwise they get their answers first.
         """
 
 
 class Switches:
-    """Subscribes to all sentinels, by a thread for each, while there are followers.
+    """Subscribes to all sentinels, in a thread for each, while there are followers.
 
-    A thread for each, because one that hangs, or is away, must not keep this process from hearing the others. A
-    thread that waits costs nothing.
+    Each sentinel has its own thread, so that one that hangs or is away does not keep this process from hearing the
+    others. A thread that waits costs nothing.
 
     Arguments:
-        sentinels: host and port of each.
+        sentinels: the host and the port of each sentinel.
         keywords: for redis-py's clients of the sentinels.
     """
 
@@ -64,12 +66,12 @@ class Switches:
         self._recent: dict[str, tuple[Place, float]] = {}
 
     def follow(self, follower: Follower) -> None:
-        """Tell a pool of switches from now on."""
+        """Tell a pool about switches from now on."""
         if follower in self._followers and self._process == os.getpid():
             return
         with self._lock:
             if self._process != os.getpid():
-                # Threads do not survive a fork, and the parent's connections are the parent's.
+                # Threads do not survive a fork, and the connections belong to the parent.
                 self._subscriptions, self._process = [], os.getpid()
             self._followers.add(follower)
             if not self._subscriptions:
@@ -80,7 +82,7 @@ class Switches:
                     subscription.start()
 
     def leave(self, follower: Follower) -> None:
-        """Tell a pool nothing any more."""
+        """Stop telling a pool about switches."""
         with self._lock:
             self._followers.discard(follower)
             if not self._followers:
@@ -89,12 +91,12 @@ class Switches:
                 self._subscriptions = []
 
     def recent(self, service: str) -> Place | None:
-        """The address of a service's master, if there was a switch a moment ago."""
+        """The address of a service's master, if there was a switch within the last moments."""
         place, until = self._recent.get(service, (None, 0.0))
         return place if time.monotonic() < until else None
 
     def doubt(self, service: str) -> None:
-        """The master cannot be reached where it is said to be: the sentinels are to be asked."""
+        """Let the sentinels be asked again, because the master cannot be reached at its address."""
         self._recent.pop(service, None)
 
     def _heard(self, service: str, master: Place, is_over: bool) -> None:
@@ -109,12 +111,13 @@ class Switches:
 
 
 class _Subscription(threading.Thread):
-    """Listens to one sentinel, and connects again when that went away.
+    """Listens to one sentinel, and reconnects if that goes away.
 
     Arguments:
-        place: of the sentinel.
+        place: the host and the port of the sentinel.
         keywords: for redis-py's client.
-        heard: called with the name of a service, the place of its new master, and whether it is the master by now.
+        heard: called with the name of a service, the place of its new master, and whether that already is the
+            master.
     """
 
     def __init__(self, place: Place, keywords: dict[str, Any], heard: Callable[[str, Place, bool], None]) -> None:
@@ -123,17 +126,17 @@ class _Subscription(threading.Thread):
         self._heard = heard
         self._ended = threading.Event()
         self._masters: dict[str, Place] = {}
-        """The addresses of the masters when this sentinel was asked last."""
+        """The addresses of the masters when this sentinel was last asked."""
         self._connection: Any = None
 
     def end(self) -> None:
-        """Let the thread end."""
+        """End the thread."""
         self._ended.set()
         if self._connection is not None:
             shut_down(self._connection)
 
     def run(self) -> None:
-        """Listen, until ``end``."""
+        """Listen until ``end`` is called."""
         backoff = Backoff()
         while not self._ended.is_set():
             try:
@@ -144,7 +147,7 @@ class _Subscription(threading.Thread):
             self._ended.wait(backoff.fail())
 
     def _listen(self, backoff: Backoff) -> None:
-        # It waits for as long as nothing happens. TCP keepalive notices a host that is gone.
+        # It waits for as long as nothing happens. TCP keepalive notices a host that has disappeared.
         with (
             redis.Redis(**{**self._keywords, "socket_timeout": None}) as client,
             client.pubsub() as subscription,
@@ -155,14 +158,14 @@ class _Subscription(threading.Thread):
                 return
             for message in subscription.listen():
                 if message["type"] == "subscribe" and message["channel"] == SWITCHED:
-                    # Only now, so that no switch falls in between.
+                    # It asks after it has subscribed, so that it misses no switch.
                     self._ask()
                     backoff.succeed()
                 elif message["type"] == "message":
                     self._read(message["channel"], message["data"].decode())
 
     def _ask(self) -> None:
-        """Find switches that took place while this sentinel could not be heard."""
+        """Find switches that took place while this process could not hear the sentinel."""
         with redis.Redis(**self._keywords) as client:
             masters: dict[Any, Any] = client.sentinel_masters()
         for name, state in masters.items():

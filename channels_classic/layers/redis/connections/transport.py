@@ -1,4 +1,4 @@
-"""The servers of a layer, and how the steps of a call are carried out on them: by a thread or by an event loop."""
+"""Carries out the steps of a call on the servers of a layer, in a thread or in an event loop."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from channels_classic.layers.redis.connections.steps import Result, Steps
 
 
 class Transport:
-    """Carries out steps on servers: those for threads are made at first use, those for an event loop when it asks.
+    """Carries out steps on servers. Servers for threads and for each event loop are made at first use.
 
     Arguments:
-        find: tells where the connections come from, one source for each server. Asked at first use; again, if
-            that raises ``LayerUnavailable``.
+        find: gives a source of connections for each server. It is called at first use, and again if it raised
+            ``LayerUnavailable``.
     """
 
     def __init__(self, find: Callable[[], Sequence[PoolSource]]) -> None:
@@ -57,7 +57,7 @@ class Transport:
             return ""
 
     def run_id(self, server: int) -> bytes:
-        """Which server the last new connection led to, as far as is known; see ``SetUp``."""
+        """The identity of the server that the last new connection led to, if it is known; see ``SetUp``."""
         return self._servers[server].set_up.run_id
 
     def run(self, steps: Steps[Result]) -> Result:
@@ -81,12 +81,12 @@ class Transport:
             return result
 
     async def arun(self, steps: Steps[Result], undo: Callable[[Result], Steps[None]] | None = None) -> Result:
-        """As ``run``, on the event loop that runs.
+        """As ``run``, in the running event loop.
 
         Arguments:
-            undo: gives back what the steps took. If the task is cancelled when they may have taken something,
-                they go on to their end, which comes soon, and their result is given back. Then the cancellation
-                goes on.
+            undo: makes the steps that give back what ``steps`` took. If the task is cancelled after they may have
+                taken something, they run to their end, which comes soon, and ``undo`` gives their result back.
+                Then the cancellation goes on.
         """
         call = Call(self._of_loops.get() or await self._of_this_loop(), steps, takes=undo is not None)
         try:
@@ -101,16 +101,16 @@ class Transport:
             await self.arun(undo(await call.run()))
 
     def close(self) -> None:
-        """Let go of the connections of all threads."""
+        """Close the connections of all threads."""
         for server in self._servers:
             server.close()
 
     async def aclose(self) -> None:
-        """Let go of the connections of the event loop that runs."""
+        """Close the connections of the running event loop."""
         await self._of_loops.end()
 
     async def ready(self) -> None:
-        """Make sure that the servers are found, without holding up the event loop.
+        """Find the servers without blocking the event loop.
 
         Raises:
             LayerUnavailable: nobody can tell where they are.
@@ -123,8 +123,8 @@ class Transport:
         return await self._of_loops.begin(self._make_async)
 
     def _make_async(self) -> Sequence[AsyncServer]:
-        # What a server was asked and told holds for all loops, so one that lives for a single call need not begin
-        # with it.
+        # The set-up of a server holds for all event loops, so a loop that lives for a single call need not repeat
+        # it.
         return [
             AsyncServer(source.pool(redis.asyncio), str(source), server.set_up)
             for source, server in zip(self._sources, self._servers, strict=True)

@@ -1,4 +1,4 @@
-"""Commands as the protocol of Redis has them."""
+"""Commands in the protocol of Redis."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from channels_classic.layers.redis.connections.steps import Command
 
 
 def pack(commands: Sequence[Command]) -> list[bytes]:
-    """What to send for commands: made in C, where redis-py would do a part of it in Python."""
+    """The bytes of commands. This is done in C, where redis-py would do a part of it in Python."""
     return [b"".join([hiredis.pack_command(command) for command in commands])]

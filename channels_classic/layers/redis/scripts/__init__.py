@@ -1,4 +1,4 @@
-"""The Lua scripts of the layer: everything in Redis that has to be atomic and takes more than one command."""
+"""The Lua scripts of the layer. Everything in Redis that has to be atomic and takes several commands is here."""
 
 from __future__ import annotations
 
