@@ -1,8 +1,8 @@
-"""What every channel layer must do, as tests: for the layers of this project and for yours.
+"""Tests of what every channel layer must do, for the layers of this project and for yours.
 
-The contract is the specification, sections 2 and 3, and for the batches the docstrings of
-``BaseChannelLayer``. Mix ``ConformanceTests`` into a ``unittest.TestCase`` and say how your layer is made;
-pytest and ``python -m unittest`` both run it::
+The contract is sections 2 and 3 of the specification, and for the batches the docstrings of ``LayerContract`` and
+``ProcessCalls``. Mix ``ConformanceTests`` into a ``unittest.TestCase``, and define how your layer is made. pytest
+and ``python -m unittest`` both run it::
 
     from unittest import TestCase
 
@@ -13,8 +13,8 @@ pytest and ``python -m unittest`` both run it::
         def make_layer(self, **config):
             return CarrierPigeonLayer(loft="/tmp/test-loft", **config)
 
-Tests of an extension that the layer does not list in ``extensions`` are skipped, and so are the tests of several
-processes where the layer is ``local_only``.
+Tests of an extension that the layer does not list in ``extensions`` are skipped. Tests of several processes are
+skipped if the layer is ``local_only``.
 """
 
 from __future__ import annotations

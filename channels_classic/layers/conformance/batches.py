@@ -1,4 +1,4 @@
-"""The batch forms (the docstrings of ``BaseChannelLayer``)."""
+"""Tests of the batch calls (the docstrings of ``LayerContract``)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from channels_classic.layers.types import Delivery
 
 
 class BatchTests(Harness):
-    """Many messages in one call do what as many calls would."""
+    """Many messages in one call have the effect of as many calls."""
 
     def numbered(self, layer: BaseChannelLayer, *channels: str) -> list[Delivery]:
-        """A message for each of ``channels``, with its position in it."""
+        """Make a delivery for each of ``channels``, whose message has its position."""
         return [layer.prepare(channel, {"number": number}) for number, channel in enumerate(channels)]
 
     def test_a_batch_goes_to_many_channels(self) -> None:
-        """In order per channel, with nothing refused."""
+        """The messages keep their order per channel, and none is refused."""
         layer = self.new_layer()
         channels = ["queue", "sends.one!a", "queue", "body?x", "sends.one!b", "sends.one!a", "queue"]
         self.assertEqual(layer.send_batch(self.numbered(layer, *channels)), [])
@@ -29,7 +29,7 @@ class BatchTests(Harness):
             self.assertEqual([one for one in received if one[0].startswith(receive_on)], expected)
 
     def test_an_empty_batch_does_nothing(self) -> None:
-        """In any of the calls."""
+        """This holds for each call that takes a batch."""
         layer = self.new_layer()
         self.assertEqual(layer.send_batch([]), [])
         self.assertEqual(layer.receive_batch([], 10), [])
@@ -41,7 +41,7 @@ class BatchTests(Harness):
         layer.resume([])
 
     def test_the_positions_of_refused_messages_come_back(self) -> None:
-        """Those to other channels arrive."""
+        """The messages to other channels arrive."""
         layer = self.new_layer(capacity=2)
         channels = ["full", "queue", "full", "full", "queue", "body?x", "full"]
         self.assertEqual(sorted(layer.send_batch(self.numbered(layer, *channels))), [3, 6])
@@ -50,7 +50,7 @@ class BatchTests(Harness):
         self.assertEqual([message["number"] for _, message in self.all_messages(layer, "body?x")], [5])
 
     def test_a_batch_to_a_full_channel_is_refused_as_a_whole(self) -> None:
-        """And the next one is taken when there is room again."""
+        """The next batch is taken when there is room again."""
         layer = self.new_layer(capacity=2)
         self.fill(layer, "queue")
         batch = self.numbered(layer, "queue", "queue")
@@ -59,8 +59,8 @@ class BatchTests(Harness):
         self.assertEqual(layer.send_batch(batch), [])
         self.assertEqual([message["number"] for _, message in self.all_messages(layer, "queue")], [0, 1])
 
-    def test_who_tries_refused_messages_again_keeps_their_order(self) -> None:
-        """A channel that refused one message of a batch takes no later one of it, even if it has room by then."""
+    def test_refused_messages_that_are_sent_again_keep_their_order(self) -> None:
+        """A channel that has refused a message of a batch refuses the later ones, too, even if it has room."""
         layer = self.new_layer(capacity=5)
         deliveries = self.numbered(layer, *["queue"] * 200)
 
@@ -82,7 +82,7 @@ class BatchTests(Harness):
         self.assertEqual(numbers, list(range(200)))
 
     def test_the_clients_of_a_process_are_refused_together(self) -> None:
-        """They share its queue."""
+        """They share the queue of the process."""
         layer = self.new_layer(capacity=3)
         clients = ["sends.one!a", "sends.one!b", "sends.two!a", "sends.one!c", "sends.one!d", "sends.one!a"]
         self.assertEqual(sorted(layer.send_batch(self.numbered(layer, *clients))), [4, 5])
@@ -90,7 +90,7 @@ class BatchTests(Harness):
         self.assertEqual(sorted(received), ["sends.one!a", "sends.one!b", "sends.one!c", "sends.two!a"])
 
     def test_a_batch_holds_messages_to_channels_and_to_groups(self) -> None:
-        """In order at each channel, whether they were sent to it or to its group."""
+        """Each channel gets its messages in order, whether they were sent to it or to its group."""
         layer = self.new_layer("groups")
         members = ["queue", "sends.one!a", "sends.one!b"]
         for member in members:
@@ -106,7 +106,7 @@ class BatchTests(Harness):
             self.assertEqual(numbers, list(range(10)), member)
 
     def test_a_full_member_of_a_group_is_no_refusal(self) -> None:
-        """It is skipped, as in ``send_group``; so is a group without members."""
+        """The member is skipped, as in ``send_group``. A group without members is skipped, too."""
         layer = self.new_layer("groups", capacity=2)
         layer.group_add("group", "full")
         layer.group_add("group", "queue")
@@ -121,7 +121,7 @@ class BatchTests(Harness):
         self.assertEqual(len(self.all_messages(layer, "full")), 2)
 
     def test_no_more_is_received_than_asked_for(self) -> None:
-        """From one channel and from several; what is left comes next."""
+        """This holds for one channel and for several. The next call receives the rest."""
         layer = self.new_layer()
         layer.send_batch(self.numbered(layer, *["one", "two?x", "three!a"] * 10))
         receive_on = ["one", "two?x", "three!"]
@@ -135,13 +135,13 @@ class BatchTests(Harness):
             self.assertEqual(numbers, sorted(numbers), channel)
 
     def test_a_batch_takes_all_there_is(self) -> None:
-        """A call that may take it all does, so that few calls are needed."""
+        """A call takes as much as it is allowed to, so that few calls are needed."""
         layer = self.new_layer()
         layer.send_batch(self.numbered(layer, *["one", "two?x", "three!a", "one"] * 5))
         self.assertEqual(len(layer.receive_batch(["one", "two?x", "three!"], 20)), 20)
 
     def test_a_message_to_a_group_counts_once(self) -> None:
-        """And comes out once per member, however many share the process."""
+        """It is received once per member, however many members share the process."""
         layer = self.new_layer("groups")
         members = [f"sends.one!{client}" for client in "abc"]
         for member in members:
@@ -154,7 +154,7 @@ class BatchTests(Harness):
         self.assertEqual(self.contents(batch), [("sends.one!a", {"number": 1})])
 
     def test_a_batch_waits_for_its_first_message_only(self) -> None:
-        """With none, it ends empty after its time; with one, it does not wait for more."""
+        """Without a message it returns nothing after its timeout. With one it does not wait for more."""
         layer = self.new_layer()
         self.assertEqual(layer.receive_batch(["queue", "body?x", "sends!"], 10, 0.05), [])
         layer.send("queue", {"number": 1})
@@ -162,7 +162,7 @@ class BatchTests(Harness):
         self.assertEqual(self.contents(batch), [("queue", {"number": 1})])
 
     def test_sending_and_receiving_in_one_call(self) -> None:
-        """First the sends, then the receiving, which does not wait and finds what was just sent."""
+        """The call sends first, and then receives what was just sent without waiting."""
         layer = self.new_layer(capacity=2)
         batch = self.numbered(layer, "queue", "sends.one!a", "queue", "queue", "other")
         refused, received = layer.send_and_receive(batch, ["queue", "sends.one!"], 10)
@@ -175,8 +175,8 @@ class BatchTests(Harness):
         refused, received = layer.send_and_receive([], ["other", "queue"], 10)
         self.assertEqual((refused, self.contents(received)), ([], [("other", {"number": 4})]))
 
-    def test_what_is_given_back_comes_first(self) -> None:
-        """In its order, before what was sent in the meantime."""
+    def test_messages_that_are_given_back_come_first(self) -> None:
+        """Messages come back in their order, before those that were sent in the meantime."""
         layer = self.new_layer()
         for channel, receive_on in (("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")):
             with self.subTest(channel=channel):
@@ -189,7 +189,7 @@ class BatchTests(Harness):
                 self.assertEqual(numbers, list(range(1, 7)))
 
     def test_messages_of_several_channels_can_be_given_back(self) -> None:
-        """Each goes to where it came from; what was not given back stays taken."""
+        """Each goes back to its own channel. Messages that were not given back stay taken."""
         layer = self.new_layer()
         channels = ["one", "two?x", "three!a", "one", "two?x", "three!b", "one"]
         layer.send_batch(self.numbered(layer, *channels))
@@ -203,7 +203,7 @@ class BatchTests(Harness):
             self.assertEqual(numbers, sorted(numbers), receive_on)
 
     def test_giving_back_needs_no_room(self) -> None:
-        """A channel that has filled up in the meantime takes its own messages all the same."""
+        """A channel that has become full in the meantime takes its own messages back all the same."""
         layer = self.new_layer(capacity=3)
         self.fill(layer, "queue")
         batch = layer.receive_batch(["queue"], 3)
@@ -212,7 +212,7 @@ class BatchTests(Harness):
         self.assertEqual(len(self.all_messages(layer, "queue")), 6)
 
     def test_part_of_a_message_to_a_group_can_be_given_back(self) -> None:
-        """It comes again for the members that it was given back for, and for no other."""
+        """It comes again for the members whose copies were given back, and for no others."""
         layer = self.new_layer("groups")
         for client in "abcd":
             layer.group_add("group", f"sends.one!{client}")
@@ -226,8 +226,8 @@ class BatchTests(Harness):
         self.assertCountEqual(received[:2], [("sends.one!b", {"number": 0}), ("sends.one!d", {"number": 0})])
         self.assertEqual(received[2:], [("sends.one!b", {"number": 1})])
 
-    def test_what_is_given_back_can_be_given_back_again(self) -> None:
-        """A receipt is good for the message it came with, each time."""
+    def test_a_message_can_be_given_back_again(self) -> None:
+        """A message can be received and given back any number of times."""
         layer = self.new_layer()
         layer.send_batch(self.numbered(layer, "queue", "queue"))
         for _ in range(5):

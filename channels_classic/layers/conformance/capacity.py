@@ -1,4 +1,4 @@
-"""How much channels hold (specification, section 3)."""
+"""Tests of the capacity of channels (specification, section 3)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from channels_classic.layers.conformance.harness import Harness
 
 
 class CapacityTests(Harness):
-    """A channel takes as many messages as it holds, then raises ``ChannelFull``."""
+    """A channel takes messages up to its capacity, then raises ``ChannelFull``."""
 
     def test_a_full_channel_refuses(self) -> None:
-        """And takes again what has room, one for one."""
+        """For each message that is received it takes one more."""
         layer = self.new_layer(capacity=3)
         for channel, receive_on in (("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")):
             with self.subTest(channel=channel):
@@ -27,16 +27,16 @@ class CapacityTests(Harness):
                 numbers = [message["number"] for _, message in self.all_messages(layer, receive_on)]
                 self.assertEqual(numbers, [1, 2, 3])
 
-    def test_a_full_channel_does_not_concern_others(self) -> None:
-        """Each single-reader channel has a capacity of its own, too."""
+    def test_a_full_channel_does_not_affect_others(self) -> None:
+        """Each single-reader channel also has its own capacity."""
         layer = self.new_layer(capacity=2)
         for full, other in (("queue", "queue.other"), ("body?x", "body?y"), ("sends.one!a", "sends.two!a")):
             with self.subTest(full=full):
                 self.assertEqual(self.fill(layer, full), 2)
                 self.assertEqual(self.fill(layer, other), 2)
 
-    def test_the_clients_of_a_process_share_its_capacity(self) -> None:
-        """``capacity`` messages to any of them fill the process's queue."""
+    def test_the_clients_of_a_process_share_one_capacity(self) -> None:
+        """``capacity`` messages to any of the clients fill the queue of the process."""
         layer = self.new_layer(capacity=4)
         for number in range(4):
             layer.send(f"capp!{number}", {"number": number})
@@ -48,8 +48,8 @@ class CapacityTests(Harness):
         clients = [channel for channel, _ in self.all_messages(layer, "capp!")]
         self.assertEqual(clients, ["capp!1", "capp!2", "capp!3", "capp!4"])
 
-    def test_single_channels_have_capacities_of_their_own(self) -> None:
-        """By glob or regular expression; all others have the capacity of the layer."""
+    def test_particular_channels_have_their_own_capacities(self) -> None:
+        """A glob or a regular expression sets them. All other channels have the capacity of the layer."""
         layer = self.new_layer(
             capacity=5,
             channel_capacity={
@@ -80,7 +80,7 @@ class CapacityTests(Harness):
                 self.assertEqual(self.fill(layer, channel), capacity)
 
     def test_the_first_match_wins(self) -> None:
-        """In the order of the dict."""
+        """The patterns are tried in the order of the dict."""
         layer = self.new_layer(channel_capacity={"http.request": 1, "http.*": 2, re.compile("h"): 3})
         self.assertEqual(self.fill(layer, "http.request"), 1)
         self.assertEqual(self.fill(layer, "http.disconnect"), 2)
@@ -90,7 +90,7 @@ class CapacityTests(Harness):
         self.assertEqual(self.fill(layer, "HTTP"), 3)
 
     def test_senders_at_the_same_time_do_not_exceed_it(self) -> None:
-        """Looking for room and taking it is one step."""
+        """The check for room and the append are one atomic step."""
         layer = self.new_layer(capacity=50)
 
         def send() -> int:

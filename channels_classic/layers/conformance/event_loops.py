@@ -1,4 +1,4 @@
-"""The batch forms for event loops (the docstrings of ``BaseChannelLayer``)."""
+"""Tests of the calls for event loops (the docstrings of ``LayerContract``)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from channels_classic.layers.types import Received
 
 
 class EventLoopTests(Harness):
-    """``asend_batch`` and ``areceive_batch`` meet each other and the synchronous calls."""
+    """``asend_batch`` and ``areceive_batch`` work with each other and with the synchronous calls."""
 
     async def next_batch(self, layer: BaseChannelLayer, *channels: str) -> list[Received]:
-        """Wait for the next messages of ``channels``."""
+        """Wait for the next messages on ``channels``."""
         time_left = self.deadline()
         while time_left():
             if batch := await layer.areceive_batch(channels, 100, PATIENCE):
@@ -22,7 +22,7 @@ class EventLoopTests(Harness):
         raise AssertionError  # not reached: time_left fails the test
 
     def test_messages_go_and_come(self) -> None:
-        """In order, within one event loop."""
+        """They arrive in order within one event loop."""
         layer = self.new_layer()
 
         async def main() -> None:
@@ -37,7 +37,7 @@ class EventLoopTests(Harness):
         self.in_event_loop(layer, main())
 
     def test_positions_and_limits_are_those_of_the_other_forms(self) -> None:
-        """Refused messages, the size of a batch, the end of a wait."""
+        """This is about refused messages, the size of a batch, and the timeout."""
         layer = self.new_layer(capacity=3)
 
         async def main() -> None:
@@ -54,7 +54,7 @@ class EventLoopTests(Harness):
         self.in_event_loop(layer, main())
 
     def test_bad_names_are_refused(self) -> None:
-        """As everywhere."""
+        """Each call raises ``TypeError``."""
         layer = self.new_layer()
 
         async def main() -> None:
@@ -71,14 +71,14 @@ class EventLoopTests(Harness):
         async def main() -> None:
             for channel, receive_on in (("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")):
                 waiting = asyncio.create_task(self.next_batch(layer, "unused", receive_on))
-                await asyncio.sleep(0.02)  # so that it does wait; the test holds if it does not
+                await asyncio.sleep(0.02)  # so that it is likely to wait; the test holds if not
                 self.assertEqual(await layer.asend_batch([layer.prepare(channel, {"number": 1})]), [])
                 self.assertEqual(self.contents(await waiting), [(channel, {"number": 1})])
 
         self.in_event_loop(layer, main())
 
     def test_a_waiting_task_is_woken_by_another_thread(self) -> None:
-        """By the classic calls, to the channel and to a group, and by what is given back."""
+        """A classic call to the channel or to a group wakes it, and so does a message that is given back."""
         layer = self.new_layer("groups")
         layer.group_add("group", "sends.one!a")
         layer.send("sends.one!a", {"by": "give_back"})
@@ -93,27 +93,27 @@ class EventLoopTests(Harness):
             borrowed.extend(await self.next_batch(layer, "sends.one!"))
             for call in calls * 10:
                 waiting = asyncio.create_task(self.next_batch(layer, "sends.one!"))
-                await asyncio.sleep(0.002)  # so that it does wait; the test holds if it does not
+                await asyncio.sleep(0.002)  # so that it is likely to wait; the test holds if not
                 await asyncio.to_thread(call)
                 self.assertEqual([one.channel for one in await waiting], ["sends.one!a"])
 
         self.in_event_loop(layer, main())
 
     def test_a_thread_is_woken_by_an_event_loop(self) -> None:
-        """Synchronous readers and asynchronous senders need not know of each other."""
+        """Synchronous readers and asynchronous senders need not know about each other."""
         layer = self.new_layer()
 
         async def main() -> None:
             for number in range(10):
                 waiting = asyncio.create_task(asyncio.to_thread(self.next_message, layer, "queue"))
-                await asyncio.sleep(0.002)  # so that it does wait; the test holds if it does not
+                await asyncio.sleep(0.002)  # so that it is likely to wait; the test holds if not
                 await asyncio.gather(layer.asend_batch([layer.prepare("queue", {"number": number})]))
                 self.assertEqual(await waiting, ("queue", {"number": number}))
 
         self.in_event_loop(layer, main())
 
     def test_event_loops_in_several_threads_share_a_layer(self) -> None:
-        """Each with connections of its own, where a layer has any."""
+        """Each has its own connections, if the layer has connections."""
         layer = self.new_layer()
         rounds = 30
 
@@ -135,7 +135,7 @@ class EventLoopTests(Harness):
         )
 
     def test_groups(self) -> None:
-        """Memberships made and ended by an event loop are those that threads see, and bad names are refused."""
+        """Threads see the memberships that an event loop makes and ends. Bad names are refused."""
         layer = self.new_layer("groups")
 
         async def main() -> None:
@@ -156,7 +156,7 @@ class EventLoopTests(Harness):
         self.assertEqual(sorted(layer.group_channels("group")), ["queue", "sends.one!a"])
 
     def test_one_event_loop_after_another(self) -> None:
-        """A layer outlives the event loops that used it, whether or not ``aclose`` was called in them."""
+        """A layer outlives the event loops that use it, whether or not ``aclose`` is called in them."""
         layer = self.new_layer()
 
         async def send_and_receive(number: int) -> None:
@@ -168,20 +168,20 @@ class EventLoopTests(Harness):
             self.in_event_loop(layer, send_and_receive(number))
 
     def test_a_cancelled_receive_takes_nothing(self) -> None:
-        """What is sent after it was cancelled is there for the next."""
+        """A message that is sent after the cancellation is there for the next call."""
         layer = self.new_layer()
 
         async def main() -> None:
             for round_ in range(10):
                 waiting = asyncio.create_task(layer.areceive_batch(["queue", "sends.one!"], 10, PATIENCE))
-                # Cancelled at another stage each time: before it began, on its way, while it waits.
+                # Each one is cancelled at another stage: before it begins, on its way, while it waits.
                 await asyncio.sleep(0.003 * round_)
                 waiting.cancel()
                 with self.assertRaises(asyncio.CancelledError):
                     await waiting
                 for channel in ("queue", "sends.one!a"):
                     await layer.asend_batch([layer.prepare(channel, {"number": round_})])
-                await asyncio.sleep(0.005)  # a receive that goes on would take them now
+                await asyncio.sleep(0.005)  # a receive that still runs would take them now
                 received: list[Received] = []
                 while len(received) < 2:
                     received += await self.next_batch(layer, "queue", "sends.one!")
@@ -192,7 +192,7 @@ class EventLoopTests(Harness):
         self.in_event_loop(layer, main())
 
     def test_nothing_is_lost_when_a_receive_is_cancelled(self) -> None:
-        """Whether a message comes before, at or after the moment; with one cancellation, or with one more."""
+        """A message may come before, at or after the cancellation, and there may be a second one."""
         layer = self.new_layer()
         channels = ("queue", "sends.one!a")
 
@@ -202,7 +202,7 @@ class EventLoopTests(Harness):
                 await asyncio.sleep(0.001 * (round_ % 2))
                 batch = [layer.prepare(channel, {"number": round_}) for channel in channels]
                 sending = asyncio.create_task(layer.asend_batch(batch))
-                # The message is elsewhere after each turn of the event loop.
+                # After each turn of the event loop the message is at another place.
                 for _ in range(round_):
                     await asyncio.sleep(0)
                 waiting.cancel()
@@ -224,7 +224,7 @@ class EventLoopTests(Harness):
         self.in_event_loop(layer, main())
 
     def test_a_cancelled_receive_leaves_the_layer_in_order(self) -> None:
-        """Others that wait go on waiting and get their messages."""
+        """Other calls go on waiting, and get their messages."""
         layer = self.new_layer()
 
         async def main() -> None:

@@ -1,4 +1,4 @@
-"""Messages and memberships that end by themselves (specification, section 3)."""
+"""Tests of the expiry of messages and memberships (specification, section 3)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from channels_classic.layers.conformance.harness import Harness
 from channels_classic.layers.types import Received
 
 EXPIRY = 0.3
-"""Seconds: long enough for a layer to count in, short enough to be waited for."""
+"""Seconds: long enough for a layer that counts in whole seconds, and short enough for a test to wait."""
 
 
 class ExpiryTests(Harness):
     """A message older than ``expiry`` is never delivered; a membership ends after ``group_expiry``."""
 
     def check_fresh_message(self, layer: BaseChannelLayer, channel: str, receive_on: str) -> None:
-        """Make sure that a new message arrives; on a slow machine it may take more than one."""
+        """Check that a new message arrives. On a slow machine one may expire, so it tries several."""
         time_left = self.deadline()
         while time_left():
             layer.send(channel, {"age": "new"})
@@ -26,7 +26,7 @@ class ExpiryTests(Harness):
                 return
 
     def test_an_old_message_is_never_delivered(self) -> None:
-        """Not alone, and not with a new one behind it."""
+        """This holds for a single message, and for one with a newer message behind it."""
         layer = self.new_layer(expiry=EXPIRY)
         channels = [("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")]
         for channel, _ in channels:
@@ -53,8 +53,8 @@ class ExpiryTests(Harness):
                 self.outlive(EXPIRY)
                 self.check_fresh_message(layer, channel, receive_on)
 
-    def test_of_mixed_ages_only_the_old_take_no_room(self) -> None:
-        """What has not expired counts, wherever it lies."""
+    def test_only_expired_messages_take_no_room(self) -> None:
+        """Messages that have not expired count, at any position."""
         layer = self.new_layer(expiry=EXPIRY, capacity=4)
         for channel in ("queue", "body?x", "sends.one!a"):
             with self.subTest(channel=channel):
@@ -72,7 +72,7 @@ class ExpiryTests(Harness):
                     self.assertTrue(full)
 
     def test_old_messages_behind_younger_ones_take_no_room(self) -> None:
-        """What was given back may lie in another order than that of its ages."""
+        """Messages that were given back need not be sorted by age."""
         layer = self.new_layer(expiry=EXPIRY, capacity=2)
         for channel, receive_on in (("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")):
             with self.subTest(channel=channel):
@@ -88,7 +88,7 @@ class ExpiryTests(Harness):
                 self.outlive(EXPIRY)
 
     def test_an_old_message_to_a_group_is_never_delivered(self) -> None:
-        """To none of its members, though they may share a delivery and one may have been read in time."""
+        """No member gets it, even if members share one entry and another member was read in time."""
         layer = self.new_layer("groups", expiry=EXPIRY)
         for channel in ("queue", "sends.one!a", "sends.one!b"):
             layer.group_add("group", channel)
@@ -99,7 +99,7 @@ class ExpiryTests(Harness):
         self.assertEqual(sorted(layer.group_channels("group")), ["queue", "sends.one!a", "sends.one!b"])
 
     def test_a_message_given_back_keeps_its_age(self) -> None:
-        """To be received and given back makes it no younger."""
+        """It expires as if it had not been received."""
         layer = self.new_layer(expiry=EXPIRY)
         time_left = self.deadline()
         batch: list[Received] = []
@@ -111,7 +111,7 @@ class ExpiryTests(Harness):
         self.assertEqual(layer.receive(["queue"]), (None, None))
 
     def test_a_membership_ends(self) -> None:
-        """For those who look and for those who send; added again, it begins again."""
+        """``group_channels`` and messages pass over the member, until another ``group_add``."""
         layer = self.new_layer("groups", group_expiry=EXPIRY)
         for channel in ("queue", "sends.one!a"):
             with self.subTest(channel=channel):
@@ -129,7 +129,7 @@ class ExpiryTests(Harness):
                         break
 
     def test_a_membership_lasts_when_it_is_added_again(self) -> None:
-        """For ``group_expiry`` seconds from the last time."""
+        """It lasts for ``group_expiry`` seconds from the last ``group_add``."""
         layer = self.new_layer("groups", group_expiry=EXPIRY)
         channels = ["queue", "sends.one!a"]
         time_left = self.deadline()
@@ -144,7 +144,7 @@ class ExpiryTests(Harness):
             layer.send_group("group", {})
             members = sorted(layer.group_channels("group"))
             received = sorted(channel for channel, _ in self.all_messages(layer, "queue", "sends.one!"))
-            # On a machine that stood still for a while they may have ended for good reason: then once more.
+            # If the machine has paused for a while, they may really have ended. Then try once more.
             if time.monotonic() - added < EXPIRY:
                 self.assertEqual(members, channels)
                 self.assertEqual(received, channels)

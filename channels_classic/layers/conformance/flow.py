@@ -1,4 +1,4 @@
-"""Clients that leave, and clients that read slowly (``release``, ``pause`` and ``resume``)."""
+"""Tests of clients that leave or read slowly (``release``, ``pause`` and ``resume``)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from channels_classic.layers.conformance.harness import Harness
 
 
 class FlowTests(Harness):
-    """What a process tells the layer about the process-specific channels that it receives on."""
+    """A process can release, pause and resume the process-specific channels that it receives on."""
 
     def test_release_ends_all_memberships_of_a_channel(self) -> None:
-        """In every group, and of that channel alone."""
+        """They end in every group, and for that channel only."""
         layer = self.new_layer("groups")
         for group in ("group", "other"):
             for channel in ("sends.one!a", "sends.one!b", "sends.two!a", "queue"):
@@ -28,7 +28,7 @@ class FlowTests(Harness):
                 )
 
     def test_release_of_the_last_member_leaves_an_empty_group(self) -> None:
-        """Several channels can be released in one call, some without membership."""
+        """One call can release several channels, even channels without memberships."""
         layer = self.new_layer("groups")
         channels = [f"sends.one!{client}" for client in "abc"]
         for channel in channels:
@@ -41,7 +41,7 @@ class FlowTests(Harness):
         self.assertEqual(self.all_messages(layer, "sends.one!"), [])
 
     def test_a_released_channel_can_join_again(self) -> None:
-        """Release is about the memberships there are, not about the name."""
+        """Release ends memberships, and does not block the name."""
         layer = self.new_layer("groups")
         for _ in range(2):
             layer.group_add("group", "sends.one!a")
@@ -51,7 +51,7 @@ class FlowTests(Harness):
             self.assertEqual(layer.group_channels("group"), [])
 
     def test_a_paused_channel_refuses(self) -> None:
-        """As if it were full; other clients of the process do not."""
+        """It refuses messages as if it were full. Other clients of the process do not."""
         layer = self.new_layer()
         layer.send("sends.one!a", {"number": 1})
         layer.pause(["sends.one!a"])
@@ -65,7 +65,7 @@ class FlowTests(Harness):
         self.assertEqual(received, expected)
 
     def test_a_resumed_channel_takes_messages_again(self) -> None:
-        """However often it was paused; the others go on being paused."""
+        """One call resumes it, however often it was paused. Other paused channels stay paused."""
         layer = self.new_layer()
         layer.pause(["sends.one!a", "sends.one!b"])
         layer.pause(["sends.one!a"])
@@ -79,7 +79,7 @@ class FlowTests(Harness):
         self.assertEqual(received, ["sends.one!a", "sends.one!b"])
 
     def test_a_paused_member_holds_up_no_other(self) -> None:
-        """A group does not wait for one that reads slowly."""
+        """A message to a group skips a paused member."""
         layer = self.new_layer("groups")
         for client in "abc":
             layer.group_add("group", f"sends.one!{client}")
@@ -88,8 +88,8 @@ class FlowTests(Harness):
         received = {channel for channel, _ in self.all_messages(layer, "sends.one!")}
         self.assertLessEqual({"sends.one!a", "sends.one!c"}, received)
 
-    def test_the_same_from_an_event_loop(self) -> None:
-        """``arelease``, ``apause`` and ``aresume``."""
+    def test_flow_control_from_an_event_loop(self) -> None:
+        """``arelease``, ``apause`` and ``aresume`` have the same effects."""
         layer = self.new_layer("groups")
 
         async def main() -> None:

@@ -1,4 +1,4 @@
-"""Groups (specification, section 3)."""
+"""Tests of groups (specification, section 3)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class GroupTests(Harness):
     """A message to a group reaches every member once."""
 
     def test_a_group_that_nobody_joined_is_empty(self) -> None:
-        """To look at it, to send to it and to leave it are not errors."""
+        """It is no error to ask for its members, to send to it, or to discard a channel from it."""
         layer = self.new_layer("groups")
         self.assertEqual(layer.group_channels("group"), [])
         layer.send_group("group", {})
@@ -22,7 +22,7 @@ class GroupTests(Harness):
         self.assertEqual(self.all_messages(layer, *RECEIVE_ON), [])
 
     def test_every_kind_of_channel_can_be_a_member(self) -> None:
-        """Normal, single-reader, and process-specific, several of one process too; each gets a message."""
+        """Normal, single-reader and process-specific channels, even several of one process, each get a message."""
         layer = self.new_layer("groups")
         for channel in CHANNELS:
             layer.group_add("group", channel)
@@ -33,7 +33,7 @@ class GroupTests(Harness):
         self.assertEqual([message for _, message in received], [{"to": "all"}] * len(CHANNELS))
 
     def test_a_member_is_a_member_once(self) -> None:
-        """However often it was added; one discard ends it."""
+        """One discard ends a membership, however often the channel was added."""
         layer = self.new_layer("groups")
         for channel in CHANNELS:
             with self.subTest(channel=channel):
@@ -49,7 +49,7 @@ class GroupTests(Harness):
                 self.assertEqual(self.all_messages(layer, *RECEIVE_ON), [])
 
     def test_a_discard_ends_one_membership_only(self) -> None:
-        """Other members stay, and so do the member's other groups."""
+        """Other members stay in the group, and the channel stays in other groups."""
         layer = self.new_layer("groups")
         for channel in CHANNELS:
             layer.group_add("group", channel)
@@ -67,7 +67,7 @@ class GroupTests(Harness):
         self.assertEqual(sorted(channel for channel, _ in received), sorted(CHANNELS))
 
     def test_messages_to_a_group_keep_their_order(self) -> None:
-        """At every member, and with what is sent to the member itself."""
+        """Each member gets them in order, among messages that were sent to its own channel."""
         layer = self.new_layer("groups")
         for channel in CHANNELS:
             layer.group_add("group", channel)
@@ -80,8 +80,8 @@ class GroupTests(Harness):
             numbers = [message["number"] for name, message in received if name == channel]
             self.assertEqual(numbers, list(range(20)), channel)
 
-    def test_a_member_gets_what_was_sent_between_its_coming_and_going(self) -> None:
-        """Whenever the messages are received."""
+    def test_a_member_gets_the_messages_that_were_sent_while_it_was_one(self) -> None:
+        """It does not matter when the messages are received."""
         layer = self.new_layer("groups")
         for channel in CHANNELS:
             layer.send_group("group", {"number": 0})
@@ -100,11 +100,11 @@ class GroupTests(Harness):
             self.assertEqual(numbers, [1, 2, 4, 5], channel)
 
     def test_a_full_member_is_skipped(self) -> None:
-        """That is an error for nobody, and the others get the message."""
+        """This is not an error, and the others get the message."""
         layer = self.new_layer("groups", capacity=3)
         for channel in CHANNELS:
             layer.group_add("group", channel)
-        # What changes of membership take of a process's queue is the layer's own affair.
+        # A layer may send changes of membership through the queue of a process, so make room for them.
         self.assertEqual(self.all_messages(layer, *RECEIVE_ON), [])
         for full in ("queue", "body?x", "sends.two!a"):
             with self.subTest(full=full):
@@ -118,7 +118,7 @@ class GroupTests(Harness):
                         self.assertEqual(received.count((channel, {"to": "all"})), 1, channel)
 
     def test_members_of_a_full_process_are_skipped_together(self) -> None:
-        """They share its queue."""
+        """They share the queue of the process."""
         layer = self.new_layer("groups", capacity=3)
         for channel in CHANNELS:
             layer.group_add("group", channel)
@@ -129,15 +129,15 @@ class GroupTests(Harness):
         self.assertEqual(sorted(received), ["body?x", "queue", "sends.two!a"])
 
     def test_a_broadcast_to_many_members(self) -> None:
-        """More than a channel holds, in a few processes."""
+        """A few processes have more members than a channel holds messages."""
         layer = self.new_layer("groups", capacity=10)
         members = [f"sends.{number % 3}!{number}" for number in range(300)]
         processes = ["sends.0!", "sends.1!", "sends.2!"]
         for start in range(0, len(members), 5):
             for member in members[start : start + 5]:
                 layer.group_add("group", member)
-            # The processes go on receiving, as they do: so a layer that tells them of members by their queues
-            # has room to do so.
+            # The processes receive, as they do in practice, so a layer that sends changes of membership through
+            # their queues has room.
             self.assertEqual(self.all_messages(layer, *processes), [])
         self.assertEqual(sorted(layer.group_channels("group")), sorted(members))
         layer.send_group("group", {"to": "all"})
@@ -146,7 +146,7 @@ class GroupTests(Harness):
         self.assertEqual([message for _, message in received], [{"to": "all"}] * len(members))
 
     def test_a_message_behind_changes_of_membership_is_found_at_once(self) -> None:
-        """``receive`` says that there is nothing only if there is nothing."""
+        """``receive`` returns nothing only if there is no message."""
         layer = self.new_layer("groups")
         for number in range(20):
             layer.group_add("group", f"sends.one!{number}")
@@ -160,7 +160,7 @@ class GroupTests(Harness):
         self.assertEqual(self.contents(batch), [("sends.one!a", {"number": 2})])
 
     def test_a_member_that_is_discarded_while_others_send_is_gone(self) -> None:
-        """However a broadcast meets the discard, and though it was the last member of its process."""
+        """This holds for any timing of broadcast and discard, and for the last member of a process."""
         layer = self.new_layer("groups")
         sender = layer if layer.local_only else self.new_layer("groups")
         over = threading.Event()
@@ -190,7 +190,7 @@ class GroupTests(Harness):
         self.assertEqual(channels, ["sends.one!witness"])
 
     def test_groups_and_channels_have_names_of_their_own(self) -> None:
-        """A group and a channel of the same name have nothing to do with each other."""
+        """A group and a channel with the same name are independent."""
         layer = self.new_layer("groups")
         layer.group_add("name", "member")
         layer.send("name", {"to": "the channel"})

@@ -1,4 +1,4 @@
-"""How the tests of the contract come by layers, wait, and use threads."""
+"""How the tests of the contract make layers, wait, and use threads."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from channels_classic.layers.types import Received
 if TYPE_CHECKING:
     from unittest import TestCase
 else:
-    # No TestCase of its own: importing the suite into a test module must not make that module run it.
+    # This is not a TestCase, so that a test module which imports the suite does not run it.
     TestCase = object
 
 Result = TypeVar("Result")
 
 PATIENCE = 30.0
-"""Seconds after which a test gives up waiting; only a layer that fails makes it wait so long."""
+"""Seconds after which a test gives up waiting. Only a layer that fails makes it wait so long."""
 
 
 class Harness(TestCase):
-    """What all parts of the suite share: the hook that makes a layer, and ways to wait."""
+    """The shared part of the suite: the hook that makes a layer, and ways to wait."""
 
     _first_layer: BaseChannelLayer | None = None
 
     def make_layer(self, **config: Any) -> BaseChannelLayer:
-        """A new layer, the one thing that a subclass has to define.
+        """Make a new layer. This is the only method that you have to define.
 
         Arguments:
-            config: keywords of ``BaseChannelLayer``, to be handed on to the layer.
+            config: keywords of ``BaseChannelLayer`` to pass on to the layer.
 
-        A test that calls this more than once gets layers as different processes have them: on the same server,
+        A test that calls this several times needs layers as different processes have them, on the same server,
         unless the layer is ``local_only``. The suite flushes and closes them.
         """
         raise NotImplementedError(
@@ -42,10 +42,10 @@ class Harness(TestCase):
         )
 
     def new_layer(self, *needed: str, **config: Any) -> BaseChannelLayer:
-        """An empty layer.
+        """Make an empty layer.
 
         Arguments:
-            needed: the extensions that the test is about; it is skipped where the layer lacks one.
+            needed: the extensions that the test needs. It is skipped if the layer lacks one.
             config: as for ``make_layer``.
         """
         layer = self.make_layer(**config)
@@ -60,14 +60,14 @@ class Harness(TestCase):
         return layer
 
     def new_peers(self, number: int, *needed: str, **config: Any) -> list[BaseChannelLayer]:
-        """Layers as several processes have them; the test is skipped where the layer is ``local_only``."""
+        """Make layers as several processes have them. The test is skipped if the layer is ``local_only``."""
         first = self.new_layer(*needed, **config)
         if first.local_only:
             self.skipTest(f"{type(first).__name__} works inside one process only.")
         return [first] + [self.new_layer(**config) for _ in range(number - 1)]
 
     def deadline(self) -> Callable[[], bool]:
-        """Tells, until ``PATIENCE`` is over, that there is time left; fails the test from then on."""
+        """A function that returns true for ``PATIENCE`` seconds, and then fails the test."""
         end = time.monotonic() + PATIENCE
 
         def time_left() -> bool:
@@ -78,19 +78,19 @@ class Harness(TestCase):
         return time_left
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something that the layer does in its own time."""
+        """Wait until ``condition`` holds, for something that the layer does in the background."""
         time_left = self.deadline()
         while not condition() and time_left():
             time.sleep(0.01)
 
     def outlive(self, seconds: float) -> None:
-        """Let everything that was done so far become older than ``seconds``, by any clock."""
+        """Wait until all that was done so far is older than ``seconds``, by any clock."""
         end = time.monotonic() + seconds + 0.05
         while (left := end - time.monotonic()) > 0:
             time.sleep(left)
 
     def next_message(self, layer: BaseChannelLayer, *channels: str) -> tuple[str, dict[str, Any]]:
-        """Wait for the next message of ``channels``."""
+        """Wait for the next message on ``channels``."""
         time_left = self.deadline()
         while time_left():
             channel, message = layer.receive(channels, block=True)
@@ -99,7 +99,7 @@ class Harness(TestCase):
         raise AssertionError  # not reached: time_left fails the test
 
     def all_messages(self, layer: BaseChannelLayer, *channels: str) -> list[tuple[str, dict[str, Any]]]:
-        """What ``channels`` hold now, by the classic call."""
+        """Receive all messages of ``channels`` by the classic call."""
         messages: list[tuple[str, dict[str, Any]]] = []
         while True:
             channel, message = layer.receive(channels)
@@ -109,18 +109,18 @@ class Harness(TestCase):
             messages.append((channel, message))
 
     def all_in_batches(self, layer: BaseChannelLayer, *channels: str, limit: int = 1000) -> list[Received]:
-        """What ``channels`` hold now, by the batch form."""
+        """Receive all messages of ``channels`` in batches."""
         messages: list[Received] = []
         while batch := layer.receive_batch(channels, limit):
             messages += batch
         return messages
 
     def contents(self, received: Sequence[Received]) -> list[tuple[str, dict[str, Any]]]:
-        """Channels and messages without receipts, as ``all_messages`` has them."""
+        """The channels and messages without receipts, as ``all_messages`` returns them."""
         return [(one.channel, one.content) for one in received]
 
     def fill(self, layer: BaseChannelLayer, channel: str) -> int:
-        """Send to ``channel`` until it is full; how many messages it took."""
+        """Send to ``channel`` until it is full. Returns the number of messages that it took."""
         for count in range(10_000):
             try:
                 layer.send(channel, {"filling": count})
@@ -129,12 +129,12 @@ class Harness(TestCase):
         self.fail(f"{channel!r} took 10000 messages and never was full.")
 
     def at_once(self, *calls: Callable[[], Result]) -> list[Result]:
-        """Run ``calls`` at the same time, each in a thread; what they return, in their order."""
+        """Run ``calls`` at the same time, each in a thread. Returns their results in order."""
         with ThreadPoolExecutor(len(calls)) as pool:
             return [future.result() for future in [pool.submit(call) for call in calls]]
 
     def in_event_loop(self, layer: BaseChannelLayer, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Run ``coroutine`` in an event loop of its own, then let ``layer`` close what it opened there."""
+        """Run ``coroutine`` in an event loop of its own, and close what ``layer`` has opened there."""
 
         async def main() -> Result:
             try:

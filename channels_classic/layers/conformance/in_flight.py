@@ -1,4 +1,4 @@
-"""What takers have in-flight: it is kept until they are done with it (the docstrings of ``BaseChannelLayer``)."""
+"""Tests of in-flight messages, which the layer keeps until their taker is done (``LayerContract``)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from channels_classic.layers.types import Delivery, Process, Swept, Turn
 
 
 class TakerHarness(Harness):
-    """What the tests of processes share."""
+    """The shared part of the tests of processes."""
 
     def new_taker(self, layer: BaseChannelLayer, process: str = "worker.one", number: int = 0) -> Taker:
-        """A taker of a process that beats."""
+        """Make a taker of a process that has sent a heartbeat."""
         layer.beat(Process(process, {"kind": "worker", "threads": 2}))
         taker = layer.taker(process, number)
         if taker is None:
@@ -23,26 +23,26 @@ class TakerHarness(Harness):
         return taker
 
     def swept(self, layer: BaseChannelLayer, started: int | None = 0, taker: Taker | None = None) -> Swept:
-        """Sweep the process ``worker.one``, of which the taker's last batch was started so far."""
+        """Sweep ``worker.one``, which had started ``started`` messages of the last batch of ``taker``."""
         counts = None if started is None else {taker.name: Progress(taker.batch, started)} if taker else {}
         swept = layer.sweep(Process("worker.one", {"threads": 2}), lambda process: counts)
         assert swept is not None
         return swept
 
     def send_numbers(self, layer: BaseChannelLayer, channel: str, *numbers: int) -> None:
-        """A message for each number."""
+        """Send a message for each number."""
         self.assertEqual(layer.send_batch([layer.prepare(channel, {"number": number}) for number in numbers]), [])
 
     def numbers(self, layer: BaseChannelLayer, channel: str) -> list[int]:
-        """What a channel holds."""
+        """Receive the numbers that a channel holds."""
         return [message["number"] for _, message in self.all_messages(layer, channel)]
 
 
 class InFlightTests(TakerHarness):
-    """Nothing that a taker has is lost, and nothing comes twice."""
+    """No message of a taker is lost, and none comes twice."""
 
     def test_a_taker_receives_as_others_do(self) -> None:
-        """In order, no more than asked for, each message once."""
+        """It gets each message once, in order, and no more than it asked for."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         self.send_numbers(layer, "queue", *range(5))
@@ -52,8 +52,8 @@ class InFlightTests(TakerHarness):
         self.assertEqual([one.deliveries for one in first + second], [1] * 5)
         self.assertEqual(layer.receive_batch(["queue"], 3, taker=taker), [])
 
-    def test_what_was_not_started_goes_back_in_order(self) -> None:
-        """In front of what was sent since."""
+    def test_messages_that_were_not_started_go_back_in_order(self) -> None:
+        """It comes before what was sent since."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         self.send_numbers(layer, "one", 1, 2, 3)
@@ -65,8 +65,8 @@ class InFlightTests(TakerHarness):
         self.assertEqual(self.numbers(layer, "one"), [1, 2, 3, 6])
         self.assertEqual(self.numbers(layer, "two"), [4, 5])
 
-    def test_what_was_received_before_is_done(self) -> None:
-        """With its next trip a taker says that it is done with its last batch."""
+    def test_receiving_again_ends_the_last_batch(self) -> None:
+        """With its next round trip a taker acknowledges its last batch."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         self.send_numbers(layer, "queue", 1, 2)
@@ -75,8 +75,8 @@ class InFlightTests(TakerHarness):
         self.assertEqual(self.swept(layer).back, 1)
         self.assertEqual(self.numbers(layer, "queue"), [2])
 
-    def test_a_taker_that_waits_is_done(self) -> None:
-        """Nothing is in-flight while it waits in vain, and after."""
+    def test_a_taker_that_waits_has_ended_its_batch(self) -> None:
+        """Nothing is in-flight while it waits in vain, and afterwards."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         self.send_numbers(layer, "queue", 1)
@@ -84,8 +84,8 @@ class InFlightTests(TakerHarness):
         self.assertEqual(layer.receive_batch(["queue"], 1, 0.05, taker), [])
         self.assertEqual(self.swept(layer), Swept(0, 0, 0, [], 0))
 
-    def test_an_answer_that_never_came(self) -> None:
-        """A taker that has not seen its batch says so with its next trip, and receives the same messages."""
+    def test_a_batch_whose_answer_was_lost_comes_again(self) -> None:
+        """The next round trip of the taker shows that its batch got lost, so it gets the same messages."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         self.send_numbers(layer, "queue", 1, 2, 3)
@@ -97,19 +97,19 @@ class InFlightTests(TakerHarness):
         self.assertEqual([one.content["number"] for one in received], [2, 3])
 
     def lose_answer(self, taker: Taker, seen: int) -> None:
-        """Let a taker have seen no batch after this one."""
+        """Make a taker believe that no batch after ``seen`` has arrived."""
         taker.batch = seen
         taker.seen = dict.fromkeys(taker.seen, seen)
 
     def test_sending_and_receiving_in_one_trip(self) -> None:
-        """What is sent can be received by the same call."""
+        """One call can receive what it has sent."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         full, received = layer.send_and_receive([layer.prepare("queue", {"number": 1})], ["queue"], 5, 5, taker)
         self.assertEqual((full, [one.content["number"] for one in received]), ([], [1]))
 
     def test_sending_alone_is_not_the_end_of_a_batch(self) -> None:
-        """A trip that asks for no channels leaves the batch in-flight."""
+        """A call without channels leaves the batch in-flight."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         self.send_numbers(layer, "queue", 1)
@@ -117,8 +117,8 @@ class InFlightTests(TakerHarness):
         self.assertEqual(layer.send_and_receive([layer.prepare("other", {})], [], 0, taker=taker), ([], []))
         self.assertEqual(self.swept(layer).back, 1)
 
-    def test_what_is_given_back_is_in_flight_no_more(self) -> None:
-        """The rest of the batch still is."""
+    def test_a_message_that_is_given_back_is_no_longer_in_flight(self) -> None:
+        """The rest of the batch still is in-flight."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         self.send_numbers(layer, "queue", 1, 2, 3)
@@ -129,8 +129,8 @@ class InFlightTests(TakerHarness):
         self.assertEqual((swept.back, [lost.content for lost in swept.lost]), (0, [{"number": 1}]))
         self.assertEqual(self.numbers(layer, "queue"), [])
 
-    def test_takers_of_one_process_are_apart(self) -> None:
-        """One is done with its batch, the other is not."""
+    def test_takers_of_one_process_are_independent(self) -> None:
+        """One is done with its batch, and the other is not."""
         layer = self.new_layer("processes")
         one, two = self.new_taker(layer), self.new_taker(layer, number=1)
         self.send_numbers(layer, "queue", 1, 2)
@@ -141,7 +141,7 @@ class InFlightTests(TakerHarness):
         self.assertEqual(self.numbers(layer, "queue"), [2])
 
     def test_a_taker_that_waits_is_woken(self) -> None:
-        """By whatever puts a message into its channel."""
+        """Every call that puts a message into its channel wakes it."""
         layer = self.new_layer("processes", "groups")
         taker = self.new_taker(layer)
         layer.group_add("group", "queue")
@@ -167,11 +167,11 @@ class InFlightTests(TakerHarness):
         self.assertEqual(numbers, [1, 2, 3, 4])
 
     def patience(self) -> float:
-        """Seconds to wait for what must come."""
+        """Seconds to wait for something that must come."""
         return 20.0
 
-    def test_every_taker_is_woken_that_is_needed(self) -> None:
-        """Several wait; as many messages come as they can take one each."""
+    def test_as_many_takers_wake_up_as_are_needed(self) -> None:
+        """Several takers wait, and each gets one of as many messages."""
         layer = self.new_layer("processes")
         takers = [self.new_taker(layer, number=number) for number in range(4)]
 
@@ -185,7 +185,7 @@ class InFlightTests(TakerHarness):
         self.assertEqual(counts, [1, 1, 1, 1])
 
     def test_readers_without_a_taker_share_a_channel_with_takers(self) -> None:
-        """What the one takes, the other does not see; and a taker is woken for what is left."""
+        """No message goes to both, and a taker is woken for what is left."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         self.send_numbers(layer, "queue", 1, 2, 3)
@@ -194,8 +194,8 @@ class InFlightTests(TakerHarness):
         self.assertEqual([one.content["number"] for one in received], [2])
         self.assertEqual(self.numbers(layer, "queue"), [3])
 
-    def test_a_taker_receives_on_the_channels_of_its_process_too(self) -> None:
-        """They are not in-flight: they end with the process."""
+    def test_a_taker_also_receives_on_the_channels_of_its_process(self) -> None:
+        """These messages are not in-flight, because they end with the process."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         layer.send("worker.one.0!wake", {})
@@ -204,7 +204,7 @@ class InFlightTests(TakerHarness):
         self.assertEqual(self.swept(layer).back, 0)
 
     def test_the_end_of_a_turn_waits_for_what_was_refused(self) -> None:
-        """With a taker it comes back as refused, and nothing waits meanwhile."""
+        """With a taker it is returned as refused, and the call does not wait."""
         layer = self.new_layer("processes", "ordering", capacity=1)
         taker = self.new_taker(layer)
         self.assertTrue(layer.enter_turn(Turn("sends.one!a", 0, "frames"), {}))

@@ -1,4 +1,4 @@
-"""What messages hold and how large they are (specification, section 3)."""
+"""Tests of what messages may hold, and of their size (specification, section 3)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BAD_VALUES: dict[str, Any] = {
 
 
 def typed(value: Any) -> Any:
-    """``value`` with the types spelled out, because 1 == 1.0 == True and 0.0 == -0.0."""
+    """``value`` with its types, because 1 == 1.0 == True and 0.0 == -0.0."""
     if isinstance(value, dict):
         return {key: typed(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -63,10 +63,10 @@ def typed(value: Any) -> Any:
 
 
 class MessageTests(Harness):
-    """Values arrive as what they were; what cannot arrive is refused where it is sent."""
+    """Values arrive unchanged. The sender gets an error for values that cannot be sent."""
 
     def test_every_kind_of_value_arrives_as_it_was(self) -> None:
-        """``bytes`` and ``str`` apart, numbers exact, nothing turned into something like it."""
+        """``bytes`` and ``str`` stay apart, numbers are exact, and types do not change."""
         layer = self.new_layer()
         for kind, value in VALUES.items():
             with self.subTest(kind=kind):
@@ -77,7 +77,7 @@ class MessageTests(Harness):
                 self.assertEqual(typed(came), typed(sent))
 
     def test_all_values_travel_together(self) -> None:
-        """One message holds them all, and an empty one holds none."""
+        """One message can hold all of them. A message can be empty."""
         layer = self.new_layer()
         layer.send("values", VALUES)
         layer.send("values", {})
@@ -85,21 +85,21 @@ class MessageTests(Harness):
         self.assertEqual(layer.receive(["values"]), ("values", {}))
 
     def test_a_tuple_arrives_as_a_list(self) -> None:
-        """Wherever in the message it is."""
+        """This holds at any depth."""
         layer = self.new_layer()
         layer.send("values", {"pair": (b"a", (1, 2)), "in": [("x",)]})
         _, came = layer.receive(["values"])
         self.assertEqual(typed(came), typed({"pair": [b"a", [1, 2]], "in": [["x"]]}))
 
-    def test_infinities_and_no_number_arrive(self) -> None:
-        """They are floats too."""
+    def test_infinities_and_nan_arrive(self) -> None:
+        """They are floats, too."""
         layer = self.new_layer()
         sent = {"floats": [float("inf"), float("-inf"), float("nan")]}
         layer.send("values", sent)
         self.assertEqual(typed(layer.receive(["values"])[1]), typed(sent))
 
     def test_bad_values_are_refused_by_send(self) -> None:
-        """The sender gets ``TypeError``, the reader nothing."""
+        """The sender gets ``TypeError``, and the reader gets nothing."""
         layer = self.new_layer()
         for kind, value in BAD_VALUES.items():
             with self.subTest(kind=kind):
@@ -111,7 +111,7 @@ class MessageTests(Harness):
         self.assertEqual(layer.receive(["values"]), (None, None))
 
     def test_bad_values_are_refused_by_send_group(self) -> None:
-        """So they are where the group has no member at all."""
+        """This holds even for a group without members."""
         layer = self.new_layer("groups")
         for kind, value in BAD_VALUES.items():
             with self.subTest(kind=kind):
@@ -121,7 +121,7 @@ class MessageTests(Harness):
                     layer.prepare_group("nobody", {"value": value})
 
     def test_a_message_is_a_dict(self) -> None:
-        """And nothing that looks a little like one."""
+        """Anything else is refused."""
         layer = self.new_layer()
         for message in (None, "text", b"bytes", 1, ["list"], [("key", "value")]):
             with self.subTest(message=message), self.assertRaises(TypeError):
@@ -129,7 +129,7 @@ class MessageTests(Harness):
         self.assertEqual(layer.receive(["values"]), (None, None))
 
     def test_a_message_just_under_the_limit_passes(self) -> None:
-        """1 MiB as JSON, whatever a layer makes of it."""
+        """The limit is 1 MiB as JSON, whatever format a layer uses."""
         layer = self.new_layer()
         for message in (
             {"text": "x" * (MEBIBYTE - 100)},
@@ -142,7 +142,7 @@ class MessageTests(Harness):
                 self.assertEqual(layer.receive(["large"]), ("large", message))
 
     def test_a_message_over_the_limit_is_refused(self) -> None:
-        """``MessageTooLarge`` for the sender, nothing for the reader."""
+        """The sender gets ``MessageTooLarge``, and the reader gets nothing."""
         layer = self.new_layer()
         for message in (
             {"text": "x" * MEBIBYTE},
@@ -159,13 +159,13 @@ class MessageTests(Harness):
         self.assertEqual(layer.receive(["large"]), (None, None))
 
     def test_a_message_over_the_limit_is_refused_by_send_group(self) -> None:
-        """So it is where the group has no member at all."""
+        """This holds even for a group without members."""
         layer = self.new_layer("groups")
         with self.assertRaises(layer.MessageTooLarge):
             layer.send_group("nobody", {"text": "x" * MEBIBYTE})
 
-    def test_what_the_sender_changes_later_does_not_show(self) -> None:
-        """A message is what it was when it was sent."""
+    def test_later_changes_by_the_sender_do_not_show(self) -> None:
+        """A message arrives as it was when it was sent."""
         layer = self.new_layer()
         message = {"list": [1], "dict": {"key": "value"}}
         layer.send("values", message)
@@ -177,8 +177,8 @@ class MessageTests(Harness):
         for _ in range(2):
             self.assertEqual(layer.receive(["values"]), ("values", {"list": [1], "dict": {"key": "value"}}))
 
-    def test_what_a_reader_changes_shows_to_no_other(self) -> None:
-        """The members of a group get a message each, also where they are in one process."""
+    def test_changes_by_one_reader_do_not_show_to_others(self) -> None:
+        """Each member of a group gets a message of its own, even in one process."""
         layer = self.new_layer("groups")
         members = ["queue", "sends.one!a", "sends.one!b", "sends.two!c"]
         for member in members:

@@ -1,4 +1,4 @@
-"""The rules for names (specification, section 2)."""
+"""Tests of the rules for names (specification, section 2)."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ GOOD = ["http.request", "a", "under_score-and.dot", "UPPER9", LONGEST, "body?AbC
 
 
 class NameTests(Harness):
-    """Good names work, bad ones raise ``TypeError`` with the name in the text."""
+    """Good names work, and bad ones raise ``TypeError`` with the name in the text."""
 
     def check_refused(self, call: Callable[[Any], Any], names: Iterable[Any]) -> None:
-        """Make sure that ``call`` raises ``TypeError`` for each of ``names``, and quotes it."""
+        """Check that ``call`` raises ``TypeError`` for each of ``names``, and quotes it."""
         for name in names:
             with self.subTest(name=name):
                 with self.assertRaises(TypeError) as caught:
@@ -48,7 +48,7 @@ class NameTests(Harness):
                 self.assertTrue(repr(name) in text or str(name) in text, f"{name!r} is not quoted in: {text}")
 
     def test_good_channel_names_work(self) -> None:
-        """Letters, digits, '-', '_', '.', up to 99 of them, and a type mark."""
+        """A name has letters, digits, '-', '_' and '.', up to 99 of them, and may have a type mark."""
         layer = self.new_layer()
         for name in GOOD:
             with self.subTest(name=name):
@@ -57,12 +57,12 @@ class NameTests(Harness):
                 self.assertEqual(layer.receive([process + mark]), (name, {"to": name}))
 
     def test_send_refuses_bad_names(self) -> None:
-        """``send`` takes names of channels only."""
+        """``send`` accepts channel names only."""
         layer = self.new_layer()
         self.check_refused(lambda name: layer.send(name, {}), BAD_EVERYWHERE)
 
     def test_receive_refuses_bad_names(self) -> None:
-        """``receive`` takes names of channels, of process-specific ones up to and including the mark."""
+        """``receive`` accepts channel names, but a process-specific one only up to and including its mark."""
         layer = self.new_layer()
         bad = [*BAD_EVERYWHERE, "sends.qTzX!a1b2"]
         self.check_refused(lambda name: layer.receive([name]), bad)
@@ -70,18 +70,18 @@ class NameTests(Harness):
         self.check_refused(lambda name: layer.receive_many([name]), bad)
         self.check_refused(lambda name: layer.receive_batch([name], 1), bad)
 
-    def test_receive_refuses_a_lone_str(self) -> None:
-        """A name that is not in a list would be taken for a list of letters."""
+    def test_receive_refuses_a_single_str(self) -> None:
+        """A single name would be taken for a list of letters."""
         layer = self.new_layer()
         self.check_refused(layer.receive, ["http.request"])
 
     def test_a_batch_to_send_refuses_bad_names(self) -> None:
-        """A batch is checked when it is prepared, so that sending it can fail for no reason but a full channel."""
+        """``prepare`` checks names, so that in a batch only a full channel can refuse a message."""
         layer = self.new_layer()
         self.check_refused(lambda name: layer.prepare(name, {}), BAD_EVERYWHERE)
 
     def test_groups_refuse_bad_names(self) -> None:
-        """A group has no type mark; its members have names of channels."""
+        """A group name has no type mark. Members have channel names."""
         layer = self.new_layer("groups")
         bad = [*BAD_EVERYWHERE, "body?AbC123", "sends.qTzX!a1b2", "sends!"]
         self.check_refused(lambda name: layer.group_add(name, "channel"), bad)
@@ -100,8 +100,8 @@ class NameTests(Harness):
         layer.send_group(LONGEST, {"to": "all"})
         self.assertEqual(layer.receive([LONGEST]), (LONGEST, {"to": "all"}))
 
-    def test_any_name_is_as_good_as_another(self) -> None:
-        """Those too that the layer has in mind for things of its own."""
+    def test_no_channel_name_is_reserved(self) -> None:
+        """This includes names that the layer might use for itself."""
         words = "epoch queue paused group groups routes members turns freed waiting value values totals statistics"
         needed = ("groups", "statistics", "ordering", "values")
         layer = self.new_layer(*needed)
@@ -133,7 +133,7 @@ class NameTests(Harness):
         self.check_refused(layer.new_channel, [*bad, LONGEST + "?"])
 
     def test_new_channel_makes_names_that_no_one_uses(self) -> None:
-        """A name is the pattern and something behind it, never the same twice."""
+        """A name is the pattern with a random part, and never comes twice."""
         layer = self.new_layer()
         for pattern in ("http.request.body?", "websocket.send.qTzX!"):
             with self.subTest(pattern=pattern):

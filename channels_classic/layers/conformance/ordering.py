@@ -1,4 +1,4 @@
-"""Turns: the messages of a client one after another (``enter_turn``, ``end_of_turn`` and ``suspend_turn``)."""
+"""Tests of turns (``enter_turn``, ``end_of_turn`` and ``suspend_turn``): a client's messages one after another."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CHANNEL = "frames"
 
 
 class OrderingTests(Harness):
-    """Whose turn it is, which messages wait, and what becomes of them."""
+    """Messages of a client have their turns in order, and those that come early wait."""
 
     def enter(
         self, layer: BaseChannelLayer, order: int, client: str = CLIENT, slight: bool = False, token: str = ""
     ) -> bool:
-        """Ask for a turn with a message that says what it is."""
+        """Ask for a turn with a message that has its own order."""
         content = {"client": client, "order": order}
         return layer.enter_turn(Turn(client, order, CHANNEL, slight=slight, token=token), content)
 
@@ -28,11 +28,11 @@ class OrderingTests(Harness):
         self.assertEqual(layer.send_batch([layer.end_of_turn(client, order, last=last)]), [])
 
     def orders(self, layer: BaseChannelLayer) -> list[int]:
-        """The messages that have come back to their channel."""
+        """The orders of the messages that have come back to their channel."""
         return [message["order"] for _, message in self.all_messages(layer, CHANNEL)]
 
-    def test_turns_that_come_in_order_are_had_at_once(self) -> None:
-        """And nothing comes back to the channel."""
+    def test_messages_that_come_in_order_run_at_once(self) -> None:
+        """Nothing comes back to the channel."""
         layer = self.new_layer("ordering")
         for order in range(5):
             self.assertTrue(self.enter(layer, order))
@@ -40,7 +40,7 @@ class OrderingTests(Harness):
         self.assertEqual(self.orders(layer), [])
 
     def test_an_early_message_comes_back_when_its_turn_has_come(self) -> None:
-        """Not before the turn that it waits for has ended, and as it was."""
+        """It comes back unchanged, when the turn that it waits for has ended."""
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0))
         content = {"client": CLIENT, "bytes": b"\x00\xff\n", "text": "é\n", "list": [1, {"a": None}]}
@@ -51,7 +51,7 @@ class OrderingTests(Harness):
         self.assertTrue(self.enter(layer, 1))
 
     def test_only_the_next_message_comes_back(self) -> None:
-        """The others wait on, and each comes back when the one before it has ended."""
+        """The others keep waiting. Each comes back when the one before it has ended."""
         layer = self.new_layer("ordering")
         for order in (4, 2, 1, 3):
             self.assertFalse(self.enter(layer, order))
@@ -62,8 +62,8 @@ class OrderingTests(Harness):
             self.assertEqual(self.orders(layer), [order + 1])
             self.assertTrue(self.enter(layer, order + 1))
 
-    def test_what_comes_back_finds_room_in_a_full_channel(self) -> None:
-        """It was taken once, so it is not refused now."""
+    def test_a_message_that_waited_comes_back_to_a_full_channel(self) -> None:
+        """The layer has taken it once, so it does not refuse it now."""
         layer = self.new_layer("ordering", capacity=1)
         self.enter(layer, 0)
         self.enter(layer, 1)
@@ -72,7 +72,7 @@ class OrderingTests(Harness):
         self.assertEqual(sorted(map(str, self.orders(layer))), ["1", "of somebody else"])
 
     def test_each_message_goes_back_to_its_own_channel(self) -> None:
-        """A client's messages come over several."""
+        """The messages of one client come from several channels."""
         layer = self.new_layer("ordering")
         self.enter(layer, 0)
         layer.enter_turn(Turn(CLIENT, 1, "goodbyes"), {"order": 1})
@@ -80,7 +80,7 @@ class OrderingTests(Harness):
         self.assertEqual(self.all_messages(layer, CHANNEL, "goodbyes"), [("goodbyes", {"order": 1})])
 
     def test_clients_do_not_wait_for_each_other(self) -> None:
-        """Not those of one process, nor those of different ones."""
+        """This holds for clients of one process and of different processes."""
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0))
         for client in ("sends.one!b", "sends.two!a", "body?x", "plain"):
@@ -90,7 +90,7 @@ class OrderingTests(Harness):
         self.assertFalse(self.enter(layer, 1))
 
     def test_a_message_that_comes_twice_is_dropped(self) -> None:
-        """While it runs, while it waits, and when it has ended."""
+        """This holds while it runs, while it waits, and when it has ended."""
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0))
         self.assertFalse(self.enter(layer, 0))
@@ -100,8 +100,8 @@ class OrderingTests(Harness):
         self.assertFalse(self.enter(layer, 0))
         self.assertEqual(self.orders(layer), [1])
 
-    def test_the_end_of_a_turn_that_is_none_does_nothing(self) -> None:
-        """It may come twice, or late, or for a client that nobody knows."""
+    def test_the_end_of_no_turn_does_nothing(self) -> None:
+        """An end may come twice, or late, or for a client that nobody knows."""
         layer = self.new_layer("ordering")
         self.end(layer, 0, "sends.one!nobody")
         self.assertTrue(self.enter(layer, 0))
@@ -114,7 +114,7 @@ class OrderingTests(Harness):
         self.assertEqual(self.orders(layer), [])
 
     def test_a_suspended_turn_is_kept_for_its_message(self) -> None:
-        """Others wait for it on, and it may be entered again."""
+        """Others keep waiting for it, and it can be entered again."""
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0))
         self.assertFalse(self.enter(layer, 1))
@@ -128,8 +128,8 @@ class OrderingTests(Harness):
         self.assertEqual(self.orders(layer), [1])
         layer.suspend_turn(Turn("sends.one!nobody", 0, CHANNEL))
 
-    def test_who_had_no_answer_may_ask_again(self) -> None:
-        """With the same token, for as long as the turn lasts; another copy of the message is dropped."""
+    def test_a_caller_that_got_no_answer_can_ask_again(self) -> None:
+        """It asks with the same token, for as long as the turn lasts. Another copy of the message is dropped."""
         layer = self.new_layer("ordering")
         for order in range(2):
             for _ in range(3):
@@ -140,8 +140,8 @@ class OrderingTests(Harness):
             self.assertFalse(self.enter(layer, order, token="one"))
         self.assertEqual(self.orders(layer), [])
 
-    def test_who_had_no_answer_waits_once(self) -> None:
-        """And when it is back on its channel, only one of the two runs: whoever is first."""
+    def test_a_message_that_asks_twice_waits_once(self) -> None:
+        """When the message is back on its channel, only one copy of it runs: the first one."""
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0))
         for _ in range(3):
@@ -156,8 +156,8 @@ class OrderingTests(Harness):
         self.assertTrue(self.enter(layer, 2, token="one"))
         self.assertFalse(self.enter(layer, 2, token="back"))
 
-    def test_who_had_no_answer_in_slight_order_waits_once(self) -> None:
-        """Those that run side by side do not run twice either."""
+    def test_a_message_that_asks_twice_in_slight_order_waits_once(self) -> None:
+        """A message that needs no turn does not run twice either."""
         layer = self.new_layer("ordering")
         self.assertFalse(self.enter(layer, 1, slight=True, token="one"))
         self.assertFalse(self.enter(layer, 1, slight=True, token="one"))
@@ -171,8 +171,8 @@ class OrderingTests(Harness):
             self.assertTrue(self.enter(layer, 2, slight=True, token=token))
         self.assertFalse(self.enter(layer, 1, slight=True, token="one"))
 
-    def test_to_suspend_a_turn_again_does_nothing(self) -> None:
-        """Nor to whoever has it by then."""
+    def test_suspending_a_turn_twice_does_nothing(self) -> None:
+        """This holds even if another copy has the turn by then."""
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0, token="one"))
         layer.suspend_turn(Turn(CLIENT, 0, CHANNEL, token="two"))
@@ -184,8 +184,8 @@ class OrderingTests(Harness):
         self.assertFalse(self.enter(layer, 0, token="three"))
         self.assertTrue(self.enter(layer, 0, token="two"))
 
-    def test_slight_order_is_about_the_first_message_only(self) -> None:
-        """The others wait for its end, come back in order, and then run side by side."""
+    def test_slight_order_concerns_the_first_message_only(self) -> None:
+        """The others wait for its end, come back in order, and may then run at the same time."""
         layer = self.new_layer("ordering")
         for order in (3, 1, 2):
             self.assertFalse(self.enter(layer, order, slight=True))
@@ -198,7 +198,7 @@ class OrderingTests(Harness):
             self.assertTrue(self.enter(layer, order, slight=True))
 
     def test_strict_order_after_a_slight_first_message(self) -> None:
-        """Each message waits as its own consumer has it."""
+        """Each message waits in the way that its own consumer asks for."""
         layer = self.new_layer("ordering")
         self.assertTrue(self.enter(layer, 0, slight=True))
         self.assertFalse(self.enter(layer, 2))
@@ -210,8 +210,8 @@ class OrderingTests(Harness):
         self.end(layer, 1)
         self.assertEqual(self.orders(layer), [2])
 
-    def test_ends_travel_in_a_batch_behind_what_was_sent(self) -> None:
-        """Among messages to channels, the positions of which stay what they are."""
+    def test_ends_of_turns_are_carried_out_behind_the_messages_of_a_batch(self) -> None:
+        """A batch can hold both. The positions of the messages count the ends of turns, too."""
         layer = self.new_layer("ordering", capacity=1)
         for client in ("sends.one!a", "sends.one!b"):
             self.enter(layer, 0, client)
@@ -229,16 +229,16 @@ class OrderingTests(Harness):
         self.assertEqual(sorted(one.content["client"] for one in received), ["sends.one!a", "sends.one!b"])
         self.assertEqual(len(self.all_messages(layer, "one", "two")), 2)
 
-    def test_a_far_future_waits(self) -> None:
-        """However far: nothing is allotted for what lies between."""
+    def test_an_order_far_ahead_waits(self) -> None:
+        """An order may be far ahead: the layer allocates nothing for the gap."""
         layer = self.new_layer("ordering")
         self.assertFalse(self.enter(layer, 2**53 - 2))
         self.assertTrue(self.enter(layer, 0))
         self.end(layer, 0)
         self.assertEqual(self.orders(layer), [])
 
-    def test_what_is_no_order_is_refused(self) -> None:
-        """With a text that says what would be one."""
+    def test_a_bad_order_is_refused(self) -> None:
+        """The text says what an order has to be."""
         layer = self.new_layer("ordering")
         for order in (-1, 2**53 - 1, 2**80, 1.0, "1", True, None, [1]):
             with self.subTest(order=order):
@@ -249,8 +249,8 @@ class OrderingTests(Harness):
             with self.subTest(channel=channel), self.assertRaises(TypeError):
                 layer.enter_turn(Turn(CLIENT, 0, channel), {})
 
-    def test_too_many_that_wait_are_dropped(self) -> None:
-        """In number or size, for each client by itself."""
+    def test_too_many_waiting_messages_are_dropped(self) -> None:
+        """The limits are for number and size, for each client on its own."""
         layer = self.new_layer("ordering")
         large = {"bytes": bytes(2**19)}
         for client in ("sends.one!a", "sends.one!b"):
@@ -268,8 +268,8 @@ class OrderingTests(Harness):
             self.assertGreater(came_back, 5)
             self.assertLess(came_back, 39)
 
-    def test_a_client_that_left_leaves_nothing_that_disturbs(self) -> None:
-        """Its turns go on to their end; ``release`` also takes clients that never had any."""
+    def test_the_turns_of_a_client_that_has_left_end(self) -> None:
+        """Its turns can still end. ``release`` also accepts clients without turns."""
         layer = self.new_layer("ordering")
         self.enter(layer, 0)
         self.enter(layer, 1)
@@ -282,7 +282,7 @@ class OrderingTests(Harness):
         self.assertFalse(self.enter(layer, 1))
 
     def test_flush_forgets_turns(self) -> None:
-        """As it forgets all else."""
+        """A client starts again with order 0."""
         layer = self.new_layer("ordering", "flush")
         self.enter(layer, 0)
         self.enter(layer, 1)
@@ -291,8 +291,8 @@ class OrderingTests(Harness):
         self.assertEqual(self.orders(layer), [])
         self.assertTrue(self.enter(layer, 0))
 
-    def test_any_order_of_arrival_comes_out_right(self) -> None:
-        """One client after another, each with its messages shuffled in another way."""
+    def test_messages_run_in_order_however_they_arrive(self) -> None:
+        """Each of several clients has its messages shuffled in another way."""
         layer = self.new_layer("ordering", capacity=1000)
         for seed in range(20):
             client = f"sends.one!{seed}"
@@ -300,7 +300,7 @@ class OrderingTests(Harness):
             self.assertEqual(ran, list(range(12)))
 
     def run_all(self, layer: BaseChannelLayer, client: str, arrivals: Sequence[int], seed: int) -> list[int]:
-        """What a few workers do with messages that arrive in some order: take one, or end the turn that runs."""
+        """Do at random what workers do with the arriving messages: take one, or end the turn that runs."""
         dice = random.Random(seed)
         channel = list(arrivals)
         running: list[int] = []
@@ -318,8 +318,8 @@ class OrderingTests(Harness):
                 ran.append(order)
         return ran
 
-    def test_of_many_threads_only_one_has_the_turn(self) -> None:
-        """Whoever asks first."""
+    def test_only_one_of_many_threads_has_the_turn(self) -> None:
+        """The first one that asks has it."""
         layer = self.new_layer("ordering")
         for order in range(20):
             answers = self.at_once(*[lambda order=order: self.enter(layer, order) for _ in range(8)])
@@ -327,7 +327,7 @@ class OrderingTests(Harness):
             self.end(layer, order)
 
     def test_turns_are_the_same_for_all_processes(self) -> None:
-        """One enters, another waits, a third ends."""
+        """One process enters, another one waits, and a third one ends the turn."""
         one, two, three = self.new_peers(3, "ordering")
         self.assertTrue(self.enter(one, 0))
         self.assertFalse(self.enter(two, 0))

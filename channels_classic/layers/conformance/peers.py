@@ -1,4 +1,4 @@
-"""Several processes on one server: skipped for layers that work inside one process only."""
+"""Tests of several processes on one server. They are skipped for layers that work inside one process only."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from channels_classic.layers.conformance.harness import Harness
 
 
 class PeerTests(Harness):
-    """What one process sends, another receives; groups and limits hold for all of them."""
+    """One process receives what another sends. Groups and limits hold for all of them."""
 
-    def test_what_one_sends_another_receives(self) -> None:
-        """In order, over every kind of channel, in both directions."""
+    def test_one_process_receives_what_another_sends(self) -> None:
+        """This holds for every kind of channel, in both directions, in order."""
         one, two = self.new_peers(2)
         for sender, receiver in ((one, two), (two, one)):
             for channel, receive_on in (("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")):
@@ -20,7 +20,7 @@ class PeerTests(Harness):
                     self.assertEqual(self.all_messages(receiver, receive_on), expected)
 
     def test_a_waiting_receive_is_woken(self) -> None:
-        """From one process to another and back."""
+        """A message from another process wakes it, in both directions."""
         one, two = self.new_peers(2)
         rounds = 30
         time_left = self.deadline()
@@ -39,7 +39,7 @@ class PeerTests(Harness):
         self.at_once(answer, ask)
 
     def test_each_message_goes_to_one_reader(self) -> None:
-        """However many processes read the channel."""
+        """Several processes may read the channel."""
         sender, *readers = self.new_peers(3, capacity=10)
         received: list[int] = []
         time_left = self.deadline()
@@ -58,8 +58,8 @@ class PeerTests(Harness):
         self.at_once(send, lambda: read(0), lambda: read(1))
         self.assertEqual(sorted(received), list(range(200)))
 
-    def test_capacity_is_one_for_all(self) -> None:
-        """Whoever sends."""
+    def test_all_processes_share_the_capacity(self) -> None:
+        """All senders together fill a channel."""
         one, two = self.new_peers(2, capacity=3)
         one.send("queue", {})
         two.send("queue", {})
@@ -75,7 +75,7 @@ class PeerTests(Harness):
         self.assertEqual(len(names), 200)
 
     def test_groups_reach_members_in_all_processes(self) -> None:
-        """One process adds, another sends, those concerned receive, each its own."""
+        """One process adds members, another sends, and each member's process receives its messages."""
         worker, other_worker, interface, other_interface = self.new_peers(4, "groups")
         members = ["sends.one!a", "sends.one!b", "sends.two!a", "queue"]
         for member in members:
@@ -96,7 +96,7 @@ class PeerTests(Harness):
             self.assertEqual(len(received), 3 * len(own))
 
     def test_members_come_and_go_in_order_with_messages(self) -> None:
-        """What one process changes and sends reaches the process of the member in that order."""
+        """Changes and messages of one process reach the process of the member in their order."""
         worker, other_worker, interface = self.new_peers(3, "groups")
         for number in range(10):
             worker.group_add("group", "sends.one!a")
@@ -108,7 +108,7 @@ class PeerTests(Harness):
         self.assertEqual(received, [sign * number for number in range(10) for sign in (1, -1)])
 
     def test_a_paused_channel_refuses_all_processes(self) -> None:
-        """Until its own process resumes it."""
+        """It does so until its own process resumes it."""
         interface, worker, other_worker = self.new_peers(3)
         interface.pause(["sends.one!a"])
         for layer in (worker, other_worker):
@@ -121,7 +121,7 @@ class PeerTests(Harness):
         self.assertEqual(received, ["sends.one!b", "sends.one!b", "sends.one!a"])
 
     def test_a_released_channel_has_left_its_groups_for_all(self) -> None:
-        """Whoever added it."""
+        """This holds whichever process added it."""
         interface, worker, other_worker = self.new_peers(3, "groups")
         for client in "ab":
             worker.group_add("group", f"sends.one!{client}")
@@ -131,8 +131,8 @@ class PeerTests(Harness):
         other_worker.send_group("group", {})
         self.assertEqual(self.all_messages(interface, "sends.one!"), [("sends.one!b", {})])
 
-    def test_a_flush_is_one_for_all(self) -> None:
-        """Messages are gone, and members that another process already knew of."""
+    def test_a_flush_holds_for_all_processes(self) -> None:
+        """Messages are gone, and so are members that another process already knew."""
         interface, worker, other_worker = self.new_peers(3, "groups", "flush")
         worker.group_add("group", "sends.one!a")
         worker.send_group("group", {})
@@ -146,8 +146,8 @@ class PeerTests(Harness):
         worker.send_group("group", {"after": "flush"})
         self.assertEqual(self.all_messages(interface, "sends.one!"), [("sends.one!b", {"after": "flush"})])
 
-    def test_a_member_of_a_flushed_group_is_none(self) -> None:
-        """A group that is made again does not bring its former members back."""
+    def test_former_members_of_a_flushed_group_stay_out(self) -> None:
+        """If the group gets new members, its former ones do not come back."""
         interface, worker, other_worker = self.new_peers(3, "groups", "flush")
         for client in "ab":
             worker.group_add("group", f"sends.one!{client}")
@@ -158,8 +158,8 @@ class PeerTests(Harness):
         other_worker.send_group("group", {})
         self.assertEqual(self.all_messages(interface, "sends.one!"), [("sends.one!b", {})])
 
-    def test_what_one_gives_back_another_receives(self) -> None:
-        """In front of what was sent since."""
+    def test_one_process_receives_what_another_gives_back(self) -> None:
+        """It comes before what was sent since."""
         one, two = self.new_peers(2)
         for number in range(4):
             one.send("queue", {"number": number})
@@ -168,8 +168,8 @@ class PeerTests(Harness):
         numbers = [message["number"] for _, message in self.all_messages(two, "queue")]
         self.assertEqual(numbers, [1, 2, 3])
 
-    def test_close_of_one_leaves_the_others(self) -> None:
-        """And what it sent stays."""
+    def test_closing_one_layer_leaves_the_others_open(self) -> None:
+        """What it has sent stays."""
         one, two = self.new_peers(2)
         one.send("queue", {"by": "one"})
         one.close()

@@ -1,4 +1,4 @@
-"""Channels as queues: order, readers, fairness (specification, sections 2 and 3)."""
+"""Tests of channels as queues: order, readers, fairness (specification, sections 2 and 3)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from channels_classic.layers.conformance.harness import Harness
 
 
 class QueueTests(Harness):
-    """What is sent to a channel comes out of it once, in order."""
+    """Messages to a channel are received once, in order."""
 
-    def test_the_layer_says_what_it_is(self) -> None:
-        """Its attributes are its configuration, and its exceptions are to be had from it."""
+    def test_the_layer_has_its_configuration_as_attributes(self) -> None:
+        """A layer has its configuration and its exceptions as attributes."""
         layer = self.new_layer(expiry=30, group_expiry=600, capacity=7)
         self.assertEqual((layer.expiry, layer.group_expiry, layer.capacity), (30, 600, 7))
         self.assertIsInstance(layer.extensions, list)
@@ -26,7 +26,7 @@ class QueueTests(Harness):
                 self.assertEqual(layer.receive_batch(channels, 10), [])
 
     def test_messages_come_once_and_in_order(self) -> None:
-        """In a normal channel, a single-reader one and a process-specific one."""
+        """This holds for a normal, a single-reader and a process-specific channel."""
         layer = self.new_layer()
         for channel, receive_on in (("queue", "queue"), ("body?x", "body?x"), ("sends.one!a", "sends.one!")):
             with self.subTest(channel=channel):
@@ -36,14 +36,14 @@ class QueueTests(Harness):
                 self.assertEqual(self.all_messages(layer, receive_on), expected)
 
     def test_receive_many_is_receive(self) -> None:
-        """The old name stays."""
+        """The old name still works."""
         layer = self.new_layer()
         self.assertEqual(layer.receive_many(["queue"]), (None, None))
         layer.send("queue", {"number": 1})
         self.assertEqual(layer.receive_many(["queue"], block=True), ("queue", {"number": 1}))
 
     def test_only_the_channels_asked_for_are_read(self) -> None:
-        """A name that begins like another is another."""
+        """A name that begins like another one is a different channel."""
         layer = self.new_layer()
         for channel in ("queue", "queue.longer", "queue?x", "queue?y", "queue!x"):
             layer.send(channel, {"to": channel})
@@ -66,7 +66,7 @@ class QueueTests(Harness):
             self.assertEqual(numbers, list(range(20)), channel)
 
     def test_a_process_gets_the_messages_of_all_its_clients(self) -> None:
-        """In the order sent, each with its full name, and those of no other process."""
+        """They come in the order sent, each with its full name, and none of another process."""
         layer = self.new_layer()
         clients = ["sends.one!a", "sends.one!b", "sends.one!a", "sends.one!c", "sends.one!b"]
         for number, client in enumerate(clients):
@@ -77,7 +77,7 @@ class QueueTests(Harness):
         self.assertEqual(len(self.all_messages(layer, "sends.other!")), 5)
 
     def test_busy_channels_do_not_starve_a_quiet_one(self) -> None:
-        """Whatever its place in the list."""
+        """Its place in the list does not matter."""
         layer = self.new_layer(capacity=5)
         busy = [f"busy.{number}" for number in range(5)]
         for position in range(len(busy) + 1):
@@ -96,7 +96,7 @@ class QueueTests(Harness):
                     self.fail("200 messages of busy channels were received before the one of the quiet channel.")
 
     def test_busy_channels_do_not_starve_a_quiet_one_in_batches(self) -> None:
-        """A batch that is too small for all does not go to the same channels each time."""
+        """If a batch is too small for all channels, others are left out each time."""
         layer = self.new_layer(capacity=5)
         busy = [f"busy.{number}" for number in range(5)]
         for position in range(len(busy) + 1):
@@ -115,7 +115,7 @@ class QueueTests(Harness):
                     self.fail("100 batches held messages of busy channels only.")
 
     def test_a_large_batch_is_shared(self) -> None:
-        """One busy channel leaves room in the batch for the others."""
+        """A busy channel leaves room in the batch for the others."""
         layer = self.new_layer(capacity=100)
         for channel in ("busy", "second", "third"):
             for _ in range(100 if channel == "busy" else 2):
@@ -125,7 +125,7 @@ class QueueTests(Harness):
         self.assertEqual((received.count("second"), received.count("third")), (2, 2))
 
     def test_flush_empties_all_channels(self) -> None:
-        """And the layer works on as if it were new."""
+        """After that the layer works as if it were new."""
         layer = self.new_layer("flush", capacity=2)
         channels = ["queue", "body?x", "sends.one!a"]
         for channel in channels:
@@ -136,7 +136,7 @@ class QueueTests(Harness):
             self.assertEqual(self.fill(layer, channel), 2)
 
     def test_flush_ends_all_memberships(self) -> None:
-        """Groups are empty afterwards, for those who look and for those who send."""
+        """After that ``group_channels`` is empty, and messages to groups reach nobody."""
         layer = self.new_layer("flush", "groups")
         for channel in ("queue", "sends.one!a"):
             layer.group_add("group", channel)
@@ -151,8 +151,8 @@ class QueueTests(Harness):
         layer.send_group("group", {"after": "flush"})
         self.assertEqual(self.all_messages(layer, "sends.one!"), [("sends.one!a", {"after": "flush"})])
 
-    def test_flush_forgets_what_was_received_of_a_group(self) -> None:
-        """Members in one process may share a delivery; what is left of it goes too."""
+    def test_flush_drops_the_rest_of_a_message_to_a_group(self) -> None:
+        """Members in one process may share an entry. Its rest is dropped, too."""
         layer = self.new_layer("flush", "groups")
         for client in "abc":
             layer.group_add("group", f"sends.one!{client}")
@@ -161,8 +161,8 @@ class QueueTests(Harness):
         layer.flush()
         self.assertEqual(layer.receive(["sends.one!"]), (None, None))
 
-    def test_close_is_not_the_end(self) -> None:
-        """A layer that was closed opens what it needs when it is used again, and closing twice does no harm."""
+    def test_a_closed_layer_can_be_used_again(self) -> None:
+        """A closed layer opens what it needs when it is used again. To close it twice does no harm."""
         layer = self.new_layer()
         layer.send("queue", {"before": "close"})
         layer.close()

@@ -1,4 +1,4 @@
-"""The registry of processes (the docstrings of ``ProcessCalls``)."""
+"""Tests of the registry of processes (the docstrings of ``ProcessCalls``)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ TWO = Process("worker.two", {"kind": "worker"})
 
 
 class RegistryTests(TakerHarness):
-    """Who is alive, who is dead, and who was declared dead and goes on."""
+    """Processes are alive, dead, or lapsed."""
 
-    def test_who_beats_is_alive(self) -> None:
-        """With the details that it gave."""
+    def test_a_process_that_sends_heartbeats_is_alive(self) -> None:
+        """The registry has the details that it gave."""
         layer = self.new_layer("processes")
         self.assertEqual(layer.beat(ONE), (False, []))
         self.assertEqual(layer.beat(TWO), (False, []))
         self.assertEqual(layer.beat(ONE), (False, []))
         self.assertEqual(sorted(layer.processes()), [ONE, TWO])
 
-    def test_who_does_not_beat_is_dead(self) -> None:
-        """The others are told, until it was swept; then it is forgotten."""
+    def test_a_process_without_heartbeats_is_dead(self) -> None:
+        """The others learn of it until it is swept. Then it is forgotten."""
         layer = self.new_layer("processes")
         layer.life = 0.2
         layer.beat(ONE)
@@ -31,8 +31,8 @@ class RegistryTests(TakerHarness):
         layer.sweep(ONE, lambda process: {})
         self.assertNotIn(ONE, layer.beat(TWO).dead)
 
-    def test_a_beat_in_time_keeps_a_process_alive(self) -> None:
-        """Late is in time, as long as nobody has swept it."""
+    def test_a_heartbeat_in_time_keeps_a_process_alive(self) -> None:
+        """A late heartbeat counts as long as nobody has swept the process."""
         layer = self.new_layer("processes")
         layer.life = 0.2
         layer.beat(ONE)
@@ -41,8 +41,8 @@ class RegistryTests(TakerHarness):
         self.assertEqual(layer.beat(ONE), (False, []))
         self.assertEqual(layer.beat(TWO), (False, []))
 
-    def test_who_departs_is_forgotten(self) -> None:
-        """What it had is done, and its queues are gone."""
+    def test_a_process_that_departs_is_forgotten(self) -> None:
+        """What it had counts as done, and its queues are removed."""
         layer = self.new_layer("processes", "groups")
         taker = self.new_taker(layer)
         layer.send("queue", {})
@@ -55,8 +55,8 @@ class RegistryTests(TakerHarness):
         self.assertEqual(layer.receive(["queue", "worker.one!"]), (None, None))
         self.assertEqual(layer.group_channels("group"), [])
 
-    def test_who_was_swept_has_lapsed(self) -> None:
-        """It is told, and can neither take nor send any more; under a new name it can."""
+    def test_a_process_that_was_swept_has_lapsed(self) -> None:
+        """It learns of it, and can take and send again only under a new name."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         layer.send("queue", {"number": 1})
@@ -79,7 +79,7 @@ class RegistryTests(TakerHarness):
         self.assertEqual(len(layer.receive_batch(["queue"], 1, taker=again)), 1)
 
     def test_after_flush_a_process_goes_on(self) -> None:
-        """It did not lapse: the layer was emptied, and knows it again with its next beat."""
+        """It has not lapsed: the layer was emptied, and knows it again with its next heartbeat."""
         layer = self.new_layer("processes")
         taker = self.new_taker(layer)
         layer.flush()
@@ -88,8 +88,8 @@ class RegistryTests(TakerHarness):
         self.assertEqual(layer.beat(ONE), (False, []))
         self.assertEqual(layer.processes(), [ONE])
 
-    def test_a_beat_renews_leases(self) -> None:
-        """Those of turns that run, and no others."""
+    def test_a_heartbeat_renews_leases(self) -> None:
+        """It renews the leases that it names, and no others."""
         layer = self.new_layer("processes", "ordering")
         self.assertTrue(layer.enter_turn(Turn("sends.one!a", 0, "frames", token="t"), {}))
         beat = layer.beat(ONE, [Lease("sends.one!a", 0, "t"), Lease("sends.one!b", 3, "u")])
@@ -97,8 +97,8 @@ class RegistryTests(TakerHarness):
         self.assertFalse(layer.enter_turn(Turn("sends.one!a", 1, "frames"), {}))
         self.assertTrue(layer.enter_turn(Turn("sends.one!b", 0, "frames"), {}))
 
-    def test_an_event_loop_beats_too(self) -> None:
-        """And sweeps, and departs."""
+    def test_heartbeats_from_an_event_loop(self) -> None:
+        """It can sweep and depart, too."""
         layer = self.new_layer("processes")
 
         async def live() -> None:

@@ -1,4 +1,4 @@
-"""The extension ``statistics`` (specification, section 3)."""
+"""Tests of the extension ``statistics`` (specification, section 3)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from channels_classic.layers.conformance.harness import Harness
 
 
 class StatisticsTests(Harness):
-    """How much went over a channel, how much did not, and what waits in it."""
+    """A layer counts the messages of a channel, the refused ones, and those that wait."""
 
-    def test_a_new_channel_has_done_nothing(self) -> None:
-        """All numbers are there, and zero."""
+    def test_the_statistics_of_a_new_channel_are_zero(self) -> None:
+        """All its numbers are there, and are zero."""
         layer = self.new_layer("statistics", "flush")
         self.assertEqual(layer.global_statistics(), {"messages_count": 0, "channel_full_count": 0})
         for channel in ("queue", "body?x", "sends.one!a"):
@@ -20,10 +20,10 @@ class StatisticsTests(Harness):
                 )
 
     def test_messages_and_refusals_are_counted(self) -> None:
-        """Per channel and over all."""
+        """They are counted per channel and in total."""
         layer = self.new_layer("statistics", "flush", capacity=3)
         for _ in range(5):
-            self.fill(layer, "queue")  # 3 messages the first time, and a refusal each time
+            self.fill(layer, "queue")  # 3 messages the first time, and one refusal each time
         layer.send("other", {})
         statistics = layer.channel_statistics("queue")
         self.assertEqual((statistics["messages_count"], statistics["channel_full_count"]), (3, 5))
@@ -31,8 +31,8 @@ class StatisticsTests(Harness):
         self.assertEqual((statistics["messages_count"], statistics["channel_full_count"]), (1, 0))
         self.assertEqual(layer.global_statistics(), {"messages_count": 4, "channel_full_count": 5})
 
-    def test_what_waits_is_counted(self) -> None:
-        """It goes down as messages are received, and the count of all messages does not."""
+    def test_waiting_messages_are_counted(self) -> None:
+        """This number goes down as messages are received; the count of all messages does not."""
         layer = self.new_layer("statistics", "flush")
         for expected in (1, 2, 3):
             layer.send("queue", {})
@@ -43,7 +43,7 @@ class StatisticsTests(Harness):
             self.assertEqual((statistics["messages_pending"], statistics["messages_count"]), (expected, 3))
 
     def test_the_oldest_message_gives_the_age(self) -> None:
-        """In seconds; it grows while the message waits, and is 0 when none does."""
+        """The age is in seconds. It grows while the message waits, and is 0 if none waits."""
         layer = self.new_layer("statistics")
         layer.send("queue", {})
         self.outlive(0.1)
@@ -54,15 +54,15 @@ class StatisticsTests(Harness):
         self.all_messages(layer, "queue")
         self.assertEqual(layer.channel_statistics("queue")["messages_max_age"], 0)
 
-    def test_the_channels_of_a_process_count_together(self) -> None:
-        """What waits, waits for all of its clients in one queue."""
+    def test_the_channels_of_a_process_are_counted_together(self) -> None:
+        """The messages of all its clients wait in one queue."""
         layer = self.new_layer("statistics")
         for client in "aab":
             layer.send(f"sends.one!{client}", {})
         self.assertEqual(layer.channel_statistics("sends.one!")["messages_pending"], 3)
 
     def test_flush_sets_all_to_zero(self) -> None:
-        """With the messages goes what was counted of them."""
+        """It drops the messages and their counters."""
         layer = self.new_layer("statistics", "flush", capacity=2)
         self.fill(layer, "queue")
         layer.flush()
@@ -70,7 +70,7 @@ class StatisticsTests(Harness):
         self.assertEqual(layer.channel_statistics("queue")["messages_count"], 0)
 
     def test_bad_names_are_refused(self) -> None:
-        """As everywhere."""
+        """They raise ``TypeError``."""
         layer = self.new_layer("statistics")
         for name in ("two words", "", None):
             with self.subTest(name=name), self.assertRaises(TypeError):

@@ -1,4 +1,4 @@
-"""What a sweep gives to others and what it ends (the docstrings of ``ProcessCalls``)."""
+"""Tests of what a sweep gives to others, and what it removes (the docstrings of ``ProcessCalls``)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ INTERFACE = Process("interface.one", {"kind": "interface"})
 
 
 class SweepTests(TakerHarness):
-    """Nothing that was promised is lost with a process, and nothing of it stays behind."""
+    """A dead process takes nothing along that was promised, and leaves nothing behind."""
 
     # Workers.
 
     def take(
         self, layer: BaseChannelLayer, channel: str, *contents: dict[str, Any]
     ) -> tuple[Taker, list[Received]]:
-        """Let a taker of ``worker.one`` have messages in-flight."""
+        """Send messages, and let a taker of ``worker.one`` have them in-flight."""
         taker = self.new_taker(layer)
         for content in contents:
             layer.send(channel, content)
@@ -30,8 +30,8 @@ class SweepTests(TakerHarness):
         self.assertEqual([one.content for one in received], list(contents))
         return taker, received
 
-    def test_what_was_started_is_not_run_again(self) -> None:
-        """It is reported; what was not started goes back."""
+    def test_a_started_message_does_not_run_again(self) -> None:
+        """It is reported as lost. What was not started goes back."""
         layer = self.new_layer("processes")
         taker, _ = self.take(layer, "queue", {"number": 1}, {"number": 2}, {"number": 3})
         swept = self.swept(layer, 2, taker)
@@ -39,8 +39,8 @@ class SweepTests(TakerHarness):
         self.assertEqual(swept.lost, [Lost("queue", {"number": 1}), Lost("queue", {"number": 2})])
         self.assertEqual(self.numbers(layer, "queue"), [3])
 
-    def test_without_a_journal_all_of_a_batch_was_started(self) -> None:
-        """Nobody knows, so it does not run twice."""
+    def test_without_a_journal_a_whole_batch_counts_as_started(self) -> None:
+        """Nobody knows what was started, so nothing runs twice."""
         layer = self.new_layer("processes")
         self.take(layer, "queue", {"number": 1}, {"number": 2})
         swept = self.swept(layer, None)
@@ -48,7 +48,7 @@ class SweepTests(TakerHarness):
         self.assertEqual(self.numbers(layer, "queue"), [])
 
     def test_a_journal_of_another_batch(self) -> None:
-        """The worker died before it had seen this one: nothing of it was started."""
+        """The worker died before it had received this batch, so nothing of it was started."""
         layer = self.new_layer("processes")
         taker, _ = self.take(layer, "queue", {"number": 1}, {"number": 2})
         counts = {taker.name: Progress(taker.batch - 1, 2)}
@@ -57,8 +57,8 @@ class SweepTests(TakerHarness):
         self.assertEqual((swept.back, swept.lost), (2, []))
         self.assertEqual(self.numbers(layer, "queue"), [1, 2])
 
-    def test_what_is_done_is_left_alone(self) -> None:
-        """Though its batch was held for others: nobody is told that it was lost, and it does not run again."""
+    def test_a_message_that_is_done_is_left_alone(self) -> None:
+        """Its batch was held for other messages. It is not reported as lost, and does not run again."""
         layer = self.new_layer("processes")
         taker, _ = self.take(layer, "queue", *({"number": number} for number in range(4)))
         counts = {taker.name: Progress(taker.batch, 3, done=0b101)}
@@ -68,7 +68,7 @@ class SweepTests(TakerHarness):
         self.assertEqual(self.numbers(layer, "queue"), [3])
 
     def test_a_sweep_can_be_repeated(self) -> None:
-        """The second one finds nothing."""
+        """The second sweep finds nothing."""
         layer = self.new_layer("processes")
         taker, _ = self.take(layer, "queue", {"number": 1})
         self.swept(layer, 0, taker)
@@ -76,7 +76,7 @@ class SweepTests(TakerHarness):
         self.assertEqual(self.numbers(layer, "queue"), [1])
 
     def test_the_client_of_a_lost_request_is_told(self) -> None:
-        """502; and a socket that was about to connect is refused."""
+        """It gets 502. A socket that was connecting is refused."""
         layer = self.new_layer("processes")
         taker, _ = self.take(layer, "http.request", {"reply_channel": "interface.one!a", "path": "/"})
         self.swept(layer, 1, taker)
@@ -89,14 +89,14 @@ class SweepTests(TakerHarness):
         self.assertEqual(self.all_messages(layer, "interface.one!"), [("interface.one!b", {"close": True})])
 
     def test_no_answer_for_a_request_that_was_not_started(self) -> None:
-        """It runs elsewhere."""
+        """The request runs elsewhere."""
         layer = self.new_layer("processes")
         self.take(layer, "http.request", {"reply_channel": "interface.one!a"})
         self.swept(layer, 0)
         self.assertEqual(self.all_messages(layer, "interface.one!"), [])
 
-    def test_a_message_that_makes_no_sense_stops_no_sweep(self) -> None:
-        """Whatever a client managed to send."""
+    def test_a_broken_message_does_not_stop_a_sweep(self) -> None:
+        """A client may have managed to send anything."""
         layer = self.new_layer("processes", "ordering")
         contents: list[dict[str, Any]] = [
             {"reply_channel": "no channel", "order": -1},
@@ -108,7 +108,7 @@ class SweepTests(TakerHarness):
         self.assertEqual([lost.content for lost in self.swept(layer, 4, taker).lost], contents)
 
     def test_the_turn_of_a_lost_message_is_passed_over(self) -> None:
-        """At once: the next one of that client runs, whether it has asked by then or not."""
+        """The next message of that client runs at once, whether or not it has already asked for its turn."""
         layer = self.new_layer("processes", "ordering")
         client = "interface.one!a"
         taker, _ = self.take(layer, "frames", {"reply_channel": client, "order": 0})
@@ -118,8 +118,8 @@ class SweepTests(TakerHarness):
         self.assertEqual(self.numbers(layer, "frames"), [1])
         self.assertTrue(layer.enter_turn(Turn(client, 1, "frames"), {"number": 1}))
 
-    def test_the_turn_of_a_lost_message_that_had_not_come(self) -> None:
-        """It is passed over when it comes."""
+    def test_a_turn_of_a_lost_message_that_has_not_come_yet(self) -> None:
+        """The turn is passed over when it comes."""
         layer = self.new_layer("processes", "ordering")
         client = "interface.one!a"
         taker, _ = self.take(layer, "frames", {"reply_channel": client, "order": 1})
@@ -131,8 +131,8 @@ class SweepTests(TakerHarness):
         self.assertEqual(self.numbers(layer, "frames"), [2])
         self.assertTrue(layer.enter_turn(Turn(client, 2, "frames"), {"number": 2}))
 
-    def test_the_turn_of_a_first_message_that_was_lost(self) -> None:
-        """Before it had asked for its turn."""
+    def test_the_turn_of_a_lost_first_message(self) -> None:
+        """The message had not asked for its turn yet."""
         layer = self.new_layer("processes", "ordering")
         client = "interface.one!a"
         taker, _ = self.take(layer, "frames", {"reply_channel": client, "order": 0})
@@ -141,8 +141,8 @@ class SweepTests(TakerHarness):
 
     # At least once.
 
-    def test_a_message_runs_again_where_that_was_asked_for(self) -> None:
-        """By the keyword or by the route; it tells how often it was handed out."""
+    def test_a_message_of_an_at_least_once_channel_runs_again(self) -> None:
+        """The keyword or the route asks for it. The message has the number of its deliveries."""
         layer = self.new_layer("processes", at_least_once=["mail.*"])
         taker = self.new_taker(layer)
         for channel in ("mail.out", "routed", "queue"):
@@ -158,7 +158,7 @@ class SweepTests(TakerHarness):
             self.assertEqual([(one.content, one.deliveries) for one in received], [({"number": 1}, 2)] * again)
 
     def test_a_message_that_runs_again_has_its_turn_again(self) -> None:
-        """Those behind it wait."""
+        """Later messages wait for it."""
         layer = self.new_layer("processes", "ordering", at_least_once=["frames"])
         client = "interface.one!a"
         content = {"reply_channel": client, "order": 0}
@@ -172,7 +172,7 @@ class SweepTests(TakerHarness):
         self.assertEqual(self.numbers(layer, "frames"), [1])
 
     def test_a_message_that_is_given_back_keeps_its_count(self) -> None:
-        """To be given back is not to be delivered."""
+        """A message that is given back was not delivered."""
         layer = self.new_layer("processes", at_least_once=["mail"])
         self.take(layer, "mail", {"number": 1})
         self.swept(layer, None)
@@ -183,7 +183,7 @@ class SweepTests(TakerHarness):
             layer.give_back(received, taker)
 
     def kill_often(self, layer: BaseChannelLayer, channel: str, content: dict[str, Any], times: int) -> int:
-        """Let a message kill its workers; how many dead letters that made."""
+        """Let a message kill its workers. Returns the number of dead letters that this made."""
         layer.send(channel, content)
         dead = 0
         for _ in range(times):
@@ -195,7 +195,7 @@ class SweepTests(TakerHarness):
         return dead
 
     def test_a_message_that_kills_its_workers_becomes_a_dead_letter(self) -> None:
-        """After ``max_deliveries``; it can be looked at, sent again and dropped."""
+        """It does so after ``max_deliveries``. It can be looked at and sent again."""
         layer = self.new_layer("processes", at_least_once=["mail"], max_deliveries=2)
         self.assertEqual(self.kill_often(layer, "mail", {"number": 1, "bytes": b"\0"}, 5), 1)
         self.assertEqual(self.all_messages(layer, "mail"), [])
@@ -211,7 +211,7 @@ class SweepTests(TakerHarness):
         self.assertEqual([(one.content["number"], one.deliveries) for one in received], [(1, 1)])
 
     def test_a_dead_letter_can_be_dropped(self) -> None:
-        """Once."""
+        """This works once."""
         layer = self.new_layer("processes", at_least_once=["mail"], max_deliveries=1)
         self.kill_often(layer, "mail", {"number": 1}, 1)
         self.kill_often(layer, "mail", {"number": 2}, 1)
@@ -223,7 +223,7 @@ class SweepTests(TakerHarness):
         self.assertEqual(self.all_messages(layer, "mail"), [])
 
     def test_a_dead_letter_ends_its_turn_and_answers_its_client(self) -> None:
-        """A poison message takes nobody along."""
+        """Nobody waits for a message that kills its workers."""
         layer = self.new_layer("processes", "ordering", at_least_once=["http.request"], max_deliveries=1)
         client = "interface.one!a"
         taker, _ = self.take(layer, "http.request", {"reply_channel": client, "order": 0})
@@ -234,8 +234,8 @@ class SweepTests(TakerHarness):
 
     # Answers that last.
 
-    def test_an_answer_that_lasted_gets_its_end(self) -> None:
-        """Unless it came to its end before."""
+    def test_a_streaming_answer_gets_its_end(self) -> None:
+        """An answer that has ended gets nothing more."""
         layer = self.new_layer("processes")
         self.new_taker(layer)
         for client in "abc":
@@ -252,20 +252,20 @@ class SweepTests(TakerHarness):
     # Interface servers.
 
     def frame(self, layer: BaseChannelLayer, client: str, order: int, channel: str = "frames") -> Delivery:
-        """What an interface server sends for a frame."""
+        """The message of an interface server for a frame."""
         return layer.prepare(channel, {"order": order})._replace(client=Client(client, order))
 
     def connect(self, layer: BaseChannelLayer, client: str) -> Delivery:
-        """What it sends for a new socket."""
+        """Its message for a new socket."""
         will = codec.pack({"reply_channel": client, "code": 1006})
         return layer.prepare("connects", {"order": 0})._replace(client=Client(client, 0, will))
 
     def leave(self, layer: BaseChannelLayer, client: str, order: int) -> Delivery:
-        """What it sends for one that has left."""
+        """Its message for a socket that has closed."""
         return layer.prepare("leaves", {"order": order})._replace(client=Client(client, None))
 
     def test_the_sockets_of_a_process_are_known(self) -> None:
-        """From their first message to their last."""
+        """The layer knows them from their first message to their last."""
         layer = self.new_layer("processes")
         layer.beat(INTERFACE)
         layer.send_batch([self.connect(layer, f"interface.one!{name}") for name in "abc"])
@@ -274,7 +274,7 @@ class SweepTests(TakerHarness):
         self.assertEqual(layer.clients("interface.two"), [])
 
     def test_the_wills_of_a_dead_process_are_sent_once(self) -> None:
-        """With the order behind the last message that the layer has taken."""
+        """Each has the order behind the last message that the layer has taken."""
         layer = self.new_layer("processes")
         layer.beat(INTERFACE)
         layer.send_batch([self.connect(layer, f"interface.one!{name}") for name in "abc"])
@@ -291,11 +291,11 @@ class SweepTests(TakerHarness):
         self.assertEqual(layer.clients("interface.one"), [])
 
     def goodbyes(self, layer: BaseChannelLayer) -> list[dict[str, Any]]:
-        """The wills that were sent."""
+        """Receive the wills that were sent."""
         return [message for _, message in self.all_messages(layer, "websocket.disconnect")]
 
     def test_many_wills_are_not_held_up_by_the_capacity(self) -> None:
-        """They were in the layer before."""
+        """They do not count as new messages."""
         layer = self.new_layer("processes", capacity=5, channel_capacity={"connects": 1000})
         layer.beat(INTERFACE)
         clients = [f"interface.one!{number}" for number in range(600)]
@@ -303,8 +303,8 @@ class SweepTests(TakerHarness):
         layer.sweep(INTERFACE, lambda process: None)
         self.assertEqual(sorted(message["reply_channel"] for message in self.goodbyes(layer)), sorted(clients))
 
-    def test_what_was_refused_says_nothing(self) -> None:
-        """A socket whose first message was refused is not known, and the order is that of what was taken."""
+    def test_a_refused_message_does_not_change_its_socket(self) -> None:
+        """Only messages that the layer has taken make a socket known, and set its order."""
         layer = self.new_layer("processes", capacity=2, channel_capacity={"connects": 1})
         layer.beat(INTERFACE)
         one, two = "interface.one!a", "interface.one!b"
@@ -314,8 +314,8 @@ class SweepTests(TakerHarness):
         layer.sweep(INTERFACE, lambda process: None)
         self.assertEqual([message["order"] for message in self.goodbyes(layer)], [3])
 
-    def test_sockets_can_be_told_again(self) -> None:
-        """After the layer was emptied."""
+    def test_sockets_can_be_registered_again(self) -> None:
+        """This is for a layer that has lost its data."""
         layer = self.new_layer("processes")
         layer.beat(INTERFACE)
         will = codec.pack({"reply_channel": "interface.one!a", "code": 1006})
@@ -326,7 +326,7 @@ class SweepTests(TakerHarness):
         self.assertEqual(sorted(message["order"] for message in self.goodbyes(layer)), [8, 9])
 
     def test_memberships_and_queues_end_with_their_process(self) -> None:
-        """Nobody sends to them any more."""
+        """Nobody can send to them any more."""
         layer = self.new_layer("processes", "groups")
         layer.beat(INTERFACE)
         for client in "ab":
@@ -343,8 +343,8 @@ class SweepTests(TakerHarness):
         self.assertFalse(layer.has_ended("interface.two"))
         self.assertEqual(self.next_message(layer, "interface.two!"), ("interface.two!a", {}))
 
-    def test_what_is_sent_to_a_process_that_is_gone_is_dropped(self) -> None:
-        """No queue comes into being for it, and its sender does not wait."""
+    def test_messages_to_a_process_that_is_gone_are_dropped(self) -> None:
+        """No queue is made for it, and its sender does not wait."""
         layer = self.new_layer("processes", capacity=2)
         layer.beat(INTERFACE)
         layer.sweep(INTERFACE, lambda process: None)

@@ -1,4 +1,4 @@
-"""One layer, many threads (specification, section 3)."""
+"""Tests of one layer in many threads (specification, section 3)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from channels_classic.layers.types import Received
 
 
 class ThreadTests(Harness):
-    """Threads may share a layer; a thread that waits is woken by one that sends."""
+    """Threads can share a layer. A thread that sends wakes a thread that waits."""
 
     def test_a_waiting_receive_is_woken(self) -> None:
-        """By a message to any of the channels it waits for, again and again."""
+        """A message to any of its channels wakes it, each time."""
         layer = self.new_layer()
         rounds = 30
-        # As many waits as this that ended by their timeout would take longer than any test is given.
+        # If so many waits ended by their timeout, the test would take too long.
         time_left = self.deadline()
 
         def answer() -> None:
@@ -36,7 +36,7 @@ class ThreadTests(Harness):
         self.at_once(answer, ask)
 
     def test_a_waiting_receive_is_woken_by_a_group(self) -> None:
-        """Through each kind of member."""
+        """This holds for each kind of member."""
         layer = self.new_layer("groups")
         rounds = 10
         for member in ("sends.one!", "queue", "body?x"):
@@ -60,7 +60,7 @@ class ThreadTests(Harness):
         self.at_once(lambda: answer("sends.one!"), lambda: answer("queue"), lambda: answer("body?x"), ask)
 
     def test_a_waiting_receive_is_woken_by_what_is_given_back(self) -> None:
-        """A message that comes back is as good as a new one."""
+        """It wakes the reader like a new message."""
         layer = self.new_layer()
         layer.send("queue", {"number": 0})
         taken = threading.Event()
@@ -88,7 +88,7 @@ class ThreadTests(Harness):
         self.at_once(borrow, take)
 
     def test_each_message_is_received_once(self) -> None:
-        """By whichever thread; small channels, several senders and readers, single messages and batches."""
+        """Several senders and readers use small channels, with single messages and batches."""
         layer = self.new_layer(capacity=20)
         channels = ["one", "two", "three?x", "four!a", "four!b"]
         receive_on = ["one", "two", "three?x", "four!"]
@@ -134,13 +134,13 @@ class ThreadTests(Harness):
         self.at_once(
             sender(0), sender(1), batch_sender(2), batch_sender(3), receive, receive_batches, receive_batches
         )
-        # Each message once, and none left.
+        # Each message came once, and none is left.
         sent = [(who, number) for who in range(4) for number in range(per_sender)]
         self.assertEqual(Counter(received), Counter(sent))
         self.assertEqual(self.all_messages(layer, *receive_on), [])
 
     def test_one_reader_sees_the_order_of_each_sender(self) -> None:
-        """Whatever other senders do."""
+        """Other senders do not change it."""
         layer = self.new_layer(capacity=30)
         per_sender = 100
         time_left = self.deadline()
@@ -170,7 +170,7 @@ class ThreadTests(Harness):
             self.assertEqual(numbers, list(range(per_sender)))
 
     def test_memberships_change_while_others_send(self) -> None:
-        """Members that stay miss nothing and get nothing twice."""
+        """Members that stay miss no message, and get none twice."""
         layer = self.new_layer("groups", capacity=1000)
         for channel in ("sends.one!stays", "queue"):
             layer.group_add("group", channel)

@@ -1,4 +1,4 @@
-"""Values by name (``get_value``, ``set_value``, ``keep_value`` and ``delete_value``)."""
+"""Tests of values (``get_value``, ``set_value``, ``keep_value`` and ``delete_value``)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from channels_classic.layers.conformance.harness import Harness
 
 
 class ValueTests(Harness):
-    """What a layer keeps that is not a message."""
+    """A layer keeps named values for a limited time."""
 
     def value(self, layer: BaseChannelLayer, name: str) -> bytes | None:
-        """The value of a name."""
+        """The value with a name."""
         found = layer.get_value(name)
         return None if found is None else found[0]
 
     def test_a_value_is_kept_under_its_name(self) -> None:
-        """Any bytes, under any name."""
+        """A value is any bytes, under any name."""
         layer = self.new_layer("values")
         every_byte = bytes(range(256)) * 10
         self.assertTrue(layer.set_value("a:b c/é", every_byte, 60, replace=False))
@@ -24,8 +24,8 @@ class ValueTests(Harness):
         self.assertEqual(self.value(layer, "other"), b"")
         self.assertIsNone(self.value(layer, "a"))
 
-    def test_values_are_created_and_replaced_on_purpose(self) -> None:
-        """Never the one in the place of the other."""
+    def test_setting_and_replacing_values_are_separate(self) -> None:
+        """``set_value`` does only what it was asked for."""
         layer = self.new_layer("values")
         self.assertFalse(layer.set_value("name", b"1", 60, replace=True))
         self.assertIsNone(self.value(layer, "name"))
@@ -35,8 +35,8 @@ class ValueTests(Harness):
         self.assertTrue(layer.set_value("name", b"4", 60, replace=True))
         self.assertEqual(self.value(layer, "name"), b"4")
 
-    def test_of_many_threads_only_one_creates_it(self) -> None:
-        """Whoever comes first."""
+    def test_only_one_of_many_threads_sets_a_value(self) -> None:
+        """The first one does."""
         layer = self.new_layer("values")
         for round_ in range(20):
             created = self.at_once(
@@ -45,7 +45,7 @@ class ValueTests(Harness):
             self.assertEqual(sum(created), 1)
 
     def test_a_deleted_value_is_gone(self) -> None:
-        """And can be made again; deleting what is not there does nothing."""
+        """It can be set again. To delete a value that does not exist does nothing."""
         layer = self.new_layer("values")
         layer.set_value("name", b"1", 60, replace=False)
         layer.delete_value("name")
@@ -55,7 +55,7 @@ class ValueTests(Harness):
         self.assertTrue(layer.set_value("name", b"3", 60, replace=False))
 
     def test_a_value_ends_with_its_time(self) -> None:
-        """Unless it is kept for longer."""
+        """``keep_value`` changes its time."""
         layer = self.new_layer("values")
         for name, life in (("short", 0.2), ("kept", 30), ("replaced", 30)):
             layer.set_value(name, b"1", life, replace=False)
@@ -74,14 +74,14 @@ class ValueTests(Harness):
         self.assertIsNone(layer.get_value("never was"))
 
     def test_flush_drops_values(self) -> None:
-        """As it drops all else."""
+        """They are gone afterwards."""
         layer = self.new_layer("values", "flush")
         layer.set_value("name", b"1", 60, replace=False)
         layer.flush()
         self.assertIsNone(layer.get_value("name"))
 
     def test_values_are_the_same_for_all_processes(self) -> None:
-        """What one keeps, another finds."""
+        """One process finds what another has set."""
         one, two = self.new_peers(2, "values")
         one.set_value("name", b"1", 60, replace=False)
         self.assertEqual(self.value(two, "name"), b"1")

@@ -5,32 +5,34 @@ The head of each Lua script describes the keys that it uses. ``asgi:`` and ``asg
 ===============================  ==========  ==================================================================
 key                              type        what it is for; when it ends
 ===============================  ==========  ==================================================================
-``asgi:queue:<queue>``           list        what is sent to a channel, or to all channels of a process; with
+``asgi:queue:<queue>``           list        the messages for a channel, or for all channels of a process; with
                                              its last entry
 ``asgi:paused:<process>``        set         the channels of a process that refuse messages; an hour after the
                                              last change
 ``asgi:bell:<queue>``            list        at most one token, which wakes a taker that waits; a day after it rang
-``asgi:inflight:<taker>``        list        what a taker has in-flight; until it is done with it, or is swept
+``asgi:inflight:<taker>``        list        the in-flight batch of a taker; until the taker is done, or is swept
 ``asgi:takers:<process>``        set         the numbers of a process's takers; with the process
-``asgi:wake:<taker>``            list        a token ends the wait of one taker; a minute later
-``asgi:sent:<taker>``            string      the last trip of a taker of which nothing was refused; ten minutes
-later ``asgi:beats``                   sorted set  the processes, by their last heartbeat; with the last of them
+``asgi:wake:<taker>``            list        a token that ends the wait of one taker; a minute later
+``asgi:sent:<taker>``            string      the number of a taker's last round trip in which nothing was
+                                             refused; ten minutes later
+``asgi:beats``                   sorted set  the processes, by their last heartbeat; with the last of them
 ``asgi:processes``               hash        the details of processes; with the last of them
 ``asgi:gone``                    sorted set  processes that have ended; a minute later
-``asgi:sweep:<process>``         string      who sweeps a process; with the sweep, or ten seconds later
+``asgi:sweep:<process>``         string      the process that sweeps a process; with the sweep, or ten seconds
+                                             later
 ``asgi:clients:<process>``       hash        the wills of the sockets of an interface server; with the last of them
 ``asgi:orders:<process>``        hash        the orders of their last messages; with them
-``asgi:answers:<process>``       set         clients to whom a process gives answers that last; with these
+``asgi:answers:<process>``       set         the clients that get streaming answers from a process; with these
 ``asgi:joined:<process>``        set         the groups that a process holds members of; with the last membership
 ``asgi:letters``                 hash        dead letters; with the last of them
-``asgi:letter-times``            sorted set  when they died; with them
+``asgi:letter-times``            sorted set  the times at which dead letters were kept; with them
 ``asgi:routes:<group>``          sorted set  the processes that hold members of a group; with the last of them
 ``asgi:members:<group>:<proc>``  sorted set  the members that one process holds; with the last of them
 ``asgi:turns:<client>``          hash        whose turn it is of a client's messages, and those that wait; soon
                                              after the client has left, or ``group_expiry`` after its last message
 ``asgi:freed:<client>``          set         tokens of messages that waited for the first turn only; with these
-``asgi:waiting``                 sorted set  the clients for whom messages wait; with the last of them
-``asgi:value:<name>``            string      a value; when it is said to
+``asgi:waiting``                 sorted set  the clients whose messages wait; with the last of them
+``asgi:value:<name>``            string      a value; after its own time
 ``asgi:epoch``                   string      identifies the data in the server; never
 ``asgi-meta:queue:<kind>``       hash        the statistics of a queue; never, or a day after the last message to a
                                              process

@@ -32,9 +32,9 @@ def run(layer_class, test, **members):
         (broken.LastInFirstOut, "test_messages_come_once_and_in_order"),
         (broken.LastInFirstOut, "test_one_reader_sees_the_order_of_each_sender"),
         (broken.Bottomless, "test_a_full_channel_refuses"),
-        (broken.OneCapacityForAll, "test_single_channels_have_capacities_of_their_own"),
+        (broken.OneCapacityForAll, "test_particular_channels_have_their_own_capacities"),
         (broken.LastMatchWins, "test_the_first_match_wins"),
-        (broken.RoomPerClient, "test_the_clients_of_a_process_share_its_capacity"),
+        (broken.RoomPerClient, "test_the_clients_of_a_process_share_one_capacity"),
         (broken.LooksThenTakes, "test_senders_at_the_same_time_do_not_exceed_it"),
         (broken.OldMessagesToo, "test_an_old_message_is_never_delivered"),
         (broken.OldMessagesToo, "test_an_old_message_to_a_group_is_never_delivered"),
@@ -53,20 +53,20 @@ def run(layer_class, test, **members):
         (broken.NamesOfQueues, "test_a_process_gets_the_messages_of_all_its_clients"),
         (broken.SameNameAgain, "test_new_channel_makes_names_that_no_one_uses"),
         (broken.BytesAreText, "test_every_kind_of_value_arrives_as_it_was"),
-        (broken.KeepsTheDict, "test_what_the_sender_changes_later_does_not_show"),
+        (broken.KeepsTheDict, "test_later_changes_by_the_sender_do_not_show"),
         (broken.KeepsTheDict, "test_a_tuple_arrives_as_a_list"),
-        (broken.SharesTheDict, "test_what_a_reader_changes_shows_to_no_other"),
+        (broken.SharesTheDict, "test_changes_by_one_reader_do_not_show_to_others"),
         (broken.WakesNoThread, "test_a_waiting_receive_is_woken"),
         (broken.WakesNoEventLoop, "test_a_waiting_task_is_woken_by_another_thread"),
         (broken.GoesOnWhenCancelled, "test_a_cancelled_receive_takes_nothing"),
         (broken.KeepsWhatACancelledReceiveTook, "test_nothing_is_lost_when_a_receive_is_cancelled"),
-        (broken.LaterOnesGetThrough, "test_who_tries_refused_messages_again_keeps_their_order"),
-        (broken.NoTokens, "test_who_had_no_answer_may_ask_again"),
-        (broken.TokensOfClients, "test_who_had_no_answer_waits_once"),
-        (broken.SlightTwice, "test_who_had_no_answer_in_slight_order_waits_once"),
-        (broken.SuspendsAnybody, "test_to_suspend_a_turn_again_does_nothing"),
+        (broken.LaterOnesGetThrough, "test_refused_messages_that_are_sent_again_keep_their_order"),
+        (broken.NoTokens, "test_a_caller_that_got_no_answer_can_ask_again"),
+        (broken.TokensOfClients, "test_a_message_that_asks_twice_waits_once"),
+        (broken.SlightTwice, "test_a_message_that_asks_twice_in_slight_order_waits_once"),
+        (broken.SuspendsAnybody, "test_suspending_a_turn_twice_does_nothing"),
         (broken.WrongPositions, "test_the_positions_of_refused_messages_come_back"),
-        (broken.BackToTheEnd, "test_what_is_given_back_comes_first"),
+        (broken.BackToTheEnd, "test_messages_that_are_given_back_come_first"),
         (broken.BackInReverse, "test_messages_of_several_channels_can_be_given_back"),
         (broken.OneTooMany, "test_no_more_is_received_than_asked_for"),
         (broken.EveryMemberCounts, "test_a_message_to_a_group_counts_once"),
@@ -92,7 +92,7 @@ def test_a_broken_layer_fails(layer_class, test, monkeypatch):
     [
         ("groups", "test_a_member_is_a_member_once"),
         ("flush", "test_flush_empties_all_channels"),
-        ("statistics", "test_what_waits_is_counted"),
+        ("statistics", "test_waiting_messages_are_counted"),
     ],
 )
 def test_what_a_layer_does_not_have_is_skipped_with_a_reason(extension, test):
@@ -113,7 +113,7 @@ def test_a_layer_without_extensions_passes_the_rest():
 
 
 def test_tests_of_several_processes_are_skipped_where_there_can_be_but_one():
-    result = run(InMemoryChannelLayer, "test_what_one_sends_another_receives")
+    result = run(InMemoryChannelLayer, "test_one_process_receives_what_another_sends")
     assert [reason for _, reason in result.skipped] == ["InMemoryChannelLayer works inside one process only."]
 
 
