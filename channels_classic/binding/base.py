@@ -13,8 +13,9 @@ from django.db import router, transaction
 from django.db.models import Field, Model
 
 from channels_classic.auth import channel_session_user
-from channels_classic.binding import changes, fields, requests
+from channels_classic.binding import changes, fields, receivers, requests
 from channels_classic.binding.commits import Known
+from channels_classic.binding.receivers import Receivers
 from channels_classic.binding.requests import CREATE, DELETE, UPDATE, Refused
 from channels_classic.channel import Group
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
@@ -29,16 +30,20 @@ __all__ = ["CREATE", "DELETE", "UPDATE", "Binding", "BindingMetaclass", "Refused
 class BindingMetaclass(type):
     """Registers each binding class after all models are loaded."""
 
+    binding_classes: ClassVar[list[type[Binding]]] = []
+    """All binding classes in the order of their definition, those that others inherit from included."""
+
     _waiting: ClassVar[list[type[Binding]]] = []
 
     def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> None:
         super().__init__(name, bases, body)
-        if not bases:
+        if not any(isinstance(base, BindingMetaclass) for base in bases):
             return
         if apps.models_ready:
             cls.register()  # type: ignore[attr-defined]
         else:
             BindingMetaclass._waiting.append(cls)  # type: ignore[arg-type]
+        BindingMetaclass.binding_classes.append(cls)  # type: ignore[arg-type]
 
     @classmethod
     def register_all(cls) -> None:
@@ -47,7 +52,7 @@ class BindingMetaclass(type):
             cls._waiting.pop(0).register()
 
 
-class Binding(metaclass=BindingMetaclass):
+class Binding(Receivers, metaclass=BindingMetaclass):
     """Tells clients about the changes of a model, and lets them make changes, over any protocol.
 
     A subclass names the model, the fields and the groups. A base class for other bindings, which is no binding
@@ -94,9 +99,22 @@ class Binding(metaclass=BindingMetaclass):
     @classmethod
     def register(cls) -> None:
         """Begin to tell clients about changes. It is called for each class after all models are loaded."""
+        models = cls.get_registered_models()
+        cls.has_own_receivers = receivers.overrides(cls) or models not in ([], [cls.model])
+        if cls.has_own_receivers:
+            receivers.connect(cls, models)
+        if cls.model in models:
+            changes.listen(cls)
+
+    @classmethod
+    def get_registered_models(cls) -> list[type[Model]]:
+        """The models that the binding is about: ``[model]``, or none for a class that others inherit from.
+
+        Override it for a binding that tells about several.
+        """
         if cls.model is None:
             if "model" in vars(cls):
-                return
+                return []
             raise ValueError(
                 f"{cls.__name__} has no model. Set model to a model class or to 'app.Model'; or to None, if "
                 "bindings are to inherit from it."
@@ -109,7 +127,7 @@ class Binding(metaclass=BindingMetaclass):
         if isinstance(cls.model, str):
             cls.model = apps.get_model(cls.model)
         cls.model_label = cls.model._meta.label_lower
-        changes.listen(cls)
+        return [cls.model]
 
     @classmethod
     def selected_fields(cls) -> list[Field[Any, Any]]:

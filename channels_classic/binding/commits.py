@@ -23,6 +23,7 @@ from django.db.models import Model
 
 from channels_classic import pending
 from channels_classic.log import logger
+from channels_classic.signals import consumer_finished
 
 READ_AT_ONCE = 500
 """The most rows that one query reads after a transaction that changed many."""
@@ -44,13 +45,8 @@ class Known:
 class Listener(Protocol):
     """The part of a binding class that is needed here."""
 
-    model: Any
-
-    def known(self, instance: Model, signal_kwargs: Mapping[str, Any]) -> Known:
-        """The state that the clients know of an instance before it changes."""
-
     def tell(self, known: Known, instance: Model | None, signal_kwargs: Mapping[str, Any]) -> None:
-        """Tell them about its new state; ``None`` if it does not exist any more."""
+        """Tell clients about the new state of an instance; ``None`` if it does not exist any more."""
 
 
 Before = dict[Listener, Known]
@@ -78,7 +74,7 @@ class Batch:
         self.using = using
         self.block = block
         self.is_over = False
-        self._told: set[tuple[type[Model], Any]] = set()
+        self._told: set[tuple[type[Model], Any, Listener]] = set()
         self._unread: dict[type[Model], dict[Any, None]] = {}
         self._rows: dict[tuple[type[Model], Any], Model | None] = {}
 
@@ -86,17 +82,18 @@ class Batch:
         """Note that a row was changed."""
         self._unread.setdefault(model, {})[key] = None
 
-    def is_first(self, model: type[Model], key: Any) -> bool:
-        """Whether the row has not been sent yet; from now on it counts as sent."""
-        is_first = (model, key) not in self._told
-        self._told.add((model, key))
+    def is_first(self, model: type[Model], key: Any, listener: Listener) -> bool:
+        """Whether the listener has not been told of the row yet; from now on it counts as told."""
+        told = model, key, listener
+        is_first = told not in self._told
+        self._told.add(told)
         return is_first
 
     def take_row(self, model: type[Model], key: Any) -> Model | None:
         """The row as it is now, or ``None``."""
         if (model, key) not in self._rows:
             unread = self._unread[model]
-            unread.pop(key)
+            unread.pop(key, None)
             keys = [key, *islice(unread, READ_AT_ONCE - 1)]
             rows = read(model, keys, self.using)
             for one in keys:
@@ -160,7 +157,7 @@ class Change:
         self._batch = batch
         self._model = model
         self._key = key
-        self._before = before
+        self._before = dict(before)
         self._signal_kwargs = signal_kwargs
         batch.add(model, key)
 
@@ -175,8 +172,11 @@ class Change:
         consumer = pending.current()
         if consumer is None:
             return False
-        # For each instance, the first change is enough: it has the state that clients know until they are told.
-        _of_consumers.setdefault(consumer, {}).setdefault((self.using, self._model, self._key), self)
+        changes = _of_consumers.setdefault(consumer, {})
+        first = changes.setdefault((self.using, self._model, self._key), self)
+        # For each binding, the first state is the one that clients know until they are told.
+        for listener, known in self._before.items():
+            first._before.setdefault(listener, known)
         return True
 
     @property
@@ -190,19 +190,20 @@ class Change:
         batch.add(self._model, self._key)
 
     def tell(self) -> None:
-        """Call the bindings, unless an earlier change of the same instance has done so.
+        """Call the bindings that have not been told of the same instance by an earlier change.
 
         Raises:
             ExceptionGroup: bindings failed; the others have sent their messages.
         """
         self._batch.is_over = True
-        if not self._batch.is_first(self._model, self._key):
+        untold = [each for each in self._before if self._batch.is_first(self._model, self._key, each)]
+        if not untold:
             return
         row = self._batch.take_row(self._model, self._key)
         errors = []
-        for listener, known in self._before.items():
+        for listener in untold:
             try:
-                listener.tell(known, row, self._signal_kwargs)
+                listener.tell(self._before[listener], row, self._signal_kwargs)
             except Exception as error:
                 errors.append(error)
         if errors:
@@ -218,6 +219,14 @@ class Change:
 
 _of_consumers: WeakKeyDictionary[pending.PendingSends, dict[Any, Change]] = WeakKeyDictionary()
 """The changes of the consumers that run, by the object that collects their sends."""
+
+
+def tell_at_ends() -> None:
+    """Let consumers tell at their ends what they have changed.
+
+    It is called with the first binding, so that consumers of projects without bindings do not pay for it.
+    """
+    consumer_finished.connect(tell_at_end, dispatch_uid=__name__)
 
 
 def tell_at_end(**kwargs: Any) -> None:

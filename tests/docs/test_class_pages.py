@@ -68,7 +68,7 @@ MENTIONED = {
             client.send_and_consume("websocket.connect")
         frame = client.receive()
         self.assertEqual((frame["stream"], frame["payload"][0]["data"]["title"]), ("history", "Rain"))
-        from news import stamped  # noqa: F401
+        from news import headlines, stamped  # noqa: F401
         Article.objects.create(title="Sun")
         self.editor.receive()
         self.assertEqual({self.editor.receive()["stream"] for _ in range(2)}, {"articles", "stamped"})
