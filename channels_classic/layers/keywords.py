@@ -67,6 +67,32 @@ def check_text(keyword: str, value: Any) -> None:
         raise ValueError(f"{keyword} of a channel layer must be a str, not {masked(value)}.")
 
 
+def check_prefixes(keyword: str, value: Any, servers: int | None) -> list[str]:
+    """The prefixes of the keys: one for all servers, or one for each.
+
+    Arguments:
+        servers: how many there are; ``None`` if that is not known yet, and there can be only one prefix.
+
+    Raises:
+        ValueError: it is neither a ``str`` nor a list with as many of them as there are servers.
+    """
+    if not isinstance(value, (list, tuple)):
+        check_text(keyword, value)
+        return [value]
+    for prefix in value:
+        check_text(keyword, prefix)
+    if servers is None:
+        raise ValueError(
+            f"{keyword} of a channel layer must be a str here, because nobody says how many servers there are."
+        )
+    if len(value) != servers:
+        raise ValueError(
+            f"{keyword} of a channel layer must be one str, or a list with one for each of the {servers} servers "
+            f"in hosts, not a list of {len(value)}."
+        )
+    return list(value)
+
+
 def check_globs(keyword: str, value: Any) -> tuple[str, ...]:
     """Check the globs that a keyword has, and return them as a tuple.
 

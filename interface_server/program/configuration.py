@@ -63,8 +63,16 @@ class Configuration:
     redis: Sequence[str] = option(
         (), "Redis server(s), instead of MODULE:LAYER.", "-r", multiple=True, metavar="URL"
     )
-    prefix: str = option(OF_LAYER.prefix, "With --redis: the prefix of the layer's keys.")
-    stats_prefix: str = option(OF_LAYER.stats_prefix, "With --redis: the prefix of the keys of its statistics.")
+    prefix: Sequence[str] = option(
+        (OF_LAYER.prefix,),
+        "With --redis: the prefix of the layer's keys. In Redis Cluster once for each server, in the same order.",
+        multiple=True,
+    )
+    stats_prefix: Sequence[str] = option(
+        (OF_LAYER.stats_prefix,),
+        "With --redis: the prefix of the keys of its statistics, in the same way.",
+        multiple=True,
+    )
     capacity: int = option(OF_LAYER.capacity, "With --redis: messages a channel holds.", type=click.IntRange(1))
     expiry: float = option(OF_LAYER.expiry, "With --redis: seconds until a message expires.", type=float)
     encryption_key: Sequence[str] = option(
@@ -225,8 +233,8 @@ class Configuration:
                 raise BadConfiguration(one_line(error)) from error
         config: dict[str, Any] = {
             "hosts": list(self.redis),
-            "prefix": self.prefix,
-            "stats_prefix": self.stats_prefix,
+            "prefix": one_or_each(self.prefix),
+            "stats_prefix": one_or_each(self.stats_prefix),
             "capacity": self.capacity,
             "expiry": self.expiry,
             "symmetric_encryption_keys": list(self.encryption_key) or None,
@@ -345,6 +353,11 @@ class Configuration:
             where = self.unix_socket or (f"--fd {self.fd}" if self.fd is not None else f"{self.bind}:{self.port}")
             reason = getattr(error, "strerror", None) or error
             raise BadConfiguration(f"Cannot listen on {where}: {reason}.") from error
+
+
+def one_or_each(prefixes: Sequence[str]) -> str | list[str]:
+    """The prefix of all servers, or a list with that of each."""
+    return prefixes[0] if len(prefixes) == 1 else list(prefixes)
 
 
 def flag(name: str) -> str:

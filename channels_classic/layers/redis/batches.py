@@ -280,9 +280,9 @@ class Batches:
             epoch = b"" if taker is None else self._registry.epoch(taker.process, server)
             own = {queue: values.pop(queue) for queue in list(values) if taker and not names.is_normal(queue)}
             if own:
-                trips.add(server, self._queues.give_back(own))
+                trips.add(server, self._queues.give_back(server, own))
             if values:
-                trips.add(server, self._queues.give_back(values, taker, epoch))
+                trips.add(server, self._queues.give_back(server, values, taker, epoch))
         if trips:
             answers = yield from change(trips)
             if taker is not None and any(1 in of_server for of_server in answers.values()):

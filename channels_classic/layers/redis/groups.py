@@ -19,7 +19,7 @@ from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips, change
 from channels_classic.layers.redis.envelope import JOIN, Envelope, Envelopes
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.members import MemberTable
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Push, Queues
@@ -40,7 +40,7 @@ class Groups:
     """Knows the members of groups.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         placement: knows the servers of groups and processes.
         queues: make the commands that tell processes about changes.
         clocks: the clocks of the servers.
@@ -50,7 +50,7 @@ class Groups:
 
     def __init__(
         self,
-        keys: Keys,
+        keys: ServerKeys,
         placement: Placement,
         queues: Queues,
         clocks: Clocks,
@@ -103,21 +103,22 @@ class Groups:
             route = names.queue_name(channel)
             local = channel[len(route) :]
             home = self._placement.of(group)
-            keys = [self._keys.routes(group), self._keys.members(group, route), self._keys.joined(route)]
-            keys += [self._keys.gone, self._keys.beats]
+            of_home = self._keys[home]
+            keys = [of_home.routes(group), of_home.members(group, route), of_home.joined(route)]
+            keys += [of_home.gone, of_home.beats]
             arguments: list[Any] = [route, local, milliseconds, group, min(UNKNOWN_SECONDS * 1000, milliseconds)]
             if route.endswith("!"):
                 expires = self._clocks.now() + milliseconds * 1000
                 body = self._envelopes.seal(kind, group, local.encode(), route, expires)
                 of_process = self._placement.of_channel(route)
                 if of_process == home:
-                    keys.append(self._keys.queue(route))
+                    keys.append(of_home.queue(route))
                     arguments.append(body)
                 else:
                     pushes[of_process].append(Push(None, route, body, self._group_expiry, limited=False))
             redis.add(home, (script, len(keys), *keys, *arguments))
         for server, some in pushes.items():
-            process.add(server, self._queues.send(some, urgent=False))
+            process.add(server, self._queues.send(some, server, urgent=False))
         return [trips for trips in ((process, redis) if kind == JOIN else (redis, process)) if trips]
 
     def end(self, queue: str, joined: Mapping[int, Iterable[str]]) -> Steps[None]:
@@ -129,8 +130,9 @@ class Groups:
         """
         for server, groups in joined.items():
             trips = Trips()
+            of_server = self._keys[server]
             for group in groups:
-                keys = (self._keys.routes(group), self._keys.members(group, queue), self._keys.joined(queue))
+                keys = (of_server.routes(group), of_server.members(group, queue), of_server.joined(queue))
                 trips.add(server, ("group_end", 3, *keys, queue, group))
             if trips:
                 yield trips
@@ -162,7 +164,7 @@ class Groups:
         for group, channel in memberships:
             route = names.queue_name(channel)
             home = self._placement.of(group)
-            keys = (self._keys.routes(group), self._keys.members(group, route))
+            keys = (self._keys[home].routes(group), self._keys[home].members(group, route))
             arguments = (route, channel[len(route) :], int(self._group_expiry * 1000))
             trips.add(home, ("group_renew", 2, *keys, *arguments))
             order[home].append((group, channel))
@@ -210,7 +212,7 @@ class Groups:
         order: dict[int, list[str]] = defaultdict(list)
         for group in groups:
             server = self._placement.of(group)
-            trips.add(server, ("group_routes", 1, self._keys.routes(group)))
+            trips.add(server, ("group_routes", 1, self._keys[server].routes(group)))
             order[server].append(group)
         if not trips:
             return {}
@@ -255,7 +257,7 @@ class Groups:
             server = self._placement.of(group)
             trips = Trips()
             for process in processes:
-                trips.add(server, self._members_command(group, process))
+                trips.add(server, self._members_command(server, group, process))
             answers = yield trips
             for process, answer in zip(processes, answers[server], strict=True):
                 channels += [process + local.decode() for local in answer[::2]]
@@ -269,7 +271,7 @@ class Groups:
         if not members:
             server = self._placement.of(group)
             trips = Trips()
-            trips.add(server, self._members_command(group, process))
+            trips.add(server, self._members_command(server, group, process))
             answer = (yield trips)[server][0]
             members = [process + local.decode() for local in answer[::2]]
             with self._lock:
@@ -279,5 +281,5 @@ class Groups:
                         self._table.join(group, member, int(float(ends)) * 1000)
         return members
 
-    def _members_command(self, group: str, process: str) -> Command:
-        return ("group_routes", 1, self._keys.members(group, process))
+    def _members_command(self, server: int, group: str, process: str) -> Command:
+        return ("group_routes", 1, self._keys[server].members(group, process))

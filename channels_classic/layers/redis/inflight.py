@@ -47,9 +47,7 @@ class Batch(NamedTuple):
             expiry: seconds that a message lives.
         """
         queues = {queue: number for number, queue in enumerate(dict.fromkeys(queue for queue, *_ in back), 1)}
-        all_keys = [keys.in_flight(taker)]
-        for queue in queues:
-            all_keys += [keys.queue(queue), keys.bell(queue)]
+        all_keys = [keys.in_flight(taker), *keys.with_bells(queues)]
         triples: list[Any] = []
         for queue, value, is_new in reversed(back):
             triples += [queues[queue], int(is_new), value]

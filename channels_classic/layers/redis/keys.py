@@ -42,13 +42,13 @@ key                              type        what it is for; when it ends
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from channels_classic.layers import names
 
 
 class Keys:
-    """Makes the keys.
+    """Makes the keys on one server.
 
     Arguments:
         prefix: the prefix of all keys but those of statistics.
@@ -80,6 +80,10 @@ class Keys:
     def queue_of(self, key: bytes) -> str:
         """The name of the queue that has this key."""
         return key.decode()[len(self._queue) :]
+
+    def with_bells(self, queues: Iterable[str]) -> list[str]:
+        """For each queue its key and that of its bell."""
+        return [key for queue in queues for key in (self.queue(queue), self.bell(queue))]
 
     def bell(self, queue: str) -> str:
         """The key of the bell of a queue."""
@@ -151,3 +155,23 @@ class Keys:
             "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix) + "*"
             for prefix in (self.prefix, self.stats_prefix)
         ]
+
+
+class ServerKeys(dict[int, Keys]):
+    """The keys on each server, by its position: with the same prefixes on all, or with those of each.
+
+    Arguments:
+        prefixes: of all keys but those of statistics: one, or one for each server.
+        stats_prefixes: of these.
+    """
+
+    def __init__(self, prefixes: Sequence[str], stats_prefixes: Sequence[str]) -> None:
+        super().__init__()
+        self._prefixes = prefixes
+        self._stats_prefixes = stats_prefixes
+
+    def __missing__(self, server: int) -> Keys:
+        # One alone is that of all servers.
+        prefix, stats_prefix = self._prefixes, self._stats_prefixes
+        keys = self[server] = Keys(prefix[server % len(prefix)], stats_prefix[server % len(stats_prefix)])
+        return keys

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.layers.keywords import check_text
+from channels_classic.layers.keywords import check_prefixes
 from channels_classic.layers.redelivery import Rules
 from channels_classic.layers.redis.connections.addresses import PoolSource, found_by
 from channels_classic.layers.redis.connections.steps import Steps, one_round_trip
 from channels_classic.layers.redis.encryption import make_cipher
 from channels_classic.layers.redis.envelope import JOIN, LEAVE
 from channels_classic.layers.redis.epochs import flush
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.parts import Parts
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.tracking import Started
@@ -38,8 +38,9 @@ class RedisChannelLayer(BaseChannelLayer):
         hosts: a list of servers: URLs, ``(host, port)`` pairs or dicts of keywords for redis-py. Several servers
             share the load. The default is one local server. A subclass that finds its servers in another way
             passes a function that returns a ``PoolSource`` for each; it is called at first use.
-        prefix: the prefix of all keys. Two projects on one server need different prefixes.
-        stats_prefix: the prefix of the keys of statistics.
+        prefix: the prefix of all keys. Two projects on one server need different prefixes. A list has one prefix
+            for each of ``hosts``: in Redis Cluster, each host needs a hash tag whose slot it has.
+        stats_prefix: the prefix of the keys of statistics, or a list in the same way.
         symmetric_encryption_keys: a list of strings. Messages are encrypted with the first, and decrypted with all
             of them.
         connection_kwargs: keywords for redis-py's connections.
@@ -54,17 +55,19 @@ class RedisChannelLayer(BaseChannelLayer):
     def __init__(
         self,
         hosts: Sequence[Any] | Callable[[], Sequence[PoolSource]] | None = None,
-        prefix: str = "asgi:",
-        stats_prefix: str = "asgi-meta:",
+        prefix: str | Sequence[str] = "asgi:",
+        stats_prefix: str | Sequence[str] = "asgi-meta:",
         symmetric_encryption_keys: Sequence[str | bytes] | None = None,
         connection_kwargs: Mapping[str, Any] | None = None,
         **config: Any,
     ) -> None:
         super().__init__(**config)
-        check_text("prefix", prefix)
-        check_text("stats_prefix", stats_prefix)
         find = hosts if callable(hosts) else found_by(hosts, connection_kwargs)
-        parts = Parts(self, find, Keys(prefix, stats_prefix), make_cipher(symmetric_encryption_keys))
+        servers = None if callable(hosts) else len(find())
+        keys = ServerKeys(
+            check_prefixes("prefix", prefix, servers), check_prefixes("stats_prefix", stats_prefix, servers)
+        )
+        parts = Parts(self, find, keys, make_cipher(symmetric_encryption_keys))
         self.prefix = prefix
         self.stats_prefix = stats_prefix
         self._keys = parts.keys
@@ -355,8 +358,8 @@ class RedisChannelLayer(BaseChannelLayer):
 
     def flush(self) -> None:
         """As the contract has it."""
-        for server in self._transport.servers:
-            flush(server, self._keys)
+        for number, server in enumerate(self._transport.servers):
+            flush(server, self._keys[number])
         self._groups.forget()
         self._receiving.forget()
 

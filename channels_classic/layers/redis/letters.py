@@ -9,7 +9,7 @@ from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Steps, Trips
 from channels_classic.layers.redis.encryption import Cipher, seal, unseal
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.registry import FIRST
 from channels_classic.layers.tracking import MOST_DEAD_LETTER_BYTES, MOST_DEAD_LETTERS
 from channels_classic.layers.types import DeadLetter
@@ -20,7 +20,7 @@ class DeadLetters:
     """Keeps the dead letters.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         clocks: the clocks of the servers.
         envelopes: seal letters that are sent again.
         cipher: encrypts letters that are kept.
@@ -28,9 +28,9 @@ class DeadLetters:
     """
 
     def __init__(
-        self, keys: Keys, clocks: Clocks, envelopes: Envelopes, cipher: Cipher | None, expiry: float
+        self, keys: ServerKeys, clocks: Clocks, envelopes: Envelopes, cipher: Cipher | None, expiry: float
     ) -> None:
-        self._keys = keys
+        self._keys = keys[FIRST]
         self._clocks = clocks
         self._envelopes = envelopes
         self._cipher = cipher
@@ -86,9 +86,7 @@ class DeadLetters:
         return self._end(identity, [], b"")
 
     def _end(self, identity: str, channels: list[str], body: bytes) -> Steps[bool]:
-        keys = [self._keys.letters, self._keys.letter_times]
-        for channel in channels:
-            keys += [self._keys.queue(channel), self._keys.bell(channel)]
+        keys = [self._keys.letters, self._keys.letter_times, *self._keys.with_bells(channels)]
         trips = Trips()
         trips.add(FIRST, ("letter_end", len(keys), *keys, identity, int(self._expiry * 1000), body))
         return bool((yield trips)[FIRST][0])

@@ -13,7 +13,7 @@ from channels_classic.layers.redis.encryption import Cipher
 from channels_classic.layers.redis.envelope import Envelopes
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.letters import DeadLetters
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Queues
@@ -34,7 +34,7 @@ class Parts:
     Arguments:
         layer: the layer, which has the options.
         find: gives the sources of connections, for ``Transport``.
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         cipher: encrypts what the layer stores; ``None`` for no encryption.
     """
 
@@ -42,7 +42,7 @@ class Parts:
         self,
         layer: BaseChannelLayer,
         find: Callable[[], Sequence[PoolSource]],
-        keys: Keys,
+        keys: ServerKeys,
         cipher: Cipher | None,
     ) -> None:
         expiry, group_expiry = layer.expiry, layer.group_expiry

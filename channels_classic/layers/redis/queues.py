@@ -10,7 +10,7 @@ from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Trips
 from channels_classic.layers.redis.envelope import STAMP_LENGTH
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Client
@@ -75,7 +75,7 @@ class Queues:
     """Makes the commands.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         placement: knows the servers of the queues.
         clocks: the clocks of the servers.
         capacity_of: gives the capacity of the queue of a channel.
@@ -84,7 +84,7 @@ class Queues:
 
     def __init__(
         self,
-        keys: Keys,
+        keys: ServerKeys,
         placement: Placement,
         clocks: Clocks,
         capacity_of: Callable[[str], int],
@@ -137,14 +137,15 @@ class Queues:
             arguments[count_at] += 1
             arguments.append(local)
             arguments.append(push.body)
-        keys = [self._keys.routes(group) for group in remembered]
+        of_server = self._keys[server]
+        keys = [of_server.routes(group) for group in remembered]
         for queue in of_queue:
-            second = self._keys.bell(queue) if names.is_normal(queue) else self._keys.paused(queue)
-            keys += [self._keys.queue(queue), second, self._keys.statistics(queue)]
+            second = of_server.bell(queue) if names.is_normal(queue) else of_server.paused(queue)
+            keys += [of_server.queue(queue), second, of_server.statistics(queue)]
         if origin is not None:
-            keys += [self._keys.clients(origin.process), self._keys.orders(origin.process)]
-            keys += [self._keys.sent(origin.taker), self._keys.beats, self._keys.epoch]
-        return ("send", len(keys) + 2, *keys, self._keys.gone, self._keys.totals, *arguments)
+            keys += [of_server.clients(origin.process), of_server.orders(origin.process)]
+            keys += [of_server.sent(origin.taker), of_server.beats, of_server.epoch]
+        return ("send", len(keys) + 2, *keys, of_server.gone, of_server.totals, *arguments)
 
     def _origin(self, origin: Origin | None, pushes: Sequence[Push]) -> list[Any]:
         if origin is None:
@@ -180,27 +181,28 @@ class Queues:
         Arguments:
             wait: seconds that the server waits before this command.
         """
-        keys = (self._keys.epoch, *self._keys.queues(queues))
+        of_server = self._keys[server]
+        keys = (of_server.epoch, *of_server.queues(queues))
         return ("receive", len(keys), *keys, limit, names.random_part(), self._clocks.latest(server, wait))
 
     def receive_counted(self, queues: Sequence[str], counts: Sequence[int], server: int) -> Command:
         """The command that takes the given number of entries out of each queue."""
         return (*self.receive(queues, 0, server), *counts)
 
-    def wait(self, queues: Sequence[str], timeout: float) -> Command:
+    def wait(self, queues: Sequence[str], timeout: float, server: int) -> Command:
         """The command that waits up to ``timeout`` seconds for an entry, and takes it."""
-        return ("BLPOP", *self._keys.queues(queues), timeout)
+        return ("BLPOP", *self._keys[server].queues(queues), timeout)
 
     def popped(self, server: int, answer: Any) -> Entry:
         """Read the entry in the answer of a server to ``wait``."""
-        return Entry(server, self._keys.queue_of(answer[0]), answer[1])
+        return Entry(server, self._keys[server].queue_of(answer[0]), answer[1])
 
-    def peek(self, queues: Sequence[str], limit: int) -> Command:
+    def peek(self, queues: Sequence[str], limit: int, server: int) -> Command:
         """The command that gives the times of the first entries of queues."""
-        return ("peek", len(queues), *self._keys.queues(queues), limit)
+        return ("peek", len(queues), *self._keys[server].queues(queues), limit)
 
     def give_back(
-        self, values: Mapping[str, Sequence[bytes]], taker: Taker | None = None, epoch: bytes = b""
+        self, server: int, values: Mapping[str, Sequence[bytes]], taker: Taker | None = None, epoch: bytes = b""
     ) -> Command:
         """The command for one server that puts entries in front of their queues.
 
@@ -209,29 +211,27 @@ class Queues:
             taker: the taker that has them in-flight, if there is one.
             epoch: the epoch in which its process was registered; empty if it was not.
         """
-        keys = self.with_bells(values)
+        of_server = self._keys[server]
+        keys = of_server.with_bells(values)
         arguments: list[Any] = [int(self._expiry * 1000), len(values)]
         if taker is None:
             arguments += ["", "", b""]
         else:
-            keys += [self._keys.in_flight(taker.name), self._keys.beats, self._keys.epoch]
+            keys += [of_server.in_flight(taker.name), of_server.beats, of_server.epoch]
             arguments += [taker.batch, taker.process, epoch]
         numbered = [(number, value) for number, queue in enumerate(values, 1) for value in values[queue]]
         pairs = [part for pair in numbered for part in pair]
         return ("give_back", len(keys), *keys, *arguments, *pairs)
-
-    def with_bells(self, queues: Iterable[str]) -> list[str]:
-        """For each queue its key and that of its bell."""
-        return [key for queue in queues for key in (self._keys.queue(queue), self._keys.bell(queue))]
 
     def pausing(self, command: str, channels: Iterable[str]) -> Trips:
         """The commands that pause channels of a process (``SADD``), or resume them (``SREM``)."""
         trips = Trips()
         for channel in channels:
             queue = names.queue_name(channel)
-            key = self._keys.paused(queue)
+            server = self._placement.of_channel(queue)
+            key = self._keys[server].paused(queue)
             local = channel[len(queue) :]
-            trips.add(self._placement.of_channel(queue), (command, key, local), ("EXPIRE", key, PAUSE_SECONDS))
+            trips.add(server, (command, key, local), ("EXPIRE", key, PAUSE_SECONDS))
         return trips
 
     def rotated(self, channels: list[str]) -> list[str]:

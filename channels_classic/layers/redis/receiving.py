@@ -145,7 +145,7 @@ class Receiving:
         """Wait for a message on one server, and take what has come with it, in one round trip."""
         timeout = min(timeout, LONGEST_WAIT)
         trips = Trips(partial=True, wait=timeout)
-        trips.add(server, self._queues.wait(self._queues.rotated(channels), timeout))
+        trips.add(server, self._queues.wait(self._queues.rotated(channels), timeout, server))
         asked = self.add_command(trips, channels, limit - 1, server) if limit > 1 else {}
         answers = yield trips
         # If none came in time, one may still have come before the second command.
@@ -176,9 +176,10 @@ class Receiving:
     def wait_on_all(self, channels: list[str], timeout: float) -> Steps[list[Received]]:
         """Wait in this thread for a message on several servers. Returns the oldest of those that come together."""
         numbers = self._placement.of_channels(channels)
-        servers = [self._transport.servers[number] for number in numbers]
         timeout = min(timeout, LONGEST_WAIT)
-        answers = wait_for_any(servers, self._queues.wait(channels, timeout), timeout)
+        servers = self._transport.servers
+        waits = [(servers[number], self._queues.wait(channels, timeout, number)) for number in numbers]
+        answers = wait_for_any(waits, timeout)
         failure = failure_in(answers)
         entries = sorted(
             (
@@ -192,7 +193,7 @@ class Receiving:
         # The others may not be next, because the server of the first one may have more messages that are older.
         for entry in entries[1:]:
             trips = Trips(partial=True)
-            trips.add(entry.server, self._queues.give_back({entry.queue: [entry.value]}))
+            trips.add(entry.server, self._queues.give_back(entry.server, {entry.queue: [entry.value]}))
             if refusal := failure_in((yield trips)[entry.server]):
                 failure = refusal
                 if refusal.nothing_done:
@@ -205,7 +206,7 @@ class Receiving:
         trips = Trips()
         asked = self._placement.by_server(channels)
         for server, of_server in asked.items():
-            trips.add(server, self._queues.peek(of_server, limit))
+            trips.add(server, self._queues.peek(of_server, limit, server))
         answers = yield trips
         # Messages that were sent after the first server had answered may be newer than those that it has by now.
         newest = min(int(answers[server][0][0]) for server in asked) + int(self._expiry * 1_000_000)

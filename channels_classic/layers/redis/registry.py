@@ -16,7 +16,7 @@ from channels_classic.layers import codec, names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.encryption import Cipher, seal, unseal
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Origin
 from channels_classic.layers.takers import Taker
@@ -32,13 +32,15 @@ class Registry:
     """Knows the processes.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         placement: knows the number of servers.
         cipher: encrypts the details of processes; ``None`` for no encryption.
         life: gives the seconds without a heartbeat after which a process is dead.
     """
 
-    def __init__(self, keys: Keys, placement: Placement, cipher: Cipher | None, life: Callable[[], float]) -> None:
+    def __init__(
+        self, keys: ServerKeys, placement: Placement, cipher: Cipher | None, life: Callable[[], float]
+    ) -> None:
         self._keys = keys
         self._placement = placement
         self._cipher = cipher
@@ -68,9 +70,10 @@ class Registry:
         """
         trips = Trips(partial=True)
         details = seal(self._cipher, _place(process.name), codec.pack(dict(process.details)))
-        keys = (self._keys.epoch, self._keys.beats, self._keys.processes, self._keys.gone)
         times = (int(self._life() * 1000), GONE_SECONDS * 1000)
         for server in range(self._placement.count):
+            own = self._keys[server]
+            keys = (own.epoch, own.beats, own.processes, own.gone)
             known = (self.epoch(process.name, server), names.random_part())
             trips.add(server, ("beat", len(keys), *keys, process.name, details, *known, *times))
         for server, command in also:
@@ -99,19 +102,19 @@ class Registry:
         seconds, microseconds = (yield trips)[FIRST][0]
         since = int(seconds) * 1000 + int(microseconds) // 1000 - int(self._life() * 1000)
         trips = Trips()
-        trips.add(FIRST, ("ZRANGEBYSCORE", self._keys.beats, since, "+inf"))
+        trips.add(FIRST, ("ZRANGEBYSCORE", self._keys[FIRST].beats, since, "+inf"))
         living = (yield trips)[FIRST][0]
         if not living:
             return []
         trips = Trips()
-        trips.add(FIRST, ("HMGET", self._keys.processes, *living))
+        trips.add(FIRST, ("HMGET", self._keys[FIRST].processes, *living))
         details = (yield trips)[FIRST][0]
         return self._opened([part for pair in zip(living, details, strict=True) for part in pair])
 
     def has_ended(self, process: str) -> Steps[bool]:
         """Whether a process has ended within the last minute."""
         trips = Trips()
-        trips.add(FIRST, ("ZSCORE", self._keys.gone, process))
+        trips.add(FIRST, ("ZSCORE", self._keys[FIRST].gone, process))
         return (yield trips)[FIRST][0] is not None
 
     def claim(self, process: str, sweeper: str, seconds: float) -> Steps[bool]:
@@ -121,7 +124,7 @@ class Registry:
             Whether the claim succeeded, because nobody else sweeps the process.
         """
         trips = Trips()
-        trips.add(FIRST, self._claim(process, sweeper, seconds, self._keys.sweep(process)))
+        trips.add(FIRST, self._claim(FIRST, process, sweeper, seconds, self._keys[FIRST].sweep(process)))
         if not (yield trips)[FIRST][0]:
             return False
         yield from self._claim_elsewhere(process)
@@ -130,31 +133,32 @@ class Registry:
     def renew(self, process: str, seconds: float) -> Steps[None]:
         """Renew the claim, because the sweep goes on."""
         trips = Trips()
-        trips.add(FIRST, ("PEXPIRE", self._keys.sweep(process), int(seconds * 1000)))
+        trips.add(FIRST, ("PEXPIRE", self._keys[FIRST].sweep(process), int(seconds * 1000)))
         yield trips
 
     def remove(self, process: str) -> Steps[None]:
         """Remove a process from the registry, after all else that it owned."""
         trips = Trips()
         for server in range(self._placement.count):
-            trips.add(server, ("HDEL", self._keys.processes, process))
-        trips.add(FIRST, ("UNLINK", self._keys.sweep(process)))
+            trips.add(server, ("HDEL", self._keys[server].processes, process))
+        trips.add(FIRST, ("UNLINK", self._keys[FIRST].sweep(process)))
         yield trips
 
     def answer(self, command: str, process: str, reply_channel: str) -> Trips:
         """Note that a process begins a streaming answer (``SADD``), or has ended it (``SREM``)."""
         trips = Trips()
-        trips.add(self._placement.of(process), (command, self._keys.answers(process), reply_channel))
+        server = self._placement.of(process)
+        trips.add(server, (command, self._keys[server].answers(process), reply_channel))
         return trips
 
-    def _claim(self, process: str, sweeper: str, seconds: float, *lock: str) -> Command:
-        keys = (self._keys.beats, self._keys.gone, *lock)
+    def _claim(self, server: int, process: str, sweeper: str, seconds: float, *lock: str) -> Command:
+        keys = (self._keys[server].beats, self._keys[server].gone, *lock)
         return ("claim", len(keys), *keys, process, sweeper, int(seconds * 1000))
 
     def _claim_elsewhere(self, process: str) -> Steps[None]:
         trips = Trips()
         for server in range(FIRST + 1, self._placement.count):
-            trips.add(server, self._claim(process, "", 0))
+            trips.add(server, self._claim(server, process, "", 0))
         if trips:
             yield trips
 

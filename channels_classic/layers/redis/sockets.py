@@ -14,7 +14,7 @@ from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Steps, Trips, one_round_trip
 from channels_classic.layers.redis.encryption import Cipher, seal, unseal
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.log import logger
 
@@ -31,7 +31,7 @@ class Sockets:
     """The sockets of processes.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         placement: knows the servers of the processes.
         clocks: the clocks of the servers.
         envelopes: seal wills that are sent.
@@ -41,7 +41,7 @@ class Sockets:
 
     def __init__(
         self,
-        keys: Keys,
+        keys: ServerKeys,
         placement: Placement,
         clocks: Clocks,
         envelopes: Envelopes,
@@ -59,7 +59,7 @@ class Sockets:
         """The reply channels of the sockets of a process."""
         trips = Trips()
         for server in range(self._placement.count):
-            trips.add(server, ("HKEYS", self._keys.clients(process)))
+            trips.add(server, ("HKEYS", self._keys[server].clients(process)))
         answers = yield trips
         local = {name for of_server in answers.values() for name in of_server[0]}
         return [f"{process}!{name.decode()}" for name in local]
@@ -69,7 +69,7 @@ class Sockets:
         trips = Trips()
         local = [names.local_part(channel) for channel in channels]
         for server in range(self._placement.count) if local else ():
-            trips.add(server, ("HMGET", self._keys.orders(process), *local))
+            trips.add(server, ("HMGET", self._keys[server].orders(process), *local))
         answers = (yield trips) if trips else {}
         found: dict[str, int] = {}
         for of_server in answers.values():
@@ -85,7 +85,7 @@ class Sockets:
         for channel, (order, will) in clients.items():
             local = names.local_part(channel)
             sealed = seal_will(self._cipher, channel, will)
-            keys = (self._keys.clients(process), self._keys.orders(process))
+            keys = (self._keys[server].clients(process), self._keys[server].orders(process))
             trips.add(server, ("register", 2, *keys, local, sealed, order))
         yield from one_round_trip(trips)
 
@@ -94,8 +94,8 @@ class Sockets:
         trips = Trips()
         local = [names.local_part(channel) for channel in channels]
         for server in range(self._placement.count):
-            trips.add(server, ("HDEL", self._keys.clients(process), *local))
-            trips.add(server, ("HDEL", self._keys.orders(process), *local))
+            trips.add(server, ("HDEL", self._keys[server].clients(process), *local))
+            trips.add(server, ("HDEL", self._keys[server].orders(process), *local))
         yield from one_round_trip(trips)
 
     def send_wills(self, process: str, release: Callable[[list[str]], Steps[None]]) -> Steps[int]:
@@ -108,7 +108,7 @@ class Sockets:
         for server in range(self._placement.count):
             while True:
                 trips = Trips()
-                trips.add(server, ("HSCAN", self._keys.clients(process), 0, "COUNT", MOST_AT_ONCE))
+                trips.add(server, ("HSCAN", self._keys[server].clients(process), 0, "COUNT", MOST_AT_ONCE))
                 _, found = (yield trips)[server][0]
                 # Redis returns a small hash as a whole.
                 wills = dict(zip(found[: 2 * MOST_AT_ONCE : 2], found[1 : 2 * MOST_AT_ONCE : 2], strict=True))
@@ -121,7 +121,7 @@ class Sockets:
     def _send_wills(self, process: str, server: int, wills: Mapping[bytes, bytes]) -> Steps[int]:
         trips = Trips()
         for one in range(self._placement.count):
-            trips.add(one, ("HMGET", self._keys.orders(process), *wills))
+            trips.add(one, ("HMGET", self._keys[one].orders(process), *wills))
         answers = yield trips
         orders = {
             local: max((int(answers[one][0][number] or 0) for one in answers), default=0)
@@ -139,13 +139,13 @@ class Sockets:
             except ValueError as error:
                 logger.error("The will of %s was dropped: %s.", channel, error)
             pairs += [local, body]
+        of_server = self._keys[server]
         keys = (
-            self._keys.clients(process),
-            self._keys.orders(process),
-            self._keys.queue(GOODBYE_CHANNEL),
-            self._keys.bell(GOODBYE_CHANNEL),
-            self._keys.statistics(GOODBYE_CHANNEL),
-            self._keys.totals,
+            of_server.clients(process),
+            of_server.orders(process),
+            *of_server.with_bells([GOODBYE_CHANNEL]),
+            of_server.statistics(GOODBYE_CHANNEL),
+            of_server.totals,
         )
         trips = Trips()
         trips.add(server, ("goodbye", len(keys), *keys, int(self._expiry * 1000), *pairs))

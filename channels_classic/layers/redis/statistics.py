@@ -5,7 +5,7 @@ from __future__ import annotations
 from channels_classic.layers import names
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.envelope import time_of_expiry
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 
 COUNTS = ("messages_count", "channel_full_count")
@@ -15,12 +15,12 @@ class Statistics:
     """Adds up the counters of the servers.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         placement: knows the servers of the queues.
         expiry: seconds that a message lives.
     """
 
-    def __init__(self, keys: Keys, placement: Placement, expiry: float) -> None:
+    def __init__(self, keys: ServerKeys, placement: Placement, expiry: float) -> None:
         self._keys = keys
         self._placement = placement
         self._expiry = expiry
@@ -29,7 +29,7 @@ class Statistics:
         """The statistics over all queues."""
         trips = Trips()
         for server in range(self._placement.count):
-            trips.add(server, _counts(self._keys.totals))
+            trips.add(server, _counts(self._keys[server].totals))
         answers = yield trips
         return {
             name: sum(int(of_server[0][number] or 0) for of_server in answers.values())
@@ -41,7 +41,8 @@ class Statistics:
         queue = names.queue_name(channel)
         trips = Trips()
         for server in self._placement.of_channels([queue]):
-            trips.add(server, _counts(self._keys.statistics(queue)), ("pending", 1, self._keys.queue(queue)))
+            keys = self._keys[server]
+            trips.add(server, _counts(keys.statistics(queue)), ("pending", 1, keys.queue(queue)))
         answers = yield trips
         statistics: dict[str, float] = dict.fromkeys((*COUNTS, "messages_pending", "messages_max_age"), 0)
         for counts, (now, pending, oldest) in answers.values():

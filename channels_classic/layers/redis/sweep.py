@@ -35,7 +35,7 @@ from channels_classic.layers.redis.connections.steps import Steps, Trips
 from channels_classic.layers.redis.envelope import AGAIN, MESSAGE, STAMP_LENGTH, Envelope, Envelopes
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.inflight import Batch
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.letters import DeadLetters
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Entry, Push, Queues
@@ -64,7 +64,7 @@ class Sweeps:
     """Sweeps dead processes, and removes those that end normally.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         placement: knows the servers of everything.
         clocks: the clocks of the servers.
         envelopes: seal what is sent and put back.
@@ -75,7 +75,7 @@ class Sweeps:
 
     def __init__(
         self,
-        keys: Keys,
+        keys: ServerKeys,
         placement: Placement,
         clocks: Clocks,
         envelopes: Envelopes,
@@ -147,7 +147,7 @@ class Sweeps:
     def _takers(self, process: str) -> Steps[list[int]]:
         trips = Trips()
         for server in range(self._placement.count):
-            trips.add(server, ("SMEMBERS", self._keys.takers(process)))
+            trips.add(server, ("SMEMBERS", self._keys[server].takers(process)))
         answers = yield trips
         return sorted({int(number) for of_server in answers.values() for number in of_server[0]})
 
@@ -157,14 +157,14 @@ class Sweeps:
         order = [taker_name(process, number) for number in takers]
         for server in range(self._placement.count):
             for taker in order:
-                trips.add(server, ("LRANGE", self._keys.in_flight(taker), 0, -1))
+                trips.add(server, ("LRANGE", self._keys[server].in_flight(taker), 0, -1))
         batches: dict[str, dict[int, Batch]] = defaultdict(dict)
         if trips:
             answers = yield trips
             for server, of_server in answers.items():
                 for taker, stored in zip(order, of_server, strict=True):
                     if stored:
-                        batches[taker][server] = Batch.of(stored, self._keys)
+                        batches[taker][server] = Batch.of(stored, self._keys[server])
         return batches
 
     def _messages(self, batches: Mapping[int, Batch]) -> list[_Message]:
@@ -217,7 +217,7 @@ class Sweeps:
                 back[entry.server].append((entry.queue, body, True))
         trips = Trips()
         for server, batch in batches.items():
-            trips.add(server, batch.settle(self._keys, taker, back[server], self._expiry))
+            trips.add(server, batch.settle(self._keys[server], taker, back[server], self._expiry))
         answers = yield trips
         return any(of_server[0] for of_server in answers.values())
 
@@ -235,7 +235,7 @@ class Sweeps:
 
     def _end_answers(self, process: str) -> Steps[None]:
         server = self._placement.of(process)
-        key = self._keys.answers(process)
+        key = self._keys[server].answers(process)
         trips = Trips()
         trips.add(server, ("SMEMBERS", key))
         for channel in (yield trips)[server][0]:
@@ -254,7 +254,7 @@ class Sweeps:
         for queue in own_queues(process, max(takers, default=-1) + 1):
             trips = Trips()
             for server in range(self._placement.count):
-                trips.add(server, ("SMEMBERS", self._keys.joined(queue)))
+                trips.add(server, ("SMEMBERS", self._keys[server].joined(queue)))
             answers = yield trips
             joined = {
                 server: [group.decode() for group in of_server[0]]
@@ -264,14 +264,16 @@ class Sweeps:
             yield from self._groups.end(queue, joined)
             trips = Trips()
             for server in range(self._placement.count):
-                of_queue = (self._keys.queue(queue), self._keys.paused(queue), self._keys.statistics(queue))
-                trips.add(server, ("UNLINK", *of_queue, self._keys.joined(queue)))
+                keys = self._keys[server]
+                of_queue = (keys.queue(queue), keys.paused(queue), keys.statistics(queue), keys.joined(queue))
+                trips.add(server, ("UNLINK", *of_queue))
             yield trips
-        keys = [self._keys.clients(process), self._keys.orders(process), self._keys.answers(process)]
-        for taker in (taker_name(process, number) for number in takers):
-            keys += [self._keys.in_flight(taker), self._keys.wake(taker), self._keys.sent(taker)]
         trips = Trips()
         for server in range(self._placement.count):
-            trips.add(server, ("UNLINK", *keys, self._keys.takers(process)))
+            keys = self._keys[server]
+            owned = [keys.clients(process), keys.orders(process), keys.answers(process), keys.takers(process)]
+            for taker in (taker_name(process, number) for number in takers):
+                owned += [keys.in_flight(taker), keys.wake(taker), keys.sent(taker)]
+            trips.add(server, ("UNLINK", *owned))
         yield trips
         yield from self._registry.remove(process)

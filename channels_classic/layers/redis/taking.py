@@ -18,7 +18,7 @@ from channels_classic.layers.redis.connections.blocking import wait_for_any
 from channels_classic.layers.redis.connections.steps import Answers, Command, Steps, Trips, checked
 from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.inflight import Batch
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Entry, Queues
 from channels_classic.layers.redis.receiving import LONGEST_WAIT, Receiving
@@ -37,7 +37,7 @@ class Taking:
 
     Arguments:
         transport: has the servers to wait on.
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         queues: make the commands.
         placement: knows the servers of the queues.
         clocks: the clocks of the servers.
@@ -49,7 +49,7 @@ class Taking:
     def __init__(
         self,
         transport: Transport,
-        keys: Keys,
+        keys: ServerKeys,
         queues: Queues,
         placement: Placement,
         clocks: Clocks,
@@ -82,7 +82,7 @@ class Taking:
         trips.wait = min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
         self._announce(trips, taker, 0)
         if trips.wait:
-            trips.add(0, self._acknowledge(taker, depends), self._wait(taker, channels, trips.wait))
+            trips.add(0, self._acknowledge(taker, depends), self._wait(taker, channels, trips.wait, 0))
         order = self._order(channels)
         trips.add(0, self._take(taker, order, limit, 0, trips.wait))
         return {0: order}
@@ -138,9 +138,11 @@ class Taking:
             LayerUnavailable: a server does not answer, and there is no message.
         """
         numbers = self._placement.of_channels(channels)
-        servers = [self._transport.servers[number] for number in numbers]
         timeout = min(timeout, LONGEST_WAIT)
-        answers = wait_for_any(servers, self._wait(taker, channels, timeout), timeout)
+        waits = [
+            (self._transport.servers[number], self._wait(taker, channels, timeout, number)) for number in numbers
+        ]
+        answers = wait_for_any(waits, timeout)
         first = []
         for number, answer in zip(numbers, answers, strict=True):
             if answer is not None and not isinstance(answer, LayerUnavailable):
@@ -156,11 +158,12 @@ class Taking:
         """Tell a server about the taker, so that a sweep finds what it has in-flight there."""
         epoch = self._registry.epoch(taker.process, server)
         if taker.announced.get(server) != epoch or not epoch:
-            trips.add(server, ("SADD", self._keys.takers(taker.process), taker.number))
+            trips.add(server, ("SADD", self._keys[server].takers(taker.process), taker.number))
             taker.announced[server] = epoch
 
     def _acknowledge(self, taker: Taker, depends: bool) -> Command:
-        keys = (self._keys.in_flight(taker.name), self._keys.wake(taker.name), self._keys.sent(taker.name))
+        of_server = self._keys[0]
+        keys = (of_server.in_flight(taker.name), of_server.wake(taker.name), of_server.sent(taker.name))
         return ("acknowledge", 3, *keys, taker.seen.get(0, 0), taker.asked, int(depends))
 
     def _order(self, channels: list[str]) -> list[str]:
@@ -168,31 +171,28 @@ class Taking:
         rotated = self._queues.rotated(channels)
         return sorted(rotated, key=lambda channel: not names.is_normal(channel))
 
-    def _wait(self, taker: Taker, channels: list[str], timeout: float) -> Command:
+    def _wait(self, taker: Taker, channels: list[str], timeout: float, server: int) -> Command:
+        of_server = self._keys[server]
         keys = [
-            self._keys.bell(channel) if names.is_normal(channel) else self._keys.queue(channel)
+            of_server.bell(channel) if names.is_normal(channel) else of_server.queue(channel)
             for channel in self._queues.rotated(channels)
         ]
-        return ("BLPOP", self._keys.wake(taker.name), *keys, timeout)
+        return ("BLPOP", of_server.wake(taker.name), *keys, timeout)
 
     def _take(self, taker: Taker, order: list[str], limit: int, server: int, wait: float = 0) -> Command:
         normal = sum(map(names.is_normal, order))
-        keys = (
-            self._keys.epoch,
-            self._keys.beats,
-            self._keys.in_flight(taker.name),
-            *self._keys.queues(order),
-        )
+        of_server = self._keys[server]
+        keys = (of_server.epoch, of_server.beats, of_server.in_flight(taker.name), *of_server.queues(order))
         arguments = (limit, names.random_part(), self._clocks.latest(server, wait))
         process = (taker.process, self._registry.epoch(taker.process, server))
         numbers = (taker.asked, taker.seen.get(server, 0))
-        return ("take", len(keys), *keys, *arguments, *process, *numbers, normal, self._keys.prefix)
+        return ("take", len(keys), *keys, *arguments, *process, *numbers, normal, of_server.prefix)
 
     # Answers.
 
     def _popped(self, server: int, answer: Sequence[Any]) -> list[Entry]:
         """The entry in an answer of ``BLPOP``. There is none if it was a token."""
-        if answer[0].startswith(self._keys.queue("").encode()):
+        if answer[0].startswith(self._keys[server].queue("").encode()):
             return [self._queues.popped(server, answer)]
         return []
 
@@ -223,8 +223,8 @@ class Taking:
         """Put back what a taker has in-flight and has not received, because the answer was lost."""
         trips = Trips()
         for server, stored in unseen.items():
-            batch = Batch.of(stored, self._keys)
+            batch = Batch.of(stored, self._keys[server])
             back = [(queue, value, False) for queue, value in batch.entries]
-            trips.add(server, batch.settle(self._keys, taker.name, back, self._expiry))
+            trips.add(server, batch.settle(self._keys[server], taker.name, back, self._expiry))
         if trips:
             yield trips

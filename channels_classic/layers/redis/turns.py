@@ -13,7 +13,7 @@ from channels_classic.layers import codec, names, turns
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Origin
 from channels_classic.layers.types import Delivery, Lease, Turn
@@ -27,7 +27,7 @@ class Turns:
     """The turns of clients.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         placement: knows the servers of the clients.
         clocks: the clocks of the servers.
         envelopes: seal messages that wait.
@@ -38,7 +38,7 @@ class Turns:
 
     def __init__(
         self,
-        keys: Keys,
+        keys: ServerKeys,
         placement: Placement,
         clocks: Clocks,
         envelopes: Envelopes,
@@ -79,20 +79,14 @@ class Turns:
 
     def renewals(self, leases: Iterable[Lease]) -> list[tuple[int, Command]]:
         """The commands, each with its server, that renew the leases of turns."""
-        return [
-            (
-                self._server_of(lease.reply_channel),
-                self._command(lease.reply_channel, "renew", lease.order, lease.token),
-            )
-            for lease in leases
-        ]
+        return [self._command(lease.reply_channel, "renew", lease.order, lease.token) for lease in leases]
 
     def release(self, clients: Sequence[str]) -> Steps[None]:
         """Let the turns of clients that have left end soon."""
         for start in range(0, len(clients), MOST_AT_ONCE):
             trips = Trips()
             for client in clients[start : start + MOST_AT_ONCE]:
-                trips.add(self._server_of(client), self._command(client, "release"))
+                trips.add(*self._command(client, "release"))
             answers = yield trips
             for of_server in answers.values():
                 for answer in of_server:
@@ -109,8 +103,7 @@ class Turns:
         for start in range(0, len(clients), MOST_AT_ONCE):
             trips = Trips()
             for client in clients[start : start + MOST_AT_ONCE]:
-                step = self._command(client, "resume", orders[client], int(settled))
-                trips.add(self._server_of(client), step)
+                trips.add(*self._command(client, "resume", orders[client], int(settled)))
             answers = yield trips
             forward += sum(answer[0] == b"forward" for of_server in answers.values() for answer in of_server)
         if forward:
@@ -130,15 +123,16 @@ class Turns:
             if delivery.turn_end is not None:
                 order, last = delivery.turn_end
                 number = origin.number if depends and origin is not None else ""
-                command = self._command(delivery.name, "end", order, int(last), number)
+                server, command = self._command(delivery.name, "end", order, int(last), number)
                 if depends and origin is not None:
-                    command = (command[0], 3, *command[2:4], self._keys.sent(origin.taker), *command[4:])
-                trips.add(self._server_of(delivery.name), command)
+                    sent = self._keys[server].sent(origin.taker)
+                    command = (command[0], 3, *command[2:4], sent, *command[4:])
+                trips.add(server, command)
 
     def _step(self, client: str, step: str, *arguments: Any) -> Steps[str]:
-        server = self._server_of(client)
+        server, command = self._command(client, step, *arguments)
         trips = Trips()
-        trips.add(server, self._command(client, step, *arguments))
+        trips.add(server, command)
         return self._verdict((yield trips)[server][0])
 
     def _verdict(self, answer: Sequence[Any]) -> str:
@@ -147,11 +141,11 @@ class Turns:
             turns.report_passed_over(client.decode(), int(first), int(last), reason.decode())
         return str(verdict.decode())
 
-    def _command(self, client: str, step: str, *arguments: Any) -> Command:
-        keys = (self._keys.turns(client), self._keys.waiting_clients)
+    def _command(self, client: str, step: str, *arguments: Any) -> tuple[int, Command]:
+        """The server that has the turns of a client, and the command for it."""
+        server = self._placement.of(names.queue_name(client))
+        of_server = self._keys[server]
+        keys = (of_server.turns(client), of_server.waiting_clients)
         lease = turns.RENEWED_LEASE_SECONDS if self._are_renewed() else turns.LEASE_SECONDS
         times = (lease, self._expiry + turns.EXTRA_PATIENCE, self._expiry, self._kept)
-        return ("turns", 2, *keys, self._keys.prefix, client, *times, step, *arguments)
-
-    def _server_of(self, client: str) -> int:
-        return self._placement.of(names.queue_name(client))
+        return server, ("turns", 2, *keys, of_server.prefix, client, *times, step, *arguments)

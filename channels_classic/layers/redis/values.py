@@ -7,7 +7,7 @@ from typing import Any
 
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.encryption import Cipher, seal, unseal
-from channels_classic.layers.redis.keys import Keys
+from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.log import logger
 
@@ -16,19 +16,19 @@ class Values:
     """Keeps values, each on the server of its name.
 
     Arguments:
-        keys: the keys of the layer.
+        keys: the keys of the layer, for each server.
         placement: knows the servers of the values.
         cipher: encrypts the values; ``None`` for no encryption.
     """
 
-    def __init__(self, keys: Keys, placement: Placement, cipher: Cipher | None) -> None:
+    def __init__(self, keys: ServerKeys, placement: Placement, cipher: Cipher | None) -> None:
         self._keys = keys
         self._placement = placement
         self._cipher = cipher
 
     def get(self, name: str) -> Steps[tuple[bytes, float] | None]:
         """A value and the seconds until it ends."""
-        key = self._keys.value(name)
+        key = self._key(name)
         value, milliseconds = yield from self._ask(name, ("GET", key), ("PTTL", key))
         if value is None:
             return None
@@ -42,17 +42,20 @@ class Values:
         """Store a value to replace one, or where there is none. Returns whether it was stored."""
         body = seal(self._cipher, _place(name), value)
         condition = "XX" if replace else "NX"
-        command = ("SET", self._keys.value(name), body, "PX", int(seconds * 1000), condition)
+        command = ("SET", self._key(name), body, "PX", int(seconds * 1000), condition)
         (answer,) = yield from self._ask(name, command)
         return answer is not None
 
     def keep(self, name: str, seconds: float) -> Steps[None]:
         """Make a value end in ``seconds``."""
-        yield from self._ask(name, ("PEXPIRE", self._keys.value(name), int(seconds * 1000)))
+        yield from self._ask(name, ("PEXPIRE", self._key(name), int(seconds * 1000)))
 
     def delete(self, name: str) -> Steps[None]:
         """Drop a value."""
-        yield from self._ask(name, ("UNLINK", self._keys.value(name)))
+        yield from self._ask(name, ("UNLINK", self._key(name)))
+
+    def _key(self, name: str) -> str:
+        return self._keys[self._placement.of(name)].value(name)
 
     def _ask(self, name: str, *commands: Command) -> Steps[Sequence[Any]]:
         server = self._placement.of(name)

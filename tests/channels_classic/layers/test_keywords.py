@@ -51,7 +51,7 @@ URL = f"redis://user:{SECRET}@localhost:6379/0"
         ({"symmetric_encryption_keys": [SECRET, 7]}, "symmetric_encryption_keys.*list"),
         ({"symmetric_encryption_keys": 7}, "symmetric_encryption_keys.*list"),
         ({"symmetric_encryption_keys": [SECRET, ""]}, "symmetric_encryption_keys.*empty"),
-        ({"prefix": [SECRET]}, "prefix.*str"),
+        ({"prefix": [SECRET, SECRET]}, "prefix.*str"),
         ({"prefix": b"asgi:"}, "prefix.*str"),
         ({"stats_prefix": None}, "stats_prefix.*str"),
         ({"at_least_once": "mail"}, "at_least_once.*list"),

@@ -49,12 +49,12 @@ class _Wait(NamedTuple):
             self.server.give(self.connection)
 
 
-def wait_for_any(servers: Sequence[Server], command: Command, timeout: float) -> list[Any]:
+def wait_for_any(asked: Sequence[tuple[Server, Command]], timeout: float) -> list[Any]:
     """Wait on several servers at once for the first entry of any of their lists.
 
     Arguments:
-        command: the ``BLPOP`` that waits.
-        timeout: seconds; the same as in the command.
+        asked: the servers, each with the ``BLPOP`` that waits there.
+        timeout: seconds; the same as in the commands.
 
     Returns:
         For each server ``None``, or the key of a list and the entry taken from it, or a ``LayerUnavailable``.
@@ -63,7 +63,7 @@ def wait_for_any(servers: Sequence[Server], command: Command, timeout: float) ->
     waits: list[_Wait] = []
     failure = None
     try:
-        for server in servers:
+        for server, command in asked:
             waits.append(_Wait.on(server, command))
         answered, _, _ = select.select([socket_of(wait.connection) for wait in waits], [], [], timeout + 1)
     except LayerUnavailable as error:
@@ -74,4 +74,4 @@ def wait_for_any(servers: Sequence[Server], command: Command, timeout: float) ->
             wait.server.drop(wait.connection)
         raise
     answers = [wait.end(socket_of(wait.connection) in answered) for wait in waits]
-    return answers + [failure] * (len(servers) - len(waits))
+    return answers + [failure] * (len(asked) - len(waits))

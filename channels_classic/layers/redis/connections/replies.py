@@ -47,7 +47,10 @@ MEANINGS = {
         "belongs to a cluster, where all keys of a command have to be in one slot. Give prefix and stats_prefix "
         "the same hash tag, as in '{asgi}:' and '{asgi}meta:'."
     ),
-    "MOVED": _Meaning("belongs to a cluster, and another server of it has these keys. Put that one into hosts."),
+    "MOVED": _Meaning(
+        "belongs to a cluster, and another server of it has these keys. Put that one into hosts. With several "
+        "hosts, make prefix and stats_prefix lists: each host needs a hash tag whose slot it has."
+    ),
     "ASK": _Meaning("belongs to a cluster that is moving these keys to another server."),
 }
 """Errors with which a server refuses a command before it does anything.

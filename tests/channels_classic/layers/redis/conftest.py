@@ -8,7 +8,15 @@ import pytest
 import redis
 
 from channels_classic.layers import RedisChannelLayer
+from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    """Three nodes, which tests share: each takes prefixes of its own."""
+    with RedisCluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The conformance suite on the Redis layer: one server and three, with and without encryption, and fakeredis."""
+"""The conformance suite on the Redis layer: one server, three, and a cluster; with encryption and without."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from channels_classic.layers import BaseChannelLayer, RedisChannelLayer
 from channels_classic.layers.conformance import ConformanceTests
+from tests.redis_cluster import RedisCluster
 
 _numbers = itertools.count()
 
@@ -23,10 +24,10 @@ class OnRedis(ConformanceTests):
     def _servers(self, redis_servers: list[str]) -> None:
         self.hosts = redis_servers[:1]
 
-    def setUp(self) -> None:
-        super().setUp()
+    @pytest.fixture(autouse=True)
+    def _prefixes(self) -> None:
         number = next(_numbers)
-        self.prefixes = {"prefix": f"test{number}:", "stats_prefix": f"test-meta{number}:"}
+        self.prefixes: dict[str, Any] = {"prefix": f"test{number}:", "stats_prefix": f"test-meta{number}:"}
 
     def make_layer(self, **config: Any) -> BaseChannelLayer:
         return RedisChannelLayer(self.hosts, **self.prefixes, **self.config, **config)
@@ -50,7 +51,12 @@ class TestThreeServers(OnRedis, TestCase):
         self.hosts = redis_servers
 
 
-class TestThreeServersEncrypted(TestThreeServers):
-    """Shards that say all in secret."""
+class TestClusterEncrypted(OnRedis, TestCase):
+    """The nodes of a cluster, with a hash tag each, that say all in secret."""
 
     config = {"symmetric_encryption_keys": ["new", "old"]}
+
+    @pytest.fixture(autouse=True)
+    def _servers(self, redis_cluster: RedisCluster) -> None:
+        self.hosts = redis_cluster.hosts
+        self.prefixes = redis_cluster.prefixes(f"test{next(_numbers)}")

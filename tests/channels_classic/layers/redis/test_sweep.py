@@ -91,7 +91,7 @@ def carry_out(servers: list[Server], steps: Steps[Any], at_most: int) -> bool:
 
 def forget_lock(layer: RedisChannelLayer) -> None:
     """Let the time of a sweep that was killed be over."""
-    layer._transport.servers[0].round_trip([("DEL", layer._keys.sweep(DEAD))])
+    layer._transport.servers[0].round_trip([("DEL", layer._keys[0].sweep(DEAD))])
 
 
 def check(layer: RedisChannelLayer) -> None:
