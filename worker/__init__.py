@@ -1,4 +1,4 @@
-"""Workers: messages in, consumers run, their sends out (specification, section 7)."""
+"""Workers take messages, run consumers, and send what those sent (specification, section 7)."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 __all__ = ["Worker", "WorkerGroup"]
 
-# The command line has to set Django up before they can be imported.
+# These are imported late, because the command line has to set Django up first.
 __getattr__ = lazy_names(__name__, {"Worker": "worker.loop", "WorkerGroup": "worker.group"})

@@ -1,4 +1,4 @@
-"""``Alarm``: calls a function at a time that can be changed."""
+"""``Alarm`` calls a function at a time that can be changed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Callable
 class Alarm:
     """Calls ``ring`` at a time that can be changed, in a thread of its own.
 
-    Redis ends a blocking call up to a tenth of a second late. Code that has to be on time is woken by this.
+    Redis ends a blocking call up to a tenth of a second late, so code that has to be punctual is woken by this.
 
     Arguments:
-        ring: must not raise.
+        ring: the function to call. It must not raise.
     """
 
     def __init__(self, ring: Callable[[], None]) -> None:
@@ -24,24 +24,24 @@ class Alarm:
         self._thread = threading.Thread(target=self._run, name="alarm", daemon=True)
 
     def start(self) -> None:
-        """Begin; one that has been stopped cannot begin again."""
+        """Start the thread. A stopped alarm cannot be started again."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; it does not ring any more."""
+        """End the thread. The alarm does not ring any more."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
         self._thread.join()
 
     def set(self, seconds: float) -> None:
-        """Ring so many seconds from now, once, and not at the time that was set before."""
+        """Ring once, in ``seconds`` from now, instead of at the time that was set before."""
         with self._changed:
             self._time = time.monotonic() + seconds
             self._changed.notify()
 
     def clear(self) -> None:
-        """Do not ring."""
+        """Do not ring until the next ``set``."""
         with self._changed:
             self._time = None
 
@@ -50,7 +50,7 @@ class Alarm:
             self._ring()
 
     def _wait(self) -> bool:
-        """Wait until it is time; whether it is, and not the end."""
+        """Wait until it is time to ring. Returns false if the alarm was stopped."""
         with self._changed:
             while not self._stopped:
                 left = None if self._time is None else self._time - time.monotonic()

@@ -17,19 +17,19 @@ from worker.lanes import Lanes
 from worker.presence import Presence
 
 BLOCKED_SECONDS = 0.2
-"""How long a consumer may keep the event loop from all others before the log says so."""
+"""Seconds that a consumer may block the event loop before a warning."""
 
 CANCEL_SECONDS = 1.0
-"""How long consumers may take to end that are cancelled when the process ends."""
+"""Seconds that consumers may take to end after the end of the process has cancelled them."""
 
 
 class ConsumerLoop:
-    """Runs asynchronous consumers, many at the same time, in a thread of its own. It begins with the first one.
+    """Runs asynchronous consumers, many at the same time, in a thread that starts with the first one.
 
     Arguments:
-        layer: of the workers.
+        layer: the channel layer of the workers.
         limit: how many consumers may run at the same time.
-        presence: of the process, if the layer keeps what is in-flight.
+        presence: the presence of the process, if the layer keeps in-flight messages.
         settled: called when consumers have ended, and all that they sent is on its way.
     """
 
@@ -38,7 +38,7 @@ class ConsumerLoop:
     ) -> None:
         self.completions = Completions(layer, presence, settled)
         self.channels: set[str] = set()
-        """The channels that messages for asynchronous consumers have come from."""
+        """The channels whose messages have had asynchronous consumers."""
         self._limit = limit
         self._lock = threading.Condition()
         self._running: dict[RunningAsync, asyncio.Task[None] | None] = {}
@@ -47,10 +47,10 @@ class ConsumerLoop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    # For the workers' threads.
+    # Called in the threads of workers.
 
     def start(self, run: RunningAsync) -> None:
-        """Let a consumer go on in the event loop."""
+        """Let a consumer continue in the event loop."""
         with self._lock:
             if self._loop is None:
                 self._loop = self._begin_thread()
@@ -60,17 +60,17 @@ class ConsumerLoop:
         self._loop.call_soon_threadsafe(self._begin, run)
 
     def has_room(self, timeout: float = 0) -> bool:
-        """Whether another consumer may begin, now or within ``timeout`` seconds."""
+        """Whether there is room for another consumer, now or within ``timeout`` seconds."""
         if len(self._running) < self._limit:
             return True
         with self._lock:
             return self._lock.wait_for(lambda: len(self._running) < self._limit, timeout)
 
     def closed_channels(self, wake: Callable[[], None]) -> frozenset[str]:
-        """The channels from which nothing may be taken now, because no other consumer may begin.
+        """The channels that a worker must not take from now, because there is no room for their consumers.
 
         Arguments:
-            wake: called in another thread when there is room again.
+            wake: called, in another thread, when there is room again.
         """
         if len(self._running) < self._limit:
             return frozenset()
@@ -80,42 +80,42 @@ class ConsumerLoop:
             self._waiting.add(wake)
             return frozenset(self.channels)
 
-    # For their process.
+    # Called by the process.
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a consumer runs, or something has still to be sent."""
+        """Whether a consumer runs, or something still has to be sent."""
         return bool(self._running) or self.completions.is_at_work
 
     @property
     def threads(self) -> list[threading.Thread]:
-        """The threads that have to be alive, once a consumer has run."""
+        """The threads that must be alive once a consumer has run."""
         return [] if self._thread is None else [self._thread, self.completions.thread]
 
     @property
     def leases(self) -> list[Lease]:
-        """Those of the turns that run, or whose ends have not been sent. Any thread may ask."""
+        """The leases of turns that run, or whose ends have not been sent. Any thread may call this."""
         with self._lock:
             running = [run.lease for run in self._running if run.lease is not None]
         return [*running, *self.completions.leases]
 
     def running(self) -> list[RunningAsync]:
-        """The consumers that run."""
+        """The consumers that are running."""
         with self._lock:
             return list(self._running)
 
     def texts(self) -> list[str]:
-        """What is running, and for how long: a text for each."""
+        """A text for each running consumer that says what it is, and for how long it has been running."""
         now = time.monotonic()
         return [f"{run.what}, for {now - run.since:.0f} s" for run in self.running()]
 
     def stack_of(self, run: RunningAsync) -> str | None:
-        """Where a consumer is, as a traceback; ``None`` if it does not run."""
+        """The place where a consumer is, as a traceback; ``None`` if it does not run."""
         task = self._running.get(run)
         return None if task is None else _stack(task.get_coro())
 
     def stop(self) -> None:
-        """Cancel what runs, and end the threads. What was cancelled is left to whoever sweeps this process."""
+        """Cancel what runs, and end the threads. The sweep of this process handles what was cancelled."""
         self.completions.stop()
         if self._loop is None or self._thread is None or not self._thread.is_alive():
             return
@@ -131,7 +131,7 @@ class ConsumerLoop:
         self._thread.start()
         return loop
 
-    # In the event loop's thread.
+    # Called in the thread of the event loop.
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
@@ -180,11 +180,11 @@ class ConsumerLoop:
 
 
 class _Watched(Coroutine[Any, Any, None]):
-    """A coroutine that says so when it has kept the event loop for long.
+    """A coroutine that logs a warning when it has blocked the event loop.
 
     Arguments:
-        coroutine: to run.
-        name: of its consumer.
+        coroutine: the coroutine to run.
+        name: the name of its consumer.
     """
 
     def __init__(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
@@ -218,7 +218,7 @@ class _Watched(Coroutine[Any, Any, None]):
 
 
 def _stack(coroutine: Any) -> str:
-    """Where a coroutine is that waits, from the outermost call to the innermost."""
+    """The frames of a coroutine that waits, from the outermost call to the innermost."""
     lines: list[str] = []
     while coroutine is not None:
         if isinstance(coroutine, _Watched):

@@ -1,4 +1,4 @@
-"""Django's caches, which every message of a worker's thread shares."""
+"""Django's caches, shared by all messages of a worker thread."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from django.core.cache import caches
 
 
 def keep_caches() -> None:
-    """Let all messages that this thread will handle use the same cache objects.
+    """Let all messages of this thread use the same cache objects.
 
-    Django keeps them in the context, and each message has a context of its own: a cache that was first used there
-    would have to connect to its server for every message.
+    Django keeps caches in the context, and each message has its own context. Without this, a cache would connect
+    to its server again for every message.
     """
     for alias in caches:
-        with suppress(Exception):  # one that cannot be made is an error only for code that uses it
+        with suppress(Exception):  # a cache that cannot be made is an error only for code that uses it
             caches[alias]

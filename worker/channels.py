@@ -1,4 +1,4 @@
-"""The channels that a worker receives on."""
+"""The channels that a worker receives from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class ChannelFilters:
     """Leaves some of the channels of a routing to other workers.
 
     Arguments:
-        only: globs; channels that match none of them are left out, if there are any.
-        exclude: globs; channels that match one of them are left out.
+        only: globs. If there are any, channels that match none of them are left out.
+        exclude: globs. Channels that match one of them are left out.
     """
 
     def __init__(self, only: Iterable[str] | None, exclude: Iterable[str] | None) -> None:
@@ -21,7 +21,7 @@ class ChannelFilters:
         self._exclude = list(exclude or ())
 
     def apply(self, channels: Iterable[str]) -> list[str]:
-        """Those of ``channels`` that are left."""
+        """The channels that are not left out."""
         return [
             channel
             for channel in channels
@@ -34,10 +34,10 @@ def _matches(patterns: list[str], channel: str) -> bool:
 
 
 class ReceivedChannels:
-    """The channels that a worker receives from, worked out once for each router.
+    """The channels that a worker receives from, computed once per router.
 
     Arguments:
-        filters: for the channels of the routing.
+        filters: applied to the channels of the routing.
     """
 
     def __init__(self, filters: ChannelFilters) -> None:
@@ -46,12 +46,12 @@ class ReceivedChannels:
         self._names: list[str] = []
 
     def without(self, closed: frozenset[str], router: Router, wake_channel: str) -> list[str]:
-        """The same without channels from which nothing may be taken now."""
+        """The channels, without ``closed`` ones, from which nothing may be taken now."""
         names = self.names(router, wake_channel)
         return [name for name in names if name not in closed] if closed else names
 
     def names(self, router: Router, wake_channel: str) -> list[str]:
-        """The channels of the routing, and the channel that wakes the worker."""
+        """The channels of the routing, with the channel that wakes the worker."""
         if router is not self._router or self._names[-1] != wake_channel:
             self._router = router
             self._names = [*self._filters.apply(sorted(router.channels)), wake_channel]

@@ -1,4 +1,4 @@
-"""``channels-worker``: workers without ``manage.py``."""
+"""The command ``channels-worker``: workers without ``manage.py``."""
 
 from __future__ import annotations
 
@@ -36,16 +36,17 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     envvar="DJANGO_SETTINGS_MODULE",
     show_envvar=True,
     required=True,
-    help="The project's settings, as myproject.settings.",
+    help="The settings module of the project, such as myproject.settings.",
 )
-@click.option("--pythonpath", default=".", help="The folder that the project is imported from.")
+@click.option("--pythonpath", default=".", help="The folder from which the project is imported.")
 @with_options
 @click.option("-v", "--verbose", count=True, default=0, show_default=False, help="Log each message.")
 def main(settings: str, pythonpath: str, verbose: int, **values: Any) -> None:
-    """Run workers: they take messages from a channel layer and run the project's consumers.
+    """Run workers, which take messages from a channel layer and run the consumers of the project.
 
-    Every option can also be given as an environment variable: CHANNELS_WORKER_THREADS=4 for --threads 4.
-    Ends at SIGTERM or Ctrl-C when the consumers that run have finished. A second signal does not wait for them.
+    You can also set every option by an environment variable: CHANNELS_WORKER_THREADS=4 for --threads 4.
+    At SIGTERM or Ctrl-C the program finishes the running consumers and ends. A second signal ends it without
+    waiting for them.
     """
     sys.path.insert(0, os.path.abspath(pythonpath))
     os.environ["DJANGO_SETTINGS_MODULE"] = settings

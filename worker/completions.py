@@ -1,4 +1,4 @@
-"""The ends of asynchronous consumers: what they sent goes out, and their batches are done."""
+"""The ends of asynchronous consumers: sends their messages, and ends their batches."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from worker.senders import Senders
 
 
 class Completions:
-    """Sends what asynchronous consumers have sent, in a thread of its own, and ends the batches that they held.
+    """Sends, in a thread of its own, what asynchronous consumers have sent, and ends the batches that they held.
 
     Arguments:
-        layer: of the workers.
-        presence: of the process in the registry of the layer, if it keeps what is in-flight.
+        layer: the channel layer of the workers.
+        presence: the presence of the process, if the layer keeps in-flight messages.
         settled: called when consumers have ended, and all that they sent is on its way.
     """
 
@@ -44,39 +44,39 @@ class Completions:
         """Sends."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self.thread.start()
 
     def stop(self) -> None:
-        """End when nothing is left to do."""
+        """End the thread when nothing is left to do."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify()
 
     @property
     def is_at_work(self) -> bool:
-        """Whether something has still to be sent."""
+        """Whether something still has to be sent."""
         with self._changed:
             return bool(self._is_busy or self._ended or self._over)
 
     @property
     def leases(self) -> list[Lease]:
-        """Those of the turns whose ends have not been sent. Any thread may ask."""
+        """The leases of turns whose ends have not been sent. Any thread may call this."""
         with self._changed:
             ended = [run.lease for run in self._ended if run.lease is not None]
         return [*ended, *self.senders.own.leases]
 
-    # For the event loop.
+    # Called by the event loop.
 
     def begin(self, run: RunningAsync) -> None:
-        """A consumer has begun."""
+        """Note that a consumer has begun."""
         with self._changed:
             run.batch.running += 1
             run.batch.unsent += 1
             run.batch.places.add(run.place)
 
     def end(self, run: RunningAsync) -> None:
-        """It has ended."""
+        """Note that a consumer has ended."""
         batch = run.batch
         with self._changed:
             batch.running -= 1
@@ -89,15 +89,15 @@ class Completions:
                 self._changed.notify()
 
     def call(self, function: Callable[[], None]) -> None:
-        """Call something that may wait for the layer, soon."""
+        """Call ``function``, which may wait for the layer, soon in the thread."""
         with self._changed:
             self._calls.append(function)
             self._changed.notify()
 
-    # For the worker whose batch it is.
+    # Called by the worker that has the batch.
 
     def attend(self, batch: HeldBatch, seconds: float) -> list[RunningAsync]:
-        """Wait a moment for the consumers of a batch; those that have ended, whose messages the caller sends."""
+        """Wait up to ``seconds`` for the consumers of a batch. The caller sends for those that it returns."""
         with self._changed:
             batch.finished = [run for run in self._ended if run.batch is batch]
             if batch.finished:
@@ -111,7 +111,7 @@ class Completions:
             return batch.finished
 
     def leave(self, batch: HeldBatch) -> bool:
-        """The worker goes on without the batch; whether it has to be held. If so, ``release`` has to follow."""
+        """Let the worker leave the batch. If this returns true, the batch is held, and ``release`` must follow."""
         with self._changed:
             if not batch.unsent:
                 return False
@@ -119,7 +119,7 @@ class Completions:
             return True
 
     def release(self, batch: HeldBatch, started: int) -> None:
-        """What the worker has done of the batch is on its way, too.
+        """Note that the worker's own part of the batch is done, and sent.
 
         Arguments:
             started: how many messages of the batch it has started.
@@ -134,7 +134,7 @@ class Completions:
             self._over.append(batch)
             self._changed.notify()
 
-    # The thread.
+    # Called in the thread.
 
     def _run(self) -> None:
         unsettled: list[RunningAsync] = []
@@ -183,7 +183,7 @@ class Completions:
         try:
             self.senders.own.flush()
         except Lapsed:
-            pass  # it has dropped them
+            pass  # the sender has dropped them
         if self._backoff.succeed():
             log_return(self._layer)
         if self.senders.retrying:
@@ -196,10 +196,10 @@ class Completions:
                 self._count_down(run.batch)
 
     def _end(self, batches: list[HeldBatch]) -> None:
-        """Say that batches are done.
+        """Tell the layer that batches are done.
 
         Raises:
-            LayerUnavailable: the layer does not answer; those that are left are to be ended again.
+            LayerUnavailable: the layer does not answer. The batches that are left have to be ended again.
         """
         while batches:
             hold = batches[-1].hold

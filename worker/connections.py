@@ -1,4 +1,4 @@
-"""Database connections around consumers: what Django does around requests (specification, section 7)."""
+"""Treats database connections around consumers as Django does around requests (specification, section 7)."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ connection_created.connect(_note_connection, dispatch_uid="worker.connections")
 
 
 def before_consumer() -> None:
-    """Close the connections of this thread that are past their age, and forget the queries logged so far."""
-    # Most consumers of a chat or an echo never touch the database, and to ask Django takes as long as they do.
+    """Close the connections of this thread that are past their age, and clear the log of queries."""
+    # Many consumers never use the database, and to ask Django takes as long as such a consumer does.
     if getattr(_thread, "has_connections", False):
         reset_queries()
         close_old_connections()
-        _thread.in_transaction = _in_transaction()  # a test's own, if it runs the worker in it
+        _thread.in_transaction = (
+            _in_transaction()
+        )  # the test's own connection, if a test runs the worker in its thread
 
 
 def after_consumer(channel: str) -> None:
-    """Close the connections of this thread that are past their age; what the consumer did stands in any case.
+    """Close the connections of this thread that are past their age. An error here does not undo the consumer.
 
     A transaction that the consumer left open is rolled back: the next client's consumer must not be part of it.
 
     Arguments:
-        channel: where the message came from, for the log.
+        channel: the channel of the message, for the log.
     """
     if getattr(_thread, "has_connections", False):
         try:
@@ -50,12 +52,12 @@ def after_consumer(channel: str) -> None:
 
 
 def shared_connections() -> dict[str, Any]:
-    """The connections of this thread that may be used in any thread, by alias: those of a test."""
+    """The connections of this thread, by alias, that any thread may use: those of a test."""
     return {each.alias: each for each in connections.all(initialized_only=True) if each.allow_thread_sharing}
 
 
 def _in_transaction() -> set[str]:
-    """The aliases of this thread's connections that are in a transaction, those apart that threads share."""
+    """The aliases of this thread's connections that are in a transaction, without those that threads share."""
     return {
         connection.alias
         for connection in connections.all(initialized_only=True)
@@ -64,7 +66,7 @@ def _in_transaction() -> set[str]:
 
 
 def not_around_requests() -> None:
-    """Let Django leave that to the worker: for a process in which every view is a consumer's."""
+    """Keep Django from doing this around requests, in a process where consumers run all views."""
     request_started.disconnect(reset_queries)
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)

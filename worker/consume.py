@@ -1,4 +1,4 @@
-"""One message: its consumer is found and run, and what it raises is dealt with (specification, section 7)."""
+"""Handles one message: finds and runs its consumer, and handles what that raises (specification, section 7)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from channels_classic.unfinished import check_finished
 OnError = Callable[..., None]
 
 _counts: dict[Consumer, ConsumerCount] = {}
-"""By consumer, because to look one up by its name takes longer than to count."""
+"""The key is the consumer, because a lookup by its name takes longer than the count."""
 
 
 def log_error(error: BaseException, text: str, *args: object) -> None:
-    """Log the mistake of a consumer, with its traceback."""
+    """Log an error of a consumer, with its traceback."""
     logger.error(text, *args, exc_info=error)
 
 
@@ -44,21 +44,20 @@ def consume(
 ) -> PendingSends:
     """Run the consumer of ``message`` to its end, in a context of its own.
 
-    Whatever the consumer raises is its own failure and nobody else's, ``SystemExit`` and ``CancelledError``
-    included.
+    Whatever the consumer raises, even ``SystemExit`` and ``CancelledError``, fails only this consumer.
 
     Arguments:
         router: finds the consumer.
         retries: how often ``ConsumeLater`` may put the message back.
-        sender: the sender of the signals around the consumer.
-        on_error: called, as ``log_error`` is, with any exception that the consumer should not have raised.
-        pending: what collects the sends, if the caller wants to have it in any case.
+        sender: the sender of the signals ``consumer_started`` and ``consumer_finished``.
+        on_error: called like ``log_error`` with any exception that the consumer should not have raised.
+        pending: collects the sends, if the caller needs it even after an error.
 
     Returns:
-        What is to be sent now that the consumer is done.
+        The messages to send now that the consumer is done.
 
     Raises:
-        KeyboardInterrupt: it came while the consumer ran, which has failed by it.
+        KeyboardInterrupt: it came while the consumer ran, and has failed that.
     """
     if pending is None:
         pending = PendingSends()
@@ -71,18 +70,18 @@ def consume(
 def begin(
     message: Message, router: Router, retries: int, sender: Any, on_error: OnError, pending: PendingSends
 ) -> Unfinished | None:
-    """Call the consumer of ``message``, in a context of its own. Arguments and errors are as in ``consume``.
+    """Call the consumer of ``message`` in a context of its own. Arguments and errors are as in ``consume``.
 
     Returns:
-        What is left to do if the consumer is asynchronous; ``None`` if it is done.
+        The rest of an asynchronous consumer; ``None`` if the consumer is done.
     """
-    # What this client's consumer sets in its context, such as the language, the next one's must not find.
+    # A consumer may set something in its context, such as the language, which the next client must not get.
     context = copy_context()
     return context.run(_begin, context, message, router, retries, sender, on_error, pending)
 
 
 class _Run(NamedTuple):
-    """A consumer and what it is called with; see ``consume``."""
+    """A consumer, and what it is called with; see ``consume``."""
 
     message: Message
     consumer: Consumer
@@ -125,13 +124,13 @@ def _begin(
         finally:
             if not pending.goes_on:
                 count_of(consumer).add(perf_counter() - began)
-                # Django logs what receivers raise; the consumer has done its work, and so has the worker.
+                # Django logs what receivers raise. The consumer has done its work.
                 consumer_finished.send_robust(sender=sender)
     return None
 
 
 def _call(run: _Run) -> Awaitable[Any] | None:
-    """Call a consumer; what is still to be awaited of it, if it is asynchronous."""
+    """Call a consumer. Returns what has to be awaited if it is asynchronous."""
     message = run.message
     message.__doomed__ = message.get("__retries__", 0) >= run.retries  # type: ignore[attr-defined]
     try:
@@ -149,12 +148,12 @@ def _call(run: _Run) -> Awaitable[Any] | None:
 
 
 class Unfinished:
-    """A consumer that goes on in an event loop.
+    """An asynchronous consumer that was called, and has to run to its end in an event loop.
 
     Arguments:
-        run: the consumer, and its message.
-        rest: what is to be awaited.
-        context: that the consumer was called in, and goes on in.
+        run: the consumer and its message.
+        rest: what has to be awaited.
+        context: the context in which the consumer was called, and continues.
     """
 
     def __init__(self, run: _Run, rest: Awaitable[Any], context: Context) -> None:
@@ -167,10 +166,10 @@ class Unfinished:
         """What it sends."""
         self._began = perf_counter()
         self.is_given_up = False
-        """Whether nobody waits for it any more: the process ends, and others tell its client."""
+        """Whether nobody waits for it any more, because the process ends, and another one tells its client."""
 
     def run_here(self) -> None:
-        """Run it to its end in this thread, and its synchronous parts as well."""
+        """Run it to its end in this thread, with its synchronous parts."""
         self.context.run(async_to_sync(self.finish))
 
     async def finish(self) -> None:
@@ -188,7 +187,9 @@ class Unfinished:
         except BaseException as error:
             if self.is_given_up and isinstance(error, asyncio.CancelledError):
                 raise
-            await sync_to_async(_deal_with)(error, run)  # code of the project, which may wait for a database
+            await sync_to_async(_deal_with)(
+                error, run
+            )  # this is code of the project, which may wait for a database
         if run.pending.calls:
             await sync_to_async(run.pending.finish)()
         else:
@@ -199,16 +200,16 @@ class Unfinished:
 
 
 def _accept(run: _Run) -> None:
-    """Open the socket if its consumer has said nothing."""
+    """Accept the socket if its consumer has not answered."""
     if not getattr(settings, "CHANNELS_EXPLICIT_ACCEPT", False) and not _answered(run.message, run.pending):
         _reply(run.message, {"accept": True})
 
 
 def _deal_with(error: BaseException, run: _Run) -> None:
-    """Do what an exception means that a consumer has raised.
+    """Handle an exception that a consumer has raised.
 
     Raises:
-        KeyboardInterrupt: it is one.
+        KeyboardInterrupt: the exception is one.
     """
     message = run.message
     match error:
@@ -251,13 +252,13 @@ def _put_back(run: _Run) -> None:
 
 
 def _let_interrupts_through(error: BaseException) -> None:
-    """Ctrl-C is meant for the program and not for the consumer that it happens to hit."""
+    """Raise a ``KeyboardInterrupt`` again: Ctrl-C is for the program, and not for the consumer that runs."""
     if isinstance(error, KeyboardInterrupt):
         raise error
 
 
 def _fail(message: Message, pending: PendingSends) -> None:
-    """Do not let a client wait for an answer that nobody will give."""
+    """Answer a client that would otherwise wait in vain."""
     if not _answered(message, pending):
         if message.channel.name == "http.request":
             _reply(message, SERVER_ERROR)
@@ -275,7 +276,7 @@ def _reply(message: Message, content: dict[str, Any]) -> None:
 
 
 def count_of(consumer: Consumer) -> ConsumerCount:
-    """What is counted of a consumer."""
+    """The counters of a consumer."""
     count = _counts.get(consumer)
     if count is None:
         count = counters.consumer(name_of(consumer))
@@ -285,6 +286,6 @@ def count_of(consumer: Consumer) -> ConsumerCount:
 
 
 def name_of(consumer: Consumer) -> str:
-    """The dotted name of a consumer, as log lines have it."""
+    """The dotted name of a consumer, for the log."""
     named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
     return f"{named.__module__}.{named.__qualname__}"

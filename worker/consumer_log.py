@@ -1,4 +1,4 @@
-"""A line for each consumer that has run: which message, which consumer, and how long it took."""
+"""Writes a line for each consumer that has run: the message, the consumer, and its duration."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from channels_classic.signals import consumer_finished
 from worker.consume import name_of
 
 MAX_QUERIES = 1000
-"""Of so many sockets the query string is remembered: only the first message of a socket has it."""
+"""The number of sockets whose query strings are remembered. Only the first message of a socket has it."""
 
 
 class ConsumerLog:
     """Writes a line such as ``websocket.receive /?band=marine → radio.consumers.speak 3 ms``.
 
-    Views have lines of their own in the access log, so that they are left out.
+    Views are left out, because the access log has lines for them.
 
     Arguments:
-        router: tells which consumer a message is for.
-        write: takes each line.
+        router: finds the consumer of a message.
+        write: called with each line.
     """
 
     def __init__(self, router: Router, write: Callable[[str], None] = logger.debug) -> None:
@@ -39,7 +39,7 @@ class ConsumerLog:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Write while the block runs; ``begin`` has to be the callback of the workers."""
+        """Write lines while the block runs. ``begin`` has to be the callback of the workers."""
         consumer_finished.connect(self._end, weak=False, dispatch_uid=self)
         try:
             yield
@@ -47,7 +47,7 @@ class ConsumerLog:
             consumer_finished.disconnect(dispatch_uid=self)
 
     def begin(self, channel: str, message: Message) -> None:
-        """A consumer is about to run in a copy of this context."""
+        """Note that a consumer is about to run in a copy of this context."""
         self._running.set((message, time.monotonic()))
 
     def _end(self, **kwargs: Any) -> None:

@@ -1,8 +1,8 @@
-"""``Worker``, the delay server: stores what comes on ``asgi.delay`` and sends it on when it is due.
+"""``Worker``, the delay server: stores the messages on ``asgi.delay``, and sends them when they are due.
 
-A message is marked in the database before it is sent, and deleted afterwards. So none is sent twice, by however
-many servers. Of what a killed server has marked, nobody knows whether it was sent: it stays in the table, and the
-log says so.
+A server marks a message in the database before it sends it, and deletes it afterwards. So no message is sent
+twice, even with several servers. If a server is killed, nobody knows whether the messages that it had marked were
+sent. They stay in the table, and the log says so.
 """
 
 from __future__ import annotations
@@ -31,25 +31,26 @@ from worker.signals import stopping_at_signals
 from worker.termed import Termed
 
 BATCH_LIMIT = 100
-"""How many messages are stored or sent at once: enough to make queries few."""
+"""How many messages are stored or sent at once, so that there are few queries."""
 
 UNSURE_INTERVAL = 60.0
-"""Seconds between two looks for messages that may have been sent or not."""
+"""Seconds between two searches for messages that may have been sent or not."""
 
 LONGEST_DELAY = 10 * 365 * 24 * 3600 * 1000
-"""Milliseconds: ten years. What is longer is a mistake, such as seconds or a date in the wrong place."""
+"""Milliseconds: ten years. A longer delay is a mistake, such as a date in place of a delay."""
 
 
 class Worker(Termed):
     """A delay server.
 
     Arguments:
-        channel_layer: of ``channel_layers``.
-        signal_handlers: end by SIGTERM and SIGINT.
-        database_sleep_duration: seconds for which the database is left alone while nothing is due that this
-            server knows of. So much later it sends what others have stored: a server that was killed since, or
-            the project itself by ``DelayedMessage.objects.create``.
-        resend: send again what a killed server may have sent, or may not: rather twice than never.
+        channel_layer: one of ``channel_layers``.
+        signal_handlers: whether SIGTERM and SIGINT end ``run``.
+        database_sleep_duration: seconds between two looks into the database while this server knows of nothing
+            that is due. What others have stored, such as the project itself by ``DelayedMessage.objects.create``,
+            is sent by so much later.
+        resend: whether to send again what a killed server may have sent, so that messages come twice rather than
+            never.
     """
 
     def __init__(
@@ -68,19 +69,19 @@ class Worker(Termed):
         self._own_channel = f"delay.{random_part()}!"
         self._backoff = Backoff()
         self._unstored: list[DelayedMessage] = []
-        self._sent: list[Any] = []  # the primary keys of what is sent, and not deleted yet
+        self._sent: list[Any] = []  # the primary keys of messages that were sent and not deleted yet
         self._next_due: datetime | None = None
         self._look_at = 0.0
         self._unsure_at = 0.0
         self._unsure = 0
 
     def stop(self) -> None:
-        """Let ``run`` end when it has stored what it received. Any thread may call this."""
+        """Make ``run`` end when it has stored what it has received. Any thread may call this."""
         self._stopping.set()
         self._wake()
 
     def run(self) -> None:
-        """Receive, store and send until told to end."""
+        """Receive, store and send messages until ``stop``."""
         self._alarm = Alarm(self._wake)
         self._alarm.start()
         try:
@@ -108,10 +109,10 @@ class Worker(Termed):
         try:
             self._layer.send_batch([self._layer.prepare(f"{self._own_channel}wake", {})])
         except LayerUnavailable:
-            pass  # then it does not wait for messages
+            pass  # without the layer it does not wait for messages
 
     def _receive(self) -> list[Received]:
-        if self._unstored:  # first things first
+        if self._unstored:  # what is due goes out before anything new is received
             return []
         until_look = self._look_at - time.monotonic()
         until_due = self._seconds_until_due()
@@ -148,7 +149,7 @@ class Worker(Termed):
         while self._next_due is not None and self._next_due <= timezone.now() and not self._stopping.is_set():
             begun = DelayedMessage.objects.begin_sending(BATCH_LIMIT)
             self._send(begun)
-            if len(begun) < BATCH_LIMIT:  # there is no more, or another server has it
+            if len(begun) < BATCH_LIMIT:  # nothing more is due, or another server has it
                 self._look()
 
     def _look(self) -> None:
@@ -170,7 +171,7 @@ class Worker(Termed):
         except LayerUnavailable as error:
             if error.nothing_done:
                 _by_key(message.pk for message in messages).wait_again()
-            raise  # otherwise they may have been sent, and stay marked
+            raise  # the others may have been sent, and stay marked
         refused = {messages[position].pk for position in full}
         self._sent += [message.pk for message in messages if message.pk not in refused]
         self._delete_sent()
@@ -186,7 +187,7 @@ class Worker(Termed):
             self._sent.clear()
 
     def _look_for_unsure(self) -> None:
-        """Send again what may have been sent or not, or say that there is some."""
+        """Send again messages that may have been sent or not, or log that there are some."""
         if time.monotonic() < self._unsure_at:
             return
         unsure = DelayedMessage.objects.unsure()
@@ -215,7 +216,7 @@ class Worker(Termed):
         self._stopping.wait(seconds)
 
     def _finish(self) -> None:
-        """Bring the database up to date: what was received and not stored has no better place."""
+        """Bring the database up to date. What was received and is not stored exists nowhere else."""
         give_up_at = time.monotonic() + 10
         while self._unstored or self._sent:
             try:
@@ -234,10 +235,10 @@ def _by_key(keys: Iterable[Any]) -> DelayedMessageQuerySet:
 
 
 class DelayThread(threading.Thread):
-    """A delay server in a thread of a process that does more: ``runserver``.
+    """A delay server in a thread of its own, for ``runserver``.
 
     Arguments:
-        channel_layer: of ``channel_layers``.
+        channel_layer: one of ``channel_layers``.
     """
 
     def __init__(self, channel_layer: Any) -> None:
@@ -252,16 +253,15 @@ class DelayThread(threading.Thread):
             connections.close_all()
 
     def stop(self, timeout: float) -> None:
-        """Let it end, and wait for that, up to ``timeout`` seconds."""
+        """End the delay server, and wait for that up to ``timeout`` seconds."""
         self.worker.stop()
         self.join(timeout)
 
 
 def close_connections() -> None:
-    """Close the database connections, one of which may be broken; but none that a test has a transaction on.
+    """Close the database connections, because one may be broken, except those with a transaction of a test.
 
-    Unlike around requests and consumers, they stay open as long as they work: this server has no use for new ones
-    every second.
+    Otherwise the connections stay open as long as they work, because this server would need new ones every second.
     """
     for connection in connections.all(initialized_only=True):
         if not connection.in_atomic_block:
@@ -269,10 +269,10 @@ def close_connections() -> None:
 
 
 def _message_of(content: dict[str, Any], now: datetime) -> DelayedMessage:
-    """The row to store for a message on ``asgi.delay``.
+    """Make the row to store for a message on ``asgi.delay``.
 
     Raises:
-        TypeError, ValueError: it does not have the form of one.
+        TypeError, ValueError: the message has another form.
     """
     missing = [repr(key) for key in ("channel", "delay", "content") if key not in content]
     if missing:

@@ -1,4 +1,4 @@
-"""The state that Django keeps for the code that runs: the language, the time zone, the URL prefix."""
+"""The state that Django keeps for each thread: the language, the time zone, the URL prefix."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.utils import timezone, translation
 
 
 class DjangoState(NamedTuple):
-    """The state that a view has set, for the thread that goes on with its answer.
+    """The state that a view has set, for the thread that continues its answer.
 
-    Django keeps this by ``asgiref.local.Local``, which does not follow a context into another thread.
+    Django keeps it in ``asgiref.local.Local``, which does not follow a context into another thread.
     """
 
     language: str | None
@@ -26,7 +26,7 @@ class DjangoState(NamedTuple):
         return cls(translation.get_language(), timezone.get_current_timezone(), get_script_prefix(), get_urlconf())
 
     def activate(self) -> None:
-        """Set it here and now."""
+        """Set it in the current thread."""
         if self.language is None:
             translation.deactivate_all()
         else:

@@ -1,4 +1,4 @@
-"""The end of a worker: nothing that it has is left behind, if there is time for that."""
+"""The end of a worker: gives back and sends what it still has, if there is time."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from worker.senders import Senders
 
 
 def finish(in_hand: InHand, senders: Senders, is_hurried: Callable[[], bool], acknowledge: bool = True) -> None:
-    """Give back what was not started, send what was sent, and wait a while for a layer that is away.
+    """Give back what was not started, send what consumers have sent, and wait a while for a layer that is
+    unreachable.
 
     Arguments:
-        is_hurried: whether there is no time to wait any longer.
-        acknowledge: say that the last batch is done.
+        is_hurried: tells whether there is no time to wait any longer.
+        acknowledge: whether to tell the layer that the last batch is done.
     """
     give_up_at = time.monotonic() + OUTAGE_SECONDS
     backoff = Backoff()
@@ -50,12 +51,12 @@ def finish(in_hand: InHand, senders: Senders, is_hurried: Callable[[], bool], ac
 
 
 def _acknowledge(in_hand: InHand, senders: Senders) -> None:
-    """Say that the last batch is done: the process may go on for long, and could still be killed."""
+    """Tell the layer that the last batch is done: the process may live for long, and could still be killed."""
     if in_hand.hand.taker is not None and in_hand.hand.taker.batch:
         try:
             senders.own.flush_and_receive([in_hand.hand.wake_channel], 1, 0)
         except LayerUnavailable:
-            pass  # the end of the process says so too
+            pass  # the end of the process tells the same
 
 
 def _tell_what_is_lost(in_hand: InHand, senders: Senders, trouble: LayerUnavailable | None) -> None:

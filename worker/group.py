@@ -31,30 +31,31 @@ from worker.timeouts import RunningConsumer, stack_of_thread
 from worker.watchdog import Watchdog
 
 HURRY_SECONDS = 1.0
-"""Seconds that it may take after a second signal."""
+"""Seconds that the end may take after a second signal."""
 
 WAKE_AGAIN_SECONDS = 2.0
-"""How long a worker may take to stop before it is woken once more: wake-ups are messages, and can be lost."""
+"""Seconds that a worker may take to stop before it is woken once more. Wake-ups are messages, which can be
+lost."""
 
 
 class StillRunning(Exception):
-    """The workers ended without waiting any longer for what still runs; the log says for what."""
+    """The workers ended without waiting any longer for what still runs. The log names it."""
 
 
 class WorkerGroup:
     """Runs ``n_threads`` workers until it is stopped.
 
     Arguments:
-        channel_layer: of ``channel_layers``, with its router.
+        channel_layer: one of ``channel_layers``, with its router.
         n_threads: how many consumers may run at the same time.
-        signal_handlers: let ``run`` stop at SIGTERM and SIGINT, and not wait any longer at a second one; only
-            where it is called in the main thread.
-        stop_gracefully: has to be true: consumers that run are always waited for.
+        signal_handlers: whether ``run`` stops at SIGTERM and SIGINT, and waits no longer at a second signal. This
+            works only in the main thread.
+        stop_gracefully: has to be true, because a worker group always waits for running consumers.
         concurrency: how many asynchronous consumers may run at the same time, besides the others.
         stream_threads: how many answers may last at the same time, besides the consumers.
         stop_timeout: seconds that ``stop`` waits for what runs.
-        registered: called with this process under each name that it has in the registry of the layer.
-        options: for each ``Worker``.
+        registered: called with this process each time that it has a new name in the registry of the layer.
+        options: keywords for each ``Worker``.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class WorkerGroup:
         self.stop_timeout = stop_timeout
         self._watchdog = Watchdog()
         filters = ChannelFilters(options.get("only_channels"), options.get("exclude_channels"))
-        # Each worker may find out by one message more that a channel has asynchronous consumers.
+        # Each worker may take one more message before it knows that a channel has asynchronous consumers.
         spare = concurrency + n_threads
         self._presence = self._make_presence(channel_layer, n_threads, spare, filters, registered)
         self._event_loop = ConsumerLoop(
@@ -97,25 +98,25 @@ class WorkerGroup:
             threading.Thread(target=self._run_worker, args=[worker], name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
         ]
-        # Something has happened; true: the group has to end. No event: the handler of a signal may interrupt the
-        # wait for one, and would wait for its lock.
+        # Says that something has happened; true if the group has to end. This is not an event, because a signal
+        # handler may interrupt the wait for an event, and would then wait for its lock.
         self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._hurried_at: float | None = None
         self._failure: BaseException | None = None
 
     def run(self) -> None:
-        """Start the workers, wait until they are stopped, and let them finish what runs.
+        """Start the workers, wait until they are stopped, and finish what runs.
 
         Raises:
-            BaseException: what a worker died of, if one did; the others are stopped then.
-            StillRunning: something did not end within the stop timeout, or before a second signal.
+            BaseException: the error that a worker died of. Then the others are stopped.
+            StillRunning: something did not end within ``stop_timeout``, or before a second signal.
         """
         left: list[str] = []
         with self._stopping_at_signals():
             try:
                 self.start()
                 while not self._news.get():
-                    pass  # an answer that lasts has come to its end
+                    pass  # a streaming answer has ended
             finally:
                 left = self.stop()
         if self._failure is not None:
@@ -161,10 +162,10 @@ class WorkerGroup:
             thread.start()
 
     def stop(self) -> list[str]:
-        """Take nothing new, wait for what runs, end the threads.
+        """Take no new messages, wait for what runs, and end the threads.
 
         Returns:
-            What is still running after the stop timeout: a text for each, which the log has as well.
+            A text for each thing that still runs after ``stop_timeout``. The log has them, too.
         """
         self._note()
         told_at = time.monotonic()
@@ -194,7 +195,7 @@ class WorkerGroup:
         return running
 
     def hurry(self) -> None:
-        """Let ``stop`` wait hardly any longer, whatever runs. A signal handler may call this."""
+        """Make ``stop`` wait hardly any longer. A signal handler may call this."""
         for worker in self.workers:
             worker.hurry()
         if self._hurried_at is None:
@@ -202,14 +203,14 @@ class WorkerGroup:
         self._note()
 
     def ready(self) -> None:
-        """Send ``worker_ready`` for each worker; when they are started, they do it themselves."""
+        """Send ``worker_ready`` for each worker. Workers that are started do this themselves."""
         for worker in self.workers:
             worker.ready()
 
     def sigterm_handler(self, signo: int | None = None, stack_frame: object = None) -> None:
-        """Let ``run`` come to its end, as SIGTERM does, and the workers if something else runs them.
+        """End ``run``, as SIGTERM does, or just the workers if something else runs them.
 
-        A signal handler may call this. It must not wait for the lock of an event, so a thread does.
+        A signal handler may call this. It must not wait for the lock of an event, so it starts a thread for that.
         """
         self._note()
         threading.Thread(target=self._stop_workers, name="worker-stopper", daemon=True).start()
@@ -231,7 +232,7 @@ class WorkerGroup:
         )
 
     def still_running(self) -> list[str]:
-        """Describe what runs: a text for each consumer, each stream, and each worker that should have stopped."""
+        """A text for each running consumer and stream, and for each worker that should have stopped."""
         workers = [
             worker.running() or (f"{thread.name}, which waits for the channel layer" if worker.termed else "")
             for worker, thread in zip(self.workers, self.threads, strict=True)
@@ -240,13 +241,13 @@ class WorkerGroup:
         return [*filter(None, workers), *self._event_loop.texts(), *self._streams.running()]
 
     def dead_threads(self) -> list[str]:
-        """The names of the threads that have been started and have ended."""
+        """The names of threads that were started and have ended."""
         threads = [*self.threads, self._watchdog.thread, *([self._presence.thread] if self._presence else [])]
         threads += self._event_loop.threads
         return [f"the thread {thread.name}" for thread in threads if thread.ident and not thread.is_alive()]
 
     def running_consumers(self) -> list[RunningConsumer]:
-        """The consumers that are running, in the workers' threads and in the event loop."""
+        """The running consumers, in the threads of workers and in the event loop."""
         loop = self._event_loop
         found = [RunningConsumer(run.what, run.since, run, partial(loop.stack_of, run)) for run in loop.running()]
         for worker, thread in zip(self.workers, self.threads, strict=True):
@@ -256,7 +257,7 @@ class WorkerGroup:
         return found
 
     def _wake_until(self, ended: threading.Event) -> None:
-        """Wake the workers; in a thread, because the layer may not answer."""
+        """Wake the workers, in a thread, because the layer may not answer."""
         while True:
             for worker, thread in zip(self.workers, self.threads, strict=True):
                 if thread.is_alive():
@@ -281,8 +282,8 @@ class WorkerGroup:
             yield
             return
         told = False
-        # Where there is a supervisor, it passes a second signal on by HURRY: a system that stops a service may
-        # signal all of its processes, so that this one hears of one end twice.
+        # A supervisor passes a second signal on as HURRY. A system that stops a service may signal all processes,
+        # so a process with a supervisor may get the first signal twice.
         alone = multiprocessing.parent_process() is None
 
         def stop_or_hurry() -> None:

@@ -1,4 +1,4 @@
-"""``Handover``: what a worker does with asynchronous consumers, which go on in the event loop of its process."""
+"""``Handover``: how a worker hands asynchronous consumers over to the event loop of its process."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ NOTHING: frozenset[str] = frozenset()
 class Handover:
     """Hands asynchronous consumers over, and keeps their batches in-flight until they are done.
 
-    A worker waits a moment for the asynchronous consumers of its batch: most are done by then, and what they sent
-    goes out with what the others sent. It leaves the batch to those that take longer; see ``HeldBatch``.
+    A worker waits a moment for the asynchronous consumers of its batch. Most are done by then, and their messages
+    go out with those of the other consumers. The worker leaves the batch to the consumers that take longer; see
+    ``HeldBatch``.
 
     Arguments:
-        layer: of the worker.
+        layer: the channel layer of the worker.
         in_hand: the batch of the worker.
-        senders: of the worker.
-        place: of the worker in its process.
-        stopping: set when the worker is to stop.
+        senders: the senders of the worker.
+        place: the place of the worker in its process.
+        stopping: set when the worker has to stop.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ class Handover:
         self._left: list[tuple[HeldBatch, int]] = []
 
     def take(self, received: Received, unfinished: Unfinished, host: WorkerHost) -> bool:
-        """Let a consumer go on.
+        """Let a consumer continue.
 
         Arguments:
-            host: what it has seen of the worker so far.
+            host: the host that the consumer has used so far.
 
         Returns:
-            Whether it goes on in the event loop. If there is none, it has run to its end here.
+            Whether it continues in the event loop. If there is no event loop, it has run to its end here.
         """
         if self._loop is None:
             unfinished.run_here()
@@ -68,7 +69,7 @@ class Handover:
         return True
 
     def has_room(self) -> bool:
-        """Whether the next message may begin. If not for a while, what waits in hand is given back."""
+        """Whether the next message may start. If that takes a while, the waiting messages are given back."""
         if self._loop is None or self._in_hand.next_channel not in self._loop.channels:
             return True
         if self._loop.has_room() or self._loop.has_room(PATIENCE):
@@ -76,29 +77,29 @@ class Handover:
         try:
             self._in_hand.put_back()
         except LayerUnavailable:
-            pass  # it is tried again before anything else is taken
+            pass  # the worker tries again before it takes anything else
         return False
 
     def closed_channels(self, wake: Callable[[], None]) -> frozenset[str]:
-        """The channels from which nothing may be taken now; ``wake`` is called when that has changed."""
+        """The channels from which nothing may be taken now. ``wake`` is called when that changes."""
         return NOTHING if self._loop is None else self._loop.closed_channels(wake)
 
     def leave_batch(self) -> None:
-        """The batch is worked off, but for its asynchronous consumers."""
+        """Leave the batch, which is done except for its asynchronous consumers."""
         if self._batch is None or self._in_hand.waiting:
             return
         hand, hold = self._in_hand.hand, self._batch.hold
-        # If the process has lapsed, there is another hand now, or will be.
+        # If the process has lapsed, the worker has or gets another hand.
         if self._leave() and hand.hold is hold and not hand.is_over:
             hand.hold = self._place.spare_hold()
             self._senders.own.taker = hand.taker
 
     def end(self) -> bool:
-        """The worker ends; whether its last batch has to be held, so that it must not say that it is done."""
+        """End the worker's part. Returns whether its last batch is held, so that it must not be acknowledged."""
         return self._batch is not None and self._leave()
 
     def sent(self) -> None:
-        """All that the worker had to send is on its way."""
+        """Note that all messages of the worker are on their way."""
         if self._loop is not None and self._left:
             for batch, started in self._left:
                 self._loop.completions.release(batch, started)

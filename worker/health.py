@@ -1,4 +1,4 @@
-"""How the workers of a process are: whether their threads live, and whether they are about to stop."""
+"""The health of the workers of a process: whether their threads are alive, and whether they drain."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from worker.group import WorkerGroup
 
 
 class WorkerHealth:
-    """What ``Monitor`` asks.
+    """The health of workers, for ``Monitor``.
 
     Arguments:
-        group: of the workers.
+        group: the worker group.
     """
 
     needs_workers = False
@@ -23,5 +23,5 @@ class WorkerHealth:
         return any(worker.termed for worker in self._group.workers)
 
     def dead_parts(self) -> list[str]:
-        """The threads that have ended although nobody told them to."""
+        """The names of threads that have ended although nobody stopped them."""
         return [] if self.is_draining else self._group.dead_threads()

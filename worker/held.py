@@ -1,8 +1,8 @@
-"""Batches that are held: some of their messages are in the hands of asynchronous consumers.
+"""Held batches: batches with messages whose asynchronous consumers still run.
 
-A worker's next trip says that its last batch is done. So it must not make that trip with the same taker while
-asynchronous consumers of the batch run. It *leaves* the batch to them, with its taker, and goes on with another
-taker. When the last of them is done, and all that they sent is on its way, ``Completions`` ends the batch.
+The next round trip of a taker tells the layer that its last batch is done. So a worker must not use the same taker
+while asynchronous consumers of the batch run. It *leaves* the batch, with its taker, to them, and goes on with
+another taker. When the last of them is done, and all that they sent is on its way, ``Completions`` ends the batch.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ class HeldBatch:
     def __init__(self, hold: Hold) -> None:
         self.hold = hold
         self.running = 0
-        """How many of its asynchronous consumers run."""
+        """The number of its asynchronous consumers that run."""
         self.unsent = 0
-        """How many have not sent all yet: those that run, and those whose messages wait to be sent."""
+        """The number of its asynchronous consumers that run, or whose messages are not sent yet."""
         self.places: set[int] = set()
         """The places in the batch of the asynchronous consumers."""
         self.is_attended = False
-        """Whether its worker waits for them, and will send what they sent."""
+        """Whether its worker waits for them, and will send their messages."""
         self.finished: list[RunningAsync] = []
-        """Those that have ended while it waited."""
+        """The consumers that have ended while the worker waited."""
         self.ended = threading.Event()
-        """Set when none runs any more while its worker waits."""
+        """Set when none of them runs any more while the worker waits."""
 
 
 @dataclass(eq=False)
@@ -50,21 +50,21 @@ class RunningAsync:
     unfinished: Unfinished
     batch: HeldBatch
     place: int
-    """In its batch, from 0."""
+    """Its place in its batch, from 0."""
     host: WorkerHost
-    """What it sees of the worker."""
+    """The host that it uses."""
     shared_connections: Mapping[str, Any]
-    """Database connections that may be used in any thread."""
+    """Database connections that any thread may use."""
     since: float = field(default_factory=time.monotonic)
     """When it began, by ``time.monotonic``."""
 
     @property
     def what(self) -> str:
-        """The message as the log names it: its channel, its path if it has one, and its consumer."""
+        """The message, for the log: its channel, its path if it has one, and its consumer."""
         path = self.received.content.get("path")
         return " ".join(filter(None, [self.received.channel, path, f"({self.unfinished.name})"]))
 
     @property
     def lease(self) -> Lease | None:
-        """Of its turn, if it has one."""
+        """The lease of its turn, if it has one."""
         return self.host.lease

@@ -1,4 +1,4 @@
-"""``Hold``: a taker of the layer, with its page of the journal, for as long as it has a batch."""
+"""``Hold``: a taker of the layer, with its page of the journal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from channels_classic.layers.takers import Taker
 
 
 class Hold:
-    """What has a batch in-flight.
+    """A taker with its page of the journal, which has a batch in-flight.
 
     Arguments:
-        taker: of the layer; without one, the layer does not keep what is in-flight.
-        page: of the journal, if there is one.
+        taker: the taker; ``None`` if the layer does not keep in-flight messages.
+        page: the page of the journal, if there is one.
     """
 
     def __init__(self, taker: Taker | None = None, page: Page | None = None) -> None:
@@ -22,25 +22,25 @@ class Hold:
         """The name of the process that the taker belongs to."""
 
     def begin(self) -> None:
-        """A batch has come."""
+        """Note that a batch has come."""
         if self.page is not None and self.taker is not None:
             self.page.begin(self.taker.batch)
 
     @property
     def started(self) -> int:
-        """How many messages of the batch were started, as far as the journal has it."""
+        """The number of messages of the batch that were started, by the journal."""
         return 0 if self.page is None else self.page.started
 
     def done(self, *places: int) -> None:
-        """Messages of the batch are done, and all that they sent is on its way."""
+        """Note that messages of the batch are done, and all that they sent is on its way."""
         if self.page is not None and places:
             self.page.done(*places)
 
     def end(self, layer: BaseChannelLayer) -> None:
-        """Say that the whole batch is done.
+        """Tell the layer that the whole batch is done.
 
         Raises:
-            Lapsed: others have it.
+            Lapsed: the process has lapsed, and others have the batch.
             LayerUnavailable: the layer does not answer.
         """
         if self.taker is not None and self.taker.batch:

@@ -1,4 +1,4 @@
-"""``WorkerHost``: the services of a worker for the code that a consumer calls."""
+"""``WorkerHost``: what a worker does for the code that a consumer calls."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class WorkerHost:
     """The ``pending.Host`` of a worker's consumers.
 
     Arguments:
-        layer: the worker's own.
-        sender: for that layer.
-        stopping: set when the worker is to stop.
-        streams: gives answers that last; without it they keep the worker until they have come to their end.
+        layer: the channel layer of the worker.
+        sender: the sender for that layer.
+        stopping: set when the worker has to stop.
+        streams: runs streaming answers. Without it they keep the worker busy until they end.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class WorkerHost:
         streams: StreamThreads | None,
     ) -> None:
         self.lease: Lease | None = None
-        """Of the turn of the message that runs, if it has one."""
+        """The lease of the turn of the message that runs, if it has one."""
         self._layer = layer
         self._sender = sender
         self._stopping = stopping
@@ -49,7 +49,7 @@ class WorkerHost:
 
     @property
     def leases(self) -> list[Lease]:
-        """Those of the turns that run, or whose ends have still to be sent. Any thread may ask."""
+        """The leases of turns that run, or whose ends still have to be sent. Any thread may call this."""
         lease = self.lease
         return [*self._sender.leases, lease] if lease is not None else self._sender.leases
 
@@ -62,14 +62,14 @@ class WorkerHost:
         self.lease = lease
 
     def wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
-        """As ``pending.Host`` has it: not while the worker stops, and not in an event loop."""
+        """As ``pending.Host`` has it, but not while the worker stops, and not in an event loop."""
         if is_in_event_loop():
             return False
         pause = backoff.fail()
         if backoff.is_news:
             log_outage(self._layer, error)
         if error.received:
-            return True  # there is work, and to take it may be what helps a Redis that is full
+            return True  # to go on may help: if Redis is full, taking messages makes room
         return not self._stopping.wait(pause)
 
     def hand_over(self, name: str, reply_channel: str, work: Work) -> bool:

@@ -14,22 +14,22 @@ from worker.presence import Hand
 
 
 class Running(NamedTuple):
-    """The message whose consumer runs."""
+    """A message whose consumer runs."""
 
     received: Received
     since: float
-    """When it was started, by ``time.monotonic``."""
+    """The time at which it was started, by ``time.monotonic``."""
 
 
 class InHand:
-    """The message that runs, and those that wait behind it.
+    """The message that runs, and the messages that wait behind it.
 
-    The worker's own thread takes messages and starts them. The watchdog's thread gives back those that wait behind
-    a slow one.
+    The thread of the worker takes messages and starts them. The thread of the watchdog gives back those that wait
+    behind a slow one.
 
     Arguments:
-        layer: where the messages come from, and go back to.
-        hand: that takes them; another one after the process has lapsed.
+        layer: the layer that the messages come from, and go back to.
+        hand: takes them. It is replaced after the process has lapsed.
     """
 
     def __init__(self, layer: BaseChannelLayer, hand: Hand) -> None:
@@ -37,31 +37,31 @@ class InHand:
         self._layer = layer
         self._received: Received | None = None
         self.since = 0.0
-        """When the last message was started, by ``time.monotonic``."""
+        """The time at which the last message was started, by ``time.monotonic``."""
         self._lock = threading.Lock()
         self._waiting: deque[Received] = deque()
         self._needs_care = False
-        """Whether messages came together, so that some may wait behind a slow one."""
+        """Whether several messages came together, so that some may wait behind a slow one."""
         self._may_be_back = False
-        """Whether those that wait may be back in the layer already: the answer was lost."""
+        """Whether the waiting messages may already be back in the layer, because the answer was lost."""
         self._relief_failed = False
 
     @property
     def running(self) -> Running | None:
-        """The message that runs now, if one does."""
+        """The message that runs now, if there is one."""
         received = self._received
         return None if received is None else Running(received, self.since)
 
     @property
     def waiting(self) -> int:
-        """How many messages were not started."""
+        """The number of messages that were not started."""
         return len(self._waiting)
 
     def take(self, batch: Sequence[Received]) -> bool:
-        """Take messages.
+        """Take over a batch of messages.
 
         Returns:
-            Whether some will have to wait behind another.
+            Whether some of them have to wait behind another one.
         """
         if batch:
             self.hand.begin()
@@ -71,10 +71,10 @@ class InHand:
         return self._needs_care
 
     def start_next(self) -> Received | None:
-        """Begin with the next message, and be done with the one before.
+        """Start the next message. The one before it is done.
 
         Returns:
-            The message; ``None`` if there is none, or if none may be started now: see ``Hand.start``.
+            The message; ``None`` if there is none, or if it must not be started now (see ``Hand.start``).
         """
         with self._lock:
             if not self._waiting or self._may_be_back or (now := self.hand.start()) is None:
@@ -85,10 +85,10 @@ class InHand:
             return self._received
 
     def drop(self) -> int:
-        """Drop what was not started, because the process has lapsed and others have it.
+        """Drop the messages that were not started, because the process has lapsed and others have them.
 
         Returns:
-            How many messages it was.
+            The number of messages.
         """
         with self._lock:
             waiting = len(self._waiting)
@@ -97,7 +97,7 @@ class InHand:
             return waiting
 
     def rest(self) -> None:
-        """Nothing runs any more; what waits still has to be given back."""
+        """Note that nothing runs any more. Messages that wait still have to be given back."""
         with self._lock:
             self._rest()
 
@@ -106,15 +106,16 @@ class InHand:
         self._needs_care = False
 
     def relieve(self, patience: float, flush: Callable[[], None]) -> bool:
-        """If a message has been running for more than ``patience`` seconds, give back what waits behind it.
+        """If a message has been running for more than ``patience`` seconds, give back the messages behind it.
 
         Arguments:
-            flush: sends what earlier consumers sent, first.
+            flush: called first; sends what earlier consumers have sent.
 
         Returns:
             Whether this has to be called again after a while.
         """
-        # Held to the end: the worker must not take newer messages, nor come to its end, before these are back.
+        # This holds the lock to the end, so that the worker neither takes newer messages nor ends before these are
+        # back.
         with self._lock:
             if self._received is None or time.monotonic() - self.since < patience:
                 return self._needs_care
@@ -136,12 +137,12 @@ class InHand:
 
     @property
     def next_channel(self) -> str | None:
-        """Where the next message came from, if one waits."""
+        """The channel of the next message, if one waits."""
         with self._lock:
             return self._waiting[0].channel if self._waiting else None
 
     def put_back(self) -> None:
-        """Give back what was not started, while the worker works.
+        """Give back the messages that were not started, while the worker goes on.
 
         Raises:
             LayerUnavailable: as ``give_back``.
@@ -150,7 +151,8 @@ class InHand:
             self.give_back()
 
     def settle(self) -> None:
-        """Give back for certain what may be back: until then it can neither be started nor be called done.
+        """Give messages back again if it is unknown whether they are back. Until then they can neither start nor
+        count as done.
 
         Raises:
             LayerUnavailable: the layer does not answer.
@@ -160,10 +162,10 @@ class InHand:
                 self.give_back()
 
     def give_back(self) -> None:
-        """Give back what was not started.
+        """Give back the messages that were not started.
 
         Raises:
-            LayerUnavailable: the layer does not take it, or nobody knows whether it has; it is here still.
+            LayerUnavailable: the layer has not taken them, or that is unknown. They are still here.
         """
         if not self._waiting:
             return
@@ -173,15 +175,15 @@ class InHand:
             else:
                 self._layer.give_back(list(self._waiting), self.hand.taker)
         except Lapsed:
-            pass  # others have them
+            pass  # other processes have them
         except LayerUnavailable as error:
             if error.nothing_done:
                 raise
             if self.hand.taker is not None:
-                # What is back is not in-flight any more, so the layer can be told once more.
+                # A message that is back is no longer in-flight, so to give it back again does nothing.
                 self._may_be_back = True
                 raise
-            # It may be back. If it were given back once more, others could run it twice.
+            # They may be back. If they were given back once more, they could run twice.
             logger.error("%d messages were lost with the channel layer. %s", len(self._waiting), error)
         self._forget_waiting()
 

@@ -1,12 +1,12 @@
-"""``Worker``: takes messages from a channel layer, runs their consumers, sends what they sent.
+"""``Worker`` takes messages from a channel layer, runs their consumers, and sends what those sent.
 
 The whole story is in ``Worker._run``:
 
-1. One trip to the layer sends what the last consumers sent, says that the last batch is done, and takes the next
-   one. If there is none, the trip waits for it.
-2. The messages of the batch run one after another. Each is noted in the journal of the process before it runs, so
-   that a sweep knows what had been started if the process is killed.
-3. Asynchronous consumers go on in the event loop of the process; ``handover.py`` keeps their batch in-flight.
+1. One round trip to the layer sends what the last consumers sent, acknowledges the last batch, and takes the next
+   one. If there is none, it waits for one.
+2. The messages of the batch run one after another. The journal of the process notes each one before it runs. So a
+   sweep knows what was started if the process is killed.
+3. Asynchronous consumers continue in the event loop of the process. ``handover.py`` keeps their batch in-flight.
 4. At the end, what was not started goes back to its channel.
 """
 
@@ -41,20 +41,20 @@ from worker.signals import stopping_at_signals
 from worker.termed import Termed
 
 WAIT_SECONDS = 5.0
-"""How long an idle worker waits in one call; messages end the wait at once, and so does ``stop``."""
+"""Seconds that an idle worker waits in one call. A message ends the wait at once, and so does ``stop``."""
 
 
 class Worker(Termed):
     """Runs consumers, one message at a time, until it is stopped.
 
     Arguments:
-        channel_layer: of ``channel_layers``, with its router.
-        callback: called with the channel's name and the ``Message`` before each consumer.
-        message_retries: how often ``ConsumeLater`` may put a message back.
-        only_channels: globs; channels that match none of them are left to other workers.
-        exclude_channels: globs; channels that match one of them are left to other workers.
-        signal_handlers: let ``run`` stop at SIGTERM and SIGINT; only where it is called in the main thread.
-        place: what its process has for it.
+        channel_layer: one of ``channel_layers``, with its router.
+        callback: called with the name of the channel and the ``Message`` before each consumer.
+        message_retries: how many times ``ConsumeLater`` may put a message back.
+        only_channels: globs. Channels that match none of them are left to other workers.
+        exclude_channels: globs. Channels that match one of them are left to other workers.
+        signal_handlers: whether ``run`` stops at SIGTERM and SIGINT. This works only in the main thread.
+        place: the parts of its process that it uses.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Worker(Termed):
         self.callback = callback
         self.message_retries = message_retries
         self.signal_handlers = signal_handlers
-        # Without a layer it cannot run, but its filters can be looked at.
+        # A worker without a layer cannot run, but its filters can be used.
         self._layer: BaseChannelLayer = getattr(channel_layer, "channel_layer", None)  # type: ignore[assignment]
         self._place = place or Place()
         self._filters = ChannelFilters(only_channels, exclude_channels)
@@ -88,17 +88,17 @@ class Worker(Termed):
         self._handover = Handover(self._layer, self._in_hand, self._senders, self._place, self._stopping)
 
     def ready(self) -> None:
-        """Send ``worker_ready``, once; ``run`` does it if nobody has."""
+        """Send ``worker_ready`` once. ``run`` does this if nobody has."""
         if not self._is_ready:
             self._is_ready = True
             worker_ready.send(sender=self)
 
     def run(self) -> None:
-        """Work until ``stop`` is called; what runs then is finished, what was not started is given back.
+        """Work until ``stop`` is called. Then finish what runs, and give back what was not started.
 
         Raises:
-            KeyboardInterrupt: it came to this thread, without ``signal_handlers``. The consumer that ran has
-                failed; all else ends as usual.
+            KeyboardInterrupt: it came in this thread, without ``signal_handlers``. The running consumer has
+                failed; everything else has ended as usual.
         """
         with stopping_at_signals(self.stop) if self.signal_handlers else nullcontext():
             self._run()
@@ -123,7 +123,7 @@ class Worker(Termed):
         return not self._stopping.is_set() and self._handover.has_room()
 
     def _send_and_receive(self) -> Sequence[Received]:
-        """Send what the consumers sent, and take the next messages; wait for them if there are none."""
+        """Send what the consumers sent, and take the next messages. If there are none, wait for them."""
         if self._backoff.failures or self._layer.losses != self._losses:
             self._losses = self._layer.losses
             self._senders.own.repeat_ends()
@@ -144,7 +144,7 @@ class Worker(Termed):
             self._confirm_hand()
         self._in_hand.settle()
         if self._in_hand.waiting:
-            return ()  # they come first, and to receive would be to say that they are done
+            return ()  # they come first, and to receive now would acknowledge them
         wake_channel = self._in_hand.hand.wake_channel
         closed = self._handover.closed_channels(self.wake)
         channels = self._channels.without(closed, self.channel_layer.router, wake_channel)
@@ -156,7 +156,7 @@ class Worker(Termed):
         return [received for received in batch if not received.channel.startswith(wake_channel)]
 
     def _confirm_hand(self) -> None:
-        """Go on where the process is known to be alive, or where it has lapsed, and has another name by now.
+        """Make sure that the process is known to be alive, or has a new name if it has lapsed.
 
         Raises:
             LayerUnavailable: the layer does not answer.
@@ -191,7 +191,8 @@ class Worker(Termed):
         except KeyboardInterrupt:
             raise
         except BaseException:
-            # Not the consumer's, which is dealt with in consume: something is wrong with the message itself.
+            # This is no error of the consumer, which ``consume`` handles. Something is wrong with the message
+            # itself.
             logger.exception("A message on %r could not be handled and was dropped:", received.channel)
         finally:
             if not goes_on:
@@ -206,7 +207,7 @@ class Worker(Termed):
         return message
 
     def stop(self) -> None:
-        """Make ``run`` return as soon as the consumer that runs has finished. Any thread may call this."""
+        """Make ``run`` return as soon as the running consumer has finished. Any thread may call this."""
         self._stopping.set()
         self.wake()
 
@@ -216,43 +217,44 @@ class Worker(Termed):
         return self._in_hand.running is not None
 
     def stop_without_waking(self) -> None:
-        """As ``stop``, for a caller who must not wait for the layer; ``wake`` has to follow in another thread."""
+        """As ``stop``, for a caller that must not wait for the layer. ``wake`` has to follow in another thread."""
         self._stopping.set()
 
     def wake(self) -> None:
-        """Make ``run`` look at once whether it has to stop, or has another router. Any thread may call this."""
+        """Make ``run`` check at once whether it has to stop, or has another router. Any thread may call this."""
         try:
             self._layer.send_batch([self._layer.prepare(f"{self._in_hand.hand.wake_channel}wake", {})])
         except LayerUnavailable:
-            pass  # then the worker is not waiting for messages, and looks by itself
+            pass  # then the worker is not waiting for messages, and checks by itself
 
     def hurry(self) -> None:
-        """Let ``run`` end without waiting for what is away or full. A signal handler may call this."""
+        """Make ``run`` end without waiting for a layer that is unreachable or full. A signal handler may call
+        it."""
         self._hurried = True
 
     def relieve(self, patience: float) -> bool:
-        """Let nothing wait behind a consumer that has been running for more than ``patience`` seconds.
+        """Do not let messages wait behind a consumer that has been running for more than ``patience`` seconds.
 
-        What it has not started goes back to the layer for other workers, what earlier consumers sent goes out.
+        Messages that were not started go back to the layer, and what earlier consumers sent goes out.
 
         Returns:
-            Whether it works off a batch still, and has to be looked after again.
+            Whether this has to be called again, because the worker still has messages of its batch.
         """
         return self._in_hand.relieve(patience, self._senders.own.flush)
 
     @property
     def leases(self) -> list[Lease]:
-        """Those of the turns that run, or whose ends have not been sent. Any thread may ask."""
+        """The leases of turns that run, or whose ends have not been sent. Any thread may call this."""
         return self._host.leases
 
     @property
     def running_since(self) -> float | None:
-        """When the consumer that is running began, by ``time.monotonic``; ``None`` if none is running."""
+        """The start of the running consumer, by ``time.monotonic``; ``None`` if none is running."""
         running = self._in_hand.running
         return None if running is None else running.since
 
     def running(self) -> str | None:
-        """The consumer that is running, its channel, and for how long, as a text; ``None`` if none is running."""
+        """A text with the running consumer, its channel and its duration; ``None`` if none is running."""
         running = self._in_hand.running
         if running is None:
             return None
@@ -260,7 +262,7 @@ class Worker(Termed):
         return f"{self.describe(received.channel, received.content)}, for {time.monotonic() - since:.0f} s"
 
     def describe(self, channel: str, content: dict[str, Any]) -> str:
-        """A message as the log names it: its channel, its path if it has one, and its consumer."""
+        """A message, for the log: its channel, its path if it has one, and its consumer."""
         match = self.channel_layer.router.match(Message(content, channel, self.channel_layer))  # type: ignore[arg-type]
         consumer = name_of(match[0]) if match else "no consumer"
         return f"{channel_and_path(Lost(channel, content))} ({consumer})"
@@ -270,5 +272,5 @@ class Worker(Termed):
         return self.apply_channel_filters(sorted(self.channel_layer.router.channels))
 
     def apply_channel_filters(self, channels: Iterable[str]) -> list[str]:
-        """Those of ``channels`` that ``only_channels`` and ``exclude_channels`` leave."""
+        """The channels that ``only_channels`` and ``exclude_channels`` do not leave out."""
         return self._filters.apply(channels)

@@ -13,13 +13,13 @@ from typing import Any
 from channels_classic.monitoring.server import HELP as MONITOR_HELP
 
 STREAM_THREADS = 100
-"""How many answers may last at the same time in one process, besides the consumers."""
+"""How many streaming answers may run at the same time in one process, besides the consumers."""
 
 CONCURRENCY = 100
 """How many asynchronous consumers may run at the same time in one process."""
 
 STOP_TIMEOUT = 30.0
-"""Seconds that what runs may take to end after the workers were told to stop."""
+"""Seconds that consumers may take to finish after the workers were told to stop."""
 
 PREFIX = "CHANNELS_WORKER"
 """The prefix of the environment variables."""
@@ -27,11 +27,11 @@ PREFIX = "CHANNELS_WORKER"
 UNITS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 SMALLEST_MEMORY = 16 * UNITS["M"]
-"""Bytes; no worker process takes less, so that a smaller limit would end each one after its first message."""
+"""Bytes. Every worker process takes more, so a smaller limit would end each one after its first message."""
 
 
 LONGEST_SECONDS = 365 * 24 * 3600.0
-"""A year; what is longer the system may not be able to wait for."""
+"""Seconds: a year. The system may not be able to wait for longer."""
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
@@ -66,39 +66,41 @@ def _yes_or_no(text: str) -> bool:
 
 
 def mebibytes(size: int) -> str:
-    """A number of bytes, as people write it."""
+    """A text for a number of bytes."""
     return f"{size / UNITS['M']:.0f}M"
 
 
 class BadOption(ValueError):
-    """An option has a value that it cannot have; the text says what was expected and what came."""
+    """An option has a value that is not allowed. The text says what was expected and what came."""
 
 
 def option(default: Any, read: Callable[[str], Any], help: str, **details: Any) -> Any:
-    """A field of ``Options``.
+    """Make a field of ``Options``.
 
     Arguments:
-        read: makes a value of a text; what it raises says what was expected.
-        help: what the commands say about it.
-        details: ``least``, its smallest value; ``metavar``, what stands for the value in the help.
+        read: converts a text to a value. Its error says what was expected.
+        help: the help text.
+        details: ``least``, the smallest value; ``metavar``, the name of the value in the help.
     """
     return dataclasses.field(default=default, metadata={"read": read, "help": help, **details})
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options of ``channels-worker`` and ``manage.py runworker``, with their defaults and their help.
+    """The options of ``channels-worker`` and ``manage.py runworker``, with defaults and help texts.
 
     Raises:
         BadOption: a value is out of range, or two options do not go together.
     """
 
-    layer: str = option("default", str, "Which of CHANNEL_LAYERS to receive from.", metavar="ALIAS")
+    layer: str = option(
+        "default", str, "The alias in CHANNEL_LAYERS of the layer to receive from.", metavar="ALIAS"
+    )
     threads: int = option(
         1, _whole_number, "Consumers at the same time, in each process.", least=1, metavar="NUMBER"
     )
     processes: int = option(
-        1, _whole_number, "How many processes; SIGHUP renews them without a gap.", least=1, metavar="NUMBER"
+        1, _whole_number, "Number of processes. SIGHUP renews them without a gap.", least=1, metavar="NUMBER"
     )
     only_channels: Sequence[str] = option(
         (),
@@ -170,37 +172,37 @@ class Options:
 
     @property
     def retires(self) -> bool:
-        """Whether a process may ask to be replaced, so that it needs a supervisor."""
+        """Whether a process may ask to be replaced, and so needs a supervisor."""
         return self.max_messages is not None or self.max_memory is not None or self.consumer_timeout_retire
 
 
 def fields() -> Iterator[dataclasses.Field[Any]]:
-    """The fields of ``Options`` that are options of the commands."""
+    """The fields of ``Options`` that the commands have as options."""
     return (field for field in dataclasses.fields(Options) if "help" in field.metadata)
 
 
 def flag(field: dataclasses.Field[Any]) -> str:
-    """The option of a field, as people write it."""
+    """The option of a field on the command line."""
     return f"--{field.name.replace('_', '-')}"
 
 
 def variable(field: dataclasses.Field[Any]) -> str:
-    """The environment variable that gives the option as well."""
+    """The environment variable for the option of a field."""
     return f"{PREFIX}_{field.name.upper()}"
 
 
 def options_from(
     values: Mapping[str, Any], environment: Mapping[str, str] = MappingProxyType({}), verbosity: int = 1
 ) -> Options:
-    """The options that a command was given.
+    """Make the options of a command.
 
     Arguments:
-        values: by the names of the fields: texts as people write them, values as ``Options`` has them, or ``None``
-            for what was not given.
-        environment: where to look for what was not given.
+        values: by the names of the fields: texts, values as ``Options`` has them, or ``None`` for what was not
+            given.
+        environment: the environment variables, for options that were not given.
 
     Raises:
-        BadOption: a text cannot be read, or a value is out of range.
+        BadOption: a text cannot be converted, or a value is out of range.
     """
     given: dict[str, Any] = {"verbosity": verbosity}
     for field in fields():

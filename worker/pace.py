@@ -1,22 +1,22 @@
-"""How many messages a worker takes at once."""
+"""``Pace`` decides how many messages a worker takes at once."""
 
 from __future__ import annotations
 
 BATCH_SECONDS = 0.002
-"""How much work a worker takes at once: what it can start this soon, by what consumers took recently.
+"""Seconds of work that a worker takes at once, by the recent durations of consumers.
 
-More would hoard what another worker could run; less would pay a round trip to the layer for every message.
+With more, a worker would hoard what others could run. With less, it would need a round trip for every message.
 """
 
 BATCH_LIMIT = 64
-"""How many messages a worker takes at once at most."""
+"""The most messages that a worker takes at once."""
 
 WEIGHT = 0.1
-"""The weight of the last consumer against all before it."""
+"""The weight of the last consumer against all earlier ones."""
 
 
 class Pace:
-    """Measures how long consumers take, and tells how many messages to take next."""
+    """Measures the durations of consumers, and computes how many messages to take next."""
 
     def __init__(self) -> None:
         self.seconds_per_message = BATCH_SECONDS

@@ -1,4 +1,4 @@
-"""The parts of a process that a worker uses."""
+"""``Place``: the parts of a process that a worker uses."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Place:
     """The parts of its process that a worker uses. A worker that runs alone has none of them.
 
     Arguments:
-        watchdog: is told when messages wait behind the one that runs.
-        event_loop: runs asynchronous consumers; without it they keep the worker until they have come to their end.
-        streams: gives answers that last; without it they keep the worker until they have come to their end.
-        presence: of the process in the registry of the layer.
-        number: of the worker in its process, from 0.
+        watchdog: the watchdog; told when messages wait behind the one that runs.
+        event_loop: runs asynchronous consumers. Without it they keep the worker busy until they end.
+        streams: runs streaming answers. Without it they keep the worker busy until they end.
+        presence: the presence of the process in the registry of the layer.
+        number: the number of the worker in its process, from 0.
     """
 
     watchdog: Watchdog | None = None
@@ -30,15 +30,15 @@ class Place:
     number: int = 0
 
     def hand(self) -> Hand:
-        """The hand that the worker takes messages with; it may become invalid."""
+        """The hand with which the worker takes messages. It may become invalid."""
         return Hand() if self.presence is None else self.presence.hand(self.number)
 
     def spare_hold(self) -> Hold:
-        """What takes the next batch while the last one is held."""
+        """A hold that takes the next batch while the last one is held."""
         return Hold() if self.presence is None else self.presence.take_spare()
 
     def confirm(self, hand: Hand) -> Hand:
-        """A hand that is valid: the same one, or another one if the process had lapsed.
+        """A valid hand: the same one, or a new one if the process had lapsed.
 
         Raises:
             LayerUnavailable: the layer does not answer.

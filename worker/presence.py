@@ -1,4 +1,4 @@
-"""The entry of a worker process in the layer's registry: if it dies, nothing is lost and nothing is done twice."""
+"""The presence of a worker process in the registry of its layer, so that others can take over if it dies."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ class Hand:
     """Takes messages for one worker thread, for as long as the process keeps its name.
 
     Arguments:
-        heartbeat: of the process; without one, the layer does not keep what is in-flight.
-        hold: the taker of the layer, and its page of the journal.
+        heartbeat: the heartbeat of the process; ``None`` if the layer does not keep in-flight messages.
+        hold: the taker of the layer, with its page of the journal.
     """
 
     def __init__(self, heartbeat: Heartbeat | None = None, hold: Hold | None = None) -> None:
         self._heartbeat = heartbeat
         self.hold = hold or Hold()
-        """What has the batch. Another one takes the next batch if this one has to be held."""
+        """The hold that has the batch. It is replaced for the next batch if this one is held."""
         self.wake_channel = f"{self.taker.name if self.taker else f'worker.{random_part()}'}!"
-        """A message to this channel ends the wait for messages."""
+        """The channel that wakes the worker: a message to it ends the wait for messages."""
         self.is_over = False
         """Whether the process has lapsed, as far as it knows."""
 
     @property
     def taker(self) -> Taker | None:
-        """Of the layer."""
+        """The taker of the layer, if there is one."""
         return self.hold.taker
 
     @property
     def is_valid(self) -> bool:
-        """Whether nobody can have declared the process dead."""
+        """Whether it is certain that nobody has declared the process dead."""
         return self._heartbeat is None or (not self.is_over and time.monotonic() < self._heartbeat.valid_until)
 
     def begin(self) -> None:
-        """A batch has come."""
+        """Note that a batch has come."""
         self.hold.begin()
 
     def start(self) -> float | None:
-        """Note that the next message is started.
+        """Note that the next message starts.
 
         Returns:
-            The time by ``time.monotonic``; ``None`` if the message must not be started, because the process may
-            have been declared dead.
+            The time, by ``time.monotonic``; ``None`` if the message must not start, because the process may have
+            been declared dead.
         """
         if self._heartbeat is None:
             return time.monotonic()
         page = self.hold.page
-        # The note comes first: a sweep must not give away what is about to run.
+        # The note comes first, so that a sweep does not give away a message that is about to run.
         if page is not None:
             page.start()
         now = time.monotonic()
-        # In this order: a heartbeat under a new name ends this hand before it renews the time.
+        # The order matters: a heartbeat under a new name ends this hand before it renews the time.
         if now < self._heartbeat.valid_until and not self.is_over:
             return now
         if page is not None:
@@ -70,17 +70,18 @@ class Hand:
 
 
 class Presence:
-    """A worker process in the registry of its layer: its name, its heartbeat, its journal, a hand for each thread.
+    """A worker process in the registry of its layer: its name, its heartbeat, its journal, and a hand for each
+    thread.
 
     Arguments:
-        layer: which has the extension "processes".
-        threads: how many workers the process has.
+        layer: a channel layer with the extension "processes".
+        threads: the number of workers in the process.
         spare: how many batches may be held, besides those of the workers.
-        details: for the registry.
-        leases: gives those of the turns that run, or whose ends have not been sent.
-        describe: says what a lost message was, for the log.
+        details: the details for the registry.
+        leases: gives the leases of turns that run, or whose ends have not been sent.
+        describe: makes a text about a lost message, for the log.
         lapsed: called when the process has lapsed, before it goes on under a new name.
-        registered: called with the process under each name that it has.
+        registered: called with the process each time that it has a new name.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Presence:
 
     @property
     def name(self) -> str:
-        """The name of the process now."""
+        """The present name of the process."""
         return self._heartbeat.process.name
 
     @property
@@ -117,41 +118,41 @@ class Presence:
         return self._heartbeat.thread
 
     def start(self) -> None:
-        """Begin to beat, and open the journal: a process that never starts leaves no file behind."""
+        """Start the heartbeat, and open the journal. A process that never starts leaves no file behind."""
         holds = [*(hand.hold for hand in self._hands), self._sender_hold, *self._spare]
         self._heartbeat.process = self._open_journal(self._heartbeat.process, holds)
         self._heartbeat.start()
 
     def stop(self, timeout: float) -> None:
-        """The process comes to its end in order: leave the registry."""
+        """Leave the registry, because the process ends normally. Wait for that up to ``timeout`` seconds."""
         self._heartbeat.stop(timeout)
         if self._journal is not None:
             self._journal.remove()
 
     def hand(self, number: int) -> Hand:
-        """The hand of a worker thread, under the name that the process has now."""
+        """The hand of a worker thread, under the present name of the process."""
         return self._hands[number]
 
     def sender_hold(self) -> Hold:
-        """What sends for asynchronous consumers, under the name that the process has now."""
+        """The hold that sends for asynchronous consumers, under the present name of the process."""
         return self._sender_hold
 
     def take_spare(self) -> Hold:
-        """What takes the next batch of a worker whose last one has to be held."""
+        """A hold for the next batch of a worker whose last one is held."""
         with self._lock:
             return self._spare.pop()
 
     def give_back(self, hold: Hold) -> None:
-        """A batch was held and is done."""
+        """Return a hold whose held batch is done."""
         with self._lock:
             if hold.process == self._sender_hold.process:
                 self._spare.append(hold)
 
     def confirm(self, hand: Hand) -> None:
-        """Make sure that the process is in the registry, under its name or, if it has lapsed, under a new one.
+        """Make sure that the process is in the registry: under its name or, if it has lapsed, under a new one.
 
         Arguments:
-            hand: that the caller has; it is over if ``hand`` gives another one after this.
+            hand: the hand of the caller. It has ended if the method ``hand`` returns another one after this.
 
         Raises:
             LayerUnavailable: the layer does not answer.
@@ -160,7 +161,7 @@ class Presence:
             self._heartbeat.confirm(hand.taker.process)
 
     def open_answer(self, reply_channel: str) -> str:
-        """A worker hands an answer over that lasts; gives what ``close_answer`` needs."""
+        """Note that a streaming answer begins. Returns the name that ``close_answer`` needs."""
         process = self.name
         try:
             self._layer.open_answer(process, reply_channel)
@@ -169,11 +170,11 @@ class Presence:
         return process
 
     def close_answer(self, process: str, reply_channel: str) -> None:
-        """Note that the answer is complete."""
+        """Note that a streaming answer has ended."""
         try:
             self._layer.close_answer(process, reply_channel)
         except LayerUnavailable:
-            pass  # it goes with the process
+            pass  # it is removed with the process
 
     def _on_beat(self) -> Sequence[Lease]:
         if self._journal is not None:
@@ -204,7 +205,7 @@ class Presence:
             self._sender_hold, *self._spare = holds[self._threads :]
 
     def _open_journal(self, process: Process, holds: Sequence[Hold]) -> Process:
-        """Open the journal of a process, and give each hold its page; the process as it is to be registered."""
+        """Open the journal of a process, and give each hold its page. Returns the process to register."""
         self._journal = None
         try:
             self._journal = Journal(process.name, self._takers)

@@ -1,4 +1,4 @@
-"""When a worker process has grown old: it asks to be replaced, and works on until its successor is ready."""
+"""The retirement of a worker process: it asks to be replaced, and works on until its successor is ready."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from channels_classic.log import logger
 from worker.options import mebibytes
 
 MEMORY_SECONDS = 1.0
-"""How often a process that does something looks at the memory it takes."""
+"""Seconds between two looks at the memory of a process that works."""
 
 LEAST_PART = 0.9
-"""Each process draws its own limits, between this part of what was said and all of it: not all end together."""
+"""Each process draws its limits at random between this part of the given ones and all, so that not all end
+together."""
 
 
 class Retirement:
-    """Asks once that this process be replaced.
+    """Asks once to replace this process.
 
     Arguments:
         ask: called when it is time.
-        max_messages: how many messages the process handles before.
-        max_memory: how many bytes of memory it takes before.
+        max_messages: the number of messages after which it is time.
+        max_memory: the bytes of memory from which on it is time.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Retirement:
         self._is_asked_for = False
 
     def note(self, **_: object) -> None:
-        """A consumer is done: the receiver of ``consumer_finished``. Any thread may call this."""
+        """Note that a consumer is done. This is the receiver of ``consumer_finished``; any thread may call it."""
         if self._is_asked_for:
             return
         if self._max_messages is not None and next(self._count) >= self._max_messages:
@@ -53,7 +54,7 @@ class Retirement:
                 self.begin(f"it takes {mebibytes(memory)} of memory")
 
     def begin(self, reason: str) -> None:
-        """Ask now, if that was not done before."""
+        """Ask now, unless it has asked before."""
         if not self._is_asked_for:
             self._is_asked_for = True
             logger.info("Worker %d is to be replaced: %s.", os.getpid(), reason)
@@ -61,7 +62,7 @@ class Retirement:
 
 
 def memory_of_this_process() -> int:
-    """Bytes of memory that this process takes; where the system does not tell, the most that it ever took."""
+    """The memory of this process in bytes; if the system does not tell it, the most that it ever took."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except (OSError, ValueError, IndexError):

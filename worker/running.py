@@ -1,4 +1,4 @@
-"""Running workers, as both commands do: in this process, or in several under a supervisor."""
+"""Runs workers for both commands: in this process, or in several under a supervisor."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class CannotRun(Exception):
-    """The settings do not fit what the command was asked for; the text says what to change."""
+    """The settings do not fit the options of the command. The text says what to change."""
 
 
 def run(options: Options) -> None:
-    """Run workers until SIGTERM or SIGINT comes. Django is set up already.
+    """Run workers until SIGTERM or SIGINT. Django has to be set up already.
 
     Raises:
-        CannotRun: nothing could ever be done.
-        SystemExit: workers died, or did not end in order.
+        CannotRun: the workers could never do anything.
+        SystemExit: workers died, or did not end properly.
     """
     check(options)
     if options.processes == 1 and not options.retires:
@@ -68,7 +68,7 @@ def _layer(alias: str) -> BaseChannelLayer:
 
 
 def _sweep_by(alias: str) -> Callable[[Process], None]:
-    """Make the function that sweeps a dead worker process at once, without waiting for a missed heartbeat."""
+    """Make the function that sweeps a dead worker process at once, without waiting for its missing heartbeats."""
     from channels_classic.asgi import channel_layers
     from channels_classic.heartbeat import Sweeper
     from channels_classic.layers import LayerUnavailable
@@ -88,10 +88,10 @@ def _sweep_by(alias: str) -> Callable[[Process], None]:
 
 
 def check(options: Options) -> None:
-    """Make sure that workers after these options make sense.
+    """Check that workers with these options can do something.
 
     Raises:
-        CannotRun: they do not.
+        CannotRun: they cannot.
     """
     from channels_classic.asgi import channel_layers
     from channels_classic.exceptions import InvalidChannelLayerError
@@ -122,14 +122,14 @@ def check(options: Options) -> None:
 
 
 def run_here(options: Options, supervised: Supervised | None = None, monitor: Monitor | None = None) -> None:
-    """Run workers in this process; ``check`` has been called.
+    """Run workers in this process. Call ``check`` before.
 
     Arguments:
-        supervised: tells the supervisor of this process, if it has one, how it is.
-        monitor: is to watch the workers.
+        supervised: reports to the supervisor of this process, if it has one.
+        monitor: watches the workers, if there is one.
 
     Raises:
-        SystemExit: a worker died. Where something still runs that cannot be waited for, the process ends at once.
+        SystemExit: a worker died. If something still runs that cannot be waited for, the process ends at once.
     """
     from channels_classic.asgi import channel_layers
     from worker.connections import not_around_requests
@@ -168,13 +168,13 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
 
 @contextmanager
 def _cared_for(group: WorkerGroup, options: Options, supervised: Supervised | None) -> Iterator[None]:
-    """While the block runs: tell the supervisor what it has to know, and look after consumers that take long."""
+    """While the block runs, report to the supervisor, and watch for consumers that take too long."""
     from channels_classic.signals import consumer_finished, worker_process_ready
     from worker.retirement import Retirement
     from worker.timeouts import ConsumerTimeout
 
     def ready(**_: object) -> None:
-        # Said no sooner: from here on a signal ends it in order.
+        # This comes no sooner, because from here on a signal ends the process properly.
         logger.info(
             "Worker %d, %d thread(s), layer %r, channels: %s",
             os.getpid(),
@@ -206,11 +206,11 @@ def _cared_for(group: WorkerGroup, options: Options, supervised: Supervised | No
 
 
 def end_now() -> None:
-    """End this process with status 1, although threads run that nobody can end."""
+    """End this process with status 1 at once, although threads still run that cannot be ended."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    # sys.exit would wait for thread pools that consumers began, and so for what runs in them.
+    # sys.exit would wait for the thread pools of consumers, and so for what runs in them.
     os._exit(1)
 
 
@@ -218,7 +218,7 @@ def run_child(supervised: Supervised, options: Options, folder: str | None) -> N
     """Run workers in a process that a ``Supervisor`` started.
 
     Arguments:
-        folder: where it tells the supervisor how it is; ``None`` if nobody asks.
+        folder: the folder for its reports to the supervisor; ``None`` without reports.
     """
     import django
 

@@ -1,4 +1,4 @@
-"""The messages that a worker's consumers sent and that have not gone out yet."""
+"""``Sender``: the messages that consumers of a worker have sent, until they have gone out."""
 
 from __future__ import annotations
 
@@ -14,41 +14,43 @@ from channels_classic.layers.takers import Taker
 from channels_classic.log import logger
 
 RETRY_SECONDS = 2.0
-"""How long a queued send to a full channel is tried again (specification, section 5)."""
+"""Seconds for which a message to a full channel is tried again (specification, section 5)."""
 
 OUTAGE_SECONDS = 10.0
-"""How long messages are kept for a layer that cannot be reached, and how long a worker that ends waits for it."""
+"""Seconds for which messages are kept for a layer that is unreachable, and for which a worker that ends waits for
+it."""
 
 REPEAT_SECONDS = 10.0
 MOST_REPEATED = 1000
-"""The ends of turns that are sent once more after an outage: of so many seconds, and so many at most.
+"""The ends of turns of these last seconds, at most so many, are sent once more after an outage.
 
-A replica that took over may not have them yet, and would keep the client waiting for the whole lease.
+A replica that has taken over may lack them, and would let the client wait for the whole lease.
 """
 
 RETRY_PAUSE = 0.02
-"""Seconds between two tries when nothing else makes the worker talk to the layer."""
+"""Seconds between two attempts if nothing else makes the worker call the layer."""
 
 
 class _OpenTurn(NamedTuple):
-    """The end of a turn, and what has to be settled before it may go out."""
+    """The end of a turn, and the messages that have to be settled before it may go out."""
 
     end: Delivery
     sends: Sequence[Delivery]
 
 
 class Sender:
-    """Sends in batches, in order, and tries again what found its channel full.
+    """Sends messages in batches, in order, and tries again those that found their channel full.
 
-    The end of a turn goes out when all that its consumer sent has been taken or given up: so the replies to a
-    client's next message, which may run anywhere from then on, come behind it.
+    The end of a turn goes out when all messages of its consumer have been taken or given up. From then on the next
+    message of the client may run anywhere, and its replies come behind these.
 
-    The worker's own thread uses it, and the watchdog's while a consumer takes long; never both at once.
+    The thread of the worker uses it, and the watchdog's thread while a consumer takes long; never both at the same
+    time.
 
     Arguments:
-        layer: where the messages go.
-        taker: what the worker takes messages with from this layer, if it does. What it sends must not go out any
-            more when its process has lapsed.
+        layer: the layer to send to.
+        taker: the taker with which the worker takes messages from this layer, if it does. Its messages must not go
+            out after its process has lapsed.
     """
 
     def __init__(self, layer: BaseChannelLayer, taker: Taker | None = None) -> None:
@@ -62,43 +64,43 @@ class Sender:
         self._ended: deque[tuple[float, Delivery]] = deque(maxlen=MOST_REPEATED)
 
     def add(self, *deliveries: Delivery, lease: Lease | None = None) -> None:
-        """Take what one consumer sent, to go out with the next batch.
+        """Add the messages of one consumer, to go out with the next batch.
 
         Arguments:
-            lease: of the turn whose end is among it.
+            lease: the lease of the turn whose end is among them.
         """
         self._clients.update((delivery.name, lease) for delivery in deliveries if delivery.turn_end is not None)
         self._new.append(deliveries)
 
     @property
     def retrying(self) -> bool:
-        """Whether a message waits for room in its channel, or the end of a turn for such a message."""
+        """Whether a message waits for room in its channel, or the end of a turn waits for such a message."""
         return bool(self._refused or self._open_turns)
 
     @property
     def unsent(self) -> int:
-        """How many messages wait here."""
+        """The number of messages that wait here."""
         new = sum(delivery.turn_end is None for sent in self._new for delivery in sent)
         return new + len(self._refused)
 
     @property
     def open_turns(self) -> int:
-        """How many turns have still to end."""
+        """The number of turns that still have to end."""
         new = sum(delivery.turn_end is not None for sent in self._new for delivery in sent)
         return new + len(self._open_turns)
 
     @property
     def leases(self) -> list[Lease]:
-        """Those of the turns that have still to end. Any thread may ask."""
+        """The leases of turns that still have to end. Any thread may call this."""
         return [lease for lease in list(self._clients.values()) if lease is not None]
 
     def settle_turn(self, reply_channel: str) -> None:
-        """Let the last turn of a client come to its end, if it was here, before its next message asks for one."""
+        """End the last turn of a client, if it was here, before its next message asks for one."""
         if reply_channel in self._clients:
             self.flush()
 
     def repeat_ends(self) -> None:
-        """Send the last ends of turns once more, with the next batch: a layer that was away may have lost them."""
+        """Send the last ends of turns once more with the next batch: an outage may have lost them."""
         since = time.monotonic() - REPEAT_SECONDS
         with self._lock:
             self._open_turns = [
@@ -108,7 +110,7 @@ class Sender:
             self._ended.clear()
 
     def drop(self) -> None:
-        """Drop what is there, because the process has lapsed: others have told the clients something else."""
+        """Drop all messages, because the process has lapsed, and others have answered the clients."""
         with self._lock:
             self._drop()
 
@@ -121,40 +123,41 @@ class Sender:
             waiting.clear()
 
     def flush(self) -> None:
-        """Send what is there."""
+        """Send what waits here."""
         with self._lock:
             deliveries, deadlines = self._take()
             if deliveries or self._open_turns:
                 self._send(deliveries, deadlines)
 
     def flush_and_receive(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
-        """Send what is there and take up to ``limit`` messages, in one trip.
+        """Send what waits here, and take up to ``limit`` messages, in one round trip.
 
         Arguments:
-            timeout: seconds to wait for the first message; nobody waits while something has to be sent again.
+            timeout: seconds to wait for the first message. It does not wait while something has to be sent again.
 
         Raises:
-            Lapsed: nothing was sent or taken, and nothing is kept here.
-            LayerUnavailable: its ``received`` has the messages that were taken though sending failed.
+            Lapsed: nothing was sent or taken, and all messages here were dropped.
+            LayerUnavailable: sending failed; ``received`` has the messages that were taken all the same.
         """
         with self._lock:
             deliveries, deadlines = self._take()
             if self.taker is not None:
                 return self._send(deliveries, deadlines, channels, limit, timeout)
-            # A layer that does not know takers has to be told the ends of turns before anybody waits.
+            # Without a taker, the ends of turns have to go out before the wait.
             received: list[Received] = []
             if deliveries or self._open_turns:
                 received = self._send(deliveries, deadlines, channels, limit)
         return received if received or self.retrying else self.receive(channels, limit, timeout)
 
     def receive(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
-        """Take messages, and leave what is to be sent for later."""
+        """Take messages, and send nothing."""
         if self.taker is None:
             return self._layer.receive_batch(channels, limit, timeout)
         return self._layer.receive_batch(channels, limit, timeout, self.taker)
 
     def _take(self) -> tuple[list[Delivery], list[float]]:
-        # Refused ones first: a channel that refuses once in a batch goes on refusing, so order is kept.
+        # Refused messages come first. A channel that refuses one of a batch refuses all later ones, so the order
+        # is kept.
         refused, self._refused = self._refused, []
         deliveries = [delivery for delivery, _ in refused]
         while self._new:
@@ -174,7 +177,7 @@ class Sender:
         limit: int = 0,
         timeout: float = 0,
     ) -> list[Received]:
-        # The ends of turns go along. The layer carries them out only if it refuses no message of this trip.
+        # The layer carries out ends of turns only if it refuses no message of this round trip.
         ends = [turn.end for turn in self._open_turns] if self.taker is not None else []
         try:
             full, received = self._trip([*deliveries, *ends], channels, limit, timeout)
@@ -193,7 +196,7 @@ class Sender:
         except LayerUnavailable:
             if not received:
                 raise
-            # It is tried again with the next batch; what was received must not be lost for it.
+            # The next batch tries again. What was received must not be lost because of this.
         return received
 
     def _trip(
@@ -206,7 +209,7 @@ class Sender:
         return self._layer.send_batch(deliveries) if deliveries else [], []
 
     def _end_settled_turns(self) -> None:
-        """End those turns of which no message waits for room, in a trip of their own."""
+        """End the turns without messages that wait for room, in a round trip of their own."""
         if not self._open_turns:
             return
         unsettled = {id(delivery) for delivery, _ in self._refused}
@@ -259,6 +262,6 @@ class Sender:
             self._refused = kept + self._refused
             lost = len(deliveries) - len(kept)
         else:
-            lost = len(deliveries)  # they may have arrived: sending them again could deliver them twice
+            lost = len(deliveries)  # they may have arrived, so to send them again could deliver them twice
         if lost:
             logger.error("%d messages were lost with the channel layer. %s", lost, error)

@@ -1,4 +1,4 @@
-"""The messages that the consumers of one worker sent, to any channel layer."""
+"""``Senders``: the messages that consumers of one worker have sent to any channel layer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from worker.sender import RETRY_PAUSE, Sender
 class Senders:
     """A ``Sender`` for the worker's own channel layer, and one for every other that a consumer sends to.
 
-    The own layer is talked to while the worker receives, so that both take one round trip. The others have
-    round trips of their own, and are never waited for.
+    Messages to the worker's own layer go out in the round trip that receives. Other layers have their own round
+    trips, and the worker never waits for them.
 
     Arguments:
-        layer: the worker's own channel layer.
-        taker: what it takes messages with from there.
+        layer: the channel layer of the worker.
+        taker: the taker with which the worker takes messages from it, if it does.
     """
 
     def __init__(self, layer: BaseChannelLayer, taker: Taker | None = None) -> None:
@@ -32,10 +32,10 @@ class Senders:
         return iter([self.own, *self._others.values()])
 
     def add(self, sent: Sequence[tuple[Any, Delivery]], lease: Lease | None = None) -> None:
-        """Take what one consumer sent, each message with its channel layer, in order.
+        """Add the messages of one consumer, each with its channel layer, in order.
 
         Arguments:
-            lease: of the turn that the consumer's message had on the own layer.
+            lease: the lease of the turn that the consumer's message had on the worker's own layer.
         """
         own = []
         for layer, delivery in sent:
@@ -49,14 +49,14 @@ class Senders:
             self.own.add(*own, lease=lease)
 
     def flush_and_receive(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
-        """Send what is there, and receive from the own layer in the same round trip; see ``Sender``."""
+        """Send what waits, and receive from the worker's own layer in the same round trip; see ``Sender``."""
         self.flush_others()
         if timeout > RETRY_PAUSE and any(sender.retrying for sender in self._others.values()):
             timeout = RETRY_PAUSE
         return self.own.flush_and_receive(channels, limit, timeout)
 
     def flush_others(self) -> None:
-        """Send what is there for other layers; one that cannot be reached is tried again with the next call."""
+        """Send what waits for other layers. The next call tries again those that are unreachable."""
         for sender in self._others.values():
             try:
                 sender.flush()
@@ -73,5 +73,5 @@ class Senders:
 
     @property
     def others_unreachable(self) -> bool:
-        """Whether a layer that is not the worker's own cannot be reached."""
+        """Whether a layer other than the worker's own is unreachable."""
         return bool(self._unreachable)

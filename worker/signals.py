@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT, for whatever runs until it is told to stop."""
+"""SIGTERM and SIGINT for programs that run until they are stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from channels_classic.process_signals import STOP, signals_in_a_thread
 def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Call ``stop``, in a thread of its own, when SIGTERM or SIGINT comes while the block runs.
 
-    Signals arrive in the main thread only. In any other thread this does nothing.
+    Python handles signals in the main thread only, so in any other thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

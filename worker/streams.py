@@ -1,4 +1,4 @@
-"""Threads for answers that last, so that no worker's thread waits at a client's pace."""
+"""Threads for streaming answers, so that no thread of a worker waits for a slow client."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from worker.options import STREAM_THREADS
 
 
 class _Carried(NamedTuple):
-    """The state that goes along into another thread, besides the context."""
+    """The state that another thread needs, besides the context."""
 
     state: DjangoState
     shared_connections: dict[str, Any]
-    """Database connections that may be used in any thread: those of a test that has all in one transaction."""
+    """Database connections that any thread may use: those of a test that runs in one transaction."""
 
     @classmethod
     def from_here(cls) -> _Carried:
@@ -33,7 +33,7 @@ class _Carried(NamedTuple):
 
     @contextmanager
     def here(self) -> Iterator[None]:
-        """Set it in this thread; in the end close all database connections that the thread opened."""
+        """Set the state in this thread while the block runs, then close its database connections."""
         self.state.activate()
         for alias, connection in self.shared_connections.items():
             connections[alias] = connection
@@ -47,14 +47,14 @@ class _Carried(NamedTuple):
 
 @dataclass
 class _Stream:
-    """An answer that lasts.
+    """A streaming answer.
 
     Arguments:
-        name: for the log.
-        reply_channel: of its client.
+        name: its name in the log.
+        reply_channel: the reply channel of its client.
         work: makes and sends it.
-        carried: into its thread.
-        stopping: set when it should end.
+        carried: the state for its thread.
+        stopping: set when it has to end.
     """
 
     name: str
@@ -64,26 +64,26 @@ class _Stream:
     stopping: Stopping
     since: float = field(default_factory=time.monotonic)
     process: str = ""
-    """The name of this process when it began."""
+    """The name of this process when the answer began."""
 
 
 class Answers(Protocol):
-    """Keeps in mind which clients wait for the rest of an answer: the ``Presence`` of the process."""
+    """Knows which clients wait for the rest of an answer. The ``Presence`` of the process does."""
 
     def open_answer(self, reply_channel: str) -> str:
-        """An answer to this client begins to last; gives what ``close_answer`` needs."""
+        """Note that a streaming answer begins. Returns the name that ``close_answer`` needs."""
 
     def close_answer(self, process: str, reply_channel: str) -> None:
-        """It has come to its end."""
+        """Note that a streaming answer has ended."""
 
 
 class StreamThreads:
-    """Runs answers that last in threads of their own, each with the context of the consumer that began it.
+    """Runs streaming answers in threads of their own, each with the context of the consumer that began it.
 
     Arguments:
-        limit: how many there may be at the same time.
-        ended: called in the thread of each that has ended.
-        answers: is told which clients have to hear of it should this process die.
+        limit: how many may run at the same time.
+        ended: called, in its thread, when an answer has ended.
+        answers: notes which clients have to be told if this process dies.
     """
 
     def __init__(
@@ -101,11 +101,12 @@ class StreamThreads:
         self._is_full = False
 
     def start(self, name: str, reply_channel: str, work: pending.Work) -> bool:
-        """Run ``work`` in a thread of its own.
+        """Run ``work`` in a thread of its own, if there is room.
 
         Arguments:
-            name: for the log.
-            reply_channel: of its client.
+            name: its name in the log.
+            reply_channel: the reply channel of its client.
+            work: makes and sends the answer.
 
         Returns:
             Whether there was room for it.
@@ -128,36 +129,36 @@ class StreamThreads:
             self._running[thread] = stream
             thread.name = f"stream-{len(self._running)}"
         if self._answers is not None:
-            # Before the worker is done with the message that it is the answer to.
+            # This comes before the worker is done with the request.
             stream.process = self._answers.open_answer(reply_channel)
         try:
             thread.start()
-        except RuntimeError as error:  # the system has no room for a thread
+        except RuntimeError as error:  # the system has no room for another thread
             self._forget(thread)
             logger.error("%s gets 503. %s", name, error)
             return False
         return True
 
     def stop(self) -> None:
-        """Let event streams end with their next part; everything else may come to its end."""
+        """End event streams with their next part. Other answers go on to their end."""
         self._stopping.set()
 
     def abandon(self) -> None:
-        """Let all that runs end without another part: the process has lapsed, and the clients know that."""
+        """End all answers without another part, because the process has lapsed, and the clients were told so."""
         abandoned, self._stopping = self._stopping, Stopping()
         if abandoned.is_set():
             self._stopping.set()
         abandoned.abandon()
 
     def running(self) -> list[str]:
-        """Describe the streams that are running: a text for each, with its age."""
+        """A text for each running stream, with its duration."""
         now = time.monotonic()
         with self._lock:
             return [f"{stream.name}, for {now - stream.since:.0f} s" for stream in self._running.values()]
 
     def _run(self, stream: _Stream) -> None:
         try:
-            # The consumer is done, so what is sent from here on does not wait for its end.
+            # The consumer is done, so messages from here on go out at once.
             pending.leave(stream.stopping)
             with stream.carried.here():
                 stream.work(stream.stopping)

@@ -1,4 +1,4 @@
-"""``termed``: what Channels 1 called it that a worker has to end."""
+"""The attribute ``termed`` of Channels 1: whether a worker has to end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Termed:
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Let it end soon. Any thread may call this."""
+        """Make it end soon. Any thread may call this."""
         raise NotImplementedError
 
     @property
     def termed(self) -> bool:
-        """Whether it has to end. To set it to true is to call ``stop``."""
+        """Whether it has to end. To set this to true calls ``stop``."""
         return self._stopping.is_set()
 
     @termed.setter

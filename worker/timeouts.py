@@ -1,4 +1,4 @@
-"""Consumers that take longer than they should: the log says what they are doing."""
+"""Consumers that take longer than they should: logs where they are."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class RunningConsumer(NamedTuple):
     """A consumer that runs.
 
     Arguments:
-        what: names it, its channel, and for how long it has been running.
-        since: when it began, by ``time.monotonic``.
-        key: tells it from others.
-        stack: tells where it is, as a traceback; ``None`` if it has just ended.
+        what: a text with its name, its channel, and its duration so far.
+        since: its start, by ``time.monotonic``.
+        key: identifies it.
+        stack: gives the place where it is, as a traceback; ``None`` if it has just ended.
     """
 
     what: str
@@ -29,17 +29,17 @@ class RunningConsumer(NamedTuple):
 
 
 def stack_of_thread(thread: int) -> str | None:
-    """Where a thread is, by its ``threading.get_ident``, as a traceback."""
+    """The place where a thread is, as a traceback. ``thread`` is its ``threading.get_ident``."""
     frame = sys._current_frames().get(thread)
     return None if frame is None else "".join(traceback.format_stack(frame))
 
 
 class ConsumerTimeout:
-    """Looks out for consumers that run too long, in a thread that sleeps until one could.
+    """Watches for consumers that run too long, in a thread that sleeps until one could.
 
     Arguments:
         seconds: how long a consumer may run.
-        running: the consumers that are running now.
+        running: gives the consumers that are running now.
         exceeded: called once for each that runs longer.
     """
 
@@ -54,17 +54,17 @@ class ConsumerTimeout:
         self._thread = threading.Thread(target=self._run, name="consumer-timeout", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start to watch."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Do not look any more."""
+        """Stop watching."""
         self._stopping.set()
 
     def _run(self) -> None:
         pause = self._seconds
         while not self._stopping.wait(pause):
-            # A consumer that begins after this look is not due before the next one.
+            # A consumer that starts after this look is not due before the next one.
             next_look = time.monotonic() + self._seconds
             running = self._running()
             self._told &= {(each.key, each.since) for each in running}

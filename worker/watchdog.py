@@ -1,4 +1,4 @@
-"""The watchdog: no message waits behind a consumer that takes unexpectedly long."""
+"""The watchdog, which gives back messages that wait behind a consumer that takes unexpectedly long."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 PATIENCE = 0.05
-"""Seconds a consumer may run before what its worker had taken along with its message is given back."""
+"""Seconds that a consumer may run before the messages that wait behind it are given back."""
 
 
 class Relievable(Protocol):
@@ -18,7 +18,7 @@ class Relievable(Protocol):
 
 
 class Watchdog:
-    """Looks after the workers of a process while messages wait behind others, and sleeps while none do."""
+    """Watches the workers of a process while messages wait behind others, and sleeps otherwise."""
 
     def __init__(self) -> None:
         self._workers: Sequence[Relievable] = ()
@@ -27,19 +27,19 @@ class Watchdog:
         self.thread = threading.Thread(target=self._run, name="worker-watchdog", daemon=True)
 
     def start(self, workers: Sequence[Relievable]) -> None:
-        """Begin to look after these workers."""
+        """Start to watch these workers."""
         self._workers = workers
         self.thread.start()
 
     def stop(self, timeout: float | None = None) -> None:
-        """End, and wait for it up to ``timeout`` seconds: it may be talking to a layer that does not answer."""
+        """End the thread, and wait for that up to ``timeout`` seconds: a layer may not answer."""
         self._stopping.set()
         self._needed.set()
         if self.thread.is_alive():
             self.thread.join(timeout)
 
     def wake(self) -> None:
-        """A worker has taken several messages at once."""
+        """Note that a worker has taken several messages at once."""
         if not self._needed.is_set():
             self._needed.set()
 
