@@ -17,8 +17,7 @@ RETRY_SECONDS = 2.0
 """Seconds for which a message to a full channel is tried again (specification, section 5)."""
 
 OUTAGE_SECONDS = 10.0
-"""Seconds for which messages are kept for a layer that is unreachable, and for which a worker that ends waits for
-it."""
+"""Seconds for which a worker that ends waits for a layer that is unreachable."""
 
 REPEAT_SECONDS = 10.0
 MOST_REPEATED = 1000
@@ -29,6 +28,21 @@ A replica that has taken over may lack them, and would let the client wait for t
 
 RETRY_PAUSE = 0.02
 """Seconds between two attempts if nothing else makes the worker call the layer."""
+
+
+class _Batch(NamedTuple):
+    """Messages that go out together.
+
+    Arguments:
+        deadlines: for each message that was refused before, when it is given up; the other messages come behind.
+        taker: the taker that sends them, if the layer knows takers.
+        ends: when they are given up if the layer stays unavailable, by ``time.monotonic``; ``None`` before that.
+    """
+
+    deliveries: list[Delivery]
+    deadlines: list[float]
+    taker: Taker | None
+    ends: float | None = None
 
 
 class _OpenTurn(NamedTuple):
@@ -59,6 +73,7 @@ class Sender:
         self._lock = threading.Lock()
         self._new: deque[tuple[Delivery, ...]] = deque()
         self._refused: list[tuple[Delivery, float]] = []
+        self._unconfirmed: _Batch | None = None
         self._open_turns: list[_OpenTurn] = []
         self._clients: dict[str, Lease | None] = {}
         self._ended: deque[tuple[float, Delivery]] = deque(maxlen=MOST_REPEATED)
@@ -74,14 +89,15 @@ class Sender:
 
     @property
     def retrying(self) -> bool:
-        """Whether a message waits for room in its channel, or the end of a turn waits for such a message."""
-        return bool(self._refused or self._open_turns)
+        """Whether a message waits for room in its channel or for the layer, or an end of a turn waits for one."""
+        return bool(self._refused or self._open_turns or self._unconfirmed)
 
     @property
     def unsent(self) -> int:
         """The number of messages that wait here."""
         new = sum(delivery.turn_end is None for sent in self._new for delivery in sent)
-        return new + len(self._refused)
+        unconfirmed = 0 if self._unconfirmed is None else len(self._unconfirmed.deliveries)
+        return new + len(self._refused) + unconfirmed
 
     @property
     def open_turns(self) -> int:
@@ -121,13 +137,15 @@ class Sender:
             )
         for waiting in (self._new, self._refused, self._open_turns, self._clients, self._ended):
             waiting.clear()
+        self._unconfirmed = None
 
     def flush(self) -> None:
         """Send what waits here."""
         with self._lock:
-            deliveries, deadlines = self._take()
-            if deliveries or self._open_turns:
-                self._send(deliveries, deadlines)
+            self._repeat()
+            batch = self._take()
+            if batch.deliveries or self._open_turns:
+                self._send(batch)
 
     def flush_and_receive(self, channels: Sequence[str], limit: int, timeout: float = 0) -> list[Received]:
         """Send what waits here, and take up to ``limit`` messages, in one round trip.
@@ -140,13 +158,14 @@ class Sender:
             LayerUnavailable: sending failed; ``received`` has the messages that were taken all the same.
         """
         with self._lock:
-            deliveries, deadlines = self._take()
+            self._repeat()
+            batch = self._take()
             if self.taker is not None:
-                return self._send(deliveries, deadlines, channels, limit, timeout)
+                return self._send(batch, channels, limit, timeout)
             # Without a taker, the ends of turns have to go out before the wait.
             received: list[Received] = []
-            if deliveries or self._open_turns:
-                received = self._send(deliveries, deadlines, channels, limit)
+            if batch.deliveries or self._open_turns:
+                received = self._send(batch, channels, limit)
         return received if received or self.retrying else self.receive(channels, limit, timeout)
 
     def receive(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
@@ -155,7 +174,13 @@ class Sender:
             return self._layer.receive_batch(channels, limit, timeout)
         return self._layer.receive_batch(channels, limit, timeout, self.taker)
 
-    def _take(self) -> tuple[list[Delivery], list[float]]:
+    def _repeat(self) -> None:
+        """Send the batch that was on its way when the layer became unavailable, before anything else."""
+        batch, self._unconfirmed = self._unconfirmed, None
+        if batch is not None:
+            self._send(batch)
+
+    def _take(self) -> _Batch:
         # Refused messages come first. A channel that refuses one of a batch refuses all later ones, so the order
         # is kept.
         refused, self._refused = self._refused, []
@@ -167,22 +192,18 @@ class Sender:
                 sent = tuple(delivery for delivery in sent if delivery.turn_end is None)
                 self._open_turns += [_OpenTurn(end, sent) for end in ends]
             deliveries += sent
-        return deliveries, [deadline for _, deadline in refused]
+        return _Batch(deliveries, [deadline for _, deadline in refused], self.taker)
 
     def _send(
-        self,
-        deliveries: list[Delivery],
-        deadlines: list[float],
-        channels: Sequence[str] = (),
-        limit: int = 0,
-        timeout: float = 0,
+        self, batch: _Batch, channels: Sequence[str] = (), limit: int = 0, timeout: float = 0
     ) -> list[Received]:
+        deliveries, deadlines, taker, _ = batch
         # The layer carries out ends of turns only if it refuses no message of this round trip.
-        ends = [turn.end for turn in self._open_turns] if self.taker is not None else []
+        ends = [turn.end for turn in self._open_turns] if taker is not None else []
         try:
-            full, received = self._trip([*deliveries, *ends], channels, limit, timeout)
+            full, received = self._trip(taker, [*deliveries, *ends], channels, limit, timeout)
         except LayerUnavailable as error:
-            self._keep(deliveries, deadlines, error)
+            self._keep(batch, error)
             raise
         self._count(deliveries, full)
         self._settle(deliveries, deadlines, [position for position in full if position < len(deliveries)])
@@ -200,10 +221,15 @@ class Sender:
         return received
 
     def _trip(
-        self, deliveries: Sequence[Delivery], channels: Sequence[str] = (), limit: int = 0, timeout: float = 0
+        self,
+        taker: Taker | None,
+        deliveries: Sequence[Delivery],
+        channels: Sequence[str] = (),
+        limit: int = 0,
+        timeout: float = 0,
     ) -> tuple[list[int], list[Received]]:
-        if self.taker is not None:
-            return self._layer.send_and_receive(deliveries, channels, limit, timeout, self.taker)
+        if taker is not None:
+            return self._layer.send_and_receive(deliveries, channels, limit, timeout, taker)
         if channels:
             return self._layer.send_and_receive(deliveries, channels, limit)
         return self._layer.send_batch(deliveries) if deliveries else [], []
@@ -219,7 +245,7 @@ class Sender:
             waits = any(id(delivery) in unsettled for delivery in turn.sends)
             (left if waits else settled).append(turn)
         if settled:
-            self._trip([turn.end for turn in settled])
+            self._trip(self.taker, [turn.end for turn in settled])
             self._open_turns = left
             self._note_ended(settled)
 
@@ -250,18 +276,17 @@ class Sender:
                     self._layer.full_text(deliveries[position].name),
                 )
 
-    def _keep(self, deliveries: list[Delivery], deadlines: list[float], error: LayerUnavailable) -> None:
+    def _keep(self, batch: _Batch, error: LayerUnavailable) -> None:
         if isinstance(error, Lapsed):
-            self._new.extend([tuple(deliveries)])
+            self._unconfirmed = batch
             self._drop()
             return
-        if error.nothing_done:
-            now = time.monotonic()
-            deadlines += [now + OUTAGE_SECONDS] * (len(deliveries) - len(deadlines))
-            kept = [pair for pair in zip(deliveries, deadlines, strict=True) if pair[1] > now]
-            self._refused = kept + self._refused
-            lost = len(deliveries) - len(kept)
+        if not batch.deliveries:
+            return
+        now = time.monotonic()
+        ends = now + self._layer.expiry if batch.ends is None else batch.ends
+        if now < ends and (error.nothing_done or error.repeatable):
+            self._unconfirmed = batch._replace(ends=ends)
         else:
-            lost = len(deliveries)  # they may have arrived, so to send them again could deliver them twice
-        if lost:
-            logger.error("%d messages were lost with the channel layer. %s", lost, error)
+            # Without a taker they may have arrived, so to send them again could deliver them twice.
+            logger.error("%d messages were lost with the channel layer. %s", len(batch.deliveries), error)

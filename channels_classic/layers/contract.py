@@ -248,8 +248,10 @@ class LayerContract(ProcessCalls):
         Raises:
             Lapsed: the taker's process was declared dead. Nothing was sent and nothing was taken.
             LayerUnavailable: ``deliveries`` could not be sent; ``nothing_done`` tells about them, and ``received``
-                has what was taken in the same round trip. If only receiving failed, the call returns, and the next
-                one raises the error if it lasts. Without ``deliveries``, as ``receive_batch``.
+                has what was taken in the same round trip. If it is ``repeatable``, a taker may repeat the call
+                with the same messages at the same positions; the ends of turns behind them may be others. If
+                only receiving failed, the call returns, and the next one raises the error if it lasts. Without
+                ``deliveries``, as ``receive_batch``.
         """
         full = self.send_batch(deliveries)
         try:

@@ -21,6 +21,8 @@ class LayerUnavailable(ConnectionError):
         nothing_done: whether the call has certainly sent and changed nothing, so that you can repeat it.
 
     Attributes:
+        repeatable: nobody knows how much the call has done, but the same taker may send the same messages again,
+            before any others: no message arrives twice. Only ``send_and_receive`` sets it.
         received: the messages that the call took from its channels before it failed. Only ``send_and_receive`` and
             ``receive`` set it. Handle these messages as if the call had returned them.
     """
@@ -28,6 +30,7 @@ class LayerUnavailable(ConnectionError):
     def __init__(self, text: str, nothing_done: bool = False) -> None:
         super().__init__(text)
         self.nothing_done = nothing_done
+        self.repeatable = False
         self.received: list[Received] = []
 
 

@@ -32,6 +32,8 @@ class Taker:
         """The number of the last batch that has arrived from each of several servers."""
         self.was_full = False
         """Whether the last batch had as many messages as the taker had asked for."""
+        self.unconfirmed: object = None
+        """What the layer needs to send the messages of the last call again, because their answer was lost."""
         self.announced: dict[int, bytes] = {}
         """The servers that know the taker, each with the epoch in which it was told."""
 

@@ -150,9 +150,9 @@ def test_what_an_outage_keeps_is_not_lost_as_soon_as_what_finds_no_room(monkeypa
     assert given.sender.unsent == 0
 
 
-def test_an_outage_without_end(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(sender_module, "OUTAGE_SECONDS", 0)
+def test_an_outage_that_lasts_longer_than_a_message_lives(caplog: pytest.LogCaptureFixture) -> None:
     given = Given()
+    given.layer.expiry = 0
     given.layer.outage = GONE
     given.add("one", 1, 2)
     with pytest.raises(LayerUnavailable):

@@ -10,6 +10,7 @@ from functools import partial
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.replies import BrokenOff
 from channels_classic.layers.redis.connections.steps import (
     Steps,
     Trips,
@@ -27,6 +28,7 @@ from channels_classic.layers.redis.queues import Origin, Queues
 from channels_classic.layers.redis.receiving import Receipt, Receiving
 from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.redis.sending import Sending, positions
+from channels_classic.layers.redis.shipments import Shipment, messages_of, unconfirmed
 from channels_classic.layers.redis.sockets import Sockets
 from channels_classic.layers.redis.taking import Taking
 from channels_classic.layers.redis.turns import Turns
@@ -291,9 +293,16 @@ class Batches:
     def _with_several(
         self, deliveries: Sequence[Delivery], channels: list[str], limit: int, taker: Taker | None
     ) -> Steps[tuple[list[int], list[Received]]]:
-        groups = {delivery.name for delivery in deliveries if delivery.to_group}
-        pushes = self._sending.pushes(deliveries, (yield from self._routes(groups)))
-        full = yield from self._sending.to_several(pushes, partial(self._origin_for, deliveries, taker))
+        shipment = yield from self._shipment(deliveries, taker)
+        try:
+            full = yield from self._sending.to_several(
+                shipment, taker, partial(self._origin_for, deliveries, taker)
+            )
+        except Lapsed:
+            raise
+        except LayerUnavailable as error:
+            error.repeatable = taker is not None and not isinstance(error, BrokenOff)
+            raise
         left = [one.client.channel for one in deliveries if one.client is not None and one.client.order is None]
         if left:
             yield from self._sockets.forget(names.process_name(left[0]), left)
@@ -306,8 +315,11 @@ class Batches:
             if ends:
                 yield ends
         except LayerUnavailable as error:
-            error.nothing_done = error.nothing_done and not pushes
+            error.nothing_done = error.nothing_done and not shipment.messages
+            error.repeatable = taker is not None and bool(shipment.messages)
             raise
+        if taker is not None and shipment.messages:
+            taker.unconfirmed = None
         if not channels:
             return sorted(full), []
         if taker is None:
@@ -316,8 +328,21 @@ class Batches:
             receiving = self._taking.from_several(channels, limit, taker)
         return sorted(full), (yield from self._receiving.behind(deliveries, receiving))
 
-    def _origin_for(self, deliveries: Sequence[Delivery], taker: Taker | None, server: int) -> Origin | None:
+    def _shipment(self, deliveries: Sequence[Delivery], taker: Taker | None) -> Steps[Shipment]:
+        messages = messages_of(deliveries)
+        if taker is not None and (shipment := unconfirmed(taker, messages)) is not None:
+            return shipment
+        routes = yield from self._routes({delivery.name for delivery in messages if delivery.to_group})
+        shipment = Shipment(messages, self._sending.pushes(deliveries, routes))
+        if taker is not None and messages:
+            shipment.number = taker.ask()
+            taker.unconfirmed = shipment
+        return shipment
+
+    def _origin_for(
+        self, deliveries: Sequence[Delivery], taker: Taker | None, server: int, number: int | None
+    ) -> Origin | None:
         if taker is not None:
-            return self._registry.origin(taker, server)
+            return self._registry.origin(taker, server, number)
         origin = self._origin(deliveries)
         return None if origin is None else origin._replace(epoch=self._registry.epoch(origin.process, server))

@@ -13,8 +13,8 @@ key                              type        what it is for; when it ends
 ``asgi:inflight:<taker>``        list        the in-flight batch of a taker; until the taker is done, or is swept
 ``asgi:takers:<process>``        set         the numbers of a process's takers; with the process
 ``asgi:wake:<taker>``            list        a token that ends the wait of one taker; a minute later
-``asgi:sent:<taker>``            string      the number of a taker's last round trip in which nothing was
-                                             refused; ten minutes later
+``asgi:sent:<taker>``            string      the number of a taker's last shipment, and what of it was refused; ten
+                                             minutes later
 ``asgi:beats``                   sorted set  the processes, by their last heartbeat; with the last of them
 ``asgi:processes``               hash        the details of processes; with the last of them
 ``asgi:gone``                    sorted set  processes that have ended; a minute later
@@ -102,7 +102,7 @@ class Keys:
         return f"{self.prefix}wake:{taker}"
 
     def sent(self, taker: str) -> str:
-        """The key of the number of a taker's last round trip in which nothing was refused."""
+        """The key of the number of a taker's last shipment."""
         return f"{self.prefix}sent:{taker}"
 
     def sweep(self, process: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
+from channels_classic.layers.redis.connections.replies import BrokenOff
 from channels_classic.layers.redis.connections.steps import Command, Trips
 from channels_classic.layers.redis.envelope import STAMP_LENGTH
 from channels_classic.layers.redis.keys import ServerKeys
@@ -49,7 +50,7 @@ class Origin(NamedTuple):
         process: the name of the process.
         epoch: the epoch in which it was registered; empty if it was not.
         taker: the name of the taker that sends, if a taker sends.
-        number: the number of the taker's round trip, if a later command depends on whether something was refused.
+        number: the number of the taker's shipment, if it sends one.
     """
 
     process: str
@@ -171,6 +172,8 @@ class Queues:
         self._clocks.told(server, now)
         if failed == 2 and origin is not None:
             raise Lapsed(origin.process)
+        if failed == 3:
+            raise BrokenOff("What was sent came late: what its sender sent later had overtaken it.")
         if failed:
             raise LayerUnavailable("Redis hung: what was sent arrived there too late.", nothing_done=True)
         return refused, routes

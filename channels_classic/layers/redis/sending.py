@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from channels_classic.layers import names
-from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
-from channels_classic.layers.redis.connections.steps import Steps, Trips, change
+from channels_classic.layers.redis.connections.replies import BrokenOff
+from channels_classic.layers.redis.connections.steps import Steps, Trips, checked
 from channels_classic.layers.redis.encryption import Cipher
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Origin, Push, Queues
+from channels_classic.layers.redis.shipments import Shipment
 from channels_classic.layers.redis.sockets import seal_will
+from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Delivery
+
+MakeOrigin = Callable[[int, int | None], Origin | None]
+"""Makes the origin of a shipment, for a server and with its number."""
 
 
 class Sending:
@@ -72,52 +77,63 @@ class Sending:
                 pushes.append(Push(None, route, bodies[of_process], expiry))
         return pushes
 
-    def to_several(
-        self, pushes: Sequence[Push], origin: Callable[[int], Origin | None] = lambda server: None
-    ) -> Steps[list[int]]:
+    def to_several(self, shipment: Shipment, taker: Taker | None, origin: MakeOrigin) -> Steps[list[int]]:
         """Send each entry to its server. Returns the positions of those that found their channel full.
 
         A normal channel has a share of its capacity on each server. All its messages in a batch go to one server,
         so that they arrive in order, and to the next one if that is full.
+
+        Arguments:
+            shipment: the entries. It keeps its progress, so that the call can go on after a failure.
+            taker: the taker that sends them, if a taker sends.
+            origin: makes the origin for a server.
         """
-        full: list[int] = []
-        servers = self._placement.count
-        start = random.randrange(servers)
-        for attempt in range(servers):
-            by_server: dict[int, list[Push]] = defaultdict(list)
-            for push in pushes:
-                by_server[self._placement.of_channel(push.channel, start + attempt)].append(push)
-            trips = Trips()
-            for server, some in by_server.items():
-                trips.add(
-                    server, self._queues.send(some, server, last=attempt == servers - 1, origin=origin(server))
-                )
-            try:
-                answers = yield from change(trips)
-            except LayerUnavailable as error:
-                error.nothing_done = error.nothing_done and attempt == 0
-                raise
-            refused: list[Push] = []
-            late = []
-            for server, some in by_server.items():
-                try:
-                    refused += [
-                        some[number] for number in self._queues.sent(server, answers[server][0], origin(server))[0]
-                    ]
-                except LayerUnavailable as error:
-                    late.append(error)
-            if late:
-                late[0].nothing_done = len(late) == len(by_server) and attempt == 0
-                raise late[0]
+        while shipment.pushes and shipment.attempt < self._placement.count:
+            yield from self._attempt(shipment, origin)
+            refused = [push for of_server in shipment.refused.values() for push in of_server]
             spread = [push for push in refused if names.is_normal(push.channel)]
-            full += [push.position for push in refused if push not in spread and push.position is not None]
-            pushes = spread
-            if not pushes:
-                break
-        full += [push.position for push in pushes if push.position is not None]
-        return sorted(full)
+            shipment.full += _positions(push for push in refused if push not in spread)
+            shipment.pushes, shipment.refused = spread, {}
+            shipment.attempt += 1
+            if taker is not None:
+                shipment.number = taker.ask()
+        return sorted([*shipment.full, *_positions(shipment.pushes)])
+
+    def _attempt(self, shipment: Shipment, origin: MakeOrigin) -> Steps[None]:
+        """Send to the servers that have not answered yet."""
+        attempt = shipment.attempt
+        by_server: dict[int, list[Push]] = defaultdict(list)
+        for push in shipment.pushes:
+            server = self._placement.of_channel(push.channel, shipment.start + attempt)
+            if server not in shipment.refused:
+                by_server[server].append(push)
+        trips = Trips(partial=True)
+        origins = {server: origin(server, shipment.number) for server in by_server}
+        for server, some in by_server.items():
+            is_last = attempt == self._placement.count - 1
+            trips.add(server, self._queues.send(some, server, last=is_last, origin=origins[server]))
+        answers = yield trips
+        failures: list[LayerUnavailable] = []
+        for server, some in by_server.items():
+            try:
+                checked(answers[server])
+                refused, _ = self._queues.sent(server, answers[server][0], origins[server])
+                shipment.refused[server] = [some[number] for number in refused]
+            except Lapsed:
+                raise
+            except LayerUnavailable as error:
+                failures.append(error)
+        if failures:
+            failure = next((error for error in failures if isinstance(error, BrokenOff)), failures[0])
+            nothing_done = attempt == 0 and not shipment.refused and all(one.nothing_done for one in failures)
+            failure.nothing_done = nothing_done
+            raise failure
 
 
 def positions(pushes: Sequence[Push], numbers: Iterable[int]) -> list[int]:
     """The positions in the batch of the ``pushes`` with these numbers. Pushes to groups have no position."""
-    return [position for number in numbers if (position := pushes[number].position) is not None]
+    return _positions(pushes[number] for number in numbers)
+
+
+def _positions(pushes: Iterable[Push]) -> list[int]:
+    return [push.position for push in pushes if push.position is not None]

@@ -70,19 +70,19 @@ class Taking:
     # One server.
 
     def add_commands(
-        self, trips: Trips, taker: Taker, channels: list[str], limit: int, timeout: float, depends: bool
+        self, trips: Trips, taker: Taker, channels: list[str], limit: int, timeout: float, behind: int | None
     ) -> dict[int, list[str]]:
         """Add a taker's round trip to the only server to ``trips``. Returns the channels that it asks for, in
         their order.
 
         Arguments:
             timeout: seconds to wait for a message.
-            depends: whether to wait only if no message of the same round trip was refused.
+            behind: the number of the shipment of the same round trip: wait only if nothing of it was refused.
         """
         trips.wait = min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
         self._announce(trips, taker, 0)
         if trips.wait:
-            trips.add(0, self._acknowledge(taker, depends), self._wait(taker, channels, trips.wait, 0))
+            trips.add(0, self._acknowledge(taker, behind), self._wait(taker, channels, trips.wait, 0))
         order = self._order(channels)
         trips.add(0, self._take(taker, order, limit, 0, trips.wait))
         return {0: order}
@@ -161,10 +161,10 @@ class Taking:
             trips.add(server, ("SADD", self._keys[server].takers(taker.process), taker.number))
             taker.announced[server] = epoch
 
-    def _acknowledge(self, taker: Taker, depends: bool) -> Command:
+    def _acknowledge(self, taker: Taker, behind: int | None) -> Command:
         of_server = self._keys[0]
         keys = (of_server.in_flight(taker.name), of_server.wake(taker.name), of_server.sent(taker.name))
-        return ("acknowledge", 3, *keys, taker.seen.get(0, 0), taker.asked, int(depends))
+        return ("acknowledge", 3, *keys, taker.seen.get(0, 0), "" if behind is None else behind)
 
     def _order(self, channels: list[str]) -> list[str]:
         """The channels, normal ones first, with another one of these first at each call."""

@@ -15,6 +15,11 @@ class OtherServer(LayerUnavailable):
     """The server is no longer the right one. The address has to be looked up, or the sentinels asked, again."""
 
 
+class BrokenOff(LayerUnavailable):
+    """The server refused a command in the middle of a script. The commands before are done, so the script must not
+    run again."""
+
+
 class _Meaning(NamedTuple):
     text: str
     other_server: bool = False
@@ -100,7 +105,7 @@ def refusal(server: str, error: BaseException) -> LayerUnavailable:
                 " Its ACL keeps the user in hosts from what the layer needs: the keys that begin with the layer's "
                 "prefixes, and +@read +@write +@scripting +@connection +time +info."
             )
-        failure = LayerUnavailable(f"Redis at {server} refused a command: {error}.{hint}")
+        failure: LayerUnavailable = BrokenOff(f"Redis at {server} refused a command: {error}.{hint}")
     else:
         meaning = MEANINGS[code]
         kind = OtherServer if meaning.other_server else LayerUnavailable

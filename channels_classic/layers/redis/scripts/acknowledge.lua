@@ -4,19 +4,18 @@
 -- KEYS  pattern                type    what for; when it ends
 --   1   asgi:inflight:<taker>  list    what the taker has in-flight; see take.lua
 --   2   asgi:wake:<taker>      list    a token here ends the wait of this taker alone; a minute later
---   3   asgi:sent:<taker>      string  the number of the last trip of which nothing was refused; see send.lua
+--   3   asgi:sent:<taker>      string  the number of the last shipment; see send.lua
 --
 -- ARGV
 --   1  the number of the batch that the taker has seen last
---   2  the number of this trip
---   3  "1" if the trip is not to wait unless all that it sent was taken; else "0"
+--   2  the number of the shipment of this trip, which does not wait unless all of that was taken; "" if it sends nothing
 
 local batch = redis.call("LINDEX", KEYS[1], 0)
 if batch == ARGV[1] then
     redis.call("UNLINK", KEYS[1])
     batch = false
 end
-if batch or ARGV[3] == "1" and redis.call("GET", KEYS[3]) ~= ARGV[2] then
+if batch or ARGV[2] ~= "" and redis.call("GET", KEYS[3]) ~= ARGV[2] then
     -- A write that takes no memory comes first: a Redis that is full refuses a script at its first write only.
     redis.call("LTRIM", KEYS[2], 0, -1)
     redis.call("RPUSH", KEYS[2], "1")

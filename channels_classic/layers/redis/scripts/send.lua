@@ -16,7 +16,8 @@
 --   then, if ARGV[3] is not "":
 --       asgi:clients:<process>   hash        the wills of the sockets of an interface server; with the last of them
 --       asgi:orders:<process>    hash        the orders of their last messages; with them
---       asgi:sent:<taker>        string      the number of the last trip of a taker of which nothing was refused
+--       asgi:sent:<taker>        string      the number of the last shipment of a taker; if something of it was refused,
+--                                            the positions behind, each after a space; ten minutes
 --       asgi:beats               sorted set  the processes, by their last heartbeat; see beat.lua
 --       asgi:epoch               string      identifies the data in this server; never
 --   and last, two more:
@@ -28,7 +29,7 @@
 --   2  seconds for which the statistics of a process's queue are kept
 --   3  the process that sends, if it is one that beats or has sockets, else ""
 --   4  the epoch in which the process was registered; "" if it was not
---   5  the number of the trip, if something behind it depends on whether anything was refused; else ""
+--   5  the number of the shipment, if a taker sends it, else "": one that has arrived before is not sent again
 --   6  for how many sockets there is something to keep; then, for each: the position of its message, the local part of
 --      its reply channel, the order of the message ("" when it has left), its will ("" for none)
 --   …  the number of groups; then, for every group, the number of its routes and these, sorted
@@ -40,7 +41,7 @@
 -- An entry of a queue is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
 -- Returns the positions, from 0 over all messages of the call, of those that were refused; if the routes are others,
 -- for every group the list of them; the time, 16 digits of microseconds; and 0, or why nothing was sent: 1 if the sender
--- has given up, 2 if its process was declared dead.
+-- has given up, 2 if its process was declared dead, 3 if a later shipment of the taker has overtaken this one.
 
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
@@ -98,6 +99,19 @@ end
 if ARGV[4] ~= "" and not redis.call("ZSCORE", KEYS[#KEYS - 3], ARGV[3])
     and redis.call("GET", KEYS[#KEYS - 2]) == ARGV[4] then
     return { refused, {}, stamp_now, 2 }
+end
+
+if ARGV[5] ~= "" then
+    local last = redis.call("GET", KEYS[#KEYS - 4])
+    local number = last and (tonumber(last) or tonumber(string.match(last, "^%d+")))
+    if number and number > tonumber(ARGV[5]) then
+        return { refused, {}, stamp_now, 3 }
+    elseif number and number == tonumber(ARGV[5]) then
+        for one in string.gmatch(last, " (%d+)") do
+            refused[#refused + 1] = tonumber(one)
+        end
+        return { refused, {}, stamp_now, 0 }
+    end
 end
 
 local gone = KEYS[#KEYS - 1]
@@ -225,7 +239,8 @@ if sockets > 0 then
         redis.call("HDEL", orders_key, unpack(left, first, math.min(first + 999, #left)))
     end
 end
-if ARGV[5] ~= "" and #refused == 0 then
-    redis.call("SET", KEYS[#KEYS - 4], ARGV[5], "EX", 600)
+if ARGV[5] ~= "" then
+    local outcome = #refused == 0 and ARGV[5] or ARGV[5] .. " " .. table.concat(refused, " ")
+    redis.call("SET", KEYS[#KEYS - 4], outcome, "EX", 600)
 end
 return { refused, {}, stamp_now, 0 }

@@ -33,8 +33,8 @@
 --      how long a message lives in a queue, how long the turns are kept
 --   7  the step, and behind it what it needs:
 --      enter    order, slight ("1" or "0"), channel, message, token, how many may wait, how many bytes of them
---      end      order, last ("1" or "0"), number: the trip of which nothing may have been refused; "" if that does not
---               matter
+--      end      order, last ("1" or "0"), number: the shipment of which nothing may have been refused; "" if that does
+--               not matter
 --      suspend  order, token, forced ("1": whatever the token is; or "0")
 --      renew    order, token
 --      lose     order
