@@ -116,7 +116,7 @@ def several_processes(step: Step) -> None:
         assert client.recv() == "hello"
 
 
-def data_that_stays(step: Step) -> None:
+def sessions(step: Step) -> None:
     with step.running() as site, ExitStack() as stack:
         queries = ("?band=marine", "?band=Marine!", "", "?band=%F0%9F%93%BB")
         one, same, unnamed, unspeakable = [stack.enter_context(site.connect(f"/{query}")) for query in queries]
@@ -173,7 +173,7 @@ def names_and_strangers(site: Site) -> None:
             other.recv()
 
 
-def users_in_short(step: Step) -> None:
+def users_in_the_short_form(step: Step) -> None:
     with step.running() as site, log_in(site, "ada") as ada:
         names_and_strangers(site)
         path = f"/?session_key={ada.cookies['sessionid']}"
@@ -197,7 +197,7 @@ def models(step: Step) -> None:
     assert logged(step) == [("open", "ada", "hello"), ("open", "station", "Strong wind from the west")]
 
 
-def the_first_before_all_others(step: Step) -> None:
+def slight_ordering(step: Step) -> None:
     with step.running() as site, log_in(site, "ada") as ada:
         said = []
         for number in range(20):
@@ -207,7 +207,7 @@ def the_first_before_all_others(step: Step) -> None:
                 assert [client.recv() for _ in said[-11:]] == said[-11:]
 
 
-def one_after_another(step: Step) -> None:
+def strict_ordering(step: Step) -> None:
     with step.running() as site, log_in(site, "ada") as ada, tune_in(site, ada) as client:
         words = [f"word {number}" for number in range(1, 51)]
         for word in words:
@@ -222,13 +222,13 @@ EXERCISES: dict[str, Callable[[Step], None]] = {
     "A page": a_page,
     "Groups": groups,
     "Several processes": several_processes,
-    "Data that stays": data_that_stays,
+    "Sessions": sessions,
     "Users": lambda step: None,  # only accounts are made
     "Step by step": users,
-    "In short": users_in_short,
+    "The short form": users_in_the_short_form,
     "Models": models,
-    "The first before all others": the_first_before_all_others,
-    "One after another": one_after_another,
+    "Slight ordering": slight_ordering,
+    "Strict ordering": strict_ordering,
 }
 
 
@@ -263,7 +263,7 @@ def test_in_the_console_of_a_browser(typed: str, steps: dict[str, Step], browser
 @pytest.mark.usefixtures("redis_url")
 def test_the_page_in_two_browsers(steps: dict[str, Step], browser: Browser) -> None:
     with (
-        steps["Data that stays"].running() as site,
+        steps["Sessions"].running() as site,
         browser.new_page(base_url=str(site.http.base_url)) as one,
         browser.new_page(base_url=str(site.http.base_url)) as other,
     ):

@@ -47,6 +47,8 @@ def read(page: Path = PAGE) -> dict[str, list[Block]]:
     for line in lines:
         if match := HEADING.fullmatch(line):
             heading = match["heading"]
+        elif line.startswith("```{index}"):  # It is for the search of the documentation.
+            next(lines)
         elif match := FENCE.match(line):
             if match["language"] not in LANGUAGES:
                 raise ValueError(f"The page has a block that begins with {line!r}; only {LANGUAGES} are tried.")
