@@ -1,7 +1,7 @@
-"""The interface server: sockets on one side, messages on the other. It never imports Django.
+"""The interface server, with sockets on one side and messages on the other. It never imports Django.
 
-``InterfaceServer(channel_layer)`` is an ASGI 3 application for any server; ``application`` is one that is made
-from environment variables when it is first used.
+``InterfaceServer(channel_layer)`` is an ASGI 3 application for any server. ``application`` is one that environment
+variables configure when it is first used.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ __all__ = ["InterfaceServer", "application"]
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve as the environment variables of ``channels-interface`` say.
+    """Serve with the options in the environment variables of ``channels-interface``.
 
-    For ``uvicorn interface_server:application`` and the like. A function, because not every host finds what a
-    module only makes when it is asked for.
+    Use this as ``uvicorn interface_server:application``, or in another host. It is a function, because some hosts
+    do not find an object that a module makes only when it is asked for.
     """
     from interface_server.program.environment import serve
 

@@ -7,7 +7,7 @@ def run(name: str | None = None) -> None:
     """Load the program and run it.
 
     Arguments:
-        name: what the help calls the program, if not as it was started.
+        name: the name of the program in its help. The default is the name by which it was started.
     """
     die_quietly_while_loading()
     from interface_server.program.cli import main

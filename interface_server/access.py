@@ -1,4 +1,4 @@
-"""The access log: a line for each exchange and for each event of a socket."""
+"""The access log, with a line for each exchange and for each event of a socket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AccessLog:
 
     Arguments:
         file: the path of a file to append to; ``-`` for standard output.
-        as_json: write objects of JSON in the place of lines for people.
+        as_json: whether to write JSON objects instead of lines for people.
     """
 
     def __init__(self, file: str, as_json: bool = False) -> None:
@@ -27,13 +27,13 @@ class AccessLog:
 
     def __call__(self, event: str, scope: Scope, details: dict[str, Any]) -> None:
         """Write the line of one event."""
-        # At once and in one piece: other processes may write to the same file.
+        # The line is written at once and in one piece, because other processes may write to the same file.
         self._stream.write(f"{self._line(event, scope, details)}\n")
         self._stream.flush()
 
 
 def text_line(event: str, scope: Scope, details: dict[str, Any]) -> str:
-    """As web servers write it; at the end the seconds that it took, if it is over, and the id of the client."""
+    """A line as web servers write it, with the duration in seconds if it is over, and the client's id."""
     moment = time.strftime("%d/%b/%Y:%H:%M:%S %z")
     seconds = f"{details['seconds']:.3f}" if "seconds" in details else "-"
     what = describe(event, scope, details)
@@ -41,7 +41,7 @@ def text_line(event: str, scope: Scope, details: dict[str, Any]) -> str:
 
 
 def json_line(event: str, scope: Scope, details: dict[str, Any]) -> str:
-    """The same as an object of JSON."""
+    """The same as a JSON object."""
     fields = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "event": event,
@@ -54,7 +54,7 @@ def json_line(event: str, scope: Scope, details: dict[str, Any]) -> str:
 
 
 def path_of(scope: Scope) -> str:
-    """The path and the query, without the secrets that may be in the latter."""
+    """The path and the query, without secrets in the query."""
     raw_path: bytes | None = scope.get("raw_path")
     path: str = raw_path.decode("latin-1") if raw_path else scope["path"]
     query: bytes = scope.get("query_string") or b""
@@ -62,7 +62,7 @@ def path_of(scope: Scope) -> str:
 
 
 def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
-    """Describe what happened, in printable characters: a path may hold anything."""
+    """A text about an event, in printable characters, because a path may hold anything."""
     path = path_of(scope)
     if event == "http":
         what, result = (
@@ -76,12 +76,12 @@ def describe(event: str, scope: Scope, details: dict[str, Any]) -> str:
 
 
 def client_of(scope: Scope) -> str:
-    """The client's address in printable characters; ``-`` if there is none."""
+    """The address of the client, in printable characters; ``-`` if there is none."""
     client = scope.get("client")
-    # A host other than ours may have it from a header.
+    # Another host may have taken the address from a header.
     return printable(str(client[0])).replace(" ", "%20") if client else "-"
 
 
 def _quotable(text: str) -> str:
-    """``text`` with quotes and backslashes escaped, so that it can stand in quotes."""
+    """``text`` with quotes and backslashes escaped, so that it can be quoted."""
     return printable(text.replace("\\", "\\\\").replace('"', '\\"'))

@@ -1,4 +1,4 @@
-"""``InterfaceServer``: the ASGI 3 application that turns sockets into messages and back."""
+"""``InterfaceServer``: the ASGI 3 application that connects sockets with a channel layer."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from interface_server.websocket.socket import WebSocket
 
 
 class InterfaceServer:
-    """An ASGI 3 application: HTTP and WebSocket by way of a channel layer (specification, section 4).
+    """An ASGI 3 application that serves HTTP and WebSocket by a channel layer (specification, section 4).
 
     Arguments:
         channel_layer: the layer that workers receive from.
-        access_log: called at each event worth a line, with its name, the ASGI scope and details.
+        access_log: called at each event of the access log with the event's name, the ASGI scope and details.
         mounts: ASGI applications that serve paths of their own in this process, by path (see ``Mounts``).
         options: the fields of ``Options``.
     """
@@ -40,7 +40,7 @@ class InterfaceServer:
         self._mounts = Mounts(mounts or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one exchange, one socket, or the life of the server."""
+        """Serve one exchange, one socket, or the lifespan of the server."""
         kind = scope["type"]
         if kind == "lifespan":
             await self._live(receive, send)
@@ -48,7 +48,7 @@ class InterfaceServer:
         if (mounted := self._mounts.find(scope.get("path", ""))) is not None:
             await mounted(scope, receive, send)
             return
-        # Not every host sends lifespan events (a URLRouter does not), so the first client starts what is needed.
+        # Some hosts send no lifespan events (a URLRouter does not), so the first client starts what is needed.
         if not self.context.is_started:
             self.start()
         if kind == "http":
@@ -60,19 +60,19 @@ class InterfaceServer:
             raise ValueError(f"An interface server serves http, websocket and lifespan, not {kind!r}.")
 
     def begin_exchange(self, scope: Scope, connection: Connection) -> Exchange | None:
-        """Serve an exchange on the fast path; ``None`` before there is one, and for a mounted application."""
+        """Serve an exchange on the fast path. ``None`` before the start, and for a mounted application."""
         if not self.context.is_started or self._mounts.find(scope["path"]) is not None:
             return None
         return Exchange(self.exchanges, scope, connection)
 
     def start(self) -> None:
-        """Begin to talk to the layer, on the event loop that runs."""
+        """Start to use the layer in the running event loop."""
         self.context.start()
         self._shared = Shared(self.context)
         self.exchanges = Exchanges(self.context)
 
     async def stop(self) -> None:
-        """Let the layer take what clients still had to say, then let go of it."""
+        """Send the last messages of clients, then close the layer."""
         if self.context.is_started:
             await self.context.stop()
             self._shared.goodbyes.report()
@@ -87,7 +87,7 @@ class InterfaceServer:
         await asyncio.wait([told, failed], return_when=asyncio.FIRST_COMPLETED)
         failed.cancel()
         if not told.done():
-            # A host that looks after the lifespan, as our own does, ends the process by this.
+            # This makes a host that watches the lifespan, such as our own, end the process.
             told.cancel()
             raise RuntimeError("a part of the interface server failed")
         await self.stop()

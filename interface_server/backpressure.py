@@ -1,4 +1,4 @@
-"""Back-pressure: how much may wait for a client that reads slowly, and who is made to wait in its place."""
+"""Backpressure: bounds what waits for a client that reads slowly, and makes its senders wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from interface_server.flow import Flow
 
 
 class Amount(NamedTuple):
-    """An amount that waits, in messages and bytes. A bound is reached when either is."""
+    """An amount of messages and bytes that wait. A bound is reached when either number is."""
 
     messages: int
     size: int
@@ -16,16 +16,16 @@ class Amount(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """The three marks of a buffer."""
+    """The three bounds of a buffer."""
 
     high: Amount
-    """From here on the client's channel is paused: it refuses messages, and so its sender waits."""
+    """From this amount on the channel of the client is paused: it refuses messages, so senders wait."""
 
     low: Amount
-    """At this or less the channel takes messages again."""
+    """At this amount or less the channel takes messages again."""
 
     most: Amount
-    """No more than this is kept of what is on its way by then, or comes from groups, which wait for nobody."""
+    """The most that is kept of messages that were on their way, or come from groups, which do not wait."""
 
 
 class Backpressure:
@@ -33,8 +33,8 @@ class Backpressure:
 
     Arguments:
         flow: pauses and resumes channels.
-        reply_channel: the client's.
-        bounds: of what waits.
+        reply_channel: the reply channel of the client.
+        bounds: the bounds of what waits.
     """
 
     def __init__(self, flow: Flow, reply_channel: str, bounds: Bounds) -> None:
@@ -44,16 +44,16 @@ class Backpressure:
         self._flow = flow
         self._reply_channel = reply_channel
         self.bounds = bounds
-        """What counts at the next ``add`` or ``remove``."""
+        """The bounds that apply from the next ``add`` or ``remove`` on."""
 
     @property
     def is_full(self) -> bool:
-        """Whether as much waits as may be kept."""
+        """Whether the most that is kept waits already."""
         most = self.bounds.most
         return self.messages >= most.messages or self.size >= most.size
 
     def add(self, size: int, messages: int = 1) -> None:
-        """Count a message of ``size`` bytes that waits from now on; 0 ``messages`` where only bytes matter."""
+        """Count a message of ``size`` bytes that waits from now on. With 0 ``messages`` only the bytes count."""
         self.messages += messages
         self.size += size
         high = self.bounds.high
@@ -62,7 +62,7 @@ class Backpressure:
             self._flow.pause(self._reply_channel)
 
     def remove(self, size: int, messages: int = 1) -> None:
-        """Count what waits no more, as it was counted by ``add``."""
+        """Count a message that no longer waits, with the numbers given to ``add``."""
         self.messages -= messages
         self.size -= size
         low = self.bounds.low
@@ -70,7 +70,7 @@ class Backpressure:
             self._resume()
 
     def clear(self) -> None:
-        """Nothing waits any more: all was dropped, or the client is gone."""
+        """Count nothing any more: all was dropped, or the client is gone."""
         self.messages = self.size = 0
         if self.is_paused:
             self._resume()

@@ -1,4 +1,4 @@
-"""``Context``: what every client of an interface server's process is given."""
+"""``Context``: what all clients of an interface server process share."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from interface_server.repeated import Repeated
 AccessLog = Callable[[str, Scope, dict[str, Any]], None]
 
 FULL_SECONDS = 0.05
-"""For how long no ``http.disconnect`` is sent after its channel was full: usually, nobody reads it."""
+"""Seconds for which no ``http.disconnect`` is sent after its channel was full. Usually nobody reads it then."""
 
 MAX_KINDS = 100
-"""The first warning of a kind is logged, for at most so many kinds."""
+"""The number of kinds of warnings of which the first one is logged."""
 
 DRAIN_SECONDS = 10.0
-"""How long the end of the server waits while nothing is taken of what is still to be sent, goodbyes above all."""
+"""Seconds that the end of the server waits while the layer takes none of the last messages, above all goodbyes."""
 
 RELEASE_SECONDS = 3.0
-"""How long it then waits until the memberships of its clients have ended."""
+"""Seconds that it then waits for the end of its clients' memberships."""
 
 
 class Part(Protocol):
-    """A part of the process that has a task of its own."""
+    """A part of the process with its own task."""
 
     async def run(self) -> None:
-        """Work, until cancelled."""
+        """Work until cancelled."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class Options:
     """The options of an interface server.
 
     Arguments:
-        http_timeout: seconds until a request that nobody answers gets 503, and until an answer that stopped in
-            the middle is given up.
+        http_timeout: seconds until a request without an answer gets 503, and until an answer that has stopped in
+            the middle is cut.
         websocket_handshake_timeout: seconds until a WebSocket that nobody accepts is rejected.
-        websocket_timeout: seconds after which a WebSocket is closed whatever it does; ``None`` for never.
-        ws_protocols: subprotocols that are agreed to when a client offers them and the consumer names none.
-        max_message_size: bytes of one WebSocket message from a client; a larger one closes the socket with 1009.
-        max_body_size: bytes of the body of one request; a larger one gets 413.
-        min_body_rate: bytes of a body that a client has to send per second, on average over ``http_timeout``.
+        websocket_timeout: seconds after which a WebSocket is closed in any case; ``None`` for never.
+        ws_protocols: subprotocols that the server accepts if a client offers them and the consumer names none.
+        max_message_size: bytes of one WebSocket message from a client. A larger one closes the socket with 1009.
+        max_body_size: bytes of the body of one request. A larger one gets 413.
+        min_body_rate: bytes of a body per second that a client has to send, on average over ``http_timeout``.
         max_bodies_size: bytes of all bodies that a process keeps until workers have taken them, in memory and in
-            temporary files; what exceeds it gets 503.
-        max_answer_size: bytes of one answer that wait for a client that reads slowly, in memory and in a temporary
-            file, before the worker that sends it has to wait.
-        max_answers_size: bytes of all answers that wait; beyond that, workers wait after 1 MiB of an answer.
+            temporary files. A request beyond that gets 503.
+        max_answer_size: bytes of one answer that wait for a slow client, in memory and in a temporary file, before
+            the worker that sends it has to wait.
+        max_answers_size: bytes of all answers that wait. Beyond that, workers wait after 1 MiB of an answer.
     """
 
     http_timeout: float = 60
@@ -80,16 +80,16 @@ class Options:
 
 
 class Context:
-    """The layer, the ways to and from it, the options and the access log: one for all clients of a process.
+    """The layer, the ways to and from it, the options and the access log, for all clients of a process.
 
-    ``outbox``, ``reader``, ``departures``, ``flow`` and ``repeated`` are there from ``start`` on, and so is
-    ``failed``: an event that is set when one of them met an unforeseen error. Nothing is served from then on:
-    clients get 503 at once, and the process should end and be replaced.
+    ``outbox``, ``reader``, ``departures``, ``flow`` and ``repeated`` exist from ``start`` on. So does ``failed``,
+    an event that is set when one of them met an unexpected error. From then on nothing is served: clients get 503
+    at once, and the process should end and be replaced.
 
     Arguments:
         channel_layer: the layer that workers receive from.
         options: timeouts and limits.
-        access_log: called at each event worth a line, with its name, the ASGI scope and details.
+        access_log: called at each event of the access log with the event's name, the ASGI scope and details.
     """
 
     outbox: Outbox
@@ -112,11 +112,11 @@ class Context:
 
     @property
     def is_started(self) -> bool:
-        """Whether it talks to the layer on the event loop that runs."""
+        """Whether it was started in the running event loop."""
         return self._loop is asyncio.get_running_loop()
 
     def start(self) -> None:
-        """Begin to talk to the layer, on the event loop that runs."""
+        """Start to use the layer in the running event loop."""
         self._loop = asyncio.get_running_loop()
         self.failed = asyncio.Event()
         self.repeated = Repeated()
@@ -132,7 +132,7 @@ class Context:
         self._reading = self._run(self.reader)
 
     async def stop(self) -> None:
-        """Let the layer take what clients still had to say, then let go of it."""
+        """Send the last messages of clients, then close the layer."""
         if self._loop is None:
             return
         try:
@@ -152,7 +152,7 @@ class Context:
         self._loop = None
 
     async def _restore(self) -> None:
-        """Tell a layer that is back what its server may have lost, before anything is sent to groups."""
+        """After an outage, restore what a server may have lost, before anything is sent to groups."""
         await self._heartbeat.beat()
         await self.layer.aregister_clients(self._heartbeat.process.name, self.reader.registrations())
         await self.layer.arepair()
@@ -160,11 +160,11 @@ class Context:
         self._data_lost()
 
     def _lapse(self) -> Process:
-        """The layer has declared this process dead: end its clients, and go on under another name."""
+        """End all clients, and go on under another name: the layer has declared this process dead."""
         process = new_process("interface")
         self.reader.begin_again(process.name)
-        self.outbox.refuse_all()  # after the clients know
-        # It waits for messages to the former name.
+        self.outbox.refuse_all()  # after the clients have ended
+        # The reader still waits for messages to the former name.
         self._reading.cancel()
         self._reading = self._run(self.reader)
         return process
@@ -176,7 +176,7 @@ class Context:
         return task
 
     def _data_lost(self) -> None:
-        """A server may have lost which clients are paused, and memberships that are not known here yet."""
+        """Send again what a server may have lost: pauses of clients, and memberships."""
         self.flow.repeat()
         self._memberships.compare()
 
@@ -196,14 +196,14 @@ class Context:
         self.outbox.close()
         self.reader.abort_all()
 
-    # The log.
+    # Logging.
 
     def warn_once(self, kind: object, text: str, *args: object) -> None:
-        """Log a warning, unless there was one of that kind before.
+        """Log a warning, unless there was one of this kind before.
 
         Arguments:
-            kind: anything that can be in a set.
-            text, args: of the log.
+            kind: any hashable value.
+            text, args: as for a logger.
         """
         if kind not in self._warned and len(self._warned) < MAX_KINDS:
             self._warned.add(kind)
@@ -213,7 +213,7 @@ class Context:
         """Count an event, and write a line of the access log.
 
         Arguments:
-            reply_channel: of the client; the line has an id made from it.
+            reply_channel: the reply channel of the client. The line has an id that is made from it.
         """
         if event == "websocket.connected":
             counters.sockets += 1
@@ -236,12 +236,12 @@ class Context:
         body: bytes = b"",
         body_channel: str | None = None,
     ) -> bool:
-        """Send the ``http.request`` of an exchange; ``False`` if it is too large for a message.
+        """Send the ``http.request`` of an exchange. Returns ``False`` if it is too large for a message.
 
         Arguments:
-            done: called with what became of it.
-            body: what is inside the message.
-            body_channel: where the rest follows.
+            done: called with the outcome.
+            body: the body, or its first part.
+            body_channel: the channel for the rest of the body.
         """
         content = messages.http_request(scope, reply_channel, body, body_channel)
         try:
@@ -252,9 +252,9 @@ class Context:
         return True
 
     def say_disconnect(self, scope: Scope, reply_channel: str) -> None:
-        """Tell workers that an exchange is over, unless the channel was full a moment ago.
+        """Send ``http.disconnect`` at the end of an exchange, unless its channel was full a moment ago.
 
-        A request that was not sent yet never will be.
+        A request that has not been sent yet is withdrawn.
         """
         if self.outbox.withdraw(reply_channel) or time.monotonic() < self._disconnects_from:
             return
@@ -262,8 +262,8 @@ class Context:
         try:
             delivery = self.layer.prepare("http.disconnect", content, checked=True)
         except Exception:
-            # What a project's layer does is not in our hands, and the exchange has to end.
-            logger.exception("Workers do not hear of the end of %s:", scope["path"])
+            # A layer of a project may raise anything, and the exchange has to end.
+            logger.exception("Workers were not told of the end of %s:", scope["path"])
         else:
             self.outbox.put(delivery, self._disconnect_done)
 
@@ -277,10 +277,10 @@ class Context:
         """Count an exchange, and write its line in the access log.
 
         Arguments:
-            reply_channel: of the client.
-            status: of the answer, if one has begun.
+            reply_channel: the reply channel of the client.
+            status: the status of the answer, if one has begun.
             size: bytes of content.
-            started: by the monotonic clock.
+            started: when it began, by the monotonic clock.
         """
         counters.responses[status or 499] += 1
         if self._access_log is not None:

@@ -1,4 +1,4 @@
-"""``Deadline``: a time limit that is often moved, and seldom needs a new timer."""
+"""``Deadline``: a time limit that moves often, and seldom needs a new timer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ NEVER = float("inf")
 
 
 class Deadline:
-    """Calls back at a time that may be moved often: a timer that finds it moved is only made again.
+    """Calls a function at a time that may be moved often. The timer is made again only when it fires too early.
 
     Arguments:
-        loop: whose time counts.
+        loop: the event loop.
         callback: called when the time has come.
     """
 
@@ -23,7 +23,7 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
-        """Call back in so many seconds, instead of at the time that was set before."""
+        """Call back in ``seconds``, instead of at the time that was set before."""
         self._moment = self._loop.time() + seconds
         if self._timer is not None and self._timer.when() > self._moment:
             self.cancel_timer()
@@ -35,7 +35,7 @@ class Deadline:
         self._moment = NEVER
 
     def cancel_timer(self) -> None:
-        """Keep no timer either: this deadline is not needed any more."""
+        """Drop the timer, too, because this deadline is no longer needed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""``Departures``: what clients leave behind, memberships in groups above all, ends when they are gone."""
+"""``Departures``: ends the memberships and turns of clients that are gone."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from channels_classic.layers.turns import EXTRA_PATIENCE
 from channels_classic.log import logger
 
 LATER_SECONDS = EXTRA_PATIENCE + 1
-"""How long after the expiry of its last message a client is released for the second time.
+"""Seconds after the expiry of its last message at which a client is released for the second time.
 
-By then none of its messages has to wait any more for one that got lost.
+By then no message of the client waits any longer for one that got lost.
 """
 
 
 class Departures:
-    """Releases the channels of clients that are gone, whether or not the application discarded them.
+    """Releases the channels of clients that are gone, whether or not consumers discarded them from groups.
 
-    Each is released twice: at once, and when every message that the client sent has been handled or has expired,
-    because a consumer may still add a client to a group that has left in the meantime. The layer also learns that
-    nobody needs the client's turns any more.
+    Each channel is released twice: at once, and when all messages of the client have been handled or have expired,
+    because until then a consumer may still add the client to a group. The layer also learns that the client's
+    turns are no longer needed.
 
     Arguments:
-        layer: where the groups are.
+        layer: the channel layer.
     """
 
     def __init__(self, layer: BaseChannelLayer) -> None:
@@ -36,13 +36,13 @@ class Departures:
         self._due = asyncio.Event()
 
     def add(self, reply_channel: str) -> None:
-        """A client is gone."""
+        """Release the channel of a client that is gone."""
         self._now.append(reply_channel)
         self._later.append((self._loop.time() + self._layer.expiry + LATER_SECONDS, reply_channel))
         self._due.set()
 
     async def run(self) -> None:
-        """Release, until cancelled."""
+        """Release channels until cancelled."""
         backoff = Backoff()
         while True:
             await self._wait()
@@ -55,7 +55,7 @@ class Departures:
                 backoff.succeed()
 
     async def finish(self) -> None:
-        """Release all that is left, now."""
+        """Release all remaining channels now."""
         self._now += [channel for _, channel in self._later]
         self._later.clear()
         try:
@@ -64,7 +64,7 @@ class Departures:
             logger.debug("%d channels could not be released: %s", len(self._now), error)
 
     async def _wait(self) -> None:
-        """Wait until there is something to release."""
+        """Wait until a channel has to be released."""
         while not self._now and not (self._later and self._later[0][0] <= self._loop.time()):
             self._due.clear()
             timer = self._loop.call_at(self._later[0][0], self._due.set) if self._later else None

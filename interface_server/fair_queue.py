@@ -1,6 +1,6 @@
-"""``FairQueue``: the messages of many clients, taken in rounds of one message each.
+"""``FairQueue``: the messages of many clients, taken in rounds of one message per client.
 
-It does no I/O and looks at no clock. Each ``Lane`` has one.
+It does no I/O and reads no clock. Each ``Lane`` has one.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from interface_server.backpressure import Amount
 from interface_server.outcome import Outcome
 
 ENTRY_BYTES = 512
-"""Bytes that an entry counts besides its payload: about the memory of its objects."""
+"""Bytes that an entry counts besides its payload: roughly the memory of its objects."""
 
 
 class Entry:
     """A message that waits for room in its channel.
 
     Arguments:
-        queue: of its client.
+        queue: the queue of its client.
         delivery: the message.
-        deadline: when it has waited too long.
+        deadline: the time at which it has waited too long.
     """
 
     __slots__ = ("deadline", "delivery", "queue", "size")
@@ -32,49 +32,49 @@ class Entry:
         self.delivery = delivery
         self.deadline = deadline
         self.size = ENTRY_BYTES + len(delivery.payload)
-        """The bytes that it counts."""
+        """The bytes that it counts as."""
 
 
 class ClientQueue:
-    """The entries of one client, those in a round trip to the layer included.
+    """The entries of one client, including those in a round trip to the layer.
 
     Arguments:
-        most: what it takes at most; ``None`` if the caller enforces a bound.
-        settled: called with what became of each entry, in the order in which they were put in.
+        most: the most that it holds; ``None`` if the caller enforces a bound.
+        settled: called with the outcome of each entry, in the order in which they were put in.
     """
 
     __slots__ = ("has_left", "messages", "most", "settled", "size", "waiting")
 
     def __init__(self, most: Amount | None, settled: Callable[[Outcome], None]) -> None:
         self.waiting: deque[Entry] = deque()
-        """Those that are in no round trip."""
+        """The entries that are in no round trip."""
         self.messages = 0
         self.size = 0
         self.has_left = False
-        """Whether the client is gone: what finds no room is dropped."""
+        """Whether the client is gone, so that entries without room in their channel are dropped."""
         self.settled = settled
         self.most = most
 
     def remove(self, entry: Entry) -> None:
-        """An entry that was taken out is done with."""
+        """Forget an entry that was taken out."""
         self.messages -= 1
         self.size -= entry.size
 
 
 class FairQueue:
-    """The queues of all clients that have something to send over one channel."""
+    """The queues of all clients that have something to send to one channel."""
 
     def __init__(self) -> None:
         self._rotation: OrderedDict[ClientQueue, None] = OrderedDict()
         self.messages = 0
-        """How many entries wait."""
+        """The number of entries that wait."""
         self.size = 0
 
     def __bool__(self) -> bool:
         return bool(self._rotation)
 
     def put(self, entry: Entry) -> bool:
-        """Add an entry at the end of its client's queue; ``False`` if that would exceed the client's bounds."""
+        """Append an entry to its client's queue. Returns ``False`` if that would exceed the client's bounds."""
         queue, size = entry.queue, entry.size
         most = queue.most
         if most is not None and (queue.messages >= most.messages or queue.size + size > most.size):
@@ -82,17 +82,17 @@ class FairQueue:
         queue.messages += 1
         queue.size += size
         queue.waiting.append(entry)
-        self._rotation[queue] = None  # which keeps its place if it has one
+        self._rotation[queue] = None  # a queue that has a place in the rotation keeps it
         self.messages += 1
         self.size += size
         return True
 
     def take(self, messages: int, size: int) -> list[Entry]:
-        """Take entries out: one of each client in rotation, within the bounds, but at least one.
+        """Take entries, one of each client in rotation, within the bounds, but at least one.
 
         Arguments:
-            messages: how many at most.
-            size: how many bytes at most.
+            messages: the most entries.
+            size: the most bytes.
         """
         taken: list[Entry] = []
         rotation = self._rotation
@@ -115,10 +115,10 @@ class FairQueue:
         return taken
 
     def put_back(self, taken: Sequence[Entry]) -> None:
-        """Put entries that found no room back where they were taken from, to be the next ones.
+        """Put entries that found no room back to where they were, so that they are the next ones.
 
         Arguments:
-            taken: in the order of ``take``.
+            taken: the entries, in the order of ``take``.
         """
         for entry in reversed(taken):
             queue = entry.queue
@@ -129,11 +129,11 @@ class FairQueue:
             self.size += entry.size
 
     def drop(self, queue: ClientQueue) -> list[Entry]:
-        """Take all entries of one client out."""
+        """Remove all entries of one client, and return them."""
         return self._take_while(queue, lambda entry: True)
 
     def take_overdue(self, now: float) -> list[Entry]:
-        """Take the entries out whose deadline has passed, those of one client in their order."""
+        """Remove the entries whose deadline has passed, and return them, those of each client in their order."""
         overdue: list[Entry] = []
         for queue in list(self._rotation):
             overdue += self._take_while(queue, lambda entry: entry.deadline <= now)

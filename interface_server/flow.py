@@ -1,4 +1,4 @@
-"""``Flow``: makes those wait who send to a client that reads slowly. The layer does it."""
+"""``Flow``: makes senders wait for a client that reads slowly, by pausing its channel in the layer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from channels_classic.log import logger
 
 
 class Flow:
-    """Pauses and resumes the reply channels of slow clients, in the order asked for.
+    """Pauses and resumes the reply channels of slow clients, in the order of the calls.
 
     Arguments:
-        layer: where the channels are.
+        layer: the channel layer.
     """
 
     def __init__(self, layer: BaseChannelLayer) -> None:
@@ -23,22 +23,22 @@ class Flow:
         self._arrived = asyncio.Event()
 
     def pause(self, reply_channel: str) -> None:
-        """Let the channel refuse messages."""
+        """Make the channel refuse messages."""
         self._paused.add(reply_channel)
         self._want(reply_channel, True)
 
     def resume(self, reply_channel: str) -> None:
-        """Let the channel take messages again."""
+        """Make the channel take messages again."""
         self._paused.discard(reply_channel)
         self._want(reply_channel, False)
 
     def repeat(self) -> None:
-        """Tell the layer once more which channels are paused: its server may have lost that."""
+        """Pause all paused channels once more, because a server may have lost them."""
         for reply_channel in self._paused:
             self._want(reply_channel, True)
 
     async def run(self) -> None:
-        """Tell the layer, until cancelled."""
+        """Pause and resume channels until cancelled."""
         backoff = Backoff()
         while True:
             await self._arrived.wait()

@@ -1,4 +1,4 @@
-"""Header lists of consumers' messages, checked before they reach a socket (specification, section 4)."""
+"""Checks the headers in messages of consumers before they reach a client (specification, section 4)."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-"""Headers that say how a message is sent, which is the server's business alone (RFC 9110, section 7.6.1)."""
+"""Headers about the connection, which only the server sets (RFC 9110, section 7.6.1)."""
 
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _is_value = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*").fullmatch
 
 
 class BadHeader(ValueError):
-    """A consumer sent something that is not a header. The text says what was expected and what came."""
+    """A consumer sent an invalid header. The text says what was expected and what came."""
 
 
 def checked_headers(headers: Any) -> Iterator[tuple[bytes, bytes]]:
-    """The pairs of a header list, names in lower case; ``None`` stands for an empty one.
+    """Check a header list, and return its pairs with names in lower case. ``None`` stands for an empty list.
 
     Raises:
-        BadHeader: it is not a list of pairs, or one of them could break out of its line.
+        BadHeader: it is not a list of pairs, or a pair holds a line break or the like.
     """
     if headers is None:
         return
@@ -52,5 +52,5 @@ def checked_headers(headers: Any) -> Iterator[tuple[bytes, bytes]]:
 
 
 def asks_to_close(name: bytes, value: bytes) -> bool:
-    """Whether a header is a ``Connection`` that ends the connection (RFC 9110, section 7.6.1)."""
+    """Whether a header asks to close the connection (RFC 9110, section 7.6.1)."""
     return name == b"connection" and b"close" in [token.strip() for token in value.lower().split(b",")]

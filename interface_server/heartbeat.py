@@ -1,4 +1,4 @@
-"""``Heartbeat``: this process says that it is alive, and sweeps those that are not."""
+"""``Heartbeat``: sends the heartbeats of this process, and sweeps dead processes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from channels_classic.layers.types import Process
 from channels_classic.log import logger
 
 MOST_BEATS = 8
-"""How many beats may wait for a slow layer at once: one after the other they would come too seldom."""
+"""How many heartbeats may wait for a slow layer at the same time. One after another, they would come too
+seldom."""
 
 
 class Heartbeat:
-    """Beats for this process (specification, section 15), in a layer that knows processes.
+    """The heartbeat of this process in a layer with the extension "processes".
 
     Arguments:
-        layer: with the registry.
-        process: this one; the first beat registers it.
-        on_lapse: called when the layer has declared the process dead, and workers were told that its sockets are
-            gone. It ends all clients, and gives the process another name.
+        layer: the channel layer with the registry.
+        process: this process. The first heartbeat registers it.
+        on_lapse: called when the layer has declared the process dead, and has sent the wills of its sockets. It
+            ends all clients, and gives the process another name.
     """
 
     def __init__(self, layer: BaseChannelLayer, process: Process, on_lapse: Callable[[], Process]) -> None:
@@ -33,15 +34,15 @@ class Heartbeat:
         self._absence = Absence(lambda: layer.life)
         self._trusted_until = 0.0
         self.process = process
-        """The process as it is called now."""
+        """The process under its present name."""
 
     @property
     def is_trusted(self) -> bool:
-        """Whether nobody can have declared this process dead: if not, ``beat`` comes before anything is sent."""
+        """Whether it is certain that nobody has declared this process dead. If not, ``beat`` comes first."""
         return self._loop.time() < self._trusted_until
 
     async def run(self) -> None:
-        """Beat, until cancelled."""
+        """Send heartbeats until cancelled."""
         beats = set[asyncio.Task[None]]()
         try:
             while True:
@@ -56,7 +57,7 @@ class Heartbeat:
                 task.cancel()
 
     async def beat(self) -> None:
-        """Beat once. If the process was declared dead, it has another name and no clients afterwards.
+        """Send one heartbeat. If the process was declared dead, it has another name and no clients afterwards.
 
         Raises:
             LayerUnavailable: the layer does not answer.
@@ -64,7 +65,7 @@ class Heartbeat:
         process, began = self.process, self._loop.time()
         beat = await self._layer.abeat(with_numbers(process))
         if process is not self.process:
-            return  # another beat was faster to learn that it was declared dead
+            return  # another heartbeat has already learnt that it was declared dead
         if beat.lapsed:
             self.process = self._on_lapse()
             logger.error(
@@ -77,12 +78,12 @@ class Heartbeat:
             return
         self._trusted_until = max(self._trusted_until, began + self._layer.life - MARGIN)
         can_judge = self._absence.can_judge(self._loop.time())
-        if can_judge and not self._layer.local_only:  # nobody in the same process can be dead
+        if can_judge and not self._layer.local_only:  # inside one process nobody else can be dead
             for dead in beat.dead:
                 self._sweeper.begin(dead)
 
     async def depart(self) -> None:
-        """The process ends in order: take it out of the registry. If that fails, others sweep it."""
+        """Leave the registry, because the process ends normally. If that fails, others sweep it."""
         try:
             await self._layer.adepart(self.process)
         except LayerUnavailable as error:

@@ -1,6 +1,6 @@
-"""``Lanes``: what waits for room in its channel, one lane for each channel.
+"""``Lanes``: the messages that wait for room in their channels, with one lane for each channel.
 
-In a lane clients take turns, and no more leaves it than its channel is believed to have room for.
+The clients in a lane take turns, and a lane offers no more messages than its channel probably has room for.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from interface_server.outcome import Outcome
 from interface_server.window import Window
 
 CROWDED_AT, CROWDED_AT_BYTES = 20_000, 64 * 2**20
-"""From here on the clients together have so much in a lane that each should send as little as possible."""
+"""From this amount on, all clients together have so much in a lane that each should send as little as possible."""
 
 KEPT_LANES = 16
-"""How many channels are remembered although nothing waits for room in them."""
+"""How many channels are remembered although no message waits for them."""
 
 
 class Lane:
-    """One channel, and what waits for room in it."""
+    """One channel, and the messages that wait for room in it."""
 
     def __init__(self) -> None:
         self.queue = FairQueue()
@@ -31,14 +31,14 @@ class Lane:
 
 
 class Load(NamedTuple):
-    """The messages that one lane gives to a round trip."""
+    """The messages of one lane in a round trip."""
 
     lane: Lane
     taken: list[Entry]
 
 
 class Lanes:
-    """The lanes of a process. The caller provides the time and sends the messages."""
+    """The lanes of a process. The caller passes the time, and sends the messages."""
 
     def __init__(self) -> None:
         self._lanes: dict[str, Lane] = {}
@@ -48,7 +48,7 @@ class Lanes:
 
     @property
     def opens_at(self) -> float:
-        """When the next lane with messages may be tried; infinity if there is none."""
+        """The time at which the next lane with messages can be tried; infinity if there is none."""
         earliest = math.inf
         for lane in self._lanes.values():
             if lane.queue and lane.window.opens_at < earliest:
@@ -64,11 +64,11 @@ class Lanes:
         return False
 
     def put(self, queue: ClientQueue, delivery: Delivery, deadline: float) -> bool:
-        """Let a message wait; ``False`` if its client has too much waiting already.
+        """Let a message wait. Returns ``False`` if too much of its client waits already.
 
         Arguments:
-            queue: of its client, for this one channel.
-            deadline: when it is refused.
+            queue: the queue of its client for this channel.
+            deadline: the time at which it is refused.
         """
         lane = self._lanes.get(delivery.name)
         if lane is None:
@@ -76,26 +76,26 @@ class Lanes:
         return lane.queue.put(Entry(queue, delivery, deadline))
 
     def leave(self, queue: ClientQueue, *, try_once: bool = True) -> None:
-        """The client is gone: what has no room is dropped.
+        """Note that a client is gone: messages without room are dropped.
 
         Arguments:
-            try_once: whether what it said last is tried if its channel is not known to be full.
+            try_once: whether its last messages are tried once if their channel is not known to be full.
         """
         queue.has_left = True
         if queue.waiting and (not try_once or self._lane_of(queue).window.is_full):
             self.drop(queue)
 
     def drop(self, queue: ClientQueue) -> None:
-        """Refuse all that a client has waiting."""
+        """Refuse all waiting messages of a client."""
         if queue.waiting:
             _settle(self._lane_of(queue).queue.drop(queue), Outcome.REFUSED)
 
     def take(self, messages: int, size: int, now: float) -> list[Load]:
-        """Take out what is to be tried now, within the bounds, but at least one message.
+        """Take the messages to try now, within the bounds, but at least one.
 
         Arguments:
-            messages: how many at most.
-            size: how many bytes at most.
+            messages: the most messages.
+            size: the most bytes.
         """
         if len(self._lanes) > KEPT_LANES:
             self._forget_idle()
@@ -109,12 +109,12 @@ class Lanes:
                 messages -= len(taken)
                 size -= before - queue.size
                 if messages <= 0 or size <= 0:
-                    self._lanes[name] = self._lanes.pop(name)  # the other lanes come first the next time
+                    self._lanes[name] = self._lanes.pop(name)  # the other lanes come first at the next call
                     break
         return loads
 
     def settle(self, load: Load, count: int, now: float) -> None:
-        """The channel took the first ``count`` messages and had no room for the others."""
+        """Note that the channel took the first ``count`` messages, and refused the others."""
         lane, taken = load
         lane.window.learn(len(taken), count, now)
         if count == len(taken):
@@ -125,16 +125,16 @@ class Lanes:
         self._drop_left(taken[count:])
 
     def lose(self, load: Load) -> None:
-        """Nobody knows what became of these messages."""
+        """Settle messages whose outcome is unknown."""
         _settle(load.taken, Outcome.UNKNOWN)
 
     def find_out(self, load: Load, orders: Mapping[str, int]) -> None:
-        """The layer tells which messages of sockets it has taken: what it has not is the next to be tried.
+        """Settle messages of sockets by what the layer has taken. The others are the next to be tried.
 
-        Nobody knows what became of the others, which have no order.
+        The outcome of messages without an order stays unknown.
 
         Arguments:
-            orders: for reply channels, the order of the last message that was taken.
+            orders: for each reply channel, the order of the last message that was taken.
         """
         taken, unknown, left = [], [], []
         for entry in load.taken:
@@ -150,22 +150,22 @@ class Lanes:
         self.put_back(Load(load.lane, left))
 
     def put_back(self, load: Load) -> None:
-        """These messages were not sent: they are the next to be tried, but those of clients that have left."""
+        """Put back messages that were not sent, to try them next, except those of clients that have left."""
         self._put_back(load.lane, load.taken)
         self._drop_left(load.taken)
 
     def refuse_overdue(self, now: float) -> None:
-        """Refuse what has waited too long for room in a full channel.
+        """Refuse messages that have waited too long for room in a full channel.
 
         Arguments:
-            now: by the clock of the deadlines.
+            now: the time, by the clock of the deadlines.
         """
         for lane in list(self._lanes.values()):
             if lane.window.is_full:
                 _settle(lane.queue.take_overdue(now), Outcome.REFUSED)
 
     def refuse_all(self) -> None:
-        """Refuse all there is."""
+        """Refuse all messages."""
         for lane in list(self._lanes.values()):
             _settle(lane.queue.take_overdue(math.inf), Outcome.REFUSED)
 
@@ -192,5 +192,5 @@ def _settle(entries: Sequence[Entry], outcome: Outcome) -> None:
         try:
             queue.settled(outcome)
         except Exception:
-            # One client that fails must not stop the others.
-            logger.exception("A client failed to learn what became of its message:")
+            # An error of one client must not stop the others.
+            logger.exception("A client failed to handle the outcome of its message:")

@@ -1,4 +1,4 @@
-"""``LostTurns``: ordered sockets go on when Redis has lost some of their messages, or whose turn it is."""
+"""``LostTurns``: lets sockets go on when Redis has lost some of their messages, or their turns."""
 
 from __future__ import annotations
 
@@ -9,30 +9,31 @@ from collections.abc import Callable
 from channels_classic.layers import BaseChannelLayer
 
 ORDERED_CHANNEL = "websocket.receive"
-"""The channel of the messages that open sockets number."""
+"""The channel of the numbered messages of open sockets."""
 
 DRAIN_SECONDS = 0.5
-"""How often to look whether workers have taken all that was sent before the loss."""
+"""Seconds between two checks whether workers have taken all messages from before the loss."""
 
 SETTLE_SECONDS = 1.0
-"""How long what workers have taken may need until it has asked for its turn: a batch is work for milliseconds, and
-what waits behind a slow consumer is given back."""
+"""Seconds that a taken message may need until it has asked for its turn. A batch is a few milliseconds of work,
+and messages behind a slow consumer are given back."""
 
 ROUNDS = 2
-"""How often it is done for one loss: the outbox may have sent to the old server while the reader learned of it."""
+"""How many times this is done for one loss: the outbox may have sent to the old server while the reader noticed
+the loss."""
 
 
 class LostTurns:
-    """Passes over turns that will never come, because their messages were lost.
+    """Passes over the turns of messages that were lost.
 
-    A message from before the loss is in its queue, or with a worker, or waits for its turn, or it is lost. So when
-    nothing in the queue is older than the loss, and the workers have had a moment, only what waits for its turn by
-    then is waited for.
+    A message from before the loss is in its queue, has been taken by a worker, waits for its turn, or is lost. So
+    when nothing in the queue is older than the loss, and the workers have had a moment, all messages that have not
+    asked for their turn are lost.
 
     Arguments:
-        layer: that may lose its data.
-        next_orders: tells for each client that numbers its messages the order of the first that the layer has not
-            taken yet.
+        layer: the channel layer.
+        next_orders: gives, for each client that numbers its messages, the order of the first one that the layer
+            has not taken yet.
     """
 
     def __init__(self, layer: BaseChannelLayer, next_orders: Callable[[], dict[str, int]]) -> None:
@@ -46,15 +47,15 @@ class LostTurns:
         self._due = math.inf
 
     def begin(self) -> None:
-        """A server behind the layer has lost data, or may have."""
+        """Begin, because a server behind the layer has lost data, or may have."""
         self._rounds = ROUNDS
         self._begin_round()
 
     async def look_after(self) -> float:
-        """Do what is due; seconds until something is due again, which may be infinite.
+        """Do what is due. Returns the seconds until something is due again, which may be infinite.
 
         Raises:
-            LayerUnavailable: the layer does not answer; it is due again.
+            LayerUnavailable: the layer does not answer. The same is due again.
         """
         if self._due <= self._loop.time():
             if not self._is_drained:

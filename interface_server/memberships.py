@@ -1,4 +1,4 @@
-"""``Memberships``: clients stay in their groups as long as they are connected, and no longer."""
+"""``Memberships``: keeps clients in their groups while they are connected, and no longer."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from channels_classic.log import logger
 from interface_server.reader import Reader
 
 RENEWALS_PER_LIFE = 3
-"""How often a membership is renewed in the time in which it would end: one renewal may fail unnoticed."""
+"""How many times a membership is renewed in the time in which it would end, so that one renewal may fail."""
 
 SEARCH_SECONDS = 1.0
-"""How long after a client has left its memberships are searched for, together with those of others that leave."""
+"""Seconds after which the memberships of a client that has left are searched for, together with those of
+others."""
 
 LATE_SECONDS = 60.0
-"""How often they are searched for when nobody leaves: a consumer may add a client that has left already."""
+"""Seconds between two searches when nobody leaves, because a consumer may add a client that has already left."""
 
 COMPARE_SECONDS = 2.0
-"""Between the two times after an outage that the layer is asked which memberships it has lost."""
+"""Seconds between the two comparisons with the layer after an outage."""
 
 CHANNELS_AT_ONCE = 500
-"""For how many channels one call is made. Other calls come in between."""
+"""How many channels one call has, so that other calls come in between."""
 
 
 class Memberships:
-    """Renews the memberships of the clients that are there and ends those of clients that are not.
+    """Renews the memberships of connected clients, and ends those of clients that have left.
 
-    What it ends it finds in what the layer knows of this process, so that most clients, which join no group, cost
-    nothing. Sockets do not wait for that: ``Departures`` releases them at once.
+    It finds memberships in what the layer knows about this process, so clients without groups cost nothing.
+    Sockets do not wait for this: ``Departures`` releases them at once.
 
     Arguments:
-        layer: where the groups are.
+        layer: the channel layer.
         reader: knows the clients.
     """
 
@@ -49,13 +50,13 @@ class Memberships:
         return self._layer.group_expiry / RENEWALS_PER_LIFE
 
     def compare(self) -> None:
-        """Check that the layer still has all memberships, after an outage."""
+        """After an outage, check that the layer still has all memberships."""
         self._compares = 2
         self._renew_at = self._loop.time()
         self._reader.left.set()
 
     async def run(self) -> None:
-        """Look after them, until cancelled."""
+        """Renew and end memberships until cancelled."""
         backoff = Backoff()
         while True:
             await self._wait(min(self._renew_at, self._loop.time() + LATE_SECONDS))
@@ -74,7 +75,7 @@ class Memberships:
                 backoff.succeed()
 
     async def _wait(self, until: float) -> None:
-        """Wait until a client has left, and a moment for others, or until a certain time."""
+        """Wait until a client has left, and a moment for others, or until the time ``until``."""
         left = self._reader.left
         timer = self._loop.call_at(until, left.set)
         try:

@@ -1,4 +1,4 @@
-"""The content of every message that an interface server makes (specification, section 4)."""
+"""Makes the content of every message that an interface server sends (specification, section 4)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from interface_server.asgi_types import Scope
 ABNORMAL_CLOSURE = 1006
 
 MAX_MESSAGE_SIZE = 2**20
-"""Bytes of one message of a WebSocket, unless an option says otherwise."""
+"""The default for the most bytes in one WebSocket message."""
 
 
 def http_request(scope: Scope, reply_channel: str, body: bytes, body_channel: str | None) -> dict[str, Any]:
@@ -24,12 +24,12 @@ def http_request(scope: Scope, reply_channel: str, body: bytes, body_channel: st
 
 
 def http_request_body(content: bytes, more_content: bool) -> dict[str, Any]:
-    """The content of a message with a part of a body, on the channel that ``http.request`` names."""
+    """The content of a message with a part of a body, for the ``body_channel`` of ``http.request``."""
     return {"content": content, "more_content": more_content}
 
 
 def http_request_body_closed() -> dict[str, Any]:
-    """The content of the message that says that the rest of a body will not come."""
+    """The content of the message which tells that the rest of a body will not come."""
     return {"closed": True}
 
 
@@ -68,10 +68,10 @@ def _common(scope: Scope, reply_channel: str) -> dict[str, Any]:
         "path": scope["path"],
         "query_string": scope.get("query_string", b""),
         "root_path": scope.get("root_path", ""),
-        # X_Forwarded_For and X-Forwarded-For become one name in META: no client may say the first.
+        # X_Forwarded_For and X-Forwarded-For become one name in META, so no client may send the first.
         "headers": [header for header in scope["headers"] if b"_" not in header[0]],
     }
-    # A socket in the file system has no host and port to tell.
+    # A unix socket has no host and port.
     for side in ("client", "server"):
         address = scope.get(side)
         if address and address[1] is not None:
@@ -80,7 +80,7 @@ def _common(scope: Scope, reply_channel: str) -> dict[str, Any]:
 
 
 def body_length(scope: Scope) -> int | None:
-    """How many bytes of body the headers announce; ``None`` if they only say that there is one."""
+    """The number of bytes of body by the headers; ``None`` if there is a body of unknown length."""
     length: int | None = 0
     for name, value in scope["headers"]:
         if name == b"transfer-encoding":

@@ -1,4 +1,4 @@
-"""``Mounts``: ASGI applications in this process that serve paths of their own, without a worker."""
+"""``Mounts``: ASGI applications that serve paths of their own in this process, without a worker."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from interface_server.transport.lifespan import Lifespan
 
 
 class Mounts:
-    """Finds the application for a path, and starts and stops the applications with the server.
+    """Finds the application for a path, and starts and stops all applications with the server.
 
     An application sees the whole path, so its own URL patterns stay as they are.
 
     Arguments:
-        applications: by the path that each is for, such as ``/async``. It is for all paths below as well:
-            ``/async/chat``, but not ``/asynchronous``. The longest path that fits counts.
+        applications: by path, such as ``/async``. An application also serves all paths below: ``/async/chat``, but
+            not ``/asynchronous``. The longest matching path counts.
     """
 
     def __init__(self, applications: Mapping[str, Application]) -> None:
         by_length = sorted(applications, key=len, reverse=True)
         self._applications = [(path.rstrip("/") + "/", applications[path]) for path in by_length]
-        # One application may be mounted at several paths; it has one life.
+        # An application that is mounted at several paths has one lifespan.
         self._lifespans = [Lifespan(application) for application in dict.fromkeys(applications.values())]
 
     def find(self, path: str) -> Application | None:
-        """The application for ``path``, or ``None`` if the layer's workers serve it."""
+        """The application for ``path``, or ``None`` if workers serve it."""
         for prefix, application in self._applications:
             if path.startswith(prefix) or path == prefix[:-1]:
                 return application
         return None
 
     async def start(self) -> None:
-        """Start the applications that want to know.
+        """Start the applications that support lifespan events.
 
         Raises:
-            StartupFailed: one says that it cannot start.
+            StartupFailed: one of them cannot start.
         """
         for lifespan in self._lifespans:
             await lifespan.startup()
 
     async def stop(self) -> None:
-        """Stop those that were started, each of them whatever another one does."""
+        """Stop all applications that were started, even if one of them fails."""
         for lifespan in self._lifespans:
             try:
                 await lifespan.shutdown()

@@ -1,7 +1,7 @@
-"""``Outbox``: the one way from the clients of this process to the channel layer, in batches.
+"""``Outbox``: the only way from the clients of this process to the channel layer, in batches.
 
-A message that cannot wait (an HTTP request, a handshake) goes with the next batch, or is refused at once. Messages
-that can wait stand in a queue of their client, one ``FairQueue`` for each channel.
+An urgent message (an HTTP request, a handshake) goes with the next batch, or is refused at once. Other messages
+wait in a queue of their client, with one ``FairQueue`` for each channel.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from interface_server.outcome import Outcome
 from interface_server.urgent import Done, Urgent, UrgentQueue
 
 BATCH_MESSAGES, BATCH_BYTES = 1000, 4 * 2**20
-"""The most of each kind, urgent and waiting, in one round trip, unless a single message is larger."""
+"""The most of each kind, urgent and other messages, in one round trip, unless a single message is larger."""
 
 ANSWER_SECONDS = 5.0
-"""After so long without an answer the layer counts as unreachable."""
+"""Seconds without an answer after which the layer counts as unreachable."""
 
 DEADLINE_CHECK_SECONDS = 0.5
-"""How often a full channel is searched for messages that have waited too long."""
+"""Seconds between two searches of a full channel for messages that have waited too long."""
 
 
 class _Batch:
-    """The messages of one round trip to the layer: first the urgent ones, then those of the lanes."""
+    """The messages of one round trip to the layer: the urgent ones, then those of the lanes."""
 
     def __init__(self, urgent: list[Urgent], loads: list[Load]) -> None:
         self.urgent = urgent
@@ -44,13 +44,13 @@ class _Batch:
 
 
 class Outbox:
-    """Sends what clients have to say, as one batch per iteration of the event loop or per answer of the layer.
+    """Sends the messages of clients, one batch per iteration of the event loop or per answer of the layer.
 
     Arguments:
-        layer: where the messages go.
+        layer: the channel layer.
         restore: awaited when the layer may be back after an outage, before anything else is sent. It raises
             ``LayerUnavailable`` if the layer is not back.
-        heartbeat: of the process: nothing is sent for one that may have been declared dead.
+        heartbeat: the heartbeat of the process. Nothing is sent while the process may have been declared dead.
     """
 
     def __init__(
@@ -69,25 +69,25 @@ class Outbox:
         self._emptied = asyncio.Event()
         self._in_flight: _Batch | None = None
         self._uncertain: list[Load] = []
-        """Of batches whose answers were lost: to be found out when the layer is back."""
+        """The messages of batches whose answers were lost. Their outcomes are found out when the layer is back."""
         self._deadline = Deadline(self._loop, self._layer_hangs)
-        """Of the round trip."""
+        """The time limit of the round trip."""
         self._backoff = Backoff()
         self._is_open = True
         self._is_unreachable = False
         self._unreachable_seconds = 0.0
         self._next_deadline_check = 0.0
         self._settled = 0
-        """How many of the messages that wait for room were taken."""
+        """How many messages from lanes were taken."""
 
-    # What cannot wait.
+    # Urgent messages.
 
     def put(self, delivery: Delivery, done: Done | None = None, key: str | None = None) -> None:
         """Send a message with the next batch. If its channel is full, or the layer unreachable, it is refused.
 
         Arguments:
-            done: called with what became of it, but not before this call has returned.
-            key: for ``withdraw``; nothing else that is under way has it.
+            done: called with the outcome, but not before this call has returned.
+            key: for ``withdraw``. No other message that is under way may have it.
         """
         message = Urgent(delivery, done)
         if self._is_open and not self._is_unreachable and self._urgent.put(message, key):
@@ -96,21 +96,21 @@ class Outbox:
             self._loop.call_soon(message.settle, Outcome.REFUSED)
 
     def withdraw(self, key: str) -> bool:
-        """Do not send a message that nobody waits for any more.
+        """Do not send a message that nobody needs any more.
 
         Arguments:
             key: as in ``put``.
 
         Returns:
-            Whether it surely never will be sent: it was not on its way to the layer yet.
+            Whether it certainly is not sent, because it was not on its way to the layer yet.
         """
         return self._urgent.withdraw(key)
 
     async def send(self, delivery: Delivery, patience: float = 0) -> Outcome:
-        """Send a message; what became of it.
+        """Send a message, and return its outcome.
 
         Arguments:
-            patience: seconds for which it waits for room in its channel.
+            patience: seconds that it waits for room in its channel.
         """
         settled: asyncio.Future[Outcome] = self._loop.create_future()
 
@@ -124,17 +124,17 @@ class Outbox:
             self.put(delivery, done)
         return await settled
 
-    # What waits for room.
+    # Messages that wait for room.
 
     def enqueue(self, queue: ClientQueue, delivery: Delivery, patience: float) -> bool:
         """Send a message when there is room in its channel, in rotation with the other clients.
 
         Arguments:
-            queue: of its client, for this one channel.
-            patience: seconds after which it is refused; those of an outage do not count.
+            queue: the queue of its client for this channel.
+            patience: seconds after which it is refused. The time of an outage does not count.
 
         Returns:
-            Whether it is within the client's bounds. If not, nothing is done.
+            Whether it is within the bounds of the client. If not, nothing is done.
         """
         if not self._lanes.put(queue, delivery, self._loop.time() - self._unreachable_seconds + patience):
             return False
@@ -145,16 +145,17 @@ class Outbox:
         return True
 
     def leave(self, queue: ClientQueue) -> None:
-        """The client is gone. What it said last has one try left, if its channel is not known to be full."""
+        """Note that a client is gone. Its last messages are tried once, unless their channel is known to be
+        full."""
         self._lanes.leave(queue, try_once=not self._is_unreachable)
 
     def drop(self, queue: ClientQueue) -> None:
-        """Refuse all that a client has waiting."""
+        """Refuse all waiting messages of a client."""
         self._lanes.drop(queue)
 
     @property
     def is_crowded(self) -> bool:
-        """Whether all clients together have so much waiting that each should send as little as possible."""
+        """Whether so much of all clients waits that each should send as little as possible."""
         return self._lanes.is_crowded
 
     def _patience_time(self) -> float:
@@ -163,7 +164,7 @@ class Outbox:
     # Sending.
 
     async def run(self) -> None:
-        """Send, until cancelled."""
+        """Send messages until cancelled."""
         while True:
             await self._wait_for_work()
             if self._heartbeat is not None and not self._heartbeat.is_trusted:
@@ -190,7 +191,7 @@ class Outbox:
                     log_return(self._layer)
 
     async def _confirm(self, heartbeat: Heartbeat) -> None:
-        """Make sure that nobody has declared this process dead; then clients that have messages here are gone."""
+        """Make sure that nobody has declared this process dead. If somebody has, its clients are gone."""
         self._deadline.set(ANSWER_SECONDS)
         try:
             await heartbeat.beat()
@@ -200,13 +201,13 @@ class Outbox:
             self._deadline.clear()
 
     async def drain(self, patience: float) -> bool:
-        """Wait until all that was put in has been taken or given up.
+        """Wait until all messages have been taken or given up.
 
         Arguments:
-            patience: seconds for which it waits although nothing is taken.
+            patience: seconds that it waits while no message is taken.
 
         Returns:
-            Whether all is out.
+            Whether no message is left.
         """
         while self._urgent or self._lanes or self._in_flight is not None or self._uncertain:
             self._emptied.clear()
@@ -220,7 +221,7 @@ class Outbox:
         return True
 
     def close(self) -> None:
-        """Refuse all there is, and all that will come: nothing can be sent any more."""
+        """Refuse all messages, present and future, because nothing can be sent any more."""
         self._is_open = False
         if self._in_flight is not None:
             for message in self._in_flight.urgent:
@@ -228,7 +229,7 @@ class Outbox:
         self.refuse_all()
 
     def refuse_all(self) -> None:
-        """Refuse all that is not under way."""
+        """Refuse all messages that are not on their way."""
         for load in self._uncertain:
             self._lanes.lose(load)
         self._uncertain = []
@@ -236,7 +237,7 @@ class Outbox:
         self._lanes.refuse_all()
 
     async def _wait_for_work(self) -> None:
-        """Wait until there is something to send, to a channel that is not known to be full."""
+        """Wait until there is a message for a channel that is not known to be full."""
         while not self._urgent:
             opens_at = self._lanes.opens_at
             if opens_at == 0 or opens_at <= self._loop.time():
@@ -265,7 +266,7 @@ class Outbox:
         now = self._loop.time()
         position = len(batch.urgent)
         for load in batch.loads:
-            # A channel that has refused one message of a batch has refused those behind it as well.
+            # A channel that has refused one message of a batch has also refused those behind it.
             first, end = position, position + len(load.taken)
             position = min((at for at in refused if first <= at < end), default=end) if refused else end
             self._settled += position - first
@@ -276,7 +277,7 @@ class Outbox:
             message.settle(Outcome.REFUSED if position in refused_positions else Outcome.TAKEN)
 
     def _settle_failed(self, batch: _Batch, nothing_done: bool) -> None:
-        """Settle a batch whose round trip failed. What may have arrived is not sent again: it would come twice."""
+        """Settle a batch whose round trip failed. What may have arrived is not sent again: it could come twice."""
         for load in batch.loads:
             if nothing_done:
                 self._lanes.put_back(load)
@@ -288,7 +289,7 @@ class Outbox:
     # Outages.
 
     async def _find_out(self) -> None:
-        """Find out what became of messages that may have arrived: by the orders that the layer has kept."""
+        """Find out the outcomes of messages that may have arrived, by the orders that the layer has stored."""
         if not self._uncertain:
             return
         entries = [entry for load in self._uncertain for entry in load.taken]
@@ -297,7 +298,7 @@ class Outbox:
         if self._heartbeat is not None:
             orders = await self._layer.ataken_orders(self._heartbeat.process.name, sorted(channels))
         uncertain, self._uncertain = self._uncertain, []
-        # The first ones last: each is put back in front.
+        # In reverse order, because each one is put back in front.
         for load in reversed(uncertain):
             if orders is None:
                 self._lanes.lose(load)
@@ -305,7 +306,7 @@ class Outbox:
                 self._lanes.find_out(load, orders)
 
     async def _outage(self, error: LayerUnavailable) -> None:
-        """Wait until the layer may be back. What is urgent is refused meanwhile, what can wait waits."""
+        """Wait until the layer may be back. Meanwhile urgent messages are refused, and the others wait."""
         began = self._loop.time()
         self._is_unreachable = True
         self._urgent.refuse_all()
@@ -315,7 +316,7 @@ class Outbox:
                 log_outage(self._layer, error)
             await asyncio.sleep(pause)
             try:
-                # Before the layer is told again what this process knows of its sockets.
+                # This comes before the layer learns again about the sockets of this process.
                 await self._find_out()
                 if self._restore is not None:
                     await self._restore()
@@ -326,7 +327,7 @@ class Outbox:
         self._is_unreachable = False
 
     def _layer_hangs(self) -> None:
-        """Refuse what cannot wait: the layer does not answer."""
+        """Refuse urgent messages, because the layer does not answer."""
         logger.error(
             "The channel layer has not answered for %s s: requests get 503 until it does. Does its server hang?",
             ANSWER_SECONDS,

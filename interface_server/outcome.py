@@ -1,4 +1,4 @@
-"""``Outcome``: what became of a message that was to go to the layer."""
+"""``Outcome``: the outcome of sending a message."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ class Outcome(enum.Enum):
     """The outcome of sending a message."""
 
     TAKEN = enum.auto()
-    """The layer has it."""
+    """The layer has the message."""
 
     REFUSED = enum.auto()
-    """The layer surely does not have it: it may be sent again."""
+    """The layer certainly does not have the message, so it can be sent again."""
 
     UNKNOWN = enum.auto()
-    """The layer went away before it answered: sent again it could arrive twice, left out it could be missing."""
+    """The layer went away before it answered. The message could be missing, but if it were sent again, it could
+    arrive twice."""

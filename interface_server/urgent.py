@@ -35,7 +35,7 @@ class Urgent:
                 done(outcome)
             except Exception:
                 # One client that fails must not stop the others.
-                logger.exception("A client failed to learn what became of its message:")
+                logger.exception("A client failed to handle the outcome of its message:")
 
 
 class UrgentQueue:

@@ -1,1 +1,1 @@
-"""HTTP exchanges: one request and its answer, between a connection and the channel layer."""
+"""HTTP exchanges, each with one request and its answer, between a connection and the channel layer."""

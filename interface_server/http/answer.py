@@ -1,9 +1,9 @@
-"""The protocol of an HTTP answer: messages in, ASGI events out, no I/O (specification, section 4).
+"""The protocol of an HTTP answer: takes messages, gives ASGI events, and does no I/O (specification, section 4).
 
     waiting ──status, more_content──▶ streaming ──more_content──▶ streaming
        └────────status─────────▶ done ◀───────────content────────────┘
 
-A message that does not fit raises ``BadAnswer``: the fault is the consumer's, and the exchange ends.
+An invalid message raises ``BadAnswer``. This is an error of the consumer, and ends the exchange.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from interface_server.headers import HOP_BY_HOP, BadHeader, asks_to_close, check
 from interface_server.unknown_keys import check_keys
 
 KEYS = frozenset({"status", "headers", "content", "more_content"})
-"""The keys of a message of an answer."""
+"""The keys that a message of an answer can have."""
 
 WITHOUT_CONTENT = (204, 304)
 """An answer with one of these statuses ends with its headers, even if a consumer sends content."""
 
 
 class BadAnswer(Exception):
-    """A consumer sent something that is not an answer. The text says what was expected and what came."""
+    """A consumer sent an invalid answer. The text says what was expected and what came."""
 
 
 class AnswerState(enum.Enum):
-    """How far an answer has got."""
+    """The states of an answer."""
 
     WAITING = enum.auto()
     STREAMING = enum.auto()
@@ -40,7 +40,7 @@ class Answer:
     """One HTTP answer.
 
     Arguments:
-        has_content: whether an answer to this request may have content (not to HEAD).
+        has_content: whether the answer may have content, which it may not for a HEAD request.
     """
 
     def __init__(self, has_content: bool = True) -> None:
@@ -52,20 +52,20 @@ class Answer:
 
     @property
     def has_begun(self) -> bool:
-        """Whether its head is fixed."""
+        """Whether its status and headers are fixed."""
         return self.state is not AnswerState.WAITING
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing follows."""
+        """Whether nothing more follows."""
         return self.state is AnswerState.DONE
 
     def feed(self, content: Mapping[str, Any]) -> list[Event]:
-        """The next message of the answer, as ASGI events; none for what comes after the last chunk.
+        """Translate the next message of the answer into ASGI events. Messages after the last chunk give none.
 
         Raises:
-            BadAnswer: the message does not fit.
-            UnknownKeys: the answer has begun, and nothing of the message means anything to it.
+            BadAnswer: the message is not valid now.
+            UnknownKeys: the answer has begun, and the message has no known key.
         """
         if self.state is AnswerState.DONE:
             return []
@@ -83,7 +83,7 @@ class Answer:
         elif "status" in content:
             raise BadAnswer(f"a second message with status, {content['status']!r:.100}, for one request")
         if self.status in WITHOUT_CONTENT or not self._has_content:
-            body, more = b"", False  # over with its head (RFC 9112, section 6.3)
+            body, more = b"", False  # the head ends the answer (RFC 9112, section 6.3)
         size = self.size + len(body)
         if self._length is not None and (size > self._length or (size < self._length and not more)):
             raise BadAnswer(f"{size} bytes of content do not go with content-length: {self._length}")
@@ -102,7 +102,7 @@ class Answer:
             headers = [
                 (name, value if name not in HOP_BY_HOP else b"close")
                 for name, value in checked_headers(content.get("headers"))
-                # How an answer is sent is the server's business; a consumer can only ask it to end the connection.
+                # The server decides how it sends an answer. A consumer can only ask it to close the connection.
                 if name not in HOP_BY_HOP or asks_to_close(name, value)
             ]
         except BadHeader as error:
@@ -116,7 +116,7 @@ class Answer:
         elif self._has_content:
             if lengths:
                 self._length = int(lengths[0])
-            # Without a length the server would have to frame the content in chunks.
+            # Without a length the server would have to send the content in chunks.
             elif not more:
                 headers.append((b"content-length", b"%d" % size))
         self.status = status
@@ -124,12 +124,12 @@ class Answer:
 
 
 def is_of_dead_worker(content: Mapping[str, Any]) -> bool:
-    """Whether a message says that the answering worker has died. It may come in any state."""
+    """Whether a message says that the worker of the answer has died. It may come in any state."""
     return all(content.get(key) == BAD_GATEWAY[key] for key in ("status", "content"))
 
 
 def plain(status: int, text: str) -> dict[str, Any]:
-    """The message of a short answer in plain text."""
+    """Make the message of a short answer in plain text."""
     return {
         "status": status,
         "headers": [(b"content-type", b"text/plain; charset=utf-8")],

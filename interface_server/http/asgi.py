@@ -1,4 +1,4 @@
-"""The connection of another ASGI server, as an exchange sees one."""
+"""The connection of another ASGI server, with the interface that an exchange needs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from interface_server.asgi_types import Event, Receive, Send
 from interface_server.http.connection import Handler
 
 WATCH_AFTER = 1.0
-"""Seconds after which the client is watched, so that a long exchange without a body ends when the client leaves.
+"""Seconds after which a task watches the client, so that a long exchange without a body ends when the client
+leaves.
 
-Watching costs a task, which is too much for a short exchange.
+A short exchange does not get a task, which would cost too much.
 """
 
 WAITING = 64 * 1024
-"""Bytes that may wait for the server before the client counts as slow."""
+"""Bytes that may wait for the server's ``send`` before the client counts as slow."""
 
 
 class AsgiConnection:
-    """Makes the calls of ``Connection`` and ``Handler`` out of ``receive`` and ``send``.
+    """Connects a ``Handler`` with ``receive`` and ``send`` of another server.
 
     Arguments:
-        receive, send: of ASGI 3.
+        receive, send: as in ASGI 3.
     """
 
     def __init__(self, receive: Receive, send: Send) -> None:
@@ -63,7 +64,7 @@ class AsgiConnection:
         self._end()
 
     async def run(self, handler: Handler) -> None:
-        """Carry the exchange out."""
+        """Run the exchange to its end."""
         self._handler = handler
         timer = asyncio.get_running_loop().call_later(WATCH_AFTER, self.resume_reading)
         try:
@@ -84,7 +85,7 @@ class AsgiConnection:
             try:
                 await self._send(event)
             except Exception as error:
-                # The client is gone. Servers use different exceptions to say so.
+                # The client is gone. Servers raise different exceptions for this.
                 logger.debug("Writing to a client failed: %r", error)
                 self._events.clear()
                 self._end()

@@ -13,32 +13,33 @@ from interface_server.http.connection import Connection
 from interface_server.spool import PIECE, Spool, Storage
 
 MEMORY = 4 * 2**20
-"""Bytes of an answer that wait in memory; what comes beyond that waits in a temporary file."""
+"""Bytes of an answer that wait in memory. More bytes wait in a temporary file."""
 
 IN_FLIGHT = 64 * 2**20
-"""Bytes that are kept beyond the limit: what is on its way when the channel is paused, and what groups send."""
+"""Bytes that are kept beyond the limit, for messages that are on their way when the channel is paused, and from
+groups."""
 
 
 def bounds(limit: int) -> Bounds:
     """The bounds of an answer of which ``limit`` bytes may wait."""
-    any_number = sys.maxsize  # small parts are put together, so that only bytes count
+    any_number = sys.maxsize  # small parts are joined, so only bytes count
     return Bounds(Amount(any_number, limit), Amount(any_number, limit // 2), Amount(any_number, limit + IN_FLIGHT))
 
 
 WHEN_SCARCE = bounds(2**20)
-"""The bounds while the answers of the process fill their storage."""
+"""The bounds while the answers of the process have filled their storage."""
 
 
 class Backlog:
-    """Takes an answer at the worker's pace, and gives it to the client at the client's.
+    """Takes an answer as fast as the worker sends it, and sends it as fast as the client reads.
 
     Arguments:
-        storage: of all answers that wait.
-        limit: bytes that may wait before the sender is made to wait.
+        storage: the storage of all answers that wait.
+        limit: bytes that may wait before the sender has to wait.
         flow: pauses and resumes the channel.
-        reply_channel: of the exchange.
-        connection: where the answer goes.
-        emptied: called when all that was put in was sent.
+        reply_channel: the reply channel of the exchange.
+        connection: the connection to the client.
+        emptied: called when everything was sent.
         failed: called when the temporary file cannot be used.
     """
 
@@ -65,16 +66,16 @@ class Backlog:
 
     @property
     def is_empty(self) -> bool:
-        """Whether all that was put in was sent."""
+        """Whether everything was sent."""
         return self._spool.size == 0 and not self._start and self._fetching is None
 
     @property
     def is_full(self) -> bool:
-        """Whether as much waits as may be kept."""
+        """Whether the most that is kept waits already."""
         return self._backpressure.is_full
 
     def put(self, events: list[Event]) -> None:
-        """Take the next events of the answer, the last of which has content."""
+        """Add the next events of the answer. The last of them has content."""
         self._start += events[:-1]
         content, self._more = events[-1]["body"], events[-1]["more_body"]
         for start in range(0, len(content), PIECE):
@@ -84,7 +85,7 @@ class Backlog:
         self.send()
 
     def send(self) -> None:
-        """Send as much as the client takes now."""
+        """Send as much as the client can take now."""
         while self._connection.is_writable and self._fetching is None:
             data = self._spool.take_from_memory()
             if not data and self._spool.size:
@@ -111,7 +112,7 @@ class Backlog:
             self.send()
 
     def _hand_over(self, data: bytes) -> bool:
-        """Send ``data``; whether there is more to send."""
+        """Send ``data``. Returns whether there is more to send."""
         start, self._start = self._start, []
         self._backpressure.remove(len(data), 0)
         is_last = not self._spool.size

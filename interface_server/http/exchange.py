@@ -1,4 +1,4 @@
-"""One HTTP exchange: a request to ``http.request``, its answer back to the client, ``http.disconnect``."""
+"""One HTTP exchange: sends ``http.request``, passes the answer on to the client, sends ``http.disconnect``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from interface_server.spool import Spool
 from interface_server.unknown_keys import UnknownKeys
 
 INLINE_BODY = 128 * 1024
-"""Bytes of a body that travel inside ``http.request``; only a longer body gets a body channel."""
+"""Bytes of a body that are sent inside ``http.request``. Only a longer body gets a body channel."""
 
 BODY_MEMORY = 512 * 1024
-"""Bytes of a body that wait in memory; what comes beyond that waits in a temporary file."""
+"""Bytes of a body that wait in memory. More bytes wait in a temporary file."""
 
 HEADERS_TOO_LARGE = plain(431, "The headers of the request are too large.")
 BODY_TOO_LARGE = plain(413, "The body of the request is too large.")
@@ -38,20 +38,20 @@ BAD_ANSWER = plain(500, "Server Error (500)")
 class Exchange:
     """One request and its answer: the ``Handler`` of a ``Connection``.
 
-    It needs no task while both sides keep up, and the body is short. A body is taken completely before a worker
-    hears of the request, and an answer is taken as fast as the worker sends it: no worker waits for a client.
+    It needs no task while both sides keep up and the body is short. The whole body is read before the request goes
+    to a worker, and the answer is taken as fast as the worker sends it. So no worker waits for a client.
 
     Arguments:
-        exchanges: that it is one of.
-        scope: of ASGI 3.
-        connection: the client's.
+        exchanges: the state of all exchanges of the process.
+        scope: the ASGI 3 scope.
+        connection: the connection of the client.
     """
 
     next_order = None
-    """A request has no turn."""
+    """``None``, because a request has no turn."""
 
     registration = None
-    """A request has no goodbye that others could send for it."""
+    """``None``, because a request has no will."""
 
     def __init__(self, exchanges: Exchanges, scope: Scope, connection: Connection) -> None:
         self._exchanges = exchanges
@@ -62,9 +62,9 @@ class Exchange:
         self._answer = Answer(has_content=scope["method"] != "HEAD")
         self._reply_channel = self._context.reader.join(self)
         self._is_over = False
-        self._request_sent = False  # a worker has it, and has to hear of the end
+        self._request_sent = False  # whether a worker has it, and must be told of its end
         self._body: Spool | None = None
-        self._body_progress = 0  # bytes that came since the time limit was set
+        self._body_progress = 0  # bytes that came since the time limit was last set
         self._sending: asyncio.Task[None] | None = None  # of a long body
         self._request_settled: asyncio.Event | None = None
         self._answer_began: asyncio.Event | None = None
@@ -84,7 +84,7 @@ class Exchange:
             self._send_request(b"")
             return
         self._body = Spool(self._exchanges.bodies, BODY_MEMORY)
-        # A body that says it is too large is refused before it is sent.
+        # A body with too large a Content-Length is refused before the client sends it.
         if length is None or self._has_room_for(self._body, length):
             self._connection.resume_reading()
 
@@ -117,7 +117,7 @@ class Exchange:
     # To the worker.
 
     def _has_room_for(self, body: Spool, size: int) -> bool:
-        """Whether so many more bytes may come; if not, the request is refused."""
+        """Whether there is room for ``size`` more bytes of body. If not, the request is refused."""
         bodies = self._exchanges.bodies
         if body.size + size > self._context.options.max_body_size:
             self._respond(BODY_TOO_LARGE)
@@ -160,14 +160,14 @@ class Exchange:
                 try:
                     self._request_settled = asyncio.Event()
                     self._send_request(first, channel)
-                    # Parts that belong to no request would fill the layer.
+                    # Parts without their request would only fill the layer.
                     await self._request_settled.wait()
                     has_arrived = await upload.run()
                 finally:
                     if self._request_sent and not has_arrived:
                         self._exchanges.run(upload.abandon())
                 if has_arrived:
-                    # Until a worker has read it, its last parts take their place in the layer.
+                    # Its last parts take room in the layer until a worker has read them.
                     await self._answer_began.wait()
                 else:
                     self._give_up(BODY_LOST, "the channel layer lost a part of the request's body")
@@ -195,7 +195,7 @@ class Exchange:
     # From the worker.
 
     def deliver(self, content: dict[str, Any]) -> None:
-        """Take a message of the answer."""
+        """Take the next message of the answer."""
         self._respond(content)
         if self._answer.is_complete:
             self._exchanges.remember(self._reply_channel, self._scope["path"])
@@ -227,15 +227,15 @@ class Exchange:
             self._finish()
 
     def abort(self) -> None:
-        """End as well as possible: no message will come any more."""
+        """End as well as possible, because no message will come any more."""
         self._give_up(BUSY, "the interface server failed")
 
     def lapse(self) -> None:
-        """End: the layer has declared this process dead, and no message will come any more."""
+        """End, because the layer has declared this process dead, and no message will come any more."""
         self._give_up(BUSY, "the interface server was declared dead")
 
     def time_out(self) -> None:
-        """The client, or the worker, did not do its part in time."""
+        """End, because the client or the worker has exceeded the time limit."""
         if self._body is not None and not self._request_sent and self._sending is None:
             self._respond(BODY_TOO_SLOW)
         elif not self._answer.has_begun:
@@ -271,14 +271,14 @@ class Exchange:
             self._cut("the client reads too slowly")
 
     def _caught_up(self) -> None:
-        """The client has everything that has come so far."""
+        """The client has received everything so far."""
         if self._answer.is_complete:
             self._finish()
         else:
             self._progressed()
 
     def _give_up(self, content: dict[str, Any], reason: str) -> None:
-        """Answer with ``content``; where the answer has begun, leave it incomplete for this reason."""
+        """Answer with ``content``, or cut the answer for this reason if it has begun."""
         if not self._answer.has_begun:
             self._respond(content)
         else:
@@ -293,14 +293,14 @@ class Exchange:
     # The end.
 
     def _progressed(self) -> None:
-        """There was progress: the time limit counts from here on."""
+        """Restart the time limit, because there was progress."""
         self._body_progress = 0
         if self._is_over:
             return
         if self._backlog is None or self._backlog.is_empty:
             self._exchanges.timeouts.restart(self)
         else:
-            self._exchanges.timeouts.stop(self)  # the connection watches for clients that read too slowly
+            self._exchanges.timeouts.stop(self)  # the connection itself watches for clients that read too slowly
 
     def _storage_failed(self, error: OSError) -> None:
         logger.error("A temporary file for %s cannot be used: %s.", self, error)

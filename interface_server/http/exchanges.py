@@ -1,4 +1,4 @@
-"""The state that all HTTP exchanges of a process share."""
+"""``Exchanges``: the state that all HTTP exchanges of a process share."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from interface_server.spool import Storage
 from interface_server.timeouts import Timeouts
 
 MEMORY = 64 * 2**20
-"""Bytes of bodies that are kept in memory, and as many of answers."""
+"""Bytes of bodies that are kept in memory. The same number applies to answers."""
 
 UPLOADS = 64
-"""How many long bodies are on their way to workers at once, each with a handful of messages in the layer."""
+"""How many long bodies are on their way to workers at once. Each has a few messages in the layer."""
 
 REMEMBERED = 1000
-"""How many exchanges are remembered after their end, for the log."""
+"""How many exchanges are remembered, for the log, after their end."""
 
 REMEMBERED_PATH = 200
-"""Characters of each path that are remembered."""
+"""How many characters of each path are remembered."""
 
 
 class Exchanges:
-    """Storage, time limits and what is remembered.
+    """Storage, time limits, and the paths of exchanges that have ended.
 
     Arguments:
-        context: of the process.
+        context: the context of the process.
     """
 
     def __init__(self, context: Context) -> None:
@@ -40,12 +40,12 @@ class Exchanges:
         self.bodies = Storage(options.max_bodies_size, MEMORY)
         self.answers = Storage(options.max_answers_size, MEMORY)
         self.uploads = asyncio.Semaphore(UPLOADS)
-        self._answered: OrderedDict[str, str] = OrderedDict()  # a dict takes ever longer to find its first key
+        self._answered: OrderedDict[str, str] = OrderedDict()  # in a dict, finding the first key takes ever longer
         self._tasks: set[asyncio.Task[None]] = set()
         context.reader.late = self._deliver_late
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Let ``coroutine`` run, even when the exchange that it belongs to is over."""
+        """Run ``coroutine`` in a task that may outlive its exchange."""
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -56,13 +56,13 @@ class Exchanges:
             logger.error("What was left of an exchange could not be done:", exc_info=error)
 
     def remember(self, reply_channel: str, path: str) -> None:
-        """The request for ``path`` was answered."""
+        """Remember that the request for ``path`` was answered."""
         if len(self._answered) >= REMEMBERED:
             self._answered.popitem(last=False)
         self._answered[reply_channel] = path[:REMEMBERED_PATH]
 
     def _deliver_late(self, reply_channel: str, content: dict[str, Any]) -> None:
-        """Take a message for a client that is gone: a second answer is a mistake that somebody should hear of."""
+        """Take a message for a client that is gone. A second answer is an error of a consumer, so it is logged."""
         if "status" not in content or is_of_dead_worker(content):
             return
         if (path := self._answered.get(reply_channel)) is not None:

@@ -1,4 +1,4 @@
-"""A long body on its way to the worker: in parts on a body channel, few at a time."""
+"""Sends a long body to the worker: in parts on a body channel, a few at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from interface_server.outcome import Outcome
 from interface_server.spool import Spool
 
 PART = 256 * 1024
-"""Bytes of one message on a body channel, at most."""
+"""The most bytes in one message on a body channel."""
 
 FULL_PAUSE = (0.004, 0.2)
 """The shortest and the longest pause, in seconds, before a full body channel is tried again."""
@@ -24,9 +24,9 @@ class Upload:
     """Sends what is in a spool on a body channel.
 
     Arguments:
-        layer: where the channel is.
-        outbox: the way to it.
-        body: the spool.
+        layer: the channel layer.
+        outbox: the outbox of the process.
+        body: the spool with the body.
         channel: a single-reader channel (specification, section 2).
         progressed: called when the layer has taken a part.
     """
@@ -41,10 +41,10 @@ class Upload:
         self._progressed = progressed
 
     async def run(self) -> bool:
-        """Send everything, and return whether it surely arrived.
+        """Send everything. Returns whether it certainly arrived.
 
         Raises:
-            OSError: what is in a temporary file cannot be read.
+            OSError: the temporary file cannot be read.
         """
         while part := await self._body.take():
             for start in range(0, len(part), PART):
@@ -55,16 +55,16 @@ class Upload:
         return True
 
     async def abandon(self) -> None:
-        """Tell the reader of the channel that nothing more comes, as soon as there is room."""
+        """Tell the reader of the channel, as soon as there is room, that nothing more comes."""
         try:
             async with asyncio.timeout(self._layer.expiry):
                 while not await self._send(messages.http_request_body_closed()):
-                    pass  # said twice is better than not at all
+                    pass  # two such messages are better than none
         except TimeoutError:
-            pass  # nobody reads it, and the messages in it have expired by now
+            pass  # nobody reads the channel, and its messages have expired by now
 
     async def _send(self, content: dict[str, Any]) -> bool:
-        """Send a message as soon as there is room, and return whether it surely arrived."""
+        """Send a message as soon as there is room. Returns whether it certainly arrived."""
         delivery = self._layer.prepare(self._channel, content, checked=True)
         full = Backoff(*FULL_PAUSE)
         outcome = await self._outbox.send(delivery)
