@@ -6,6 +6,7 @@ Debian's if it is installed, or what is on the PATH. Where there is none the tes
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.ports import free_port
@@ -45,6 +47,7 @@ class PostgresServer:
         self.programs = postgres_programs_or_skip()
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
         self._folder = tempfile.TemporaryDirectory(prefix="postgres-")
         self._options: dict[str, Any] = {"cwd": self._folder.name}
         if os.getuid() == 0:  # as whom PostgreSQL refuses to run
@@ -57,6 +60,17 @@ class PostgresServer:
         """For ``DATABASES``."""
         where = {"HOST": "127.0.0.1", "PORT": str(self.port), "USER": USER, "NAME": "postgres"}
         return {"ENGINE": "django.db.backends.postgresql", **where}
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """A connection for the test itself, which commits each statement."""
+        return psycopg.connect(host="127.0.0.1", port=self.port, user=USER, dbname=database, autocommit=True)
+
+    def new_database(self) -> dict[str, Any]:
+        """Make an empty database; gives its settings for ``DATABASES``."""
+        name = f"tests{next(self._numbers)}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return {**self.settings, "NAME": name}
 
     @property
     def log(self) -> str:

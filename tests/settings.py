@@ -4,6 +4,7 @@ SECRET_KEY = "for tests only, and nowhere else"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the others are slow on purpose
 ROOT_URLCONF = "tests.urls"
 STATIC_URL = "/static/"
 INSTALLED_APPS = [

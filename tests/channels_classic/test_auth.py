@@ -41,7 +41,6 @@ def engines(request: pytest.FixtureRequest, settings: Any, tmp_path: Path) -> It
     if request.param == "ours":
         settings.CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"
     settings.SESSION_FILE_PATH = str(tmp_path)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     file_store = import_module("django.contrib.sessions.backends.file").SessionStore
     if hasattr(file_store, "_storage_path"):
         del file_store._storage_path

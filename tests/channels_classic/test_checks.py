@@ -32,8 +32,15 @@ def test_a_good_setting_passes():
         ({"default": None}, "CHANNEL_LAYERS['default'] must be a dict"),
         ({"default": {"BACKEND": MEMORY}}, "no 'ROUTING'"),
         ({"default": {**GOOD, "BACKEND": "nowhere.Layer"}}, "'nowhere.Layer'"),
+        ({"default": {**GOOD, "BACKEND": "Layer"}}, "'Layer'"),
+        ({"default": {**GOOD, "ROUTING": "nowhere.routing"}}, "'nowhere.routing'"),
+        ({"default": {**GOOD, "ROUTING": "tests.urls.nowhere"}}, "'tests.urls.nowhere'"),
         ({"default": {**GOOD, "ROUTING": {"queue": "nowhere.consumer"}}}, "'nowhere.consumer'"),
+        ({"default": {**GOOD, "ROUTING": {"queue": "tests.urls.nowhere"}}}, "'tests.urls.nowhere'"),
+        ({"default": {**GOOD, "ROUTING": {"queue": 5}}}, "not 5"),
+        ({"default": {**GOOD, "ROUTING": 5}}, "not 5"),
         ({"default": {**GOOD, "CONFIG": {"capacity": 0}}}, "capacity"),
+        ({"default": {**GOOD, "CONFIG": {"speed": 9}}}, "speed"),
     ],
 )
 def test_a_bad_setting_is_one_error_that_names_it(setting, part):

@@ -303,24 +303,45 @@ def test_while_nothing_happens_neither_end_does_anything(project: Project, site:
 # What cannot be.
 
 
+REFUSE_ALL = """
+import sys
+import django
+from django.core.management import CommandError, call_command
+
+django.setup()
+for options in sys.argv[1:]:
+    try:
+        call_command("runworker", *options.split())
+    except CommandError as error:
+        print(error)
+"""
+
+
 def test_what_cannot_be_is_said_in_one_line(project: Project) -> None:
-    line = refusal(project, "--layer", "memory")
-    assert line.startswith(
-        "CommandError: CHANNEL_LAYERS['memory'] is InMemoryChannelLayer, which works inside one"
-    )
-    assert "Set its BACKEND to channels_classic.layers.RedisChannelLayer" in line
     known = "it has: 'default', 'second', 'memory'."
     assert refusal(project, "--layer", "third") == f"CommandError: CHANNEL_LAYERS has no 'third'; {known}"
-    assert "--threads must be 1 or more, not 0." in refusal(project, "--threads", "0")
-    assert "--processes must be 1 or more, not -1." in refusal(project, "--processes", "-1")
-    assert "--reload is for a single process" in refusal(project, "--reload", "--processes", "2")
-    assert "--reload is for development" in refusal(project, "--reload", "--max-messages", "5")
-    assert "--max-memory must be a size with its unit" in refusal(project, "--max-memory", "lots")
-    assert "leave none of the channels" in refusal(project, "--only-channels", "nothing*")
-    project.write({"myproject/routing.py": "routing = {'slow': 'myproject.consumers.gone'}"})
-    line = refusal(project, "--processes", "2")
-    assert "CHANNEL_LAYERS['default']['ROUTING']" in line
-    assert "myproject.consumers.gone" in line
+    project.write({"myproject/gone.py": "routing = {'slow': 'myproject.consumers.gone'}"})
+    settings = project.folder / "myproject" / "settings.py"
+    settings.write_text(
+        f"{settings.read_text()}CHANNEL_LAYERS['gone'] = LAYER | {{'ROUTING': 'myproject.gone.routing'}}\n"
+    )
+    project.environment["DJANGO_SETTINGS_MODULE"] = "myproject.settings"
+    refusals = {
+        "--layer memory": "Set its BACKEND to channels_classic.layers.RedisChannelLayer",
+        "--threads 0": "--threads must be 1 or more, not 0.",
+        "--processes -1": "--processes must be 1 or more, not -1.",
+        "--reload --processes 2": "--reload is for a single process",
+        "--reload --max-messages 5": "--reload is for development",
+        "--max-memory lots": "--max-memory must be a size with its unit",
+        "--only-channels nothing*": "leave none of the channels",
+        "--layer gone --processes 2": "myproject.consumers.gone",
+    }
+    done = project.python("-c", REFUSE_ALL, *refusals)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert all(text in line for text, line in zip(refusals.values(), lines, strict=True)), lines
+    assert lines[0].startswith("CHANNEL_LAYERS['memory'] is InMemoryChannelLayer, which works inside one")
+    assert "CHANNEL_LAYERS['gone']['ROUTING']" in lines[-1]
 
 
 def test_redis_that_is_not_there_yet(project: Project) -> None:

@@ -6,16 +6,15 @@ import json
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from channels_classic.layers import RedisChannelLayer
-from tests.postgres import USER, PostgresServer
+from tests.postgres import PostgresServer
 from tests.project import DEADLINE, MANAGE, Project
 from tests.redis_server import RedisServer
 from worker.delay import BATCH_LIMIT
@@ -34,13 +33,18 @@ SETTINGS = """\
 MESSAGES = 3000
 
 
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    with PostgresServer() as server:
+        yield server
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Any]]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     if request.param == "sqlite":
-        yield {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
-    else:
-        with PostgresServer() as server:
-            yield server.settings
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
 
 
 def project_in(folder: Path, database: dict[str, Any], redis: str) -> Project:
@@ -96,18 +100,27 @@ def test_two_servers_send_each_message_once(project: Project, layer: RedisChanne
     assert received == Counter(range(MESSAGES))
 
 
+@pytest.fixture
+def state(request: pytest.FixtureRequest, database: dict[str, Any]) -> Callable[[], tuple[int, list[int]]]:
+    """Tells how many messages wait in the table, and which of them may have been sent."""
+
+    def state() -> tuple[int, list[int]]:
+        is_sqlite = "sqlite" in database["ENGINE"]
+        connect = sqlite3.connect if is_sqlite else request.getfixturevalue("postgres").connect
+        with closing(connect(database["NAME"])) as connection:
+            rows = connection.execute("SELECT sending_since, content FROM delay_delayedmessage").fetchall()
+        begun = [json.loads(content)["number"] for since, content in rows if since is not None]
+        return len(rows) - len(begun), begun
+
+    return state
+
+
 STORE = """\
 from channels_classic.delay.models import DelayedMessage
 DelayedMessage.objects.bulk_create(
     DelayedMessage(delay=number / 100, channel_name="later", content='{{"number": %d}}' % number)
     for number in range({messages})
 )
-"""
-STATE = """\
-import json
-from channels_classic.delay.models import DelayedMessage
-rows = DelayedMessage.objects.exclude(sending_since=None).values_list("content", flat=True)
-print(DelayedMessage.objects.waiting().count(), json.dumps([json.loads(row)["number"] for row in rows]))
 """
 AGE = """\
 from datetime import timedelta
@@ -117,7 +130,9 @@ DelayedMessage.objects.update(sending_since=F("sending_since") - timedelta(minut
 """
 
 
-def test_killed_servers(project: Project, layer: RedisChannelLayer) -> None:
+def test_killed_servers(
+    project: Project, layer: RedisChannelLayer, state: Callable[[], tuple[int, list[int]]]
+) -> None:
     """Nothing comes twice, and nothing is lost: what may have been sent is in the table, and sent on demand."""
     received: Counter[int] = Counter()
     project.manage("shell", "-v", "0", "-c", STORE.format(messages=MESSAGES))
@@ -127,12 +142,11 @@ def test_killed_servers(project: Project, layer: RedisChannelLayer) -> None:
             server.process.kill()
             server.process.wait()
     with project.running("rundelay", log="4.txt") as last:
-        waiting, unsure = MESSAGES, []
-        while waiting:
+        while state()[0]:
             for message in layer.receive_batch(["later"], MESSAGES, 0.5):
                 received[message.content["number"]] += 1
-            waiting, unsure = state(project)
         assert last.end() == 0
+    _, unsure = state()
     for message in iter(lambda: layer.receive(["later"])[1], None):
         received[message["number"]] += 1
     assert set(received.values()) == {1}
@@ -140,15 +154,9 @@ def test_killed_servers(project: Project, layer: RedisChannelLayer) -> None:
     assert len(unsure) <= 3 * BATCH_LIMIT
     project.manage("shell", "-v", "0", "-c", AGE)
     with project.running("rundelay", "--resend", log="5.txt"):
-        while len(received) < MESSAGES or state(project) != (0, []):
+        while len(received) < MESSAGES or state() != (0, []):
             for message in layer.receive_batch(["later"], MESSAGES, 0.1):
                 received[message.content["number"]] += 1
-
-
-def state(project: Project) -> tuple[int, list[int]]:
-    """How many messages wait in the table, and which of them may have been sent."""
-    waiting, numbers = project.manage("shell", "-v", "0", "-c", STATE).split(" ", 1)
-    return int(waiting), json.loads(numbers)
 
 
 def test_a_redis_that_goes_away(tmp_path: Path) -> None:
@@ -196,23 +204,23 @@ def test_a_database_that_is_locked(tmp_path: Path, redis_url: str, layer: RedisC
     assert received == Counter(range(2))
 
 
-def test_a_connection_that_the_database_ends(tmp_path: Path, redis_url: str, layer: RedisChannelLayer) -> None:
+def test_a_connection_that_the_database_ends(
+    tmp_path: Path, redis_url: str, layer: RedisChannelLayer, postgres: PostgresServer
+) -> None:
     received: Counter[int] = Counter()
-    with PostgresServer() as server:
-        project = project_in(tmp_path, server.settings, redis_url)
-        with project.running("rundelay") as delay:
-            send(layer, range(1), delay=0)
-            receive(layer, 1, received)
-            with psycopg.connect(host="127.0.0.1", port=server.port, user=USER, dbname="postgres") as other:
-                other.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s "
-                    "AND pid <> pg_backend_pid()",
-                    [USER],
-                )
-            send(layer, range(1, 3), delay=0)
-            receive(layer, 3, received)
-            delay.wait("The delay server works again.")
-            assert delay.end() == 0
+    database = postgres.new_database()
+    project = project_in(tmp_path, database, redis_url)
+    with project.running("rundelay") as delay:
+        send(layer, range(1), delay=0)
+        receive(layer, 1, received)
+        with postgres.connect() as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database["NAME"]]
+            )
+        send(layer, range(1, 3), delay=0)
+        receive(layer, 3, received)
+        delay.wait("The delay server works again.")
+        assert delay.end() == 0
     assert received == Counter(range(3))
 
 

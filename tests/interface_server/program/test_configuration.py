@@ -2,63 +2,93 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.interface_server.program.served import refused
+from tests.programs import completed
+
+CASES = [
+    ([], 1, "either MODULE:LAYER, for example myproject.asgi:channel_layer, or --redis"),
+    (["a:b", "--redis", "redis://x"], 1, "either MODULE:LAYER"),
+    (["nothing"], 1, "The channel layer must be given as MODULE:LAYER, not 'nothing'."),
+    (["nothing:layer"], 1, "No module named 'nothing'"),
+    (["os:layer"], 1, "module 'os' has no attribute 'layer'"),
+    (["os:sep"], 1, "os:sep should be a channel layer, but is of type str."),
+    (["broken:layer"], 1, "Cannot import the channel layer 'broken:layer': RuntimeError: not today"),
+    (["memory:layer"], 1, "memory:layer is InMemoryChannelLayer, which works inside one process only"),
+    (["--redis", "127.0.0.1:6379"], 1, "127.0.0.1:6379"),
+    (["--redis", "redis://x", "--encryption-key", ""], 1, "key"),
+    (["--redis", "redis://x", "--port", "http"], 2, "'http' is not a valid integer"),
+    (["--redis", "redis://x", "--port", "70000"], 2, "70000 is not in the range"),
+    (["--redis", "redis://x", "--bind", "192.0.2.1"], 1, "Cannot listen on 192.0.2.1:8000: "),
+    (["--redis", "redis://x", "--bind", "nowhere.invalid"], 1, "Cannot listen on nowhere.invalid:8000: "),
+    (["--redis", "redis://x", "--processes", "0"], 2, "0 is not in the range"),
+    (["--redis", "redis://x", "--http-timeout", "soon"], 2, "'soon' is not a valid float"),
+    (["--redis", "redis://x", "--http-timeout", "0"], 1, "--http-timeout must be above 0, not 0."),
+    (["--redis", "redis://x", "--ping-timeout", "nan"], 1, "--ping-timeout must be above 0, not nan."),
+    (["--redis", "redis://x", "--ping-interval", "-1"], 1, "--ping-interval must be above 0, or 0 for none"),
+    (["--redis", "redis://x", "--fd", "77"], 1, "Cannot listen on --fd 77: Bad file descriptor."),
+    (["--redis", "redis://x", "--fd", "1", "-u", "x"], 1, "--unix-socket and --fd exclude each other."),
+    (["--redis", "redis://x", "-u", "/nowhere/x"], 1, "Cannot listen on /nowhere/x: No such file"),
+    (["--redis", "redis://x", "--ssl-certfile", "/nowhere"], 2, "File '/nowhere' does not exist"),
+    (["--redis", "redis://x", "--ssl-certfile", "memory.py"], 1, "both --ssl-certfile and --ssl-keyfile"),
+    (
+        ["--redis", "redis://x", "--ssl-certfile", "memory.py", "--ssl-keyfile", "memory.py"],
+        1,
+        "The certificate memory.py and the private key memory.py cannot be used",
+    ),
+    (["--redis", "redis://x", "--shutdown-timeout", "0"], 1, "--shutdown-timeout must be above 0, not 0."),
+    (["--redis", "redis://x", "--trusted-proxies", "10.0.0.1/8"], 1, "--trusted-proxies: '10.0.0.1/8' should"),
+    (["--redis", "redis://x", "--trusted-proxies", "unix,proxy"], 1, "--trusted-proxies: 'proxy' should be"),
+    (["--redis", "redis://x", "--access-log", "/nowhere/log"], 1, "/nowhere/log: No such file or directory."),
+    (["--redis", "redis://x", "--prot", "80"], 2, "--prot"),
+]
+
+REFUSE_ALL = """
+import json, os, sys
+from interface_server.program.cli import main
+
+outcomes = {}
+for number, options in enumerate(json.loads(sys.argv[1])):
+    if not (child := os.fork()):
+        os.dup2(os.open(f"{number}.txt", os.O_CREAT | os.O_WRONLY), 2)
+        main(options)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with open(f"{number}.txt") as printed:
+        outcomes[str(options)] = [code, printed.read()]
+print(json.dumps(outcomes))
+"""
+"""Forks into a process for each list of options, because to start that many programs takes long."""
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "text"),
-    [
-        ([], 1, "either MODULE:LAYER, for example myproject.asgi:channel_layer, or --redis"),
-        (["a:b", "--redis", "redis://x"], 1, "either MODULE:LAYER"),
-        (["nothing"], 1, "The channel layer must be given as MODULE:LAYER, not 'nothing'."),
-        (["nothing:layer"], 1, "No module named 'nothing'"),
-        (["os:layer"], 1, "module 'os' has no attribute 'layer'"),
-        (["os:sep"], 1, "os:sep should be a channel layer, but is of type str."),
-        (["broken:layer"], 1, "Cannot import the channel layer 'broken:layer': RuntimeError: not today"),
-        (["memory:layer"], 1, "memory:layer is InMemoryChannelLayer, which works inside one process only"),
-        (["--redis", "127.0.0.1:6379"], 1, "127.0.0.1:6379"),
-        (["--redis", "redis://x", "--encryption-key", ""], 1, "key"),
-        (["--redis", "redis://x", "--port", "http"], 2, "'http' is not a valid integer"),
-        (["--redis", "redis://x", "--port", "70000"], 2, "70000 is not in the range"),
-        (["--redis", "redis://x", "--bind", "192.0.2.1"], 1, "Cannot listen on 192.0.2.1:8000: "),
-        (["--redis", "redis://x", "--bind", "nowhere.invalid"], 1, "Cannot listen on nowhere.invalid:8000: "),
-        (["--redis", "redis://x", "--processes", "0"], 2, "0 is not in the range"),
-        (["--redis", "redis://x", "--http-timeout", "soon"], 2, "'soon' is not a valid float"),
-        (["--redis", "redis://x", "--http-timeout", "0"], 1, "--http-timeout must be above 0, not 0."),
-        (["--redis", "redis://x", "--ping-timeout", "nan"], 1, "--ping-timeout must be above 0, not nan."),
-        (["--redis", "redis://x", "--ping-interval", "-1"], 1, "--ping-interval must be above 0, or 0 for none"),
-        (["--redis", "redis://x", "--fd", "77"], 1, "Cannot listen on --fd 77: Bad file descriptor."),
-        (["--redis", "redis://x", "--fd", "1", "-u", "x"], 1, "--unix-socket and --fd exclude each other."),
-        (["--redis", "redis://x", "-u", "/nowhere/x"], 1, "Cannot listen on /nowhere/x: No such file"),
-        (["--redis", "redis://x", "--ssl-certfile", "/nowhere"], 2, "File '/nowhere' does not exist"),
-        (["--redis", "redis://x", "--ssl-certfile", "memory.py"], 1, "both --ssl-certfile and --ssl-keyfile"),
-        (
-            ["--redis", "redis://x", "--ssl-certfile", "memory.py", "--ssl-keyfile", "memory.py"],
-            1,
-            "The certificate memory.py and the private key memory.py cannot be used",
-        ),
-        (["--redis", "redis://x", "--shutdown-timeout", "0"], 1, "--shutdown-timeout must be above 0, not 0."),
-        (["--redis", "redis://x", "--trusted-proxies", "10.0.0.1/8"], 1, "--trusted-proxies: '10.0.0.1/8' should"),
-        (["--redis", "redis://x", "--trusted-proxies", "unix,proxy"], 1, "--trusted-proxies: 'proxy' should be"),
-        (["--redis", "redis://x", "--access-log", "/nowhere/log"], 1, "/nowhere/log: No such file or directory."),
-        (["--redis", "redis://x", "--prot", "80"], 2, "--prot"),
-    ],
-    ids=str,
-)
-def test_what_cannot_be_is_said_in_one_line(tmp_path: Path, options: list[str], code: int, text: str) -> None:
-    (tmp_path / "broken.py").write_text("raise RuntimeError('not today')\n")
-    (tmp_path / "memory.py").write_text(
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """The status and the output of the program by its options, for all that it refuses."""
+    folder = tmp_path_factory.mktemp("refusals")
+    (folder / "broken.py").write_text("raise RuntimeError('not today')\n")
+    (folder / "memory.py").write_text(
         "from channels_classic.layers import InMemoryChannelLayer\nlayer = InMemoryChannelLayer()\n"
     )
-    ended, printed = refused(tmp_path, *options)
+    options = json.dumps([options for options, _, _ in CASES])
+    done = completed([sys.executable, "-c", REFUSE_ALL, options], folder)
+    assert done.returncode == 0, done.stderr
+    return {options: (code, text) for options, (code, text) in json.loads(done.stdout).items()}
+
+
+@pytest.mark.parametrize(("options", "code", "text"), CASES, ids=str)
+def test_what_cannot_be_is_said_in_one_line(
+    refusals: dict[str, tuple[int, str]], options: list[str], code: int, text: str
+) -> None:
+    ended, printed = refusals[str(options)]
     assert ended == code
     *usage, message = printed.strip().splitlines()
     assert message.startswith("Error: ")
+    assert "Traceback" not in printed
     assert text in message
     assert all(line.startswith(("Usage: ", "Try ")) or not line for line in usage)
     assert bool(usage) == (code == 2)
