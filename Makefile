@@ -19,8 +19,8 @@ $(if $(PYTHON),"$(PYTHON)",The python3 of this machine) is not Python 3.11 or la
 Name one by PYTHON=, or install one (Debian and Ubuntu have what is needed in the package python3-venv)
 endef
 
-# The tests of a file share what is costly to start, so a file stays in one process.
-PARALLEL := -n auto --dist loadfile
+# The tests of a file share what is costly to start, so a file stays in one process. tests/conftest.py has the order.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
 # These variables are meant for other projects, or for other ways to run this one.
 unexport DJANGO_SETTINGS_MODULE REDIS_URL PYTHONDONTWRITEBYTECODE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -23,6 +24,11 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("tests")
+
+START_PROGRAMS = re.compile(
+    r"^tests/(chaos|commands|deploy|docs|examples|js|ordering|seeds|interface_server/program)/"
+    r"|/channels4/test_(beside|one)|programs\.py|killed\.py|test_(old_project|pytest_plugin|live|finder|sweep)\.py"
+)
 
 
 def pytest_configure() -> None:
@@ -44,6 +50,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput"):  # not in the processes of pytest-xdist
         for package in ("channels_classic", "interface_server", "worker"):
             compileall.compile_dir(REPOSITORY / package, quiet=2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests that start programs first: they take longest, and one of them alone should not come last."""
+    items.sort(key=lambda item: not START_PROGRAMS.search(item.nodeid))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -18,6 +18,7 @@ FILES = {
         from pathlib import Path
 
         SECRET_KEY = "for tests"
+        PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
         DEBUG = True
         ROOT_URLCONF = "myproject.urls"
         STATIC_URL = "static/"
