@@ -145,8 +145,7 @@ class Outbox:
         return True
 
     def leave(self, queue: ClientQueue) -> None:
-        """Note that a client is gone. Its last messages are tried once, unless their channel is known to be
-        full."""
+        """Note that a client is gone. Its last messages are tried once, unless their channel is full."""
         self._lanes.leave(queue, try_once=not self._is_unreachable)
 
     def drop(self, queue: ClientQueue) -> None:

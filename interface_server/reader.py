@@ -1,4 +1,4 @@
-"""``Reader``: the one way from the channel layer to the clients of this process."""
+"""``Reader``: the only way from the channel layer to the clients of this process."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from channels_classic.log import logger
 from interface_server.lost_turns import LostTurns
 
 BATCH_LIMIT = 1000
-"""How many messages are taken at once at most."""
+"""The most messages that are taken at once."""
 
 DELIVERIES_AT_ONCE = 500
-"""After so many deliveries the event loop does something else, so that a large group does not stop everything."""
+"""How many deliveries are made before the event loop can do something else, so that a large group does not block
+it."""
 
 WAIT_SECONDS = 30.0
-"""How long one call to the layer waits for a message; it ends at once when there is one."""
+"""Seconds that one call to the layer waits for a message. A message ends it at once."""
 
 
 class Client(Protocol):
@@ -33,27 +34,27 @@ class Client(Protocol):
         """The order of its first message that the layer has not taken; ``None`` without turns."""
 
     def deliver(self, content: dict[str, Any]) -> None:
-        """Take a message; its content may be shared with others and must not be changed."""
+        """Take a message. Do not change its content, because other clients may share it."""
 
     @property
     def registration(self) -> tuple[int, bytes] | None:
-        """For the layer's registry: the order of its last message that the layer has taken, and its will (a packed
-        ``websocket.disconnect``); ``None`` if it says no goodbye."""
+        """For the registry: the order of the last message that the layer has taken, and the packed will, if
+        any."""
 
     def abort(self) -> None:
-        """End as well as possible: the process cannot go on, and no message will come any more."""
+        """End as well as possible, because the process cannot go on, and no message will come any more."""
 
     def lapse(self) -> None:
-        """End, and say nothing more: the layer has declared the process dead, and told workers so."""
+        """End, and send nothing more, because the layer has declared the process dead, and has told workers."""
 
 
 class Reader:
-    """Receives on the channel of this process and hands each message to the client it is for.
+    """Receives on the channel of this process, and passes each message to its client.
 
     Arguments:
-        layer: where the messages come from.
+        layer: the channel layer.
         lost: called when a server behind the layer has lost its data.
-        name: of the process.
+        name: the name of the process.
     """
 
     def __init__(
@@ -65,14 +66,14 @@ class Reader:
         self._lost_turns = LostTurns(layer, self.next_orders)
         self.process_channel = f"{name or INTERFACE_PREFIX + random_part()}!"
         self.late: Callable[[str, dict[str, Any]], None] | None = None
-        """Called with each message for a client that is gone, and its channel."""
+        """Called with the channel and the content of each message for a client that is gone."""
         self.left = asyncio.Event()
         """Set when a client has left."""
         self._clients: dict[str, Client] = {}
 
     @property
     def clients(self) -> int:
-        """How many clients there are."""
+        """The number of clients."""
         return len(self._clients)
 
     def next_orders(self) -> dict[str, int]:
@@ -81,36 +82,36 @@ class Reader:
         return {channel: order for channel, order in orders.items() if order is not None}
 
     def registrations(self) -> dict[str, tuple[int, bytes]]:
-        """The will of each client that says goodbye, for the layer's registry."""
+        """The registrations of all clients that have a will."""
         known = {channel: client.registration for channel, client in self._clients.items()}
         return {channel: registration for channel, registration in known.items() if registration is not None}
 
     def has(self, reply_channel: str) -> bool:
-        """Whether there is a client with that reply channel."""
+        """Whether there is a client with this reply channel."""
         return reply_channel in self._clients
 
     def join(self, client: Client) -> str:
-        """A reply channel for a new client."""
+        """Add a client, and return its new reply channel."""
         reply_channel = self.process_channel + random_part()
         self._clients[reply_channel] = client
         return reply_channel
 
     def leave(self, reply_channel: str) -> None:
-        """The client is gone; nothing is delivered to it any more."""
+        """Remove a client that is gone. It gets no more messages."""
         self._clients.pop(reply_channel, None)
         self.left.set()
 
     def abort_all(self) -> None:
-        """End all clients: nothing can be received any more."""
+        """End all clients, because nothing can be received any more."""
         self._end_clients(lambda client: client.abort())
 
     def begin_again(self, name: str) -> None:
-        """The process was declared dead: end all clients, and give new ones channels of another process.
+        """End all clients, because the process was declared dead. New clients get channels under the new name.
 
-        Who runs the reader has to start ``run`` anew.
+        The caller has to start ``run`` again.
 
         Arguments:
-            name: of the process from now on.
+            name: the new name of the process.
         """
         self._end_clients(lambda client: client.lapse())
         self._clients.clear()
@@ -125,7 +126,7 @@ class Reader:
                 logger.exception("The client of %s could not be ended:", reply_channel)
 
     async def run(self) -> None:
-        """Receive, until cancelled."""
+        """Receive until cancelled."""
         backoff = Backoff()
         while True:
             try:
@@ -173,14 +174,14 @@ class Reader:
             self._lost()
 
     async def _release(self, channels: set[str]) -> None:
-        """End what memberships the channels of departed clients still have."""
+        """End the memberships that channels of departed clients still have."""
         try:
             await self._layer.arelease(channels)
         except LayerUnavailable as error:
             logger.debug("Could not release %d channels: %s", len(channels), error)
 
     async def _end(self, streams: set[str]) -> None:
-        """Tell who still makes answers for departed clients."""
+        """Tell workers that still stream answers to departed clients."""
         try:
             await asyncio.to_thread(tell_gone, self._layer, streams)
         except LayerUnavailable as error:

@@ -1,4 +1,4 @@
-"""``Repeated``: warnings that may come by the thousand, such as one for each client while no worker runs."""
+"""``Repeated``: warnings that may come by the thousand, such as one per client while no worker runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import asyncio
 from channels_classic.log import logger
 
 COUNT_SECONDS = 10.0
-"""For how long warnings of one kind are counted behind the first one, before the log says how many there were."""
+"""Seconds for which warnings of one kind are counted after the first one, before the log gives their number."""
 
 
 class Repeated:
-    """Logs the first warning of a kind at once, and counts those that follow it soon."""
+    """Logs the first warning of a kind at once, and counts those that follow soon."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -21,8 +21,8 @@ class Repeated:
         """Log a warning, or count it.
 
         Arguments:
-            kind: what it is about, in the plural; there are few of them.
-            text, args: of the log.
+            kind: what it is about, in the plural. There are only a few kinds.
+            text, args: as for a logger.
         """
         if kind in self._counts:
             self._counts[kind] += 1

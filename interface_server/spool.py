@@ -1,4 +1,4 @@
-"""Bytes that wait for someone slow: in memory first, beyond that in a temporary file."""
+"""``Spool``: bytes that wait for a slow reader, first in memory, and beyond that in a temporary file."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import IO, Any, TypeVar
 T = TypeVar("T")
 
 PIECE = 256 * 1024
-"""Bytes that are written to a file, or read from it, at once."""
+"""Bytes that are written to a file, or read from one, in one call."""
 
 SMALL_PIECE = 16 * 1024
-"""Bytes that are written at once where memory is short."""
+"""Bytes that are written in one call if memory is short."""
 
 BEHIND = 4 * PIECE
-"""So many bytes that wait to be written are enough."""
+"""The most bytes that should wait to be written."""
 
 
 class Storage:
-    """The bytes that all spools of a process hold together.
+    """The bytes that all spools of a process hold.
 
     Arguments:
-        limit: bytes, in memory and in files.
-        memory_limit: bytes in memory; what comes beyond that goes to a file at once.
+        limit: the most bytes, in memory and in files.
+        memory_limit: the most bytes in memory. Bytes beyond that go to a file at once.
     """
 
     def __init__(self, limit: int, memory_limit: int) -> None:
@@ -37,30 +37,30 @@ class Storage:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for more."""
+        """Whether the limit is reached."""
         return self.size >= self.limit
 
 
 class Spool:
     """Bytes that come out in the order in which they were put in.
 
-    What is done to a file is done by a thread: a disk can take long.
+    A thread handles the file, because a disk can take long.
 
     Arguments:
-        storage: that counts the bytes.
+        storage: counts the bytes.
         memory_limit: bytes that this spool keeps in memory.
     """
 
     def __init__(self, storage: Storage, memory_limit: int) -> None:
         self.size = 0
-        """How many bytes are in it."""
+        """The number of bytes in it."""
         self._storage = storage
         self._memory_limit = memory_limit
-        # In the order in which they come out: first what is in memory, then the file, then what is to be written.
+        # In the order in which they come out: the bytes in memory, those in the file, those to be written.
         self._front: deque[bytearray] = deque()
         self._front_size = 0
         self._file: IO[bytes] | None = None
-        self._start = self._end = 0  # of what is in the file
+        self._start = self._end = 0  # the position in the file
         self._back = bytearray()
         self._writing: asyncio.Task[None] | None = None
         self._error: OSError | None = None
@@ -69,16 +69,16 @@ class Spool:
 
     @property
     def is_behind(self) -> bool:
-        """Whether more waits to be written to the file than should: put nothing in before ``catch_up``."""
+        """Whether too much waits to be written to the file. Call ``catch_up`` before you put more in."""
         return len(self._back) >= BEHIND
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether all of it is in memory, so that ``take_from_memory`` gives it."""
+        """Whether all bytes are in memory, so that ``take_from_memory`` gives them."""
         return self._start == self._end and self._writing is None
 
     def put(self, data: bytes) -> None:
-        """Put ``data`` in at the end."""
+        """Append ``data``."""
         self._count(len(data), len(data))
         storage = self._storage
         if (
@@ -95,7 +95,7 @@ class Spool:
             self._writing = asyncio.create_task(self._write(enough))
 
     async def catch_up(self) -> None:
-        """Wait until it is not behind.
+        """Wait until it is no longer behind.
 
         Raises:
             OSError: the file could not be written.
@@ -105,7 +105,7 @@ class Spool:
         self._check()
 
     async def take(self) -> bytes:
-        """The next bytes, in pieces of up to ``PIECE``; ``b""`` when it is empty.
+        """Take the next bytes, up to ``PIECE``; ``b""`` if it is empty.
 
         Raises:
             OSError: the file could not be written, or cannot be read.
@@ -121,7 +121,7 @@ class Spool:
         return b""
 
     def take_from_memory(self) -> bytes:
-        """The next bytes, as far as no file has to be read; ``b""`` if there are none."""
+        """Take the next bytes from memory; ``b""`` if there are none, or they are in the file."""
         if self._front:
             piece = self._front.popleft()
             self._front_size -= len(piece)
@@ -134,7 +134,7 @@ class Spool:
         return bytes(piece)
 
     def close(self) -> None:
-        """Drop what is in it, and the file."""
+        """Drop all bytes, and the file."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -152,7 +152,7 @@ class Spool:
         self._storage.memory += in_memory
 
     def _put_in_front(self, data: bytes) -> None:
-        # Many small ones would take much more than their bytes.
+        # Many small pieces would take much more memory than their bytes.
         if self._front and len(self._front[-1]) + len(data) <= PIECE:
             self._front[-1] += data
         else:
@@ -172,12 +172,12 @@ class Spool:
         return data
 
     async def _write(self, enough: int) -> None:
-        """Write what waits to the file, as long as that is ``enough``, in bytes, to be worth it."""
+        """Write waiting bytes to the file, while there are at least ``enough`` of them."""
         try:
             while len(self._back) >= enough and not self._is_closed:
                 data, self._back = self._back, bytearray()
                 if self._start == self._end:
-                    self._start = self._end = 0  # the file is used once more
+                    self._start = self._end = 0  # the file is used again
                 await self._in_thread(self._append, data)
                 self._end += len(data)
                 if not self._is_closed:
@@ -212,7 +212,7 @@ class Spool:
         file, self._file = self._file, None
         if file is not None:
             try:
-                # To free the blocks of a large file takes time, too.
+                # A thread does this, because freeing the blocks of a large file takes time, too.
                 asyncio.get_running_loop().run_in_executor(None, file.close)
-            except RuntimeError:  # the event loop ends, and has no threads any more
+            except RuntimeError:  # the event loop is ending, and has no threads any more
                 file.close()

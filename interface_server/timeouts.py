@@ -1,4 +1,4 @@
-"""One time limit for many: a single timer for all that wait for progress."""
+"""``Timeouts``: one time limit for many objects that wait for progress, with a single timer."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Protocol
 
 
 class Waiting(Protocol):
-    """Something that waits for progress."""
+    """An object that waits for progress."""
 
     def time_out(self) -> None:
-        """Nothing came about in time."""
+        """Handle the end of the time limit."""
 
 
 class Timeouts:
-    """What waits, in the order in which time runs out: all have the same time limit.
+    """Objects that wait, in the order in which their time runs out. All have the same time limit.
 
     Arguments:
-        seconds: that each of them has from ``restart`` on.
+        seconds: the time that each of them has from ``restart`` on.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -30,14 +30,14 @@ class Timeouts:
         return len(self._deadlines)
 
     def restart(self, waiting: Waiting) -> None:
-        """Give ``waiting`` the whole time again, beginning now."""
+        """Give ``waiting`` the whole time again, from now on."""
         self._deadlines.pop(waiting, None)
         self._deadlines[waiting] = self._loop.time() + self._seconds
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._look)
 
     def stop(self, waiting: Waiting) -> None:
-        """It waits no more, or for something that has no time limit."""
+        """End the time limit of ``waiting``."""
         self._deadlines.pop(waiting, None)
 
     def _look(self) -> None:

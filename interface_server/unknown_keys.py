@@ -1,4 +1,4 @@
-"""``UnknownKeys``: a message from a consumer that says nothing its client can be told."""
+"""``UnknownKeys``: the error for a message of a consumer without any known key."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class UnknownKeys(Exception):
-    """None of the keys of a message is known; the text says which keys are, and which came.
+    """A message has no known key. The text names the known keys, and those that came.
 
     Arguments:
-        keys: of the message.
-        known: what it should have some of.
+        keys: the keys of the message.
+        known: the known keys, of which it needs at least one.
     """
 
     def __init__(self, keys: Collection[object], known: Collection[str]) -> None:
@@ -20,10 +20,10 @@ class UnknownKeys(Exception):
 
 
 def check_keys(content: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Make sure that a message says something, or is empty.
+    """Check that a message has a known key, or is empty.
 
     Raises:
-        UnknownKeys: it has keys, but none that is known.
+        UnknownKeys: the message has keys, and none of them is known.
     """
     if content and known.isdisjoint(content):
         raise UnknownKeys(content, known)

@@ -1,4 +1,4 @@
-"""``UrgentQueue``: messages that cannot wait for room. They go with the next batch, or are refused at once."""
+"""``UrgentQueue``: messages that cannot wait for room: they go with the next batch, or are refused at once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from channels_classic.log import logger
 from interface_server.outcome import Outcome
 
 MOST_MESSAGES, MOST_BYTES = 5000, 32 * 2**20
-"""The bound. Beyond it the layer is too slow, and further messages are refused."""
+"""The bounds of the queue. Beyond them the layer is too slow, and more messages are refused."""
 
 Done = Callable[[Outcome], None]
 
 
 class Urgent:
-    """A message that cannot wait.
+    """A message that cannot wait for room.
 
     Arguments:
-        done: called with what became of it; ``None`` if nobody has to know.
+        done: called with the outcome; ``None`` if nobody needs it.
     """
 
     __slots__ = ("_done", "delivery")
@@ -28,13 +28,13 @@ class Urgent:
         self._done = done
 
     def settle(self, outcome: Outcome) -> None:
-        """Tell what became of it; only the first time counts."""
+        """Report the outcome. Only the first call counts."""
         done, self._done = self._done, None
         if done is not None:
             try:
                 done(outcome)
             except Exception:
-                # One client that fails must not stop the others.
+                # An error of one client must not stop the others.
                 logger.exception("A client failed to handle the outcome of its message:")
 
 
@@ -49,10 +49,10 @@ class UrgentQueue:
         return bool(self._messages)
 
     def put(self, message: Urgent, key: str | None) -> bool:
-        """Add a message; ``False`` if there are too many.
+        """Add a message. Returns ``False`` if there are too many.
 
         Arguments:
-            key: for ``withdraw``; no other message here has it.
+            key: for ``withdraw``. No other message here may have it.
         """
         size = len(message.delivery.payload)
         if len(self._messages) >= MOST_MESSAGES or self._bytes + size > MOST_BYTES:
@@ -62,7 +62,7 @@ class UrgentQueue:
         return True
 
     def withdraw(self, key: str) -> bool:
-        """Take a message out that nobody waits for any more; whether it was here."""
+        """Remove a message that nobody needs any more. Returns whether it was here."""
         message = self._messages.pop(key, None)
         if message is None:
             return False
@@ -70,11 +70,11 @@ class UrgentQueue:
         return True
 
     def take(self, messages: int, size: int) -> list[Urgent]:
-        """Take the first ones out, within the bounds, but at least one.
+        """Take the first messages, within the bounds, but at least one.
 
         Arguments:
-            messages: how many at most.
-            size: how many bytes at most.
+            messages: the most messages.
+            size: the most bytes.
         """
         taken: list[Urgent] = []
         while self._messages and len(taken) < messages and size > 0:
@@ -86,7 +86,7 @@ class UrgentQueue:
         return taken
 
     def refuse_all(self) -> None:
-        """Refuse all there is."""
+        """Refuse all messages."""
         messages, self._messages = self._messages, {}
         self._bytes = 0
         for message in messages.values():

@@ -1,40 +1,41 @@
-"""``Window``: how many messages a channel is offered at once, as far as its answers tell."""
+"""``Window``: how many messages a channel is offered at once, judged by its answers."""
 
 from __future__ import annotations
 
 from channels_classic.backoff import Backoff
 
 WIDEST = 1000
-"""Messages for a channel of which nothing is known, or that takes all it is offered."""
+"""How many messages are offered to an unknown channel, and at most to any channel."""
 
 NARROWEST = 4
-"""Messages for a channel that has just refused all: enough to learn whether there is room again."""
+"""How many messages are offered to a channel that has just refused all, to find out whether there is room
+again."""
 
 RETRY_PAUSE = (0.01, 0.05)
 """The shortest and the longest pause, in seconds, before a full channel is tried again."""
 
 
 class Window:
-    """How much room one channel is believed to have.
+    """The estimated room of one channel.
 
-    What a full channel refuses has travelled for nothing. So it is offered about as much as it took the last time,
-    and twice as much each time that it takes all.
+    Messages that a full channel refuses have travelled in vain. So it is offered about as many as it took the last
+    time, and twice as many after it has taken all.
     """
 
     def __init__(self) -> None:
         self.size = WIDEST
-        """How many messages to offer."""
+        """The number of messages to offer."""
         self.opens_at = 0.0
-        """When to offer them, by the clock of the caller."""
+        """The time at which to offer them, by the clock of the caller."""
         self._backoff = Backoff(*RETRY_PAUSE)
 
     @property
     def is_full(self) -> bool:
-        """Whether the channel was full the last time."""
+        """Whether the channel was full at the last attempt."""
         return self.opens_at > 0
 
     def learn(self, offered: int, taken: int, now: float) -> None:
-        """The channel has taken so many of the messages that it was offered."""
+        """Note that the channel has taken ``taken`` of the ``offered`` messages."""
         if taken == offered and self.size == WIDEST:
             return
         if taken:

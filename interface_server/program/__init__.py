@@ -1,1 +1,1 @@
-"""The program: options, the command line, and serving in a process that stops."""
+"""The program: its options, its command line, and how it serves and stops."""

@@ -1,4 +1,4 @@
-"""``channels-interface``: the interface server as a program of its own."""
+"""The command ``channels-interface``: the interface server as a program."""
 
 from __future__ import annotations
 
@@ -43,14 +43,13 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("channel_layer", required=False, envvar=f"{PREFIX}_CHANNEL_LAYER", metavar="[MODULE:LAYER]")
 @with_options
 def main(**options: Any) -> None:
-    """Serve HTTP and WebSockets by way of a channel layer.
+    """Serve HTTP and WebSockets by a channel layer.
 
-    MODULE:LAYER is where to import the layer from, for example myproject.asgi:channel_layer. Without a project,
-    give a Redis server: channels-interface --redis redis://localhost:6379/0
+    MODULE:LAYER names the layer to import, for example myproject.asgi:channel_layer. Without a project, name a
+    Redis server: channels-interface --redis redis://localhost:6379/0
 
-    You can give every option as an environment variable as well: CHANNELS_INTERFACE_HTTP_TIMEOUT=30 for
-    --http-timeout 30. SIGTERM or Ctrl-C ends the server when the running exchanges are complete, a second one
-    ends it at once.
+    You can also set every option by an environment variable: CHANNELS_INTERFACE_HTTP_TIMEOUT=30 for --http-timeout
+    30. At SIGTERM or Ctrl-C the server completes the running exchanges and ends. A second signal ends it at once.
     """
     try:
         configuration = Configuration(**options)
@@ -84,7 +83,7 @@ def serve(
 
     Arguments:
         ready: called when clients can be served.
-        monitor: is to watch the server.
+        monitor: watches the server, if there is one.
     """
 
     def started() -> None:
@@ -104,10 +103,10 @@ def serve(
 
 
 def supervise(configuration: Configuration, settings: ServerSettings, sock: socket.socket) -> int:
-    """Serve in several processes; one that dies is replaced, SIGHUP renews them without a gap.
+    """Serve in several processes. A process that dies is replaced; SIGHUP renews all without a gap.
 
     Returns:
-        The status to end with.
+        The exit status.
     """
     vacancy = Vacancy(sock, settings.tls)
     with monitored_children(configuration.monitor, configuration.processes) as folder:
@@ -129,7 +128,7 @@ def serve_in_child(
     """Serve in a process that a ``Supervisor`` started.
 
     Arguments:
-        folder: where it tells the supervisor how it is; ``None`` if nobody asks.
+        folder: the folder for its reports to the supervisor; ``None`` without reports.
     """
     try:
         settings = configuration.make_server_settings()
@@ -142,7 +141,7 @@ def serve_in_child(
 
 
 def clean_up(configuration: Configuration) -> None:
-    """Leave no socket behind in the file system."""
+    """Remove the unix socket from the file system."""
     if configuration.unix_socket is not None:
         try:
             os.unlink(configuration.unix_socket)
@@ -151,10 +150,10 @@ def clean_up(configuration: Configuration) -> None:
 
 
 def configuration_from_environment() -> Configuration:
-    """The configuration that the environment variables describe, for hosts other than ``channels-interface``.
+    """Make the configuration from environment variables, for hosts other than ``channels-interface``.
 
     Raises:
-        BadConfiguration: one of the variables does not fit; the text says which.
+        BadConfiguration: a variable has an invalid value; the text says which.
     """
     try:
         context = main.make_context("channels-interface", [], auto_envvar_prefix=PREFIX)

@@ -1,4 +1,4 @@
-"""The options of ``channels-interface``: each is a field here, with its default, its type and its help."""
+"""The options of ``channels-interface``: each is a field with its default, its type and its help."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ FILE = click.Path(exists=True, dir_okay=False)
 
 
 class BadConfiguration(Exception):
-    """An option does not fit; the text says which, what it is and what it should be. It holds no secret."""
+    """An option has an invalid value. The text names it, and what was expected and what came, without secrets."""
 
 
 def option(default: Any, help: str, *short: str, **click_options: Any) -> Any:
-    """A field that is an option.
+    """Make a field that is an option.
 
     Arguments:
-        help: for ``--help``.
-        short: further names, such as ``-p``.
-        click_options: of ``click.option``.
+        help: the text for ``--help``.
+        short: more names, such as ``-p``.
+        click_options: keywords for ``click.option``.
     """
     return field(default=default, metadata={"help": help, "short": short, "click": click_options})
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The options of ``channels-interface``, checked.
+    """The checked options of ``channels-interface``.
 
     Raises:
         BadConfiguration: the options do not fit together.
@@ -91,7 +91,7 @@ class Configuration:
     unix_socket: str | None = option(
         None, "Listen on a socket in the file system instead.", "-u", type=click.Path()
     )
-    fd: int | None = option(None, "Listen on a socket that the parent process opened.", type=click.IntRange(0))
+    fd: int | None = option(None, "Listen on a socket that the parent process has opened.", type=click.IntRange(0))
     reuse_port: bool = option(
         False,
         "Share the port with others that have this option, such as a server that takes over.",
@@ -99,10 +99,14 @@ class Configuration:
     )
     processes: int = option(1, "Processes on one port; SIGHUP renews them.", type=click.IntRange(1))
     drain: float = option(
-        OF_CONNECTIONS.drain, "Seconds over which the closing of WebSockets is spread when it stops.", type=float
+        OF_CONNECTIONS.drain,
+        "Seconds over which the server spreads the closing of WebSockets when it stops.",
+        type=float,
     )
     shutdown_timeout: float = option(
-        OF_CONNECTIONS.shutdown_timeout, "Seconds that exchanges may take to finish then.", type=float
+        OF_CONNECTIONS.shutdown_timeout,
+        "Seconds that exchanges may take to finish when the server stops.",
+        type=float,
     )
     http_timeout: float = option(
         OF_CLIENTS.http_timeout, "Seconds that a request waits for its answer.", "-t", type=float
@@ -118,13 +122,13 @@ class Configuration:
     ws_protocol: Sequence[str] = option(
         (), "Agree to this subprotocol. Can be given several times.", multiple=True, metavar="NAME"
     )
-    root_path: str = option("", "The path that a proxy cuts off, for example /app.")
+    root_path: str = option("", "The path prefix that a proxy removes, for example /app.")
     proxy_headers: bool = option(
-        False, "Believe X-Forwarded-For and X-Forwarded-Proto of --trusted-proxies.", is_flag=True
+        False, "Use X-Forwarded-For and X-Forwarded-Proto of --trusted-proxies.", is_flag=True
     )
     trusted_proxies: str = option(
         "127.0.0.1",
-        "With --proxy-headers: addresses, networks such as 10.0.0.0/8, 'unix' for whoever comes by --unix-socket, "
+        "With --proxy-headers: addresses, networks such as 10.0.0.0/8, 'unix' for any peer on --unix-socket, "
         "'*' for any peer. Separated by commas.",
         metavar="NAMES",
     )
@@ -132,7 +136,7 @@ class Configuration:
     ssl_certfile: str | None = option(None, "The certificate, for TLS.", type=FILE)
     ssl_keyfile_password: str | None = option(None, "The password of the private key.")
     ssl_ca_certs: str | None = option(
-        None, "Clients need a certificate that is signed by one of these.", type=FILE
+        None, "Require client certificates that one of these CAs has signed.", type=FILE
     )
     ssl_ciphers: str | None = option(None, "The ciphers, as OpenSSL names them; by default those of Python.")
     access_log: str | None = option(None, "Write a line for each exchange; - for standard output.", metavar="FILE")
@@ -171,7 +175,7 @@ class Configuration:
         type=click.IntRange(1),
     )
     per_message_deflate: bool = option(
-        False, "Compress WebSocket messages, at the cost of speed and memory.", is_flag=True
+        False, "Compress WebSocket messages. This takes time and memory.", is_flag=True
     )
     verbose: int = option(0, "Log more; give it twice to log everything.", "-v", count=True, show_default=False)
 
@@ -202,18 +206,20 @@ class Configuration:
         self.make_trusted_proxies()
 
     def set_up_logging(self) -> None:
-        """Let what the server has to say be seen: as --log-config says, or the project's LOGGING, or else on
-        standard error. The project has been imported by now.
+        """Set logging up: by --log-config, or by the project's LOGGING, or else to standard error. The project is
+        already imported.
 
         Raises:
-            BadConfiguration: the file of --log-config cannot be used.
+            BadConfiguration: the file of --log-config is not usable.
         """
         if self.log_config is not None:
             try:
                 logging.config.dictConfig(json.loads(Path(self.log_config).read_text(encoding="utf-8")))
             except (OSError, ValueError, TypeError, AttributeError, ImportError) as error:
                 raise BadConfiguration(f"--log-config {self.log_config}: {one_line(error)}.") from error
-            logger.disabled = False  # it was there before, but nobody means it by "disable_existing_loggers"
+            logger.disabled = (
+                False  # this logger exists already, but "disable_existing_loggers" is not meant for it
+            )
         elif self.channel_layer is None:
             logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-8s %(message)s")
             logger.setLevel(logging.DEBUG if self.verbose >= 2 else logging.INFO)
@@ -221,10 +227,10 @@ class Configuration:
             setup_logger(verbosity=1 + self.verbose)
 
     def make_layer(self) -> BaseChannelLayer:
-        """The channel layer.
+        """Make or import the channel layer.
 
         Raises:
-            BadConfiguration: it cannot be found or made.
+            BadConfiguration: the layer cannot be found or made.
         """
         if self.channel_layer is not None:
             try:
@@ -249,7 +255,7 @@ class Configuration:
             ) from cause
 
     def make_application(self) -> InterfaceServer:
-        """The ASGI application.
+        """Make the ASGI application.
 
         Raises:
             BadConfiguration: its layer or an application to mount cannot be found or made, or its access log
@@ -271,10 +277,10 @@ class Configuration:
         )
 
     def make_mounts(self) -> dict[str, Application]:
-        """The applications to mount, by path.
+        """Import the applications to mount, by path.
 
         Raises:
-            BadConfiguration: one of them cannot be found, or its path is none.
+            BadConfiguration: one of them cannot be found, or its path is not valid.
         """
         mounts: dict[str, Application] = {}
         for value in self.mount:
@@ -293,10 +299,10 @@ class Configuration:
         return mounts
 
     def make_server_settings(self) -> ServerSettings:
-        """The settings that all connections of the server share.
+        """Make the settings that all connections of the server share.
 
         Raises:
-            BadConfiguration: TLS cannot be spoken with what was given.
+            BadConfiguration: the options for TLS do not work.
         """
         return ServerSettings(
             root_path=self.root_path.rstrip("/"),
@@ -311,7 +317,7 @@ class Configuration:
         )
 
     def make_trusted_proxies(self) -> TrustedProxies | None:
-        """The proxies whose X-Forwarded headers are believed.
+        """Make the list of proxies whose X-Forwarded headers are used.
 
         Raises:
             BadConfiguration: one of the names is not valid.
@@ -323,10 +329,10 @@ class Configuration:
         return proxies if self.proxy_headers else None
 
     def make_tls_context(self) -> ssl.SSLContext | None:
-        """The TLS context; ``None`` without TLS.
+        """Make the TLS context; ``None`` without TLS.
 
         Raises:
-            BadConfiguration: TLS cannot be spoken with what was given.
+            BadConfiguration: the options for TLS do not work.
         """
         if self.ssl_certfile is None or self.ssl_keyfile is None:
             return None
@@ -342,7 +348,7 @@ class Configuration:
             raise BadConfiguration(one_line(error)) from error
 
     def make_socket(self) -> socket.socket:
-        """The socket to listen on, bound.
+        """Make the socket to listen on, and bind it.
 
         Raises:
             BadConfiguration: the address is not available.
@@ -361,10 +367,10 @@ def one_or_each(prefixes: Sequence[str]) -> str | list[str]:
 
 
 def flag(name: str) -> str:
-    """The option of a field: ``--http-timeout`` for ``http_timeout``."""
+    """The option for a field: ``--http-timeout`` for ``http_timeout``."""
     return "--" + name.replace("_", "-")
 
 
 def without_login(url: str) -> str:
-    """A URL without the name, the password and the query in it."""
+    """A URL without its user name, password and query."""
     return re.sub(r"\?.*", "?***", re.sub(r"^([^/?]*://)?.*@", r"\1***@", url, flags=re.DOTALL), flags=re.DOTALL)

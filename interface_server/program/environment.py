@@ -1,4 +1,4 @@
-"""The interface server that environment variables describe, for hosts that can be told nothing else."""
+"""The interface server that environment variables configure, for hosts without other options."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ _server: InterfaceServer | None = None
 
 
 async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve by the one server of this process; ``interface_server.application`` calls this.
+    """Serve with the one server of this process. ``interface_server.application`` calls this.
 
     Raises:
-        BadConfiguration: the variables do not fit. A host with lifespan events is told before, and does not start.
+        BadConfiguration: a variable has an invalid value. A host with lifespan events learns it at its start, and
+        ends.
     """
     try:
-        # A project may do things in its import that an event loop forbids.
+        # The import of a project may do things that are forbidden in an event loop.
         server = await asyncio.to_thread(_make) if _server is None else _server
     except BadConfiguration as error:
         if scope["type"] != "lifespan":

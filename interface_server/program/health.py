@@ -1,4 +1,4 @@
-"""How an interface server is: whether its parts work, and whether it is about to stop."""
+"""The health of an interface server: whether its parts work, and whether it drains."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from interface_server.context import Context
 from interface_server.transport.server import Server
 
 LOOP_SECONDS = 2.0
-"""An event loop that does nothing else for so long is stuck: all clients of the process wait."""
+"""Seconds without an answer after which the event loop counts as stuck. Then all clients of the process wait."""
 
 
 class ServerHealth:
-    """What ``Monitor`` asks; it answers in other threads than that of the event loop.
+    """The health of an interface server, for ``Monitor``. Threads other than that of the event loop call this.
 
     Arguments:
-        server: that has the connections.
-        context: that has the ways to and from the layer.
-        loop: that both run on.
+        server: the server, which has the connections.
+        context: the context, which has the ways to and from the layer.
+        loop: the event loop of both.
     """
 
     needs_workers = True
@@ -30,18 +30,18 @@ class ServerHealth:
 
     @property
     def is_draining(self) -> bool:
-        """Whether the server stops."""
+        """Whether the server is stopping."""
         return self._server.is_stopping
 
     def dead_parts(self) -> list[str]:
-        """The event loop if it is stuck, and a part of the context that failed."""
+        """Texts for the event loop if it is stuck, and for a part of the context that has failed."""
         if self._context.failed.is_set():
             return ["a part of the interface server failed: see its log"]
         answered = threading.Event()
         try:
             self._loop.call_soon_threadsafe(answered.set)
         except RuntimeError:
-            return []  # it has ended, and so will this process
+            return []  # the loop has ended, and this process is about to
         if not answered.wait(LOOP_SECONDS):
             return [f"the event loop has not answered for {LOOP_SECONDS:g} s"]
         return []

@@ -1,4 +1,4 @@
-"""Finding what a project made: its channel layer, and applications to mount."""
+"""Imports from a project: its channel layer, and applications to mount."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from channels_classic.layers import BaseChannelLayer
 from interface_server.asgi_types import Application
 
 LOGIN = re.compile(r"://[^\s'\"]*@")
-"""The name and the password in a URL."""
+"""The user name and the password in a URL."""
 
 
 class BadImport(Exception):
-    """There is nothing of the kind that an interface server could use; the text says why."""
+    """The import gives nothing that an interface server can use. The text says why."""
 
 
 def import_layer(path: str) -> BaseChannelLayer:
-    """The channel layer at ``MODULE:LAYER``; the current folder is looked in as well.
+    """Import the channel layer at ``MODULE:LAYER``, also from the current folder.
 
     Raises:
-        BadImport: there is none, or one that no worker could share.
+        BadImport: there is no channel layer, or no worker could share it.
     """
     layer = _import(path, "channel layer", "MODULE:LAYER")
     layer = getattr(layer, "channel_layer", layer)
@@ -38,10 +38,10 @@ def import_layer(path: str) -> BaseChannelLayer:
 
 
 def import_application(path: str) -> Application:
-    """The ASGI application at ``MODULE:APPLICATION``; the current folder is looked in as well.
+    """Import the ASGI application at ``MODULE:APPLICATION``, also from the current folder.
 
     Raises:
-        BadImport: there is none.
+        BadImport: there is no ASGI application.
     """
     application = _import(path, "application", "MODULE:APPLICATION")
     if not callable(application):
@@ -60,6 +60,6 @@ def _import(path: str, what: str, form: str) -> Any:
             found = getattr(found, part)
         return found
     except Exception as error:
-        # Whatever the project does when it is imported.
+        # The import of a project may raise anything.
         text = LOGIN.sub("://***@", f"{type(error).__name__}: {error}")
         raise BadImport(f"Cannot import the {what} {path!r}: {text}") from error

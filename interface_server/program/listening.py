@@ -11,16 +11,17 @@ from channels_classic.unix_sockets import bind_unix
 def listening_socket(
     bind: str, port: int, unix_socket: str | None, fd: int | None, reuse_port: bool = False
 ) -> socket.socket:
-    """A socket that is bound, but does not listen yet.
+    """Make a socket that is bound, but does not listen yet.
 
     Arguments:
-        bind, port: the address, if neither of the others is given.
-        unix_socket: the path of a socket in the file system.
-        fd: the number of a socket that the parent process opened.
-        reuse_port: whether others of the same user may listen there too; the system gives each a share of clients.
+        bind, port: the address, if neither ``unix_socket`` nor ``fd`` is given.
+        unix_socket: the path of a unix socket.
+        fd: the file descriptor of a socket that the parent process has opened.
+        reuse_port: whether other processes of the same user may listen on the port, too. The system gives each a
+            share of the clients.
 
     Raises:
-        OSError: it cannot be had.
+        OSError: the socket cannot be opened or bound.
         OverflowError: the port is out of range.
     """
     if fd is not None:
@@ -39,7 +40,7 @@ def listening_socket(
 
 
 def describe(sock: socket.socket, is_tls: bool) -> str:
-    """The address of ``sock``, for people: a URL, or ``unix:`` and a path."""
+    """The address of ``sock`` for people: a URL, or ``unix:`` and a path."""
     address = sock.getsockname()
     if not isinstance(address, tuple):
         return f"unix:{address}"

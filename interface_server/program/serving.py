@@ -1,4 +1,4 @@
-"""Serving an ``InterfaceServer`` in this process, from its first client to its last goodbye."""
+"""Serves an ``InterfaceServer`` in this process, from its first client to its last goodbye."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from interface_server.transport.http_connection import HttpConnection
 from interface_server.transport.server import LIFESPAN_SECONDS, Server, ServerSettings
 
 GRACE = 5.0
-"""Seconds that the server itself may take to stop, besides the time that it gives to others."""
+"""Seconds that the server itself may take to stop, besides the time for exchanges and connections."""
 
 
 def make_server(application: InterfaceServer, settings: ServerSettings) -> Server:
-    """A server for HTTP and WebSockets."""
+    """Make a server for HTTP and WebSockets."""
     return Server(application, settings, HttpConnection)
 
 
@@ -37,10 +37,10 @@ def serve(
     """Serve until a signal comes.
 
     Arguments:
-        sockets: bound already.
+        sockets: bound sockets.
         started: called when clients can be served.
         clean_up: called before the process ends early.
-        monitor: is to watch the server.
+        monitor: watches the server, if there is one.
 
     Raises:
         StartupFailed: the application could not start.
@@ -61,12 +61,12 @@ def serve(
 
 
 def stop_timeout(settings: ServerSettings) -> float:
-    """Seconds in which a process with these settings ends when it is told to."""
+    """The seconds in which a process with these settings ends after a signal."""
     return settings.drain + settings.shutdown_timeout + LIFESPAN_SECONDS + GRACE
 
 
 async def report_layer(layer: BaseChannelLayer) -> None:
-    """Say whether the layer can be reached, and keep trying until it can."""
+    """Log whether the layer can be reached, and try until it can."""
     backoff = Backoff()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Stopping a process: in order at the first signal, at once at the second one, and in time in any case."""
+"""Stops a process: properly at the first signal, at once at the second one, and in time in any case."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ def ending_in_time(
     timeout: float,
     clean_up: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
-    """See to it that SIGTERM and SIGINT end this process, whatever its other threads do.
+    """Make SIGTERM and SIGINT end this process, whatever its other threads do.
 
     A second signal, or the end of ``timeout``, ends it with status 1 and one line in the log. Outside the main
-    thread, where no signals arrive, this does nothing.
+    thread, which gets all signals, this does nothing.
 
     Arguments:
-        stop: called at the first signal. The block has to end soon after it.
-        running: says what is still running, in a few words; empty for nothing known. Called in another thread.
+        stop: called at the first signal. The block has to end soon afterwards.
+        running: gives a short text about what still runs, or an empty one. It is called in another thread.
         timeout: seconds from the first signal to the end of the block.
         clean_up: called before the process ends early.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    # Not an event: a handler may interrupt the thread that waits for one, and would wait for its lock.
+    # This is not an event: a handler may interrupt the thread that waits for an event, and would then wait for its
+    # lock.
     wishes: queue.SimpleQueue[Wish] = queue.SimpleQueue()
-    # A service manager may signal a supervisor and its processes alike. Only the supervisor counts its signals,
-    # and passes a second one on by HURRY.
+    # A service manager may signal both a supervisor and its processes. Only the supervisor counts its signals, and
+    # passes a second one on as HURRY.
     is_child = multiprocessing.parent_process() is not None
     numbers = [*STOP, *([HURRY] if is_child else [])]
     told = False
@@ -77,12 +78,12 @@ def ending_in_time(
 
 
 def _end(reason: str, running: str, clean_up: Callable[[], None]) -> None:
-    """End the process. Nothing less ends threads that never return."""
+    """End the process at once, because nothing else ends threads that never return."""
     logger.error("%s. Not finished: %s.", reason, running or "nothing that is known")
     clean_up()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):
-            pass  # nobody reads it any more
+            pass  # nobody reads the output any more
     os._exit(1)

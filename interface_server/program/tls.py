@@ -1,4 +1,4 @@
-"""TLS of an interface server."""
+"""The TLS context of an interface server."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import ssl
 
 
 class BadTLS(Exception):
-    """TLS cannot be spoken with what was given; the text says why."""
+    """The options for TLS do not work. The text says why."""
 
 
 def tls_context(
     certfile: str, keyfile: str, password: str | None, ca_certs: str | None, ciphers: str | None
 ) -> ssl.SSLContext:
-    """The TLS options of a server.
+    """Make the TLS context of a server.
 
     Arguments:
         certfile, keyfile: the paths of the certificate and its private key.
-        password: of the private key.
-        ca_certs: the path of the certificates that those of clients are signed by; ``None`` to ask for none.
-        ciphers: as OpenSSL names them; ``None`` for Python's choice.
+        password: the password of the private key.
+        ca_certs: the path of the CA certificates for client certificates; ``None`` to ask for none.
+        ciphers: the ciphers by their names in OpenSSL; ``None`` for Python's choice.
 
     Raises:
-        BadTLS: something does not fit.
+        BadTLS: something of this does not work.
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        # Without a password OpenSSL would ask for it on the terminal.
+        # Without a password OpenSSL would ask for one on the terminal.
         context.load_cert_chain(certfile, keyfile, lambda: password or "")
     except (OSError, ValueError) as error:
         raise BadTLS(

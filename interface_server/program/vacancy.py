@@ -1,4 +1,4 @@
-"""While no process serves, the supervisor answers: a client that is accepted by nobody would wait in silence."""
+"""Lets the supervisor answer while no process serves. A client that nobody accepts would wait in vain."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ import threading
 from interface_server.transport.http_response import short_response
 
 CLIENT_SECONDS = 0.5
-"""How long one client may take to send its request and to take the answer."""
+"""Seconds that one client may take to send its request and read the answer."""
 
 
 class Vacancy:
-    """Answers with 503 on a listening socket while no process does; the system goes on accepting for the socket.
+    """Answers with 503 on a listening socket while no process serves on it.
 
     Arguments:
-        sock: that the processes listen on.
-        tls: for TLS.
+        sock: the socket on which the processes listen.
+        tls: the TLS context, if the server has one.
     """
 
     def __init__(self, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         self._sock = sock
-        sock.setblocking(False)  # a process may be faster to accept
+        sock.setblocking(False)  # a process may accept the client first
         self._tls = tls
         self._wake_receiver, self._wake_sender = os.pipe()
         self._has_served = False
         self._thread: threading.Thread | None = None
 
     def ready(self, processes: int) -> None:
-        """Take notice of how many processes serve now."""
+        """Note how many processes serve now."""
         if processes:
             self._has_served = True
             self._stop()
-        elif self._has_served and self._thread is None:  # before the first one, nobody listens
+        elif self._has_served and self._thread is None:  # before the first one, the socket does not listen
             self._thread = threading.Thread(target=self._answer, name="vacancy", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Stop listening for good: the port refuses as soon as the processes stop listening too."""
+        """Stop listening for good. When the processes have stopped, too, the port refuses clients."""
         self._stop()
         self._sock.close()
 

@@ -1,1 +1,1 @@
-"""The transport: bytes on connections, in both directions."""
+"""The transport: connections, and the protocols on them."""

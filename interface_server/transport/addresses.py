@@ -1,4 +1,4 @@
-"""The two ends of a connection, in the form of an ASGI scope."""
+"""The addresses of a connection, as an ASGI scope has them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def remote_address(transport: asyncio.BaseTransport) -> tuple[str, int] | None:
 
 
 def local_address(transport: asyncio.BaseTransport) -> tuple[str, int | None] | None:
-    """The host and port that the client connected to; for a unix socket, its path and ``None``."""
+    """The host and port that the client has connected to; for a unix socket, its path and ``None``."""
     name = transport.get_extra_info("sockname")
     if isinstance(name, str) and name:
         return name, None

@@ -1,4 +1,4 @@
-"""The call of an ASGI application for one request of an HTTP connection."""
+"""Calls an ASGI application for one request on an HTTP connection."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from interface_server.headers import checked_headers
 from interface_server.http.connection import Connection
 
 BODY_PAUSE = 64 * 1024
-"""Bytes of a body that wait for the application at most; beyond that, reading stops."""
+"""The most bytes of a body that wait for the application. Beyond that, reading stops."""
 
 
 class AsgiCall:
-    """Answers a request by calling the application, in a task of its own (ASGI 3, HTTP).
+    """Answers a request by a call of the application in a task of its own (ASGI 3, HTTP).
 
     Arguments:
-        application: of ASGI 3.
-        scope: of the request.
+        application: the ASGI 3 application.
+        scope: the scope of the request.
         has_body: whether a body follows.
-        connection: where the request comes from and the response goes.
+        connection: the connection of the client.
         tasks: holds the task while it runs.
     """
 
@@ -80,7 +80,7 @@ class AsgiCall:
         except Exception:
             logger.exception("The application failed at %s:", self)
             self._fail()
-        except asyncio.CancelledError:  # the server has waited long enough
+        except asyncio.CancelledError:  # the server cancels this when it has waited long enough
             self._connection.abort()
             raise
 
@@ -109,7 +109,7 @@ class AsgiCall:
 
     async def _send(self, event: Event) -> None:
         if self._is_over:
-            return  # the client has left; the application gets http.disconnect
+            return  # the client has left, and the application gets http.disconnect
         if event["type"] == "http.response.start":
             event = {**event, "headers": list(checked_headers(event.get("headers")))}
         self._connection.send([event])
@@ -121,7 +121,7 @@ class AsgiCall:
         await self._wait_until(lambda: self._connection.is_writable)
 
     async def _wait_until(self, condition: Callable[[], object]) -> None:
-        """Wait for the condition, or until the response is complete or the client has left."""
+        """Wait until the condition holds, the response is complete, or the client has left."""
         while not (condition() or self._is_over):
             self._change.clear()
             await self._change.wait()

@@ -1,4 +1,4 @@
-"""``Cycle``: one request on an HTTP connection and its response."""
+"""``Cycle``: one request on an HTTP connection, and its response."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from interface_server.transport.http_parser import Head
 from interface_server.transport.http_response import Response, media_type
 
 EVENTS = b"text/event-stream"
-"""The ``Accept`` header of browsers that ask for a stream of events."""
+"""The ``Accept`` header of browsers that ask for server-sent events."""
 
 
 class ConnectionOfCycle(Protocol):
     """The part of a connection that a cycle needs."""
 
     is_writable: bool
-    """Whether the client keeps up with what is sent."""
+    """Whether the client keeps up."""
 
     @property
     def is_last(self) -> bool:
-        """Whether no further request is read."""
+        """Whether no more requests are read."""
 
     def write(self, data: bytes) -> None:
         """Send ``data``, unless the connection is over."""
 
     def advance(self) -> None:
-        """Go on with the bytes that are there, as far as they are wanted."""
+        """Process the received bytes, as far as they are wanted."""
 
     def progress(self, cycle: Cycle) -> None:
-        """A part of the response of ``cycle`` was sent, and it goes on."""
+        """Note that a part of the response of ``cycle`` was sent, and more follows."""
 
     def complete(self, cycle: Cycle) -> None:
-        """The response of ``cycle`` is complete."""
+        """Note that the response of ``cycle`` is complete."""
 
     def close(self) -> None:
-        """Close when all is sent."""
+        """Close when everything is sent."""
 
     def reset(self) -> None:
-        """Close in a way that is an error for the client."""
+        """Close so that the client sees an error."""
 
 
 class Cycle:
     """One request and its response on a connection: the ``Connection`` of a ``Handler``.
 
     Arguments:
-        connection: that the request came by.
-        head: of the request.
+        connection: the connection of the request.
+        head: the head of the request.
     """
 
     __slots__ = ("_connection", "_expects_continue", "_head", "_wants_body", "body_left", "handler", "response")
@@ -61,7 +61,7 @@ class Cycle:
         self._expects_continue = head.expects_continue
         self.response = Response(head.keep_alive, head.version == "1.0", head.method == "HEAD")
         self.body_left = head.has_body
-        """Whether a part of the body is still to come."""
+        """Whether a part of the body has not been read yet."""
         self._wants_body = False
 
     def __str__(self) -> str:
@@ -69,14 +69,14 @@ class Cycle:
 
     @property
     def is_endless(self) -> bool:
-        """Whether the response has no end, or will have none because the client asks for events."""
+        """Whether the response is endless, or will be, because the client asks for server-sent events."""
         if self.response.has_started:
             return self.response.is_endless
         return any(name == b"accept" and media_type(value) == EVENTS for name, value in self._head.headers)
 
     @property
     def takes_body(self) -> bool:
-        """Whether a part of the body is still to come, and may."""
+        """Whether more of the body may be read now."""
         return self.body_left and self._wants_body
 
     @property
@@ -115,6 +115,6 @@ class Cycle:
     def abort(self) -> None:
         """As ``Connection`` has it."""
         if self.response.ends_with_connection:
-            self._connection.reset()  # an orderly end would look like the end of the response
+            self._connection.reset()  # a normal close would look like the end of the response
         else:
             self._connection.close()

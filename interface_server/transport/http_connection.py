@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: requests in, responses out, one after the other (RFC 9112)."""
+"""An HTTP/1.1 connection: reads requests and writes responses, one after another (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -25,60 +25,63 @@ from interface_server.transport.stall_watch import StallWatch
 from interface_server.transport.websocket_connection import WebSocketConnection
 
 HEAD_SECONDS = 60.0
-"""How long a client may take to send the head of a request, from its connection or the first byte on."""
+"""Seconds that a client may take to send the head of a request, from its connection or the first byte on."""
 
 IDLE_SECONDS = 5.0
-"""How long a connection is kept on which no further request begins."""
+"""Seconds for which a connection without another request is kept."""
 
 LINGER_SECONDS = 5.0
-"""How long the rest of a request is taken and dropped after its response.
+"""Seconds for which the rest of a request is read and dropped after its response.
 
 If a connection is closed while the client still sends, the client's system may drop the response unread
 (RFC 9112, section 9.6).
 """
 
 FIRST_HEAD_SECONDS = 1.0
-"""The same when the server stops, for a client that has just connected: it was not refused, so it is served."""
+"""Seconds to wait for a request when the server stops, for a client that has just connected. It was accepted, so
+it is served."""
 
 LAST_HEAD_SECONDS = 0.2
-"""The same when the server stops, for a connection that has served before: a request may be on its way."""
+"""The same for a connection that has served before, because a request may be on its way."""
 
 SILENT_STREAM_SECONDS = 5.0
-"""How long a response of unknown length may be silent when the server stops, before it counts as endless."""
+"""Seconds for which a response of unknown length may be silent when the server stops, before it counts as
+endless."""
 
 READ_AHEAD = 256 * 1024
-"""Bytes that a client may send before they are wanted: the requests behind the one that is being answered."""
+"""Bytes that a client may send ahead: the requests behind the one that is being answered."""
 
 
 RESTARTING = "The server is restarting; try again in a moment."
 
 
 class Stage(enum.Enum):
-    """How far a connection has got."""
+    """The stages of a connection."""
 
     OPEN = enum.auto()
 
     LAST = enum.auto()
-    """Nothing is read after the request that is being answered."""
+    """No more requests are read after the one that is being answered."""
 
     LINGERING = enum.auto()
-    """All is sent; what still comes is dropped."""
+    """Everything is sent, and what still comes is dropped."""
 
     CLOSED = enum.auto()
 
 
 READING = (Stage.OPEN, Stage.LAST)
-"""The stages in which what the client sends is of interest."""
+"""The stages in which the client's bytes are read."""
 
 
 class HttpConnection(asyncio.Protocol):
-    """Serves the requests of one client by the application of a server.
+    """Serves the requests of one client with the application of a server.
 
-    An application with the method ``begin_exchange(scope, connection)`` is asked for a ``Handler``, which answers
-    without a task of its own. Where it has none, or returns ``None``, it is called as ASGI 3 has it.
+    If the application has a method ``begin_exchange(scope, connection)``, that returns a ``Handler``, which
+    answers without a task of its own. Without the method, or if it returns ``None``, the application is called as
+    in ASGI 3.
 
     Arguments:
-        server: that the connection belongs to.
+        server: the server of the connection.
     """
 
     def __init__(self, server: Server) -> None:
@@ -99,13 +102,13 @@ class HttpConnection(asyncio.Protocol):
         """Whether the client keeps up with what is sent."""
 
     def __str__(self) -> str:
-        """Describe what it does, for people."""
+        """What the connection does, for people."""
         return str(self._cycle) if self._cycle is not None else "an idle connection"
 
-    # Of asyncio.Protocol.
+    # The methods of asyncio.Protocol.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
+        """Begin: a client has connected."""
         self._transport = cast(asyncio.Transport, transport)
         self._stall = StallWatch(self._transport, self._client_stalls)
         self._server.connections.add(self)
@@ -121,28 +124,28 @@ class HttpConnection(asyncio.Protocol):
         self._deadline.set(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is over."""
+        """End: the connection is over."""
         self._stage = Stage.CLOSED
         self._let_go()
         self._client_leaves()
 
     def eof_received(self) -> None:
-        """The client sends nothing more: it has left."""
+        """End: the client sends nothing more, so it has left."""
         self._client_leaves()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Take bytes from the client."""
         if self._stage in READING:
             self._reader.receive(data)
             self.advance()
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than it is written to."""
+        """Note that the client reads more slowly than the server writes."""
         self.is_writable = False
         self._stall.begin()
 
     def resume_writing(self) -> None:
-        """The client has caught up."""
+        """Note that the client has caught up."""
         self.is_writable = True
         self._stall.end()
         if self._cycle is not None:
@@ -151,7 +154,7 @@ class HttpConnection(asyncio.Protocol):
     # As ``server.Connection`` has it.
 
     def shutdown(self) -> None:
-        """Finish what runs, then close. What has no end is ended; a request that is on its way is served."""
+        """Finish what runs, then close. Endless responses end, and a request that is on its way is served."""
         if self._stage is Stage.LINGERING:
             self.close()
         if self._stage is not Stage.OPEN:
@@ -163,7 +166,7 @@ class HttpConnection(asyncio.Protocol):
             self._limit(self._cycle)
 
     def abort(self) -> None:
-        """Close now: there is no time left. A request without an answer gets 503."""
+        """Close now, because there is no time left. A request without an answer gets 503."""
         cycle = self._cycle
         if cycle is None:
             self._transport.abort()
@@ -173,11 +176,11 @@ class HttpConnection(asyncio.Protocol):
         else:
             self._refuse(503, RESTARTING)
 
-    # For the cycle of a request.
+    # Called by the cycle of a request.
 
     @property
     def is_last(self) -> bool:
-        """Whether no further request is read."""
+        """Whether no more requests are read."""
         return self._stage is not Stage.OPEN or self._server.is_stopping
 
     def write(self, data: bytes) -> None:
@@ -186,10 +189,10 @@ class HttpConnection(asyncio.Protocol):
             self._transport.write(data)
 
     def complete(self, cycle: Cycle) -> None:
-        """The response of ``cycle`` is complete."""
+        """Note that the response of ``cycle`` is complete."""
         self._cycle = None
         self._has_served = True
-        del cycle.handler  # which refers to the cycle: so neither has to wait for the garbage collection
+        del cycle.handler  # it refers to the cycle; so neither has to wait for garbage collection
         if cycle.body_left:
             self._linger()
         elif self.is_last or not cycle.response.keep_alive:
@@ -200,14 +203,14 @@ class HttpConnection(asyncio.Protocol):
                 self.advance()
 
     def progress(self, cycle: Cycle) -> None:
-        """A part of the response of ``cycle`` was sent, and it goes on."""
+        """Note that a part of the response of ``cycle`` was sent, and more follows."""
         if self._stage is Stage.LAST:
             self._limit(cycle)
 
     def advance(self) -> None:
-        """Go on with the bytes that are there, as far as they are wanted."""
+        """Process the received bytes, as far as they are wanted."""
         if self._is_advancing:
-            return  # further up it goes on
+            return  # the loop of an outer call continues
         self._is_advancing = True
         try:
             while self._stage in READING and self._step():
@@ -215,7 +218,7 @@ class HttpConnection(asyncio.Protocol):
         except BadRequest as error:
             self._refuse(error.status, error.text)
         except Exception:
-            # What a project's channel layer does is not in our hands.
+            # A channel layer of a project may raise anything.
             logger.exception("The request %s fails because of an error in the application:", str(self))
             self._refuse(500, "Internal Server Error")
         finally:
@@ -223,10 +226,10 @@ class HttpConnection(asyncio.Protocol):
         if self._is_paused or self._reader.waiting > READ_AHEAD:
             self._regulate_reading()
 
-    # What the client sends.
+    # From the client.
 
     def _step(self) -> bool:
-        """Read a head, or a part of a body; ``False`` if there is none, or it is not wanted yet."""
+        """Read a head, or a part of a body. Returns ``False`` if there is none, or it is not wanted yet."""
         cycle = self._cycle
         if cycle is None:
             return self._read_head()
@@ -276,7 +279,7 @@ class HttpConnection(asyncio.Protocol):
         return scope
 
     def _hand_over(self, head: Head) -> None:
-        """Let a WebSocket connection go on from here."""
+        """Hand the connection over to a ``WebSocketConnection``."""
         data = head.raw + self._reader.take_rest()
         self._regulate_reading()
         self._stage = Stage.CLOSED
@@ -287,13 +290,13 @@ class HttpConnection(asyncio.Protocol):
         websocket.data_received(data)
 
     def _regulate_reading(self) -> None:
-        """Keep no more of what the client sends than ``READ_AHEAD``."""
+        """Keep no more than ``READ_AHEAD`` bytes of the client."""
         if self._transport.is_closing():
             return
         cycle = self._cycle
         is_too_much = cycle is not None and not cycle.takes_body and self._reader.waiting > READ_AHEAD
         if is_too_much and cycle is not None and not cycle.body_left:
-            # It is not a solution to read nothing more: then nobody would notice when the client leaves.
+            # To stop reading is no solution: then the server would not notice when the client leaves.
             logger.warning(
                 "A client was cut off: it sends requests, but does not wait for the answers (%s).", str(cycle)
             )
@@ -328,14 +331,14 @@ class HttpConnection(asyncio.Protocol):
             self.close()
 
     def _limit(self, cycle: Cycle) -> None:
-        """The server stops: see to it that a response without an end does not hold that up."""
+        """Keep a response without an end from delaying the stop of the server."""
         if cycle.is_endless:
             self._deadline.set(0)
         elif cycle.response.may_be_endless:
             self._deadline.set(SILENT_STREAM_SECONDS)
 
     def _end_stream(self, cycle: Cycle) -> None:
-        """End a response without an end. One that could have come to an end must not look complete."""
+        """End an endless response. A response that could have come to an end must not look complete."""
         self._client_leaves()
         if not cycle.is_endless:
             logger.info("The server stops: the answer to %s was silent, and is cut.", str(cycle))
@@ -346,7 +349,7 @@ class HttpConnection(asyncio.Protocol):
         self.close()
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answer what is not a request, and end the connection."""
+        """Answer an invalid request, and end the connection."""
         cycle = self._cycle
         if cycle is not None and cycle.response.has_started:
             self._transport.abort()
@@ -367,7 +370,7 @@ class HttpConnection(asyncio.Protocol):
         self._deadline.set(LINGER_SECONDS)
 
     def close(self) -> None:
-        """Close when all is sent."""
+        """Close when everything is sent."""
         self._stage = Stage.LINGERING
         self._deadline.clear()
         if self.is_writable and self._transport.get_write_buffer_size():
@@ -375,13 +378,13 @@ class HttpConnection(asyncio.Protocol):
         self._transport.close()
 
     def reset(self) -> None:
-        """Close in a way that is an error for the client."""
+        """Close so that the client sees an error."""
         sock = self._transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
     def _let_go(self) -> None:
-        """Forget the connection: it is over, or somebody else's now."""
+        """Forget the connection, because it is over, or was handed over."""
         self._server.connections.discard(self)
         self._deadline.cancel_timer()
         self._stall.close()

@@ -1,7 +1,7 @@
-"""Parses requests (RFC 9112), with no I/O: httptools parses the heads, and this module the framing of bodies.
+"""Parses requests (RFC 9112) without I/O: httptools parses the heads, and this module the framing of bodies.
 
 A proxy in front may read ambiguous bytes in another way than this parser. Then the two disagree on where a request
-ends, and one client can put a request into another's connection. So whatever is ambiguous is a ``BadRequest``.
+ends, and one client can smuggle a request into the connection of another. So ambiguous bytes are a ``BadRequest``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MAX_HEAD = 128 * 1024
 """The most bytes in the head of a request, and in all trailers behind a body."""
 
 MAX_FIELDS = 1000
-"""The most header fields in a request, because many short ones take much more memory than their bytes."""
+"""The most header fields in a request. Many short ones take much more memory than their bytes."""
 
 MAX_CHUNK_LINE = 4096
 """The most bytes in the line before a chunk, with its extensions."""
@@ -34,8 +34,8 @@ class BadRequest(Exception):
     """The client sent something that is not a valid request. The connection has to be closed.
 
     Arguments:
-        text: for the client.
-        status: of the answer.
+        text: the text for the client.
+        status: the status of the answer.
     """
 
     def __init__(self, text: str, status: int = 400) -> None:
@@ -46,7 +46,7 @@ class BadRequest(Exception):
 
 @dataclass(slots=True)
 class Head:
-    """The request line and the header fields."""
+    """The head of a request: the request line and the header fields."""
 
     method: str
     path: bytes
@@ -57,38 +57,38 @@ class Head:
     """``1.0`` or ``1.1``."""
 
     headers: list[tuple[bytes, bytes]]
-    """Names in lower case, values without the white space around them."""
+    """The header fields, with names in lower case, and values without the white space around them."""
 
     raw: bytes
-    """The whole target, as it was sent."""
+    """The whole request target, as it was sent."""
 
     keep_alive: bool
-    """Whether the connection may be used for further requests (RFC 9112, section 9.3)."""
+    """Whether the client may use the connection for more requests (RFC 9112, section 9.3)."""
 
     has_body: bool
     expects_continue: bool
     """Whether the client waits for ``100 Continue`` before it sends the body (RFC 9110, section 10.1.1)."""
 
     is_websocket: bool
-    """Whether it opens a WebSocket (RFC 6455, section 4.1)."""
+    """Whether the request opens a WebSocket (RFC 6455, section 4.1)."""
 
 
 class RequestReader:
-    """Reads one request after the other: its head, then its body, then the next head.
+    """Reads one request after another: its head, its body, then the next head.
 
-    Nothing is parsed before it is asked for, so that what a client sends ahead waits as bytes.
+    Nothing is parsed before it is asked for, so requests that a client sends ahead wait as bytes.
     """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
         self._heads = _HeadParser()
-        self._left = 0  # of the body, or of the chunk
+        self._left = 0  # bytes left of the body, or of the chunk
         self._chunks: _Chunks | None = None
 
     @property
     def waiting(self) -> int:
-        """The number of bytes that were received, but not read."""
+        """The number of bytes that were received and not read."""
         return len(self._buffer)
 
     def receive(self, data: bytes) -> None:
@@ -96,10 +96,10 @@ class RequestReader:
         self._buffer += data
 
     def read_head(self) -> Head | None:
-        """The next head; ``None`` before it is complete.
+        """Read the next head; ``None`` before it is complete.
 
         Raises:
-            BadRequest: there is something else.
+            BadRequest: the bytes are not a valid head.
         """
         buffer = self._buffer
         if buffer.startswith((b"\r", b"\n")):
@@ -126,10 +126,10 @@ class RequestReader:
         return head
 
     def read_body(self) -> tuple[bytes, bool] | None:
-        """The next part of the body, and whether more follows; ``None`` if nothing has been received.
+        """Read the next part of the body, and whether more follows; ``None`` if nothing has been received.
 
         Raises:
-            BadRequest: the chunks of the body are not chunks.
+            BadRequest: the chunks of the body are not valid.
         """
         buffer = self._buffer
         if not buffer:
@@ -146,13 +146,13 @@ class RequestReader:
         return data, self._left > 0
 
     def take_rest(self) -> bytes:
-        """The bytes that were received and not read, for another protocol."""
+        """Take the bytes that were received and not read, for another protocol."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         return rest
 
     def _skip_empty_lines(self) -> None:
-        # RFC 9112, section 2.2: some clients send one behind a body.
+        # RFC 9112, section 2.2: some clients send an empty line behind a body.
         buffer = self._buffer
         while buffer.startswith(b"\r\n"):
             del buffer[:2]
@@ -161,7 +161,7 @@ class RequestReader:
 
 
 class _HeadParser:
-    """Parses complete heads. httptools calls its ``on_`` methods."""
+    """Parses complete heads. httptools calls the ``on_`` methods."""
 
     def __init__(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
@@ -175,7 +175,7 @@ class _HeadParser:
         self._is_complete = True
 
     def parse(self, raw: bytes) -> tuple[Head, int | None]:
-        """A head, and the length of the body behind it; ``None`` for chunks."""
+        """Parse a head. Returns it with the length of the body, or ``None`` for a body in chunks."""
         lines = raw.count(b"\r\n")
         if raw.count(b"\n") != lines or raw.count(b"\r") != lines:
             raise BadRequest("A line has to end with CR LF.")
@@ -197,7 +197,7 @@ class _HeadParser:
             raise BadRequest("This is not an HTTP request.") from None
         head, length = _make_head(raw, parser.get_method().decode(), target, version, headers)
         if self._is_complete and head.keep_alive:
-            self._parser = parser  # if no body follows, it waits for another head
+            self._parser = parser  # without a body, httptools waits for another head
         return head, length
 
 
@@ -205,7 +205,7 @@ def _make_head(
     raw: bytes, method: str, target: bytes, version: str, headers: list[tuple[bytes, bytes]]
 ) -> tuple[Head, int | None]:
     if method == "CONNECT":
-        raise BadRequest("This is not a proxy.", 501)  # and so has no tunnel to offer (RFC 9110, section 9.3.6)
+        raise BadRequest("This is not a proxy.", 501)  # so CONNECT gets no tunnel (RFC 9110, section 9.3.6)
     fields: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name in _FRAMING:
@@ -242,7 +242,7 @@ def _make_head(
 
 
 def _body_length(fields: dict[bytes, list[bytes]], version: str) -> int | None:
-    """RFC 9112, sections 6.1 to 6.3; framing that a proxy might read differently is refused."""
+    """The length of a body (RFC 9112, sections 6.1 to 6.3). Refuses framing that a proxy may read differently."""
     lengths = fields.get(b"content-length")
     codings = fields.get(b"transfer-encoding")
     if codings is not None:
@@ -259,7 +259,7 @@ def _body_length(fields: dict[bytes, list[bytes]], version: str) -> int | None:
 
 
 def _split_target(target: bytes, method: str, headers: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    """Path and query of a target that is not a path itself (RFC 9112, section 3.2)."""
+    """The path and the query of a target that is not a plain path (RFC 9112, section 3.2)."""
     if target == b"*" and method == "OPTIONS":
         return target, b""
     absolute = _is_absolute(target)
@@ -271,9 +271,9 @@ def _split_target(target: bytes, method: str, headers: list[tuple[bytes, bytes]]
 
 
 class _Chunks:
-    """The body of one request in chunks (RFC 9112, section 7.1). Trailers are dropped.
+    """Reads the body of one request in chunks (RFC 9112, section 7.1). Trailers are dropped.
 
-    A proxy checks headers, but may let trailers pass: they must not look like headers to the worker.
+    A proxy checks headers, but may let trailers pass, so workers must not see trailers as headers.
     """
 
     def __init__(self) -> None:
@@ -284,7 +284,7 @@ class _Chunks:
         self._trailers = 0
 
     def read(self, buffer: bytearray) -> bytes:
-        """Take the received bytes out of ``buffer``, and return the content of the chunks."""
+        """Take the received bytes from ``buffer``, and return the content of the chunks."""
         content = bytearray()
         position = 0
         while position < len(buffer) and not self.is_complete:
@@ -324,7 +324,7 @@ class _Chunks:
             self._in_trailers = not self._left
 
     def _check_incomplete(self, size: int) -> None:
-        """Whether a line of which ``size`` bytes have been received can still become valid."""
+        """Check that a line of which ``size`` bytes have been received can still become valid."""
         if self._in_trailers:
             if self._trailers + size > MAX_HEAD:
                 raise BadRequest("The trailers of the request are too large.", 431)
@@ -333,7 +333,7 @@ class _Chunks:
 
 
 def _request_line(line: bytes) -> tuple[bytes, str]:
-    """The target and the version of a request (RFC 9112, section 3); httptools looks at the method."""
+    """The target and the version of a request (RFC 9112, section 3). httptools checks the method."""
     parts = line.split(b" ")
     if len(parts) != 3 or not parts[2].startswith(b"HTTP/"):
         raise BadRequest("This is not an HTTP request.")
@@ -345,7 +345,7 @@ def _request_line(line: bytes) -> tuple[bytes, str]:
 
 
 def _tokens(values: list[bytes] | None) -> frozenset[bytes]:
-    """The members of a list of tokens, in lower case (RFC 9110, section 5.6.1)."""
+    """The tokens of a list, in lower case (RFC 9110, section 5.6.1)."""
     return _tokens_of(b",".join(values)) if values else frozenset()
 
 

@@ -1,4 +1,4 @@
-"""An HTTP response as bytes: its head and its framing (RFC 9112, section 6), with no I/O."""
+"""Makes the bytes of an HTTP response: its head and its framing (RFC 9112, section 6), without I/O."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _reason(status: int) -> bytes:
 
 
 ENDLESS = (b"text/event-stream", b"multipart/x-mixed-replace")
-"""Types of content that has no end of its own, and whose clients come again when it ends."""
+"""Media types of endless content, whose clients reconnect when it ends."""
 
 _STATUS_LINES = {status: b"HTTP/1.1 %d %s\r\n" % (status, _reason(status)) for status in range(200, 600)}
 
@@ -30,9 +30,9 @@ class Response:
     """The response to one request.
 
     Arguments:
-        keep_alive: whether the client would use the connection for further requests.
-        is_http_1_0: whether the client speaks HTTP/1.0, and knows no chunks.
-        is_head: whether the request was ``HEAD``, whose response ends with its head.
+        keep_alive: whether the client wants to use the connection for more requests.
+        is_http_1_0: whether the client speaks HTTP/1.0, which has no chunks.
+        is_head: whether the request was ``HEAD``, whose response has no content.
     """
 
     __slots__ = (
@@ -49,30 +49,30 @@ class Response:
 
     def __init__(self, keep_alive: bool, is_http_1_0: bool = False, is_head: bool = False) -> None:
         self.keep_alive = keep_alive
-        """Whether the connection can be used for the next request; until ``write`` it may be set to false."""
+        """Whether the connection can be used for the next request. You may set it to false before ``write``."""
         self.has_started = False
-        """Whether a part of it was sent."""
+        """Whether a part of the response was sent."""
         self.is_complete = False
         self._is_http_1_0 = is_http_1_0
         self._is_head = is_head
         self._head: tuple[int, Headers] | None = None
         self._has_content = True
         self._is_chunked = False
-        self._left: int | None = None  # of the content, if its length was said
+        self._left: int | None = None  # bytes left of the content, if its length is known
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether nothing but the end of the connection says where the content ends."""
+        """Whether only the end of the connection marks the end of the content."""
         return self.has_started and self._has_content and not self._is_chunked and self._left is None
 
     @property
     def may_be_endless(self) -> bool:
-        """Whether it has begun, and nobody knows how long it will be."""
+        """Whether it has begun, and its length is unknown."""
         return self.has_started and not self.is_complete and self._has_content and self._left is None
 
     @property
     def is_endless(self) -> bool:
-        """Whether it has begun, and has no end by the type of its content."""
+        """Whether it has begun, and its media type is endless."""
         if not self.may_be_endless or self._head is None:
             return False
         return any(name == b"content-type" and media_type(value) in ENDLESS for name, value in self._head[1])
@@ -81,22 +81,22 @@ class Response:
         """Set the head, which is sent with the first content.
 
         Raises:
-            RuntimeError: it was sent already.
+            RuntimeError: the head was sent already.
         """
         if self.has_started:
             raise RuntimeError("Expected http.response.body, but got a second http.response.start.")
         self._head = status, headers
 
     def write(self, content: bytes, more: bool) -> bytes:
-        """The bytes to send for the next part of the content.
+        """Make the bytes to send for the next part of the content.
 
         Arguments:
             content: any number of bytes.
-            more: whether further parts follow.
+            more: whether more parts follow.
 
         Raises:
-            RuntimeError: there is no head before it, the response was complete, or it is longer or shorter than
-                its content-length.
+            RuntimeError: there is no head yet, the response is already complete, or its content is longer or
+                shorter than its content-length.
         """
         head = b""
         if not self.has_started:
@@ -121,7 +121,7 @@ class Response:
     def _write_head(self, status: int, headers: Headers, size: int, more: bool) -> bytes:
         lines = [_STATUS_LINES[status]]
         has_date = has_length = False
-        # RFC 9112, section 6.3: these responses end with their heads.
+        # RFC 9112, section 6.3: these responses have no content.
         self._has_content = not (self._is_head or status in (204, 304))
         for name, value in headers:
             if name in HOP_BY_HOP:
@@ -149,19 +149,19 @@ class Response:
         return b"".join(lines)
 
     def _frame(self, more: bool, size: int) -> bytes:
-        """The header for content whose length was not said (RFC 9112, section 6.3)."""
+        """The header for content of unknown length (RFC 9112, section 6.3)."""
         if not more:
             self._left = size
             return b"content-length: %d\r\n" % size
         if self._is_http_1_0:
-            self.keep_alive = False  # the end of the connection is the end of the content
+            self.keep_alive = False  # the end of the connection marks the end of the content
             return b""
         self._is_chunked = True
         return b"transfer-encoding: chunked\r\n"
 
 
 def short_response(status: int, text: str) -> bytes:
-    """A complete response in plain text, behind which the connection ends."""
+    """Make a complete response in plain text, after which the connection ends."""
     response = Response(keep_alive=False)
     response.start(status, [(b"content-type", b"text/plain; charset=utf-8")])
     return response.write(text.encode(), False)

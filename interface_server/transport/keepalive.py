@@ -1,4 +1,4 @@
-"""Pings to WebSockets: one timer for all of them, so that thousands of idle sockets cost next to nothing."""
+"""Pings to WebSockets, with one timer for all, so that thousands of idle sockets cost almost nothing."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Protocol
 from websockets.frames import Frame, Opcode
 
 TICK = 1.0
-"""Seconds between two rounds of pings. Each goes to all clients that have become due since the last one."""
+"""Seconds between two rounds of pings. A round goes to all clients that have become due since the last one."""
 
 PING_PAYLOAD = secrets.token_bytes(4)
 PING = Frame(Opcode.PING, PING_PAYLOAD).serialize(mask=False)
-"""The ping of this process, whose answer no client can give unasked."""
+"""The payload of this process's pings. It is random, so that no client can answer before it was asked."""
 
 PONG_BYTE = Frame(Opcode.PONG, b"").serialize(mask=False)[:1]
 """The first byte of every pong."""
@@ -23,17 +23,17 @@ _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Keepalive] = weak
 
 
 class Connection(Protocol):
-    """A connection that is kept alive."""
+    """A connection that gets pings."""
 
     def keep_alive(self, now: float) -> None:
-        """Send a ping if it is time to, or end the connection if the last one was not answered in time."""
+        """Send a ping if it is due, or end the connection if the last one was not answered in time."""
 
 
 class Keepalive:
-    """Looks after the connections of one event loop.
+    """Pings the connections of one event loop.
 
     Arguments:
-        loop: whose time counts.
+        loop: the event loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -43,19 +43,19 @@ class Keepalive:
 
     @classmethod
     def of_loop(cls, loop: asyncio.AbstractEventLoop) -> Keepalive:
-        """The one of ``loop``."""
+        """The ``Keepalive`` of ``loop``."""
         if loop not in _by_loop:
             _by_loop[loop] = cls(loop)
         return _by_loop[loop]
 
     def add(self, connection: Connection) -> None:
-        """Look after ``connection`` from now on."""
+        """Ping ``connection`` from now on."""
         self._connections.add(connection)
         if self._timer is None:
             self._timer = self._loop.call_later(TICK, self._look)
 
     def discard(self, connection: Connection) -> None:
-        """Look after it no more."""
+        """Stop pinging ``connection``."""
         self._connections.discard(connection)
 
     def _look(self) -> None:
@@ -66,12 +66,12 @@ class Keepalive:
 
 
 class Pings:
-    """When one client is due for a ping, and whether it answers.
+    """The times of pings to one client.
 
     Arguments:
         interval: seconds between pings.
         timeout: seconds that the client may be silent after a ping.
-        now: by the loop's clock.
+        now: the time, by the clock of the event loop.
     """
 
     def __init__(self, interval: float, timeout: float, now: float) -> None:
@@ -82,17 +82,17 @@ class Pings:
         self._heard_at = now
 
     def hear(self, now: float) -> None:
-        """The client lives, whatever it said."""
+        """Note that the client has sent something, so it is alive."""
         self._heard_at = now
 
     def answer(self, payload: bytes) -> None:
-        """Take a pong; only the answer to our ping counts."""
+        """Take a pong. Only an answer to a ping of this process counts."""
         if self._sent_at and payload == PING_PAYLOAD:
             self._next = self._sent_at + self._interval
             self._sent_at = 0.0
 
     def begin(self, now: float) -> bool:
-        """Whether it is time to send a ping; the time limit for its answer begins then."""
+        """Whether a ping is due. If so, the time limit for its answer begins."""
         if self._sent_at or now < self._next:
             return False
         self._sent_at = now

@@ -1,4 +1,4 @@
-"""The lifespan of an application, by the events of ASGI 3."""
+"""The lifespan of an application (ASGI 3)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from interface_server.asgi_types import Application, Event
 
 
 class StartupFailed(Exception):
-    """The application could not start; the text says why."""
+    """The application could not start. The text says why."""
 
 
 class Lifespan:
     """Starts and stops an application, and notices when it dies in between.
 
-    An application that raises before it takes the first event knows no lifespan, and is served without it.
+    An application that raises before it takes the first event does not support lifespan events, and is served
+    without.
 
     Arguments:
-        application: of ASGI 3.
+        application: the ASGI 3 application.
     """
 
     def __init__(self, application: Application) -> None:
@@ -30,7 +31,7 @@ class Lifespan:
         """Start the application.
 
         Raises:
-            StartupFailed: it says that it cannot, or raises.
+            StartupFailed: it reports a failure, or raises.
         """
         task = asyncio.create_task(self._run(), name="lifespan")
         answer = await self._say("lifespan.startup", task)
@@ -45,10 +46,10 @@ class Lifespan:
             self._task = task
 
     async def died(self) -> BaseException:
-        """Wait until the application dies; forever if it lives.
+        """Wait until the application dies.
 
         Returns:
-            What it died of: an application whose lifespan ends before it is told to has died.
+            The error that it died of. An application whose lifespan ends before the shutdown has died.
         """
         if self._task is None:
             await asyncio.Event().wait()
@@ -61,7 +62,7 @@ class Lifespan:
         """Stop the application, if it is running.
 
         Raises:
-            Exception: whatever it raises.
+            Exception: the error that the application raises.
         """
         if self._task is None or self._task.done():
             return

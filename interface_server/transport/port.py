@@ -1,4 +1,4 @@
-"""``Port``: a socket that a server listens on, closed without a client being cut off."""
+"""``Port``: a listening socket that closes without cutting clients off."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Callable
 from channels_classic.log import logger
 
 BACKLOG = 2048
-"""Connections that the system keeps until they are accepted."""
+"""The most connections that the system keeps until they are accepted."""
 
 
 class Port:
-    """A listening socket, and the connections that it brings.
+    """A listening socket, and its new connections.
 
     Arguments:
-        sock: bound already.
+        sock: a bound socket.
         make_connection: makes the protocol of a new connection.
-        tls: for TLS.
+        tls: the TLS context, if there is one.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Port:
         self._make_connection = make_connection
         self._tls = tls
         self._sock = sock
-        # The system resets what nobody has accepted when the last descriptor of a socket is closed.
+        # When the last descriptor of a socket is closed, the system resets connections that nobody has accepted.
         self._last_descriptor = sock.dup()
         self._last_descriptor.setblocking(False)
 
@@ -43,7 +43,7 @@ class Port:
         """Refuse clients from now on.
 
         Returns:
-            The tasks that take on those who have connected, but were not accepted yet.
+            The tasks that accept clients which have already connected.
         """
         self._listener.close()
         tasks: list[asyncio.Task[None]] = []
@@ -60,5 +60,5 @@ class Port:
     async def _take_on(self, client: socket.socket) -> None:
         try:
             await self._loop.connect_accepted_socket(self._make_connection, client, ssl=self._tls)
-        except OSError as error:  # errors of TLS are among them
+        except OSError as error:  # this includes errors of TLS
             logger.debug("A client that connected when the server stopped was lost: %r", error)

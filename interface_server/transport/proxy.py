@@ -1,7 +1,7 @@
-"""The client's address and scheme behind a proxy, by the headers X-Forwarded-For and X-Forwarded-Proto.
+"""The address and the scheme of a client behind a proxy, from X-Forwarded-For and X-Forwarded-Proto.
 
-Anyone can send these headers. Each proxy appends the address of its own peer to X-Forwarded-For, so only the right
-end of the list, as far as trusted proxies wrote it, says anything that is true.
+Anyone can send these headers. Each proxy appends the address of its peer to X-Forwarded-For, so only the right end
+of the list, as far as trusted proxies have written it, can be trusted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Headers = Iterable[tuple[bytes, bytes]]
 
 ANY_PEER = "*"
-"""The name that trusts every peer of a connection, but no further address of X-Forwarded-For."""
+"""The name that trusts every peer of a connection, but no other address in X-Forwarded-For."""
 
 UNIX = "unix"
 """The name that trusts a peer that connects by a unix socket, which has no address."""
@@ -24,13 +24,13 @@ SCHEMES = frozenset({b"http", b"https", b"ws", b"wss"})
 
 
 class TrustedProxies:
-    """The proxies whose X-Forwarded headers are believed.
+    """The proxies whose X-Forwarded headers are used.
 
     Arguments:
         names: addresses, networks such as ``10.0.0.0/8``, ``unix`` and ``*``, separated by commas.
 
     Raises:
-        ValueError: one of them is none of these; the text says which.
+        ValueError: one of the names is not valid; the text says which.
     """
 
     def __init__(self, names: str) -> None:
@@ -52,7 +52,7 @@ class TrustedProxies:
                     ) from None
 
     def trusts_peer(self, client: tuple[str, int] | None) -> bool:
-        """Whether the other end of a connection is trusted; ``client`` is ``None`` for a unix socket."""
+        """Whether the peer of a connection is trusted. ``client`` is ``None`` for a unix socket."""
         if self._any_peer:
             return True
         if client is None:
@@ -61,18 +61,18 @@ class TrustedProxies:
         return address is not None and self.trusts_address(address[0])
 
     def trusts_address(self, address: IPAddress) -> bool:
-        """Whether an address of X-Forwarded-For belongs to a trusted proxy."""
+        """Whether an address in X-Forwarded-For belongs to a trusted proxy."""
         return any(address in network for network in self._networks)
 
 
 def forwarded(scope: Scope, trusted: TrustedProxies | None) -> None:
-    """Set ``client`` and ``scheme`` in ``scope`` to the values from trusted proxies.
+    """Set ``client`` and ``scheme`` in ``scope`` to the values of trusted proxies.
 
-    Text that is not an address is never taken, and never raises: the last known proxy stays the client then.
+    Text that is not an address is ignored, and raises no error. Then the last known proxy stays the client.
 
     Arguments:
-        scope: of a request or a WebSocket, with the peer of the connection as ``client``.
-        trusted: whom to believe; ``None`` for nobody.
+        scope: the scope of a request or a WebSocket, with the peer of the connection as ``client``.
+        trusted: the trusted proxies; ``None`` for none.
     """
     if trusted is None or not trusted.trusts_peer(scope.get("client")):
         return
@@ -100,10 +100,11 @@ def forwarded(scope: Scope, trusted: TrustedProxies | None) -> None:
 
 
 def parse_address(text: str) -> tuple[IPAddress, int] | None:
-    """An address and a port (0 if there is none): ``192.0.2.1:80``, ``2001:db8::1`` or ``[2001:db8::1]:80``.
+    """Parse an address with an optional port: ``192.0.2.1:80``, ``2001:db8::1`` or ``[2001:db8::1]:80``.
 
     Returns:
-        ``None`` if the text is something else. An IPv4 address inside an IPv6 one comes as IPv4.
+        The address and the port (0 if there is none); ``None`` for any other text. An IPv4 address inside an IPv6
+        address is returned as IPv4.
     """
     host, port = text, ""
     if text.startswith("["):
@@ -113,7 +114,7 @@ def parse_address(text: str) -> tuple[IPAddress, int] | None:
         port = rest[1:]
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
-    if "%" in host:  # a zone, which may be any text, and has a meaning only on the machine that wrote it
+    if "%" in host:  # a zone may be any text, and has a meaning only on the machine that wrote it
         return None
     try:
         address: IPAddress = ipaddress.ip_address(host)

@@ -1,4 +1,4 @@
-"""The server: it listens, makes a connection for each client, and stops in order."""
+"""The server: listens, makes a connection for each client, and stops properly."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from interface_server.transport.proxy import TrustedProxies
 
 try:
     from uvloop import new_event_loop
-except ImportError:  # there is none for Windows
+except ImportError:  # uvloop does not exist for Windows
     from asyncio import new_event_loop  # type: ignore[assignment]
 
 LIFESPAN_SECONDS = 15.0
-"""How long the application may take to stop once no client is left."""
+"""Seconds that the application may take to stop when no client is left."""
 
 ABORT_SECONDS = 1.0
-"""How long tasks may take to end after they are cancelled."""
+"""Seconds that tasks may take to end after they were cancelled."""
 
 STOPPING_TICK = 0.02
-"""Seconds between two looks at what still runs, while the server stops; it waits for many different things."""
+"""Seconds between two checks of what still runs while the server stops. It waits for many different things."""
 
 
 class Connection(Protocol):
-    """A connection, as a server sees it. It is in ``Server.connections`` as long as it is open.
+    """A connection, for its server. It is in ``Server.connections`` while it is open.
 
-    ``str(connection)`` says for people what it does, such as ``GET /page``.
+    ``str(connection)`` tells what it does, such as ``GET /page``.
     """
 
     def shutdown(self) -> None:
-        """Finish what has an end, end what has none, then close."""
+        """Finish the running exchange, or end it if it is endless, then close."""
 
     def abort(self) -> None:
-        """Close now, whatever is unfinished."""
+        """Close now, even if something is unfinished."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class ServerSettings:
     """The settings that all connections of a server share."""
 
     root_path: str = ""
-    """The path that a proxy cuts off, such as ``/app``, without a slash at its end."""
+    """The path prefix that a proxy removes, such as ``/app``, without a slash at its end."""
 
     trusted_proxies: TrustedProxies | None = None
-    """The proxies whose X-Forwarded headers are believed; ``None`` for nobody."""
+    """The proxies whose X-Forwarded headers are used; ``None`` for none."""
 
     ping_interval: float = 30
     """Seconds between pings to a WebSocket; 0 for none. Many proxies cut connections that are idle for 60 s."""
@@ -61,19 +61,19 @@ class ServerSettings:
     """Seconds that a ping may go unanswered."""
 
     max_message_size: int = MAX_MESSAGE_SIZE
-    """Bytes of one WebSocket message, in however many frames."""
+    """The most bytes in one WebSocket message, in any number of frames."""
 
     per_message_deflate: bool = False
-    """Whether WebSocket messages are compressed. It takes 64 KiB per socket and most of a frame's time."""
+    """Whether WebSocket messages are compressed. This takes 64 KiB per socket and most of the time of a frame."""
 
     tls: ssl.SSLContext | None = None
     """For TLS."""
 
     drain: float = 0
-    """Seconds over which the closing of connections is spread when the server stops."""
+    """Seconds over which the server spreads the closing of connections when it stops."""
 
     shutdown_timeout: float = 30
-    """Seconds that exchanges may take to finish then."""
+    """Seconds that exchanges may take to finish when the server stops."""
 
     @property
     def is_tls(self) -> bool:
@@ -82,26 +82,26 @@ class ServerSettings:
 
 
 class ServerFailed(Exception):
-    """The server did not stop in order; the text says why."""
+    """The server did not stop properly. The text says why."""
 
 
 class CutOff(ServerFailed):
-    """Something did not finish in time when the server stopped; the text says what."""
+    """Something did not finish in time when the server stopped. The text says what."""
 
 
 class Server:
     """Serves an ASGI 3 application on listening sockets.
 
     It stops in this order: the port refuses new clients; idle connections, WebSockets and endless streams close,
-    one after the other over the drain time; exchanges finish; the application stops. What is still running after
+    one after another over the drain time; exchanges finish; the application stops. What still runs after
     ``shutdown_timeout`` is cut off.
 
-    An application whose lifespan ends before it is told to has died: the server stops, and reports it.
+    An application whose lifespan ends before the shutdown has died. Then the server stops, and reports it.
 
     Arguments:
-        application: of ASGI 3.
-        settings: what its connections have in common.
-        make_connection: makes the protocol of a new connection; it is given this server.
+        application: the ASGI 3 application.
+        settings: the settings of its connections.
+        make_connection: makes the protocol of a new connection. It is called with this server.
     """
 
     def __init__(
@@ -113,18 +113,19 @@ class Server:
         self.application = application
         self.settings = settings
         self.connections: set[Connection] = set()
-        """The connections that are open; each adds and removes itself."""
+        """The open connections. Each adds and removes itself."""
         self.tasks: set[asyncio.Task[None]] = set()
-        """The running calls of the application; each connection adds its own, and removes them when they end."""
+        """The running calls of the application. Each connection adds its own calls, and removes them when they
+        end."""
         self._told = set[Connection]()
         self._make_connection = make_connection
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told_to_stop = asyncio.Event()
         self.is_stopping = False
-        """Whether it stops: no connection serves a further request."""
+        """Whether it is stopping, so that no connection serves another request."""
 
     def run(self, sockets: Sequence[socket.socket], started: Callable[[], None] | None = None) -> None:
-        """Serve until ``stop`` is called, on an event loop of its own. See ``serve``."""
+        """Serve until ``stop`` is called, in an event loop of its own. See ``serve``."""
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(self.serve(sockets, started))
 
@@ -132,7 +133,7 @@ class Server:
         """Serve until ``stop`` is called.
 
         Arguments:
-            sockets: bound already, so that the caller can report errors about addresses.
+            sockets: bound sockets, so that the caller can report errors about addresses.
             started: called when clients can be served.
 
         Raises:
@@ -167,22 +168,22 @@ class Server:
             raise CutOff(f"Cut off after {self.settings.shutdown_timeout:g} s: {unfinished}.")
 
     def stop(self) -> None:
-        """Stop serving soon. Any thread and any signal handler may call this, more than once."""
+        """Stop serving soon. Any thread and any signal handler may call this, any number of times."""
         self.is_stopping = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._told_to_stop.set)
 
     def describe_running(self) -> str:
-        """Describe what runs at the moment: ``GET /page, 2 WebSockets``. Any thread may call this."""
+        """A text about what runs at the moment: ``GET /page, 2 WebSockets``. Any thread may call this."""
         names = sorted(printable(str(connection)) for connection in self.connections.copy())
         shown = ", ".join(names[:10])
         return shown + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
     async def _wait_for_the_end(self, lifespan: Lifespan) -> BaseException | None:
-        """Wait until it is told to stop, or the application dies; what it died of."""
+        """Wait until ``stop`` is called, or the application dies. Returns the error that it died of."""
         told = asyncio.ensure_future(self._told_to_stop.wait())
         died = asyncio.ensure_future(lifespan.died())
-        if self.is_stopping:  # told before there was a loop to tell
+        if self.is_stopping:  # ``stop`` was called before there was an event loop
             self._told_to_stop.set()
         await asyncio.wait([told, died], return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
@@ -192,13 +193,13 @@ class Server:
         return None
 
     async def _close_connections(self, drain: float, end: float) -> str:
-        """Let the connections finish until ``end``; which of them had to be cut off."""
+        """Let the connections finish until ``end``. Returns those that had to be cut off."""
         try:
             async with asyncio.timeout_at(end):
                 await self._tell(drain)
                 while self.connections or self.tasks:
                     await asyncio.sleep(STOPPING_TICK)
-                    # Those that were accepted in the last moment, or became a WebSocket meanwhile.
+                    # Connections that were accepted at the last moment, or have become WebSockets meanwhile.
                     await self._tell(0)
                 return ""
         except TimeoutError:
@@ -213,7 +214,7 @@ class Server:
         return unfinished
 
     async def _tell(self, seconds: float) -> None:
-        """Tell the connections to close that were not told yet, evenly over so many seconds."""
+        """Shut down the connections that were not shut down yet, spread evenly over ``seconds``."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         connections = list(self.connections - self._told)
@@ -227,7 +228,7 @@ class Server:
         self._told &= self.connections
 
     async def _stop_application(self, lifespan: Lifespan, end: float) -> None:
-        """Stop the application, which has until ``end`` and a while in any case."""
+        """Stop the application, which has time until ``end``, and ``APPLICATION_PATIENCE`` at least."""
         began = asyncio.get_running_loop().time()
         end = max(end, began + LIFESPAN_SECONDS)
         try:

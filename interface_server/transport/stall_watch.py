@@ -1,4 +1,4 @@
-"""``StallWatch``: a client that stops reading is noticed."""
+"""``StallWatch``: notices a client that stops reading."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if sys.platform == "linux":
     import termios
 
 STALL_SECONDS = 60.0
-"""A client that reads less than ``STALL_BYTES`` of what waits for it in this time is cut off."""
+"""Seconds. A client that reads less than ``STALL_BYTES`` in this time, while more waits for it, is cut off."""
 
 STALL_BYTES = 6000
-"""100 bytes a second: more than any line that people would wait at, less than a trickle is worth."""
+"""100 bytes a second. Any usable line is faster."""
 
 
 class StallWatch:
-    """Sees to it that a client reads what is sent to it, however slowly.
+    """Watches whether a client reads what is sent to it, however slowly.
 
     Arguments:
-        transport: of the connection.
+        transport: the transport of the connection.
         stalled: called when the client has stopped reading.
     """
 
@@ -40,11 +40,11 @@ class StallWatch:
         self._deadline.set(STALL_SECONDS)
 
     def end(self) -> None:
-        """Watch no more: the client has caught up."""
+        """Stop watching, because the client has caught up."""
         self._deadline.clear()
 
     def close(self) -> None:
-        """The connection is over."""
+        """Stop watching for good, because the connection is over."""
         self._deadline.cancel_timer()
 
     def _look(self) -> None:
@@ -55,10 +55,10 @@ class StallWatch:
 
 
 def unread(transport: asyncio.Transport) -> int:
-    """How many bytes the client has not received yet, those in the system's own buffer included.
+    """The number of bytes that the client has not received yet, including those in the buffer of the system.
 
-    That buffer holds megabytes, and takes no more before a good part of it is empty: without a look into it, a
-    client with a slow line would seem to read nothing for minutes.
+    That buffer holds megabytes, and takes no more before a good part of it is empty. Without it, a client with a
+    slow line would seem to read nothing for minutes.
     """
     waiting = transport.get_write_buffer_size()
     sock = transport.get_extra_info("socket")

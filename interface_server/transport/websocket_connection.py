@@ -1,7 +1,7 @@
 """``WebSocketConnection``: the server's side of a WebSocket, from the head of its handshake on (RFC 6455).
 
-The protocol itself is the ``websockets`` package's. Here are the bytes of the connection, the clients that do not
-behave, and the two ways to the application: ASGI events, and the fast path of ``Direct``.
+The package ``websockets`` implements the protocol. This module has the bytes of the connection, the limits for
+clients, and the two ways to the application: ASGI events, and the fast path of ``Direct``.
 """
 
 from __future__ import annotations
@@ -33,24 +33,25 @@ from interface_server.transport.websocket_state import ClientGone, State
 from interface_server.websocket.direct import DIRECT
 
 CLOSE_SECONDS = 10.0
-"""How long a client may take to read what was sent to it and to answer a close, before its connection is cut."""
+"""Seconds that a client may take to read what was sent to it and to answer a close, before its connection is
+cut."""
 
 SHUTDOWN_SECONDS = 2.0
-"""The same when the server stops. While workers do not take what the client has sent, that time does not count."""
+"""The same when the server stops. Time in which workers do not take the client's messages does not count."""
 
 MAX_HELD_BACK = 64 * 1024
-"""Bytes that are kept while the application does not want them; from here on nothing more is read."""
+"""Bytes that are kept while the application does not want them. From this number on nothing more is read."""
 
 OPEN, LEAVING = State.OPEN, State.LEAVING
 
 
 class WebSocketConnection(asyncio.Protocol):
-    """One client's connection. ``HttpConnection`` hands it over with the head of the handshake.
+    """The connection of one client. ``HttpConnection`` hands it over with the head of the handshake.
 
-    It is also the ``Direct`` of its scope.
+    It is also the ``Direct`` in its scope.
 
     Arguments:
-        server: whose application and settings count.
+        server: the server, which has the application and the settings.
     """
 
     listener: Callable[[str | bytes], None] | None = None
@@ -82,7 +83,7 @@ class WebSocketConnection(asyncio.Protocol):
     def __str__(self) -> str:
         return f"WebSocket {self._target}"
 
-    # The transport's calls.
+    # Called by the transport.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take over a connection."""
@@ -90,7 +91,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._server.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is over."""
+        """End: the connection is over."""
         self._server.connections.discard(self)
         self._keepalive.discard(self)
         if self._state is LEAVING:
@@ -101,19 +102,19 @@ class WebSocketConnection(asyncio.Protocol):
         self._writable.set()
 
     def pause_writing(self) -> None:
-        """The client reads slowly."""
+        """Note that the client reads slowly."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """Note that the client has caught up."""
         self._writable.set()
 
     def eof_received(self) -> None:
-        """Nothing more will come from the client, but it may still read what was sent."""
+        """Note that the client sends nothing more. It may still read what was sent."""
         self._end_within(CLOSE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Take bytes from the client."""
         self._heard = True
         if self._state is not OPEN:
             if self._state is State.HEAD:
@@ -126,10 +127,10 @@ class WebSocketConnection(asyncio.Protocol):
         if reader.is_held and reader.size > MAX_HELD_BACK:
             self._transport.pause_reading()
 
-    # The server's calls.
+    # Called by the server.
 
     def shutdown(self) -> None:
-        """Close with 1012: the server stops. A handshake that is under way is finished first."""
+        """Close with 1012, because the server stops. A handshake that is under way is finished first."""
         self.was_stopped = True
         if self._state is OPEN:
             self._state = LEAVING
@@ -143,7 +144,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._end_within(SHUTDOWN_SECONDS)
 
     def abort(self) -> None:
-        """Cut the connection; a handshake that is not decided is refused."""
+        """Cut the connection. A handshake without an answer is refused."""
         if self._state in (State.ASKED, State.REFUSING):
             self._refuse(bad_request("The server is restarting.", 503))
         else:
@@ -152,7 +153,7 @@ class WebSocketConnection(asyncio.Protocol):
     def keep_alive(self, now: float) -> None:
         """As ``keepalive.Connection`` has it."""
         if self._heard or self._reader.is_held:
-            # The client lives, or it cannot be heard: its answer to a ping waits behind what is held back.
+            # The client is alive, or its answer to a ping waits behind messages that are held back.
             self._heard = False
             self._pings.hear(now)
         if self._state is not State.OPEN:
@@ -164,7 +165,7 @@ class WebSocketConnection(asyncio.Protocol):
         elif self._pings.begin(now):
             self._transport.write(PING)
 
-    # Direct, the application's fast path.
+    # ``Direct``: the fast path of the application.
 
     def write(self, frame: bytes) -> bool:
         """As ``Direct`` has it."""
@@ -175,10 +176,10 @@ class WebSocketConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """As ``Direct`` has it."""
-        # The transport reads on until enough is held back: so it is noticed when the client leaves.
+        # The transport reads on until enough is held back, so the server notices when the client leaves.
         self._reader.hold()
         if self._state is LEAVING:
-            self._cancel_end()  # its answer to the close may be among what is held back
+            self._cancel_end()  # the client's answer to the close may be held back
 
     def resume(self) -> None:
         """As ``Direct`` has it."""
@@ -228,7 +229,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._end_application(CloseCode.INTERNAL_ERROR)
 
     def _end_application(self, code: int) -> None:
-        """End what the application left open."""
+        """Close what the application has left open."""
         if self._state is OPEN:
             self._close(code)
         elif self._state is LEAVING:
@@ -251,7 +252,7 @@ class WebSocketConnection(asyncio.Protocol):
             self.shutdown()
 
     def _refuse(self, response: bytes) -> None:
-        """Answer the handshake with something else than a WebSocket."""
+        """Refuse the handshake with ``response``."""
         self._state = State.CLOSING
         self._reader.drop()
         self._events.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
@@ -301,7 +302,7 @@ class WebSocketConnection(asyncio.Protocol):
         elif self._state is State.OPEN and kind == "websocket.close":
             self._close(event.get("code") or CloseCode.NORMAL_CLOSURE, event.get("reason") or "")
         elif self._state is LEAVING:
-            # Nothing may be sent after a close frame, but the client's last messages are still to be taken.
+            # Nothing may be sent after a close frame, but the last messages of the client are still taken.
             if kind == "websocket.close":
                 self._disconnect(CloseCode.SERVICE_RESTART)
                 self.resume()
@@ -327,7 +328,7 @@ class WebSocketConnection(asyncio.Protocol):
             else:
                 self._protocol.send_text(event["text"].encode())
         except InvalidState:
-            raise ClientGone from None  # it says so in what is held back
+            raise ClientGone from None  # the client's close is held back
         self._write_out()
 
     def _go_on_refusing(self, event: Event) -> None:
@@ -345,14 +346,14 @@ class WebSocketConnection(asyncio.Protocol):
         except ProtocolError as error:
             raise ValueError(f"A WebSocket cannot be closed with {code} {reason!r}: {error}") from error
         except InvalidState:
-            pass  # the client closes as well, in what is held back
+            pass  # the client closes, too: its close is held back
         self._disconnect(code, reason)
         self._write_out()
-        # What was held back is of no use any more, but behind it is the client's answer.
+        # Messages that were held back are useless now, but the client's answer is behind them.
         self.resume()
 
     def _disconnect(self, code: int, reason: str | None = None) -> None:
-        """Tell the application that it is over, once."""
+        """Tell the application once that the socket has ended."""
         if self._state is LEAVING:
             code, reason = CloseCode.SERVICE_RESTART, None
         if self._state in (OPEN, LEAVING, State.ASKED, State.REFUSING):
@@ -361,28 +362,28 @@ class WebSocketConnection(asyncio.Protocol):
             self._end_within(SHUTDOWN_SECONDS if self.was_stopped else CLOSE_SECONDS)
 
     def _write_out(self) -> None:
-        """Send what the protocol has to say, and close when it has said all."""
+        """Send the bytes of the protocol, and close after the last ones."""
         parts = self._protocol.data_to_send()
         if not parts:
             return
         if self._protocol.close_sent is not None and self._state is State.OPEN:
-            # The protocol was broken: too large a message, text that is not UTF-8, and the like.
+            # The client has broken the protocol: too large a message, text that is not UTF-8, or the like.
             self._disconnect(self._protocol.close_sent.code, self._protocol.close_sent.reason)
         if not self._writable.is_set():
-            # The pongs of a flood would pile up, as its client reads none of them.
+            # A client that floods the server with pings, and reads no pongs, would make these pile up.
             parts = [part for part in parts if part[:1] != PONG_BYTE]
         if self._transport.is_closing():
             return
         self._transport.write(b"".join(parts))
         if parts and parts[-1] == SEND_EOF:
             if self._protocol.close_rcvd is None and self._transport.can_write_eof():
-                # To close with bytes unread could cost the client what was sent to it, the reason above all.
+                # A close with unread bytes could make the client lose what was sent, above all the reason.
                 self._transport.write_eof()
             else:
                 self._transport.close()
 
     def _end_within(self, seconds: float) -> None:
-        """Cut the connection if it is still there then: a transport closes only when the client has read all."""
+        """Cut the connection in ``seconds``: a transport closes only when the client has read everything."""
         if self._end_timer is not None:
             if self._end_timer.when() <= self._loop.time() + seconds:
                 return

@@ -1,4 +1,4 @@
-"""The handshake of a WebSocket: its request as an ASGI scope, and the responses to it."""
+"""The handshake of a WebSocket: makes its ASGI scope and the responses."""
 
 from __future__ import annotations
 
@@ -30,23 +30,25 @@ OF_THE_CONNECTION = frozenset(
         "upgrade",
     }
 )
-"""Headers that say how a response is sent, which is the server's business and not the application's."""
+"""Headers about the connection, which the server sets and not the application."""
 
 DEFLATE = ServerPerMessageDeflateFactory(
     server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
 )
-"""Compression in windows of 4 KiB: larger ones save little on small messages and cost memory for each socket."""
+"""Compression with windows of 4 KiB. Larger ones save little on small messages, and cost memory for each
+socket."""
 
 MAX_REFUSAL = 2**20
-"""Bytes of the content with which an application refuses a handshake."""
+"""The most bytes of content with which an application can refuse a handshake."""
 
 
 def make_scope(request: Request, settings: ServerSettings, transport: asyncio.BaseTransport) -> Scope:
-    """The ASGI scope of a handshake.
+    """Make the ASGI scope of a handshake.
 
     Arguments:
-        settings: of the server.
-        transport: of the connection.
+        request: the request of the handshake.
+        settings: the settings of the server.
+        transport: the transport of the connection.
     """
     root_path = settings.root_path
     path, _, query = request.path.partition("?")
@@ -73,7 +75,7 @@ def make_scope(request: Request, settings: ServerSettings, transport: asyncio.Ba
 
 
 def add_to_acceptance(response: Response, subprotocol: str | None, headers: Headers) -> None:
-    """Put what the application chose into the response that accepts a handshake."""
+    """Add the application's subprotocol and headers to the response that accepts a handshake."""
     for name, value in _decoded(headers):
         if name.startswith("sec-websocket-"):
             continue
@@ -85,10 +87,10 @@ def add_to_acceptance(response: Response, subprotocol: str | None, headers: Head
 
 
 def refusal(status: int, headers: Headers = (), body: bytes = b"") -> bytes:
-    """The response that refuses a handshake; the connection ends with it.
+    """Make the response that refuses a handshake. The connection ends after it.
 
     Raises:
-        ValueError: ``status`` is not a final status of HTTP.
+        ValueError: ``status`` is not a final HTTP status.
     """
     if not 200 <= status < 600:
         raise ValueError(f"A handshake is refused with a status from 200 to 599, not {status!r}.")
@@ -106,7 +108,7 @@ def refusal(status: int, headers: Headers = (), body: bytes = b"") -> bytes:
 
 
 def bad_request(text: str, status: int = HTTPStatus.BAD_REQUEST) -> bytes:
-    """The response to a handshake that is not valid."""
+    """Make the response to an invalid handshake."""
     return refusal(status, (), text.encode())
 
 

@@ -1,6 +1,6 @@
-"""``MessageReader``: what a client sends by its WebSocket, as messages.
+"""``MessageReader``: reads the messages of a client from its WebSocket.
 
-It puts frames together, and holds messages back while nobody wants them.
+It joins frames, and holds messages back while nobody wants them.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from interface_server.websocket.whole_frames import read_whole, size_of
 TEXT, BINARY, CONT = DATA = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 
 PIECE = 16 * 1024
-"""Bytes that are parsed at once. A read may bring many more, and every other byte of it may be a frame."""
+"""Bytes that are parsed at once. A read may bring many more, with a frame in every few bytes."""
 
 
 MOST_FRAMES = 1000
-"""So many frames of one piece may be held back. Only a flood of tiny ones has more: it is closed with 1013."""
+"""The most frames of one piece that may be held back. Only a flood of tiny frames has more, and is closed with
+1013."""
 
 
 class MessageReader:
-    """Takes bytes, gives messages, in order. It holds back from its start until ``release``.
+    """Takes bytes, and gives messages in order. At first it holds them back, until ``release``.
 
     Arguments:
         protocol: parses the bytes.
         take_message: called with each message: text as ``str``, or ``bytes``. It may call ``hold``.
-        take_control: called with each control frame in its turn.
-        parsed: called when all that came is taken; the protocol may have something to send then.
+        take_control: called with each control frame, in order with messages.
+        parsed: called when all received bytes are parsed. Then the protocol may have something to send.
     """
 
     def __init__(
@@ -47,20 +48,20 @@ class MessageReader:
         self._take_control = take_control
         self._parsed = parsed
         self.is_held = True
-        """Whether what comes is held back."""
+        """Whether messages are held back."""
         self._frames: deque[Frame] = deque()
         self._unparsed = bytearray()
         self._fragments = bytearray()
         self._is_text = False
         self._is_fragmented = False
-        """Whether a message has begun, of which more fragments are to come."""
+        """Whether a message has begun, and more fragments of it follow."""
         self._bytes_inside = 0
-        """Bytes that the protocol has got of a frame which is not complete. It may stay above 0 for good, where a
-        client does not encode lengths in the shortest way: then all goes through the protocol."""
+        """Bytes of an incomplete frame that the protocol has. This may stay above 0 for a client that does not
+        encode lengths in the shortest way. Then all its frames go through the protocol."""
 
     @property
     def size(self) -> int:
-        """Bytes that are held back, without those of at most one piece."""
+        """The number of bytes that are held back, except up to one piece."""
         return len(self._unparsed)
 
     def feed(self, data: bytes) -> None:
@@ -74,22 +75,22 @@ class MessageReader:
             self._take_unparsed()
 
     def hold(self) -> None:
-        """Give nothing more."""
+        """Hold messages back from now on."""
         self.is_held = True
 
     def release(self) -> None:
-        """Give what was held back, and what comes from now on."""
+        """Give the messages that were held back, and those that come from now on."""
         self.is_held = False
         self._deliver()
         self._take_unparsed()
 
     def flush(self) -> None:
-        """Give what was held back, even if whoever takes it wants a pause: nothing more comes."""
+        """Give the messages that were held back, even if the taker wants a pause, because nothing more comes."""
         while self._frames or self._unparsed:
             self.release()
 
     def drop(self) -> None:
-        """Forget what was held back."""
+        """Drop the messages that were held back."""
         self._frames.clear()
         self._unparsed.clear()
 
@@ -104,7 +105,7 @@ class MessageReader:
             self._read_by_protocol(data)
 
     def _read_whole(self, data: bytes) -> bool:
-        """Take the bytes as one message past the protocol, if they are no more and no less; whether they were."""
+        """If the bytes are exactly one message, take it past the protocol. Returns whether they were."""
         protocol = self._protocol
         if self._bytes_inside or self._is_fragmented or self._frames or protocol.extensions:
             return False
@@ -123,7 +124,8 @@ class MessageReader:
         frames = cast("list[Frame]", self._protocol.events_received())
         self._bytes_inside += len(data) - sum(size_of(len(frame.data)) for frame in frames)
         if len(frames) == 1 and not self._frames:
-            # The common case, made short: a message alone leaves the protocol nothing to send, unless it failed.
+            # A short cut for the usual case: after a single message the protocol has nothing to send, unless it
+            # failed.
             frame = frames[0]
             self._take(frame)
             if frame.opcode not in DATA or self._protocol.close_sent is not None:
@@ -153,7 +155,7 @@ class MessageReader:
             else:
                 self._fragments += frame.data
         elif opcode is CONT:
-            # In one piece: many small fragments would take much more than their size.
+            # Fragments are joined, because many small ones would take much more memory than their size.
             self._fragments += frame.data
             if frame.fin:
                 self._is_fragmented = False

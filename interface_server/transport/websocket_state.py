@@ -1,10 +1,10 @@
-"""How far the connection of a WebSocket has got.
+"""The states of a WebSocket's connection.
 
     asked ──websocket.accept──▶ open ──close from either side──▶ closing ──▶ lost
       │                          └─the server stops─▶ leaving ──────▲
       └─────────────── refused ────────────────────────────────────────────────▲
 
-When the server stops it sends a close, and goes on taking what the client had sent before it answers.
+A server that stops sends a close, and still takes the messages that come before the client's answer.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import enum
 
 
 class State(enum.Enum):
-    """How far a connection has got."""
+    """The states of a connection."""
 
     HEAD = enum.auto()
-    """The head of the handshake is to come."""
+    """The head of the handshake has not come yet."""
     ASKED = enum.auto()
-    """The application has been asked."""
+    """The application has the handshake, and has not answered yet."""
     REFUSING = enum.auto()
     """The application has begun a response that refuses the handshake."""
     OPEN = enum.auto()
     LEAVING = enum.auto()
-    """The server stops, and has sent a close frame. What comes before the client's answer is taken."""
+    """The server stops, and has sent a close frame. It takes messages until the client's answer."""
     CLOSING = enum.auto()
     """One side has sent a close frame, or the handshake was refused; the connection ends soon."""
     LOST = enum.auto()
 
 
 class ClientGone(OSError):
-    """The client is gone: nothing can be sent to it."""
+    """The client is gone, so nothing can be sent to it."""

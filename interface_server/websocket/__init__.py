@@ -1,1 +1,1 @@
-"""WebSockets: one socket's connect, frames and disconnect, between a connection and the channel layer."""
+"""WebSockets: their connects, frames and disconnects, between a connection and the channel layer."""

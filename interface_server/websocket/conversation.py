@@ -1,10 +1,10 @@
-"""The protocol of a WebSocket: messages in, ASGI events out, no I/O (specification, section 4).
+"""The protocol of a WebSocket: takes messages, gives ASGI events, and does no I/O (specification, section 4).
 
     connecting ──accept: True, or data──▶ open ──close──▶ closed
         └────────accept: False, or close──────────────────▲
 
-During the handshake data accepts, and data with ``close`` accepts, is sent, and closes. A ``close`` that is no
-close code rejects.
+During the handshake, data accepts the socket. Data with ``close`` accepts it, is sent, and closes it. An invalid
+``close`` rejects it.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ NORMAL_CLOSURE = 1000
 
 
 KEYS = frozenset({"accept", "text", "bytes", "close", "subprotocol", "headers"})
-"""The keys of a message to a socket."""
+"""The keys that a message to a socket can have."""
 
 
 class BadMessage(Exception):
-    """A consumer sent what a socket cannot take; the text says what was expected and what came.
+    """A consumer sent a message that is not valid now. The text says what was expected and what came.
 
     Attributes:
-        events: what has to be done nevertheless.
+        events: the ASGI events to send all the same.
     """
 
     events: Sequence[Event] = ()
 
 
 class SocketState(enum.Enum):
-    """How far a socket has got."""
+    """The states of a socket."""
 
     CONNECTING = enum.auto()
     OPEN = enum.auto()
@@ -43,11 +43,11 @@ class SocketState(enum.Enum):
 
 
 class Conversation:
-    """The rules of one WebSocket: which messages it takes, and when.
+    """The rules for the messages to one WebSocket.
 
     Arguments:
-        offered: the subprotocols that the client offered.
-        agreeable: the subprotocols that the server agrees to where the consumer names none.
+        offered: the subprotocols that the client offers.
+        agreeable: the subprotocols that the server accepts if the consumer names none.
     """
 
     def __init__(self, offered: Sequence[str] = (), agreeable: Sequence[str] = ()) -> None:
@@ -57,11 +57,11 @@ class Conversation:
         self._agreeable = agreeable
 
     def feed(self, content: Mapping[str, Any]) -> list[Event]:
-        """A message from a consumer, as ASGI events.
+        """Translate a message of a consumer into ASGI events.
 
         Raises:
-            BadMessage: nothing of the message is done but for the ``events`` of the error.
-            UnknownKeys: nothing of the message means anything.
+            BadMessage: the message is not valid now. Only the ``events`` of the error are to be sent.
+            UnknownKeys: the message has no known key.
         """
         if self.state is SocketState.CLOSED:
             return []
@@ -88,7 +88,7 @@ class Conversation:
         return [{"type": "websocket.close", "code": NORMAL_CLOSURE}]
 
     def close(self, code: int) -> list[Event]:
-        """Close for a reason of the server's own."""
+        """Close with ``code`` for a reason of the server."""
         if self.state is SocketState.CONNECTING:
             return self.reject()
         return [self._close(code)] if self.state is SocketState.OPEN else []
@@ -111,7 +111,7 @@ class Conversation:
         try:
             return _close_code(content)
         except BadMessage as error:
-            # That it should not be open is plain enough: the client need not wait for the timeout.
+            # The consumer certainly wants the socket not to be open, so the client need not wait for the timeout.
             if self.state is SocketState.CONNECTING:
                 error.events = self.reject()
             raise
@@ -122,10 +122,10 @@ class Conversation:
 
 
 def data_of(content: Mapping[str, Any]) -> str | bytes | None:
-    """The data that a message brings, if it brings any.
+    """The data in a message, if it has any.
 
     Raises:
-        BadMessage: it brings text and bytes, or something that is neither.
+        BadMessage: the message has both text and bytes, or one of them has the wrong type.
     """
     text, data = content.get("text"), content.get("bytes")
     if text and data:
@@ -152,7 +152,7 @@ def _close_code(content: Mapping[str, Any]) -> int | None:
 
 
 def _encodable(text: str) -> str:
-    """``text`` as UTF-8 can carry it: half a surrogate pair becomes a question mark, as a browser has it."""
+    """``text`` with a question mark for each lone surrogate, which UTF-8 cannot encode."""
     if text.isascii():
         return text
     return text.encode("utf-8", "replace").decode("utf-8")

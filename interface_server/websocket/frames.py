@@ -1,4 +1,4 @@
-"""Encoded WebSocket frames: what goes to many sockets is encoded once."""
+"""``FrameEncoder``: encodes a message for many sockets once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from interface_server.websocket.whole_frames import write_whole
 
 
 class FrameEncoder:
-    """Encodes messages for open sockets, and keeps the last one: a group's message comes once per member."""
+    """Encodes messages for open sockets. It keeps the last one: a message to a group comes once per member."""
 
     def __init__(self) -> None:
         self._content: Mapping[str, Any] | None = None
         self._frame: bytes | None = None
 
     def encode(self, content: Mapping[str, Any]) -> bytes | None:
-        """The frame for ``content``; ``None`` where it is more or less than data, or wrong."""
+        """The frame for ``content``; ``None`` if it has something other than data, or is not valid."""
         if content is not self._content:
             self._content = content
             self._frame = None

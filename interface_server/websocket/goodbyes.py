@@ -1,4 +1,4 @@
-"""``Goodbyes``: every ``websocket.disconnect`` of the process, and how many of them found no room."""
+"""``Goodbyes``: sends every ``websocket.disconnect`` of the process, and counts those that are lost."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from interface_server.reader import Reader
 CHANNEL = "websocket.disconnect"
 
 REPORT_SECONDS = 10.0
-"""For how long goodbyes that are lost are counted before the log says how many."""
+"""Seconds for which lost goodbyes are counted before the log gives their number."""
 
 
 class Goodbyes:
     """Sends ``websocket.disconnect`` for sockets that have ended.
 
-    Applications clean up when they get it: presence, counters, memberships. So it waits for room as long as a
-    message lives, and the log says how many are lost nevertheless.
+    Applications clean up when they get a goodbye: presence, counters, memberships. So it waits for room as long as
+    a message lives. The log gives the number of those that are lost all the same.
 
     Arguments:
-        layer: what makes messages of them, and how long they live.
-        outbox: the way there.
-        reader: gives sockets their channels.
+        layer: the channel layer.
+        outbox: the outbox of the process.
+        reader: the reader of the process.
     """
 
     def __init__(self, layer: BaseChannelLayer, outbox: Outbox, reader: Reader) -> None:
@@ -42,7 +42,7 @@ class Goodbyes:
         self._report_timer: asyncio.TimerHandle | None = None
 
     def say(self, content: dict[str, Any]) -> None:
-        """Send a ``websocket.disconnect``, unless the process has lapsed since: then the layer has sent it."""
+        """Send a ``websocket.disconnect``, unless the process has lapsed and the layer has sent it."""
         if not content["reply_channel"].startswith(self._reader.process_channel):
             return
         delivery = self._layer.prepare(CHANNEL, content, checked=True)
@@ -50,7 +50,7 @@ class Goodbyes:
         self._outbox.enqueue(self._queue, delivery, self._layer.expiry)
 
     def report(self) -> None:
-        """Tell the log now what was lost since the last time."""
+        """Log now how many were lost since the last time."""
         if self._report_timer is not None:
             self._report_timer.cancel()
             self._report_timer = None

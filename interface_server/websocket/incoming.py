@@ -1,4 +1,4 @@
-"""``Incoming``: what the client of one WebSocket says, on its way to ``websocket.receive``."""
+"""``Incoming``: the messages of one WebSocket's client, on their way to ``websocket.receive``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from interface_server.outcome import Outcome
 from interface_server.websocket.goodbyes import Goodbyes
 
 BOUNDS = Bounds(high=Amount(20, 2**18), low=Amount(5, 2**16), most=Amount(1000, 2**22))
-"""How many messages of one client may be on their way, and how many bytes with all that they take.
+"""How many messages of one client may be on their way, and how many bytes of memory they may take.
 
-From the first mark on nothing more is read from the client, down to the second. What has been read by then still
-comes. Only a flood of tiny messages can exceed the third mark with that, and then the socket is closed.
+From the first bound on nothing more is read from the client, until the amount falls to the second. Bytes that have
+already been read still come. Only a flood of tiny messages in them can exceed the third bound, and then the socket
+is closed.
 """
 
 MESSAGE_TOO_BIG = 1009
@@ -25,15 +26,15 @@ TRY_AGAIN_LATER = 1013
 
 
 class Incoming:
-    """Numbers the messages of one client and sends them on, in order and within its bounds.
+    """Numbers the messages of one client, and sends them in order, within the client's bounds.
 
     Arguments:
-        context: whose layer and outbox count.
-        goodbyes: where ``websocket.disconnect`` goes.
-        path: of the socket.
-        reply_channel: of the socket.
+        context: the context of the process.
+        goodbyes: sends the ``websocket.disconnect``.
+        path: the path of the socket.
+        reply_channel: the reply channel of the socket.
         close: called with a code when the socket cannot go on.
-        resume: called when it is not full any more.
+        resume: called when more messages can be read again.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Incoming:
         resume: Callable[[], None],
     ) -> None:
         self.is_full = False
-        """Whether nothing more should be read from the client for now."""
+        """Whether to stop reading from the client for now."""
         self._layer = context.layer
         self._outbox = context.outbox
         self._max_size = context.options.max_message_size
@@ -66,7 +67,7 @@ class Incoming:
         return self._taken + 1
 
     def pass_on(self, data: str | bytes) -> None:
-        """Send a message of the client on."""
+        """Send a message of the client to workers."""
         order = self._order + 1
         content = messages.websocket_receive(self._path, self._reply_channel, order, data)
         try:
@@ -76,7 +77,7 @@ class Incoming:
         except MessageTooLarge:
             self._close(MESSAGE_TOO_BIG)
             return
-        # By position: keywords would make this twice as slow.
+        # The arguments are positional, because keywords would make this twice as slow.
         client = Client(self._reply_channel, order, None)
         delivery = Delivery(prepared.name, prepared.payload, False, None, client)
         queue = self._queue
@@ -90,10 +91,10 @@ class Incoming:
                 self.is_full = True
 
     def end(self, code: int, was_stopped: bool = False) -> None:
-        """The socket has ended: say so when it is known which message was the last that arrived.
+        """Note that the socket has ended. The goodbye is sent when the last message that arrived is known.
 
         Arguments:
-            was_stopped: whether the server has ended it: then its messages wait for room.
+            code: the close code. | was_stopped: whether the server has ended it. Then its messages wait for room.
         """
         if code == TRY_AGAIN_LATER:
             self._outbox.drop(self._queue)
@@ -103,17 +104,18 @@ class Incoming:
         self._say_goodbye()
 
     def forget(self) -> None:
-        """Send nothing more, and no goodbye: workers have been told already that the socket is gone."""
+        """Send nothing more, and no goodbye, because workers already know that the socket is gone."""
         self._outbox.drop(self._queue)
 
     def _give_up(self) -> None:
-        """End a socket of whose messages one is missing, or may be. Those behind it are of no use."""
+        """End a socket because one of its messages is missing, or may be. Those behind it are useless."""
         self._close(TRY_AGAIN_LATER)
         self._outbox.drop(self._queue)
 
     def _settled(self, outcome: Outcome) -> None:
         if outcome is not Outcome.REFUSED:
-            # What may have arrived counts: a number that comes twice would be worse than one that is missing.
+            # A message that may have arrived counts, because a number that comes twice is worse than a missing
+            # one.
             self._taken += 1
         if outcome is not Outcome.TAKEN:
             self._give_up()

@@ -1,4 +1,4 @@
-"""``Outgoing``: what consumers say to one WebSocket, at the pace of its client."""
+"""``Outgoing``: the messages of consumers to one WebSocket, sent as fast as its client reads."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from interface_server.backpressure import Amount, Backpressure, Bounds
 from interface_server.flow import Flow
 
 BOUNDS = Bounds(high=Amount(100, 2**20), low=Amount(25, 2**18), most=Amount(1000, 2**23))
-"""How many events, and bytes of them, may wait for a client that reads slowly."""
+"""The bounds, in events and bytes, of what waits for a client that reads slowly."""
 
 
 class Outgoing:
-    """The events for one socket. A task sends them, and there is one only while there are events.
+    """The events for one socket. A task sends them, which exists only while there are events.
 
     Arguments:
-        path: of the socket.
-        send: of ASGI.
-        flow: pauses the socket's channel while too much waits.
-        reply_channel: of the socket.
+        path: the path of the socket.
+        send: as in ASGI 3.
+        flow: pauses the channel of the socket while too much waits.
+        reply_channel: the reply channel of the socket.
     """
 
     def __init__(self, path: str, send: Send, flow: Flow, reply_channel: str) -> None:
         self.close_code: int | None = None
-        """The code with which this side closed the socket."""
+        """The code with which this side has closed the socket."""
         self._path = path
         self._send = send
         self._waiting: deque[Event] = deque()
@@ -41,7 +41,7 @@ class Outgoing:
 
     @property
     def is_full(self) -> bool:
-        """Whether what is sent without regard for the client (by groups) has to be left out."""
+        """Whether so much waits that messages from groups, which do not wait, have to be dropped."""
         return self._backpressure.is_full
 
     def put(self, events: Iterable[Event]) -> None:
@@ -55,11 +55,11 @@ class Outgoing:
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
     def release(self) -> None:
-        """Make no sender wait any more: the socket has ended, and nothing more comes."""
+        """Resume the channel, because the socket has ended, and nothing more comes."""
         self._backpressure.clear()
 
     def clear(self) -> None:
-        """Leave out what waits."""
+        """Drop the events that wait."""
         self._waiting.clear()
         self._backpressure.clear()
 
@@ -75,7 +75,7 @@ class Outgoing:
                 self._backpressure.remove(_size(event))
                 await self._hand_over(event)
         except Exception as error:
-            # The client is gone: receive says so as well, and that is where the socket ends.
+            # The client is gone. ``receive`` tells the same, and ends the socket.
             logger.debug("Writing to the WebSocket %s failed: %r", self._path, error)
             self.clear()
         finally:
@@ -87,7 +87,7 @@ class Outgoing:
         except Exception:
             if event["type"] != "websocket.close" or not 1001 <= event["code"] < 3000:
                 raise
-            # Not every host (daphne does not) lets an application send a code of the protocol's own.
+            # Some hosts, such as daphne, do not let an application send codes of the protocol itself.
             await self._send({**event, "code": 1000})
 
 

@@ -1,4 +1,4 @@
-"""``Shared``: what all WebSockets of a process have in common, besides the context."""
+"""``Shared``: what all WebSockets of a process share, besides the context."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from interface_server.websocket.goodbyes import Goodbyes
 
 
 class Shared:
-    """The encoder of frames, which go to many sockets at once, and the way for goodbyes.
+    """The encoder for frames to many sockets, and the goodbyes.
 
     Arguments:
-        context: of the process, started.
+        context: the context of the process, which has been started.
     """
 
     def __init__(self, context: Context) -> None:

@@ -1,4 +1,4 @@
-"""``WebSocket``: one client's socket, from its handshake to its end."""
+"""``WebSocket``: the socket of one client, from its handshake to its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from interface_server.websocket.outgoing import Outgoing
 from interface_server.websocket.shared import Shared
 
 CLOSE_SECONDS = 10.0
-"""How long a client may take to answer a close before the socket is given up."""
+"""Seconds that a client may take to answer a close before the socket is given up."""
 
 NO_STATUS_RECEIVED = 1005
 INTERNAL_ERROR = 1011
@@ -40,16 +40,16 @@ UNAVAILABLE: list[Event] = [
     },
     {"type": "websocket.http.response.body", "body": b"The server is busy."},
 ]
-"""The events that refuse a handshake with 503, where the host supports that."""
+"""The events that refuse a handshake with 503, if the host supports that."""
 
 
 class WebSocket:
-    """One client's socket.
+    """The socket of one client.
 
     Arguments:
-        context: whose layer, limits and timeouts count.
-        shared: what all sockets of the process have in common.
-        scope, receive, send: of ASGI.
+        context: the context of the process.
+        shared: what all sockets of the process share.
+        scope, receive, send: as in ASGI 3.
     """
 
     def __init__(self, context: Context, shared: Shared, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +62,7 @@ class WebSocket:
         self._conversation = Conversation(scope.get("subprotocols") or (), context.options.ws_protocols)
         self._decided = asyncio.Event()
         self._connect = Outcome.REFUSED
-        """The outcome of ``websocket.connect``; unknown while it is on its way."""
+        """The outcome of sending ``websocket.connect``; unknown while it is on its way."""
         self._direct: Direct | None = None
         self._has_room = asyncio.Event()
         self._has_lapsed = False
@@ -74,14 +74,14 @@ class WebSocket:
 
     @property
     def next_order(self) -> int | None:
-        """The order of the first message that the layer has not taken (asked by the reader).
+        """The order of the first message that the layer has not taken. The reader calls this.
 
-        ``None`` until the socket is open: the turn of ``websocket.connect`` must not be passed over.
+        It is ``None`` until the socket is open, because the turn of ``websocket.connect`` must not be passed over.
         """
         return self._incoming.next_order if self._conversation.state is SocketState.OPEN else None
 
     def deliver(self, content: dict[str, Any]) -> None:
-        """A message from a consumer (called by the reader)."""
+        """Take a message of a consumer. The reader calls this."""
         if (
             self._direct is not None
             and self._outgoing.is_idle
@@ -95,7 +95,7 @@ class WebSocket:
         try:
             events = self._conversation.feed(content)
         except UnknownKeys as error:
-            # Most likely all messages of one consumer are like that.
+            # Most likely all messages of that consumer are like this.
             self._context.warn_once(error.keys, IGNORED, self._path, error)
             return
         except BadMessage as error:
@@ -107,11 +107,11 @@ class WebSocket:
 
     @property
     def registration(self) -> tuple[int, bytes] | None:
-        """The order of the last message that the layer has taken, and the will (asked by the reader)."""
+        """The order of the last message that the layer has taken, and the will. The reader calls this."""
         return None if self._connect is Outcome.REFUSED else (self._incoming.next_order - 1, self._will())
 
     def lapse(self) -> None:
-        """The layer has declared this process dead, and said goodbye for it (called by the reader)."""
+        """End: the layer has declared this process dead, and has sent the will. The reader calls this."""
         self._has_lapsed = True
         self._outgoing.release()
         if self._conversation.state is SocketState.CONNECTING:
@@ -121,7 +121,7 @@ class WebSocket:
         self._incoming.forget()
 
     def abort(self) -> None:
-        """Nothing more can be done for this socket: the process is about to end (called by the context)."""
+        """End: the process is about to end, and cannot serve this socket. The context calls this."""
         if self._conversation.state is SocketState.CONNECTING:
             self._refuse()
         else:
@@ -174,7 +174,7 @@ class WebSocket:
             self._refuse()
 
     def _refuse(self) -> None:
-        """Refuse the handshake because the server cannot serve now."""
+        """Refuse the handshake, because the server cannot serve now."""
         counters.responses[503] += 1
         self._conversation.state = SocketState.CLOSED
         if "websocket.http.response" in (self._scope.get("extensions") or {}):
@@ -208,7 +208,7 @@ class WebSocket:
     # From the client.
 
     async def _listen(self) -> int:
-        """Pass messages on until the socket is closed; its close code."""
+        """Pass messages on until the socket is closed. Returns its close code."""
         self._direct = (self._scope.get("extensions") or {}).get(DIRECT)
         if self._direct is not None:
             self._direct.listener = self._on_direct_message
@@ -238,7 +238,7 @@ class WebSocket:
             self._direct.resume()
 
     async def _next_event(self) -> Event | None:
-        """The next event of the client; ``None`` if it does not even answer a close."""
+        """Wait for the next event of the client; ``None`` if it does not answer a close in time."""
         receive = self._receive()
         if self._conversation.state is SocketState.OPEN:
             return await receive
@@ -256,7 +256,7 @@ class WebSocket:
         self._conversation.state = SocketState.CLOSED
         self._context.reader.leave(self._reply_channel)
         self._outgoing.release()
-        # Where a consumer may have the connect, what that did has to be undone.
+        # If a consumer may have got the connect, it has to undo what it did.
         if self._connect is not Outcome.REFUSED and not self._context.outbox.withdraw(self._reply_channel):
             if not self._has_lapsed:
                 self._incoming.end(code, was_stopped=self._direct is not None and self._direct.was_stopped)

@@ -1,7 +1,7 @@
-"""Whole messages as frames (RFC 6455, section 5.2): the fast path for what nearly every client sends and gets.
+"""Whole messages in single frames (RFC 6455, section 5.2): the fast path for nearly all messages.
 
-The ``websockets`` package takes each frame through generators and several objects: 3.3 µs to read one and 1.3 µs
-to write it, against 0.8 and 0.5 here. All other frames go through it, and so does all that could be wrong.
+The package ``websockets`` takes 3.3 µs to read a frame and 1.3 µs to write one, with generators and several
+objects. This module takes 0.8 and 0.5 µs. All other frames, and all that may be invalid, go through the package.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from websockets.frames import Opcode
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # it is optional there, too
+except ImportError:  # it is optional for websockets, too
     from websockets.utils import apply_mask
 
 FIN = 0x80
@@ -21,16 +21,16 @@ MASKED = 0x80
 TEXT, BINARY = FIN | Opcode.TEXT, FIN | Opcode.BINARY
 
 MOST = 0xFFFF
-"""Bytes of a message that is read here: a larger one seldom comes in one piece."""
+"""The most bytes of a message that is read here. A larger one seldom comes in one piece."""
 
 _SHORT, _LONG = 126, 127
 
 
 def read_whole(piece: bytes) -> tuple[bytes, bool] | None:
-    """The message that a piece of a client's bytes is, and whether it is text.
+    """Read a message from a piece of a client's bytes. Returns the message, and whether it is text.
 
     Returns:
-        ``None`` if the piece is anything else than one masked frame with one message of at most ``MOST`` bytes.
+        ``None`` if the piece is not exactly one masked frame with a whole message of at most ``MOST`` bytes.
     """
     size = len(piece)
     if size < 6 or (piece[0] != TEXT and piece[0] != BINARY):
@@ -46,12 +46,12 @@ def read_whole(piece: bytes) -> tuple[bytes, bool] | None:
 
 
 def size_of(length: int) -> int:
-    """The bytes of a client's frame with so many bytes of data, in the shortest encoding of their number."""
+    """The size of a client's frame with ``length`` bytes of data, with its length in the shortest encoding."""
     return length + (6 if length < _SHORT else 8 if length <= MOST else 14)
 
 
 def write_whole(message: str | bytes) -> bytes:
-    """The frame of the server with a message."""
+    """Make a frame of the server with a whole message."""
     if isinstance(message, str):
         first, data = TEXT, message.encode()
     else:
