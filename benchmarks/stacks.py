@@ -120,6 +120,25 @@ class Stack:
     reference: bool = False
 
 
+def _classic(name: str, title: str, loads: frozenset[str], echo_path: str = "/echo") -> Stack:
+    return Stack(
+        name,
+        title,
+        CLASSIC,
+        "classic",
+        (
+            Command(
+                "interface", "{bin}/python -m interface_server --redis {redis} --bind 127.0.0.1 --port {port}"
+            ),
+            Command("worker", "{bin}/python manage.py runworker"),
+        ),
+        loads,
+        echo_path=echo_path,
+        layer="channels_classic.layers.RedisChannelLayer",
+        packages=("django", "channels-classic", "redis", "httptools", "uvloop", "websockets", "msgpack"),
+    )
+
+
 def _channels_1(name: str, title: str, environment: Environment) -> Stack:
     return Stack(
         name,
@@ -184,21 +203,8 @@ def _limit(kind: str, loads: frozenset[str], ready_path: str | None) -> Stack:
 
 
 STACKS: tuple[Stack, ...] = (
-    Stack(
-        "classic",
-        "channels-classic",
-        CLASSIC,
-        "classic",
-        (
-            Command(
-                "interface", "{bin}/python -m interface_server --redis {redis} --bind 127.0.0.1 --port {port}"
-            ),
-            Command("worker", "{bin}/python manage.py runworker"),
-        ),
-        EVERYTHING,
-        layer="channels_classic.layers.RedisChannelLayer",
-        packages=("django", "channels-classic", "redis", "httptools", "uvloop", "websockets", "msgpack"),
-    ),
+    _classic("classic", "channels-classic", EVERYTHING),
+    _classic("classic-async", "channels-classic, async def consumer", frozenset({ECHO}), "/echo-async"),
     _channels_1("channels-1", "Channels 1.1.8, asgi_redis", CHANNELS_1),
     _channels_1("channels-1-tx", "Channels 1.1.8, asgi_redis, txredisapi", CHANNELS_1_TX),
     _channels_4("uvicorn", "pubsub", "pubsub layer", PUBSUB_LAYER, EVERYTHING),

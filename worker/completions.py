@@ -111,12 +111,12 @@ class Completions:
             return batch.finished
 
     def leave(self, batch: HeldBatch) -> bool:
-        """Let the worker leave the batch. If this returns true, the batch is held, and ``release`` must follow."""
+        """Let the worker leave the batch. If this returns true, the batch is held, and ``release`` must follow.
+
+        Otherwise only the worker's own part is left, and its next trip says that the batch is done.
+        """
         with self._changed:
-            if not batch.unsent:
-                return False
-            batch.unsent += 1  # the worker's own part
-            return True
+            return batch.unsent > 1
 
     def release(self, batch: HeldBatch, started: int) -> None:
         """Note that the worker's own part of the batch is done, and sent.

@@ -30,8 +30,9 @@ class HeldBatch:
         self.hold = hold
         self.running = 0
         """The number of its asynchronous consumers that run."""
-        self.unsent = 0
-        """The number of its asynchronous consumers that run, or whose messages are not sent yet."""
+        self.unsent = 1
+        """The number of its asynchronous consumers that run, or whose messages are not sent yet. The worker counts
+        as one until it has left the batch, so that nobody else ends the batch before."""
         self.places: set[int] = set()
         """The places in the batch of the asynchronous consumers."""
         self.is_attended = False

@@ -9,6 +9,10 @@ def echo(message):
     message.reply_channel.send({"text": message["text"]})
 
 
+async def async_echo(message):
+    message.reply_channel.send({"text": message["text"]})
+
+
 def join(message):
     Group("room").add(message.reply_channel)
     message.reply_channel.send({"accept": True})
