@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from channels_classic import pending
 from channels_classic.backoff import Backoff
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable
 
 Result = TypeVar("Result")
 
@@ -29,6 +29,8 @@ def through_outages(
     while True:
         try:
             return step()
+        except Lapsed:
+            raise
         except LayerUnavailable as error:
             if deadline is None:  # usually a broken connection, so try again at once with a new one
                 deadline = time.monotonic() + layer.expiry

@@ -15,6 +15,7 @@ from channels_classic.asynchronous import rest_of
 from channels_classic.counters import MOST_CONSUMERS, ConsumerCount, counters
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.http.replies import SERVER_ERROR
+from channels_classic.layers import Lapsed
 from channels_classic.log import logger
 from channels_classic.log_context import message_at_work
 from channels_classic.message import Message
@@ -231,6 +232,8 @@ def _deal_with(error: BaseException, run: _Run) -> None:
                 _let_interrupts_through(failure)
         case ConsumeLater():
             _put_back(run)
+        case Lapsed():
+            logger.error("%s on %r was broken off. %s", name_of(run.consumer), message.channel.name, error)
         case _:
             counters.note_error(name_of(run.consumer), error)
             run.on_error(error, "Error in the consumer %s on %r:", name_of(run.consumer), message.channel.name)

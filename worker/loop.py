@@ -20,7 +20,7 @@ from typing import Any
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.backoff import Backoff
 from channels_classic.heartbeat import channel_and_path
-from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Lost, Received
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Lost, Received, fencing
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.outages import log_return
@@ -105,6 +105,7 @@ class Worker(Termed):
 
     def _run(self) -> None:
         self.ready()
+        fencing.act_as(self._in_hand.hand)
         try:
             while not self.termed:
                 some_wait = self._in_hand.take(self._send_and_receive())
@@ -118,6 +119,7 @@ class Worker(Termed):
             is_held = self._handover.end()
             finish(self._in_hand, self._senders, lambda: self._hurried, acknowledge=not is_held)
             self._handover.sent()
+            fencing.act_as(None)
 
     def _may_start(self) -> bool:
         return not self._stopping.is_set() and self._handover.has_room()
@@ -172,6 +174,7 @@ class Worker(Termed):
             logger.warning("%d messages that a worker had not started run elsewhere.", dropped)
         self._senders.own.drop()
         self._in_hand.hand = hand
+        fencing.act_as(hand)
         self._senders.own.taker = hand.taker
 
     def _run_consumer(self, received: Received) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from channels_classic.heartbeat import Describe, Heartbeat, channel_and_path, new_process
 from channels_classic.journal import Journal
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Process
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Process
 from channels_classic.layers.names import random_part
 from channels_classic.layers.takers import Taker
 from channels_classic.log import logger
@@ -37,6 +37,22 @@ class Hand:
     def taker(self) -> Taker | None:
         """The taker of the layer, if there is one."""
         return self.hold.taker
+
+    @property
+    def process(self) -> str:
+        """The name of the process; empty if the layer does not keep in-flight messages."""
+        return self.hold.process
+
+    def confirm(self) -> None:
+        """As ``fencing.Actor`` has it. If the layer does not answer, nobody can take over either."""
+        if self._heartbeat is None or self.is_valid:
+            return
+        try:
+            self._heartbeat.confirm(self.process)
+        except LayerUnavailable:
+            return
+        if self._heartbeat.process.name != self.process:
+            raise Lapsed(self.process)
 
     @property
     def is_valid(self) -> bool:

@@ -15,6 +15,7 @@ from django.utils.crypto import salted_hmac
 
 from channels_classic.asynchronous import Work, around
 from channels_classic.exceptions import ConsumeLater
+from channels_classic.layers import fencing
 from channels_classic.log import logger
 from channels_classic.message import Message
 
@@ -73,6 +74,7 @@ class ChannelSession(SessionBase):
             CreateError: it is already stored, and ``must_create`` was given.
             UpdateError: it was deleted since it was loaded.
         """
+        fencing.confirm()
         if must_create or self._is_stored():
             super().save(must_create)
         else:
@@ -116,6 +118,7 @@ class ChannelSession(SessionBase):
 
     def delete(self, session_key: str | None = None) -> None:
         """Delete the stored session. Later changes store it again."""
+        fencing.confirm()
         for key in self._keys if session_key is None else [session_key]:
             super().delete(key)
         if session_key is None:
@@ -201,6 +204,7 @@ def http_session_for(key: str | None) -> SessionBase | None:
 
 def save_existing(session: SessionBase) -> None:
     """Save a session that exists. One that was deleted meanwhile (its user logged out) stays deleted."""
+    fencing.confirm()
     key = session.session_key
     if not key:
         return

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from channels_classic.layers.conformance.in_flight import TakerHarness
 from channels_classic.layers.exceptions import Lapsed
+from channels_classic.layers.fencing import act_as
 from channels_classic.layers.types import Lease, Process, Turn
 
 ONE = Process("worker.one", {"kind": "worker", "threads": 2, "at_least_once": ["mail"], "pid": 1, "started": 1.5})
 TWO = Process("worker.two", {"kind": "worker"})
+
+
+class _Actor(NamedTuple):
+    """Code that acts in the name of a process."""
+
+    process: str
+
+    def confirm(self) -> None:
+        """Ask nobody."""
 
 
 class RegistryTests(TakerHarness):
@@ -77,6 +90,46 @@ class RegistryTests(TakerHarness):
         again = self.new_taker(layer, "worker.again")
         layer.send("queue", {})
         self.assertEqual(len(layer.receive_batch(["queue"], 1, taker=again)), 1)
+
+    def test_code_that_acts_in_the_name_of_a_swept_process_is_refused(self) -> None:
+        """Nothing that it does takes effect. Other code is not affected."""
+        layer = self.new_layer("processes", "groups", "ordering", "values")
+        self.new_taker(layer)
+        layer.set_value("old", b"1", 60, replace=False)
+        layer.group_add("group", "sends.one!old")
+        actions: list[Callable[[], object]] = [
+            lambda: layer.send("queue", {}),
+            lambda: layer.send("reader!one", {}),
+            lambda: layer.send_group("group", {}),
+            lambda: layer.group_add("group", "sends.one!new"),
+            lambda: layer.group_add("group", "plain"),
+            lambda: layer.group_discard("group", "sends.one!old"),
+            lambda: layer.enter_turn(Turn("sends.one!a", 0, "frames", token="t"), {}),
+            lambda: layer.set_value("new", b"2", 60, replace=False),
+            lambda: layer.set_value("old", b"2", 60, replace=True),
+            lambda: layer.keep_value("old", 3600),
+            lambda: layer.delete_value("old"),
+        ]
+        self.addCleanup(act_as, None)
+        act_as(_Actor("worker.one"))
+        layer.set_value("old", b"0", 60, replace=True)  # while it lives, it may
+        layer.sweep(ONE, lambda process: {})
+        for action in actions:
+            with self.assertRaises(Lapsed) as lapse:
+                action()
+            self.assertIn("worker.one", str(lapse.exception))
+        with self.assertRaises(Lapsed):
+            self.in_event_loop(layer, layer.asend_batch([layer.prepare("queue", {})]))
+        act_as(None)
+        self.assertEqual(self.all_messages(layer, "queue", "reader!"), [])
+        self.assertEqual(layer.group_channels("group"), ["sends.one!old"])
+        old = layer.get_value("old")
+        assert old is not None
+        self.assertEqual(old[0], b"0")
+        self.assertLess(old[1], 61)
+        self.assertIsNone(layer.get_value("new"))
+        for action in actions:
+            action()
 
     def test_after_flush_a_process_goes_on(self) -> None:
         """It has not lapsed: the layer was emptied, and knows it again with its next heartbeat."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from channels_classic.layers import codec, names, turns
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.exceptions import Lapsed
+from channels_classic.layers.fencing import acting_process
 from channels_classic.layers.memory.arrivals import Arrivals
 from channels_classic.layers.memory.groups import Groups
 from channels_classic.layers.memory.inflight import InFlight
@@ -69,6 +70,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         full: list[int] = []
         now = time.monotonic()
         with self._lock:
+            self._check_actor()
             if now > self._next_tidying:
                 self._tidy(now)
             for position, delivery in enumerate(deliveries):
@@ -167,6 +169,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         names.check_group(group)
         names.check_channel(channel)
         with self._lock:
+            self._check_actor()
             self._groups.add(group, channel)
 
     def group_discard(self, group: str, channel: str) -> None:
@@ -174,6 +177,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         names.check_group(group)
         names.check_channel(channel)
         with self._lock:
+            self._check_actor()
             self._groups.discard(group, channel)
 
     def group_channels(self, group: str) -> list[str]:
@@ -227,6 +231,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         check_turn(turn)
         payload = codec.pack(message)
         with self._lock:
+            self._check_actor()
             lease = turns.RENEWED_LEASE_SECONDS if self._beats else turns.LEASE_SECONDS
             verdict, back = self._turns.enter(turn, payload, lease)
             if back:
@@ -342,16 +347,19 @@ class InMemoryChannelLayer(BaseChannelLayer):
     def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
         """As the contract has it."""
         with self._lock:
+            self._check_actor()
             return self._values.set(name, value, seconds, replace)
 
     def keep_value(self, name: str, seconds: float) -> None:
         """As the contract has it."""
         with self._lock:
+            self._check_actor()
             self._values.keep(name, seconds)
 
     def delete_value(self, name: str) -> None:
         """As the contract has it."""
         with self._lock:
+            self._check_actor()
             self._values.delete(name)
 
     # Flow control.
@@ -402,6 +410,11 @@ class InMemoryChannelLayer(BaseChannelLayer):
             return self._queues.statistics(channel)
 
     # All of these run under the lock.
+
+    def _check_actor(self) -> None:
+        process = acting_process()
+        if process and self._processes.has_lapsed(process):
+            raise Lapsed(process)
 
     def _check_lapse(self, taker: Taker) -> None:
         if self._processes.has_lapsed(taker.process):

@@ -161,13 +161,15 @@ class Batches:
             raise failure
         return positions(pushes, refused), received
 
-    def _origin(self, deliveries: Sequence[Delivery]) -> Origin | None:
-        """The interface server that sends, if these are messages of its sockets."""
+    def _origin(self, deliveries: Sequence[Delivery], server: int = 0) -> Origin | None:
+        """The interface server that sends, if these are messages of its sockets; or else the process in whose name
+        this context acts."""
         for delivery in deliveries:
             if delivery.client is not None:
                 process = names.process_name(delivery.client.channel)
-                return Origin(process, self._registry.epoch(process))
-        return None
+                return Origin(process, self._registry.epoch(process, server))
+        process, epoch = self._registry.fence(server)
+        return Origin(process, epoch) if process else None
 
     def _routes(self, groups: set[str]) -> Steps[dict[str, list[str]]]:
         return nothing_done_yet(self._groups.routes(groups))
@@ -344,5 +346,4 @@ class Batches:
     ) -> Origin | None:
         if taker is not None:
             return self._registry.origin(taker, server, number)
-        origin = self._origin(deliveries)
-        return None if origin is None else origin._replace(epoch=self._registry.epoch(origin.process, server))
+        return self._origin(deliveries, server)

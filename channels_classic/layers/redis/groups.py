@@ -15,14 +15,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from channels_classic.layers import names
-from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
+from channels_classic.layers.fencing import acting_process
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips, change
 from channels_classic.layers.redis.envelope import JOIN, Envelope, Envelopes
 from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.members import MemberTable
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.queues import Push, Queues
+from channels_classic.layers.redis.queues import LAPSED, Origin, Push, Queues
+from channels_classic.layers.redis.registry import Registry
 from channels_classic.log import logger
 
 MOST_REMEMBERED = 10_000
@@ -45,6 +47,7 @@ class Groups:
         queues: make the commands that tell processes about changes.
         clocks: the clocks of the servers.
         envelopes: seal the changes.
+        registry: knows whether the process that makes a change was declared dead.
         group_expiry: seconds that a membership lasts.
     """
 
@@ -55,6 +58,7 @@ class Groups:
         queues: Queues,
         clocks: Clocks,
         envelopes: Envelopes,
+        registry: Registry,
         group_expiry: float,
     ) -> None:
         self._keys = keys
@@ -62,6 +66,7 @@ class Groups:
         self._queues = queues
         self._clocks = clocks
         self._envelopes = envelopes
+        self._registry = registry
         self._group_expiry = group_expiry
         self._table = MemberTable()
         self._lock = threading.Lock()
@@ -75,16 +80,19 @@ class Groups:
         """Make memberships (``JOIN``), or end them (``LEAVE``), given as pairs of group and channel.
 
         Raises:
+            Lapsed: the process in whose name this context acts was declared dead.
             LayerUnavailable: a part may be done. To repeat the call does no harm.
         """
         begun = False
         for start in range(0, len(memberships), MOST_AT_ONCE):
             for trips in self._round_trips(memberships[start : start + MOST_AT_ONCE], kind):
                 try:
-                    yield from change(trips)
+                    answers = yield from change(trips)
                 except LayerUnavailable as error:
                     error.nothing_done = error.nothing_done and not begun
                     raise
+                if any(_has_lapsed(answer) for of_server in answers.values() for answer in of_server):
+                    raise Lapsed(acting_process())
                 begun = True
 
     def _round_trips(self, memberships: Sequence[tuple[str, str]], kind: bytes) -> list[Trips]:
@@ -105,8 +113,9 @@ class Groups:
             home = self._placement.of(group)
             of_home = self._keys[home]
             keys = [of_home.routes(group), of_home.members(group, route), of_home.joined(route)]
-            keys += [of_home.gone, of_home.beats]
+            keys += [of_home.gone, of_home.beats, of_home.epoch]
             arguments: list[Any] = [route, local, milliseconds, group, min(UNKNOWN_SECONDS * 1000, milliseconds)]
+            arguments += self._registry.fence(home)
             if route.endswith("!"):
                 expires = self._clocks.now() + milliseconds * 1000
                 body = self._envelopes.seal(kind, group, local.encode(), route, expires)
@@ -118,7 +127,8 @@ class Groups:
                     pushes[of_process].append(Push(None, route, body, self._group_expiry, limited=False))
             redis.add(home, (script, len(keys), *keys, *arguments))
         for server, some in pushes.items():
-            process.add(server, self._queues.send(some, server, urgent=False))
+            origin = Origin(*self._registry.fence(server))
+            process.add(server, self._queues.send(some, server, urgent=False, origin=origin))
         return [trips for trips in ((process, redis) if kind == JOIN else (redis, process)) if trips]
 
     def end(self, queue: str, joined: Mapping[int, Iterable[str]]) -> Steps[None]:
@@ -283,3 +293,9 @@ class Groups:
 
     def _members_command(self, server: int, group: str, process: str) -> Command:
         return ("group_routes", 1, self._keys[server].members(group, process))
+
+
+def _has_lapsed(answer: Any) -> bool:
+    """Whether ``group_add.lua``, ``group_discard.lua`` or ``send.lua`` did nothing, because of a process that was
+    declared dead."""
+    return bool(answer == LAPSED or (isinstance(answer, list) and answer[-1] == LAPSED))

@@ -52,12 +52,10 @@ class Parts:
         self.placement = placement = Placement(lambda: len(transport.servers))
         clocks = Clocks(lambda server: transport.servers[server].seconds)
         self.queues = queues = Queues(keys, placement, clocks, layer.capacity_of, expiry)
-        self.groups = groups = Groups(keys, placement, queues, clocks, envelopes, group_expiry)
         self.registry = registry = Registry(keys, placement, cipher, lambda: layer.life)
-        self.turns = turns = Turns(
-            keys, placement, clocks, envelopes, expiry, group_expiry, lambda: registry.has_beaten
-        )
-        self.values = Values(keys, placement, cipher)
+        self.groups = groups = Groups(keys, placement, queues, clocks, envelopes, registry, group_expiry)
+        self.turns = turns = Turns(keys, placement, clocks, envelopes, registry, expiry, group_expiry)
+        self.values = Values(keys, placement, registry, cipher)
         self.statistics = Statistics(keys, placement, expiry)
         sending = Sending(queues, placement, clocks, envelopes, expiry, cipher)
         self.epochs = epochs = Epochs(groups, transport.run_id)

@@ -23,6 +23,10 @@ STATISTICS_SECONDS = 86400
 """Seconds for which the statistics of a process's queue stay after the last message to it."""
 
 
+LAPSED = 2
+"""The answer of scripts that did nothing, because the process that sends was declared dead."""
+
+
 class Push(NamedTuple):
     """One entry to append to a queue.
 
@@ -170,7 +174,7 @@ class Queues:
         """
         refused, routes, now, failed = answer
         self._clocks.told(server, now)
-        if failed == 2 and origin is not None:
+        if failed == LAPSED and origin is not None:
             raise Lapsed(origin.process)
         if failed == 3:
             raise BrokenOff("What was sent came late: what its sender sent later had overtaken it.")

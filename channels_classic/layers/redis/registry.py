@@ -14,6 +14,7 @@ from typing import Any
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.fencing import acting_process
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.encryption import Cipher, seal, unseal
 from channels_classic.layers.redis.keys import ServerKeys
@@ -57,6 +58,15 @@ class Registry:
     def epoch(self, process: str, server: int = FIRST) -> bytes:
         """The epoch of a server in which a process was registered; empty if it was not registered here."""
         return self._epochs.get(process, {}).get(server, b"")
+
+    def fence(self, server: int = FIRST) -> tuple[str, bytes]:
+        """The process in whose name this context acts, and the epoch of a server in which it was registered.
+
+        Both are empty if there is none, or the server has never registered it.
+        """
+        process = acting_process()
+        epoch = self.epoch(process, server) if process else b""
+        return (process, epoch) if epoch else ("", b"")
 
     def origin(self, taker: Taker, server: int = FIRST, number: int | None = None) -> Origin:
         """How a server knows a taker that sends."""

@@ -6,16 +6,18 @@ queue of its channel on that server, because a normal channel can use any server
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from channels_classic.layers import codec, names, turns
+from channels_classic.layers.exceptions import Lapsed
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.envelope import MESSAGE, Envelopes
 from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Origin
+from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.types import Delivery, Lease, Turn
 from channels_classic.log import logger
 
@@ -31,9 +33,9 @@ class Turns:
         placement: knows the servers of the clients.
         clocks: the clocks of the servers.
         envelopes: seal messages that wait.
+        registry: knows whether heartbeats renew the leases of turns here, and which processes were declared dead.
         expiry: seconds that a message lives in a queue.
         kept: seconds for which a client's turns are kept after its last message.
-        are_renewed: tells whether heartbeats renew the leases of turns here.
     """
 
     def __init__(
@@ -42,27 +44,38 @@ class Turns:
         placement: Placement,
         clocks: Clocks,
         envelopes: Envelopes,
+        registry: Registry,
         expiry: float,
         kept: float,
-        are_renewed: Callable[[], bool],
     ) -> None:
         self._keys = keys
         self._placement = placement
         self._clocks = clocks
         self._envelopes = envelopes
+        self._registry = registry
         self._expiry = expiry
         self._kept = kept
-        self._are_renewed = are_renewed
 
     def enter(self, turn: Turn, message: dict[str, Any]) -> Steps[turns.Verdict]:
-        """Ask for a turn. Returns the fate of the message."""
+        """Ask for a turn. Returns the fate of the message.
+
+        Raises:
+            Lapsed: the process in whose name this context acts was declared dead.
+        """
         # While it waits, its order keeps it from being handled twice, so it needs no time of expiry until it is
         # back in its queue.
         expires = self._clocks.now() + int(self._kept * 1_000_000)
         body = self._envelopes.seal(MESSAGE, "", codec.pack(message), turn.channel, expires)
         asked = (turn.order, int(turn.slight), turn.channel, body, turn.token)
         limits = (turns.MAX_WAITING, turns.MAX_WAITING_BYTES)
-        verdict = yield from self._step(turn.reply_channel, "enter", *asked, *limits)
+        server, command = self._command(turn.reply_channel, "enter", *asked, *limits)
+        process, epoch = self._registry.fence(server)
+        if process:
+            keys = (*command[2:4], self._keys[server].beats, self._keys[server].epoch)
+            command = (command[0], len(keys), *keys, *command[4:], process, epoch)
+        verdict = yield from self._ask(server, command)
+        if verdict == "lapsed":
+            raise Lapsed(process)
         return turns.Verdict(verdict)
 
     def suspend(self, turn: Turn, forced: bool = False) -> Steps[str]:
@@ -130,7 +143,9 @@ class Turns:
                 trips.add(server, command)
 
     def _step(self, client: str, step: str, *arguments: Any) -> Steps[str]:
-        server, command = self._command(client, step, *arguments)
+        return self._ask(*self._command(client, step, *arguments))
+
+    def _ask(self, server: int, command: Command) -> Steps[str]:
         trips = Trips()
         trips.add(server, command)
         return self._verdict((yield trips)[server][0])
@@ -146,6 +161,6 @@ class Turns:
         server = self._placement.of(names.queue_name(client))
         of_server = self._keys[server]
         keys = (of_server.turns(client), of_server.waiting_clients)
-        lease = turns.RENEWED_LEASE_SECONDS if self._are_renewed() else turns.LEASE_SECONDS
+        lease = turns.RENEWED_LEASE_SECONDS if self._registry.has_beaten else turns.LEASE_SECONDS
         times = (lease, self._expiry + turns.EXTRA_PATIENCE, self._expiry, self._kept)
         return server, ("turns", 2, *keys, of_server.prefix, client, *times, step, *arguments)

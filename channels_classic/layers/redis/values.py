@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from channels_classic.layers.exceptions import Lapsed
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips
 from channels_classic.layers.redis.encryption import Cipher, seal, unseal
 from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
+from channels_classic.layers.redis.registry import Registry
 from channels_classic.log import logger
 
 
@@ -18,12 +20,14 @@ class Values:
     Arguments:
         keys: the keys of the layer, for each server.
         placement: knows the servers of the values.
+        registry: knows whether the process that changes a value was declared dead.
         cipher: encrypts the values; ``None`` for no encryption.
     """
 
-    def __init__(self, keys: ServerKeys, placement: Placement, cipher: Cipher | None) -> None:
+    def __init__(self, keys: ServerKeys, placement: Placement, registry: Registry, cipher: Cipher | None) -> None:
         self._keys = keys
         self._placement = placement
+        self._registry = registry
         self._cipher = cipher
 
     def get(self, name: str) -> Steps[tuple[bytes, float] | None]:
@@ -42,20 +46,36 @@ class Values:
         """Store a value to replace one, or where there is none. Returns whether it was stored."""
         body = seal(self._cipher, _place(name), value)
         condition = "XX" if replace else "NX"
-        command = ("SET", self._key(name), body, "PX", int(seconds * 1000), condition)
-        (answer,) = yield from self._ask(name, command)
-        return answer is not None
+        return (yield from self._change(name, "SET", body, "PX", int(seconds * 1000), condition)) is not None
 
     def keep(self, name: str, seconds: float) -> Steps[None]:
         """Make a value end in ``seconds``."""
-        yield from self._ask(name, ("PEXPIRE", self._key(name), int(seconds * 1000)))
+        yield from self._change(name, "PEXPIRE", int(seconds * 1000))
 
     def delete(self, name: str) -> Steps[None]:
         """Drop a value."""
-        yield from self._ask(name, ("UNLINK", self._key(name)))
+        yield from self._change(name, "UNLINK")
 
     def _key(self, name: str) -> str:
         return self._keys[self._placement.of(name)].value(name)
+
+    def _change(self, name: str, command: str, *arguments: Any) -> Steps[Any]:
+        """Carry out a command that changes a value. Returns its answer.
+
+        Raises:
+            Lapsed: the process in whose name this context acts was declared dead.
+        """
+        server = self._placement.of(name)
+        process, epoch = self._registry.fence(server)
+        if not process:
+            (answer,) = yield from self._ask(name, (command, self._key(name), *arguments))
+            return answer
+        keys = (self._key(name), self._keys[server].beats, self._keys[server].epoch)
+        fenced = ("fenced", len(keys), *keys, process, epoch, command, *arguments)
+        ((lapsed, *rest),) = yield from self._ask(name, fenced)
+        if lapsed:
+            raise Lapsed(process)
+        return rest[0]
 
     def _ask(self, name: str, *commands: Command) -> Steps[Sequence[Any]]:
         server = self._placement.of(name)

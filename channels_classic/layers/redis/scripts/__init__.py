@@ -25,5 +25,6 @@ NAMES = (
     "group_end",
     "letter_keep",
     "letter_end",
+    "fenced",
 )
 SCRIPTS = {name: (Path(__file__).parent / f"{name}.lua").read_bytes() for name in NAMES}

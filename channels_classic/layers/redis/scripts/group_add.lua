@@ -8,7 +8,8 @@
 --   3   asgi:joined:<process>           set         the groups that a process holds members of; with the last of them
 --   4   asgi:gone                       sorted set  the processes that have ended a short while ago; see claim.lua
 --   5   asgi:beats                      sorted set  the processes that beat; see beat.lua
---   6   asgi:queue:<process>            list        the queue of the process, if it is to be told; with its last entry
+--   6   asgi:epoch                      string      identifies the data in this server; never
+--   7   asgi:queue:<process>            list        the queue of the process, if it is to be told; with its last entry
 --
 -- ARGV
 --   1  the route: the name of the process up to and including "!", or the channel
@@ -16,9 +17,12 @@
 --   3  how long the membership lasts, in milliseconds
 --   4  the group
 --   5  how long a process that does not beat may take to read what it is told, in milliseconds
---   6  what to tell the process, if it is to be told
+--   6  the process in whose name this comes; "" if there is none
+--   7  the epoch in which that one was registered
+--   8  what to tell the process of the member, if it is to be told
 --
--- All times are milliseconds by this server's clock.
+-- All times are milliseconds by this server's clock. Returns 2 if the process in whose name this comes was declared dead,
+-- and so nothing was done.
 
 local time = redis.call("TIME")
 local life = tonumber(ARGV[3])
@@ -30,15 +34,18 @@ local function keep(key)
     end
 end
 
+if ARGV[6] ~= "" and not redis.call("ZSCORE", KEYS[5], ARGV[6]) and redis.call("GET", KEYS[6]) == ARGV[7] then
+    return 2
+end
 local process = string.match(ARGV[1], "^(.*)!$")
 if process and redis.call("ZSCORE", KEYS[4], process) then
     return
 end
-if ARGV[6] then
-    redis.call("RPUSH", KEYS[6], string.format("%016.0f", time[1] * 1e6 + time[2] + life * 1000) .. ARGV[6])
+if ARGV[8] then
+    redis.call("RPUSH", KEYS[7], string.format("%016.0f", time[1] * 1e6 + time[2] + life * 1000) .. ARGV[8])
     local stays = redis.call("ZSCORE", KEYS[5], process) and life or math.min(life, tonumber(ARGV[5]))
-    if redis.call("PTTL", KEYS[6]) < stays then
-        redis.call("PEXPIRE", KEYS[6], stays)
+    if redis.call("PTTL", KEYS[7]) < stays then
+        redis.call("PEXPIRE", KEYS[7], stays)
     end
 end
 redis.call("ZADD", KEYS[1], "GT", ends, ARGV[1])

@@ -6,6 +6,8 @@
 --   2   asgi:waiting           sorted set  the clients for whom messages wait, by the time at which they have waited
 --                                          long enough; with the last of them
 --   3   asgi:sent:<taker>      string      for the end of a turn that depends on what its trip has sent; see send.lua
+--       or asgi:beats          sorted set  for an enter in the name of a process: the processes that beat; see beat.lua
+--   4   asgi:epoch             string      for the same: identifies the data in this server; never
 -- Made here of ARGV[1]:
 --       asgi:queue:<channel>   list        the queue to the front of which a message goes that need not wait any longer
 --       asgi:bell:<channel>    list        its bell; see take.lua
@@ -32,7 +34,8 @@
 --   3, 4, 5, 6  seconds: how long a running message keeps its turn, how long others wait for one that does not come,
 --      how long a message lives in a queue, how long the turns are kept
 --   7  the step, and behind it what it needs:
---      enter    order, slight ("1" or "0"), channel, message, token, how many may wait, how many bytes of them
+--      enter    order, slight ("1" or "0"), channel, message, token, how many may wait, how many bytes of them; and the
+--               process in whose name it comes and the epoch in which that was registered, if there is one
 --      end      order, last ("1" or "0"), number: the shipment of which nothing may have been refused; "" if that does
 --               not matter
 --      suspend  order, token, forced ("1": whatever the token is; or "0")
@@ -45,9 +48,9 @@
 -- if its message has come to its queue since, runs either this one or that one. An end and a suspend do nothing.
 --
 -- All times are microseconds by this server's clock. Returns the verdict ("run", "wait", "waits", "passed" or
--- "full"; "held" for an end that has to be told again; "forward" where a client goes on that would have waited; "" for
--- other steps), and for each turn that was passed over: the client, the first and the last order, and
--- "lease" or "gap".
+-- "full"; "lapsed" for an enter whose process was declared dead; "held" for an end that has to be told again; "forward"
+-- where a client goes on that would have waited; "" for other steps), and for each turn that was passed over: the client,
+-- the first and the last order, and "lease" or "gap".
 
 local prefix, client = ARGV[1], ARGV[2]
 local lease, patience, life, kept = ARGV[3] * 1e6, ARGV[4] * 1e6, ARGV[5] * 1e6, ARGV[6] * 1e6
@@ -240,6 +243,10 @@ end
 local step, order, verdict = ARGV[7], tonumber(ARGV[8] or ""), ""
 if step == "end" and ARGV[10] ~= "" and redis.call("GET", KEYS[3]) ~= ARGV[10] then
     return { "held", passed_over }
+end
+if step == "enter" and KEYS[4] and not redis.call("ZSCORE", KEYS[3], ARGV[15])
+    and redis.call("GET", KEYS[4]) == ARGV[16] then
+    return { "lapsed", passed_over }
 end
 if step == "enter" or step == "release" then
     wake_another()

@@ -1,0 +1,54 @@
+"""Fencing: once a process was declared dead, the layer refuses what code does in its name.
+
+The code may not know it: its process was stopped, others have taken over, and now it goes on. So a worker says in
+each of its threads which process acts there. The contexts of its consumers inherit this, and so do their tasks,
+streaming answers, and calls of ``sync_to_async``. A plain ``threading.Thread`` does not.
+
+Layers refuse messages, memberships, turns and values. For what is kept elsewhere, such as a session in a database,
+``confirm`` is called just before.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Actor(Protocol):
+    """The process in whose name code acts."""
+
+    @property
+    def process(self) -> str:
+        """The name of the process in the registry of its layer."""
+
+    def confirm(self) -> None:
+        """Make sure that the process was not declared dead, as far as the layer can be asked.
+
+        Raises:
+            Lapsed: it was.
+        """
+
+
+_actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
+
+
+def act_as(actor: Actor | None) -> None:
+    """Say in whose name the code in this context acts from now on; ``None`` for nobody's."""
+    _actor.set(actor)
+
+
+def acting_process() -> str:
+    """The name of the process in whose name the code in this context acts; empty if there is none."""
+    actor = _actor.get()
+    return "" if actor is None else actor.process
+
+
+def confirm() -> None:
+    """Make sure that the process in whose name this context acts was not declared dead.
+
+    Raises:
+        Lapsed: it was.
+    """
+    actor = _actor.get()
+    if actor is not None:
+        actor.confirm()
