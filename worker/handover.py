@@ -70,7 +70,9 @@ class Handover:
 
     def has_room(self) -> bool:
         """Whether the next message may start. If that takes a while, the waiting messages are given back."""
-        if self._loop is None or self._in_hand.next_channel not in self._loop.channels:
+        if self._loop is None or not self._loop.channels:
+            return True
+        if self._in_hand.next_channel not in self._loop.channels:
             return True
         if self._loop.has_room() or self._loop.has_room(PATIENCE):
             return True

@@ -84,7 +84,9 @@ class Sender:
         Arguments:
             lease: the lease of the turn whose end is among them.
         """
-        self._clients.update((delivery.name, lease) for delivery in deliveries if delivery.turn_end is not None)
+        for delivery in deliveries:
+            if delivery.turn_end is not None:
+                self._clients[delivery.name] = lease
         self._new.append(deliveries)
 
     @property

@@ -44,7 +44,8 @@ class Senders:
                 own.append(delivery)
             else:
                 self._others.setdefault(bare, Sender(bare)).add(delivery)
-        self.flush_others()
+        if self._others:
+            self.flush_others()
         if own:
             self.own.add(*own, lease=lease)
 

@@ -21,6 +21,10 @@ MAX_DEPTH = 200
 _SURELY_SMALL = MAX_JSON_SIZE // 6
 _SMALLEST_INT, _LARGEST_INT = -(2**63), 2**63 - 1
 _LARGEST_UNSIGNED = 2**64 - 1
+_PACKER_BYTES = 2**20
+_packers: list[msgpack.Packer] = []
+"""The packers that no thread uses now: as many as have packed at the same time."""
+
 _SCALARS = frozenset({str, bytes, bool, float, type(None)})
 
 old_values = False
@@ -76,12 +80,24 @@ def pack(message: dict[str, Any]) -> bytes:
     Raises:
         MessageTooLarge: the message takes more than 1 MiB as JSON.
     """
-    packed = cast(bytes, msgpack.packb(message, unicode_errors="surrogatepass"))
+    packed = _pack(message)
     if len(packed) > _SURELY_SMALL and (size := json_size(message)) > MAX_JSON_SIZE:
         raise MessageTooLarge(
             f"A message may take {MAX_JSON_SIZE} bytes as JSON, this one takes {size}: "
             "send it in several messages, or keep the data elsewhere and send where it is."
         )
+    return packed
+
+
+def _pack(message: dict[str, Any]) -> bytes:
+    # To make a packer takes longer than to pack most messages. Only one thread at a time can use one.
+    try:
+        packer = _packers.pop()
+    except IndexError:
+        packer = msgpack.Packer(unicode_errors="surrogatepass")
+    packed = cast(bytes, packer.pack(message))
+    if len(packed) <= _PACKER_BYTES:  # it keeps the memory that its largest message took
+        _packers.append(packer)
     return packed
 
 

@@ -25,7 +25,7 @@ from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.pipeline import Pipeline
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Origin, Queues
-from channels_classic.layers.redis.receiving import Receipt, Receiving
+from channels_classic.layers.redis.receiving import Receiving
 from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.redis.sending import Sending, positions
 from channels_classic.layers.redis.shipments import Shipment, messages_of, unconfirmed
@@ -271,14 +271,10 @@ class Batches:
         """Put messages back in front of their queues."""
         back: dict[int, dict[str, list[bytes]]] = defaultdict(lambda: defaultdict(list))
         for received in reversed(batch):
-            receipt: Receipt = received.receipt
-            queue = names.queue_name(received.channel)
-            value = receipt.value
+            server, queue, value = received.receipt
             if taker is None or not names.is_normal(queue):
-                local, expires = names.local_part(received.channel), int(receipt.stamp)
-                seal = self._envelopes.seal_message
-                value = receipt.stamp + seal(local, receipt.payload, receipt.before, queue, expires)
-            back[receipt.server][queue].append(value)
+                value = self._envelopes.for_one(value, queue, names.local_part(received.channel))
+            back[server][queue].append(value)
         trips = Trips()
         for server, values in back.items():
             epoch = b"" if taker is None else self._registry.epoch(taker.process, server)

@@ -51,6 +51,15 @@ class Envelope(NamedTuple):
         return self.payload[1:] if self.kind == AGAIN else self.payload
 
 
+    def end(self, stamp: bytes) -> bytes:
+        """When the message ends, as a stamp.
+
+        Arguments:
+            stamp: that the queue has. Whoever can write to Redis may have put it off.
+        """
+        return min(stamp, b"%016d" % self.expires) if self.expires else stamp
+
+
 class Envelopes:
     """Seals and opens envelopes.
 
@@ -98,6 +107,18 @@ class Envelopes:
             return Envelope(kind, body[2:end].decode("ascii"), body[end:], expires)
         except UnicodeDecodeError:
             raise ValueError(f"not an envelope of a channel layer: {body[:40]!r}") from None
+
+
+    def for_one(self, value: bytes, queue: str, name: str) -> bytes:
+        """An entry of a queue as one for a single channel: of a group's message, the part of one member.
+
+        Arguments:
+            name: the local part of the channel.
+        """
+        stamp = value[:STAMP_LENGTH]
+        envelope = self.open(value[STAMP_LENGTH:], queue)
+        end = envelope.end(stamp)
+        return end + self.seal_message(name, envelope.packed, envelope.before, queue, int(end))
 
 
 def _place(queue: str) -> str:

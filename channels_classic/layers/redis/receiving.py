@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
@@ -17,7 +16,14 @@ from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.blocking import wait_for_any
 from channels_classic.layers.redis.connections.steps import Answers, Steps, Trips, failure_in
 from channels_classic.layers.redis.connections.transport import Transport
-from channels_classic.layers.redis.envelope import AGAIN, GROUP_MESSAGE, MESSAGE, Envelopes, time_of_expiry
+from channels_classic.layers.redis.envelope import (
+    AGAIN,
+    GROUP_MESSAGE,
+    MESSAGE,
+    STAMP_LENGTH,
+    Envelopes,
+    time_of_expiry,
+)
 from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.placement import Placement
@@ -29,24 +35,6 @@ from channels_classic.log import logger
 LONGEST_WAIT = 4.0
 """The longest wait for a message in one call, in seconds, so that a server that hangs or has lost its data is
 noticed even if nobody sends."""
-
-
-class Receipt(NamedTuple):
-    """The data needed to give a message back.
-
-    Arguments:
-        server: the server that it was on.
-        stamp: its time of expiry.
-        payload: the packed message.
-        before: how many times it was delivered before.
-        value: the entry of the queue, unchanged.
-    """
-
-    server: int
-    stamp: bytes
-    payload: bytes
-    before: int
-    value: bytes
 
 
 class Receiving:
@@ -278,14 +266,15 @@ class Receiving:
             for channel, of_channel in zip(of_server, lists, strict=True):
                 if of_channel:
                     taken += [Entry(server, channel, value) for value in of_channel]
-        all_entries = in_order(taken, several=len(asked) > 1)
-        received, unasked = yield from self._open_all(all_entries, now)
+        if len(asked) > 1:
+            taken = in_order(taken)
+        received, unasked = yield from self._open_all(taken, now)
         failure = failure or unasked
         if failure is not None:
             if not received:
                 raise failure
             self.pass_over(failure)
-        return received, bool(all_entries)
+        return received, bool(taken)
 
     def _take_unopened(self, asked: Mapping[int, list[str]]) -> list[Entry]:
         with self._lock:
@@ -299,28 +288,26 @@ class Receiving:
         """Open entries of queues, and drop those that expired before ``now``."""
         received: list[Received] = []
         failure = None
+        open_envelope, unpack = self._envelopes.open, codec.unpack
         for entry in entries:
-            server, channel, value = entry
-            stamp = entry.stamp
+            channel, stamp = entry.queue, entry.value[:STAMP_LENGTH]
             if stamp < now:
                 traffic.expired += 1
                 continue
             try:
-                opened = self._envelopes.open(value[len(stamp) :], channel)
-                kind, name, payload, expires = opened
-                if expires:
-                    if expires < (int(now) if now else self._clocks.now()):
-                        traffic.expired += 1
-                        continue
-                    # Somebody who can write to Redis may have changed the time of expiry that the queue has.
-                    stamp = min(stamp, b"%016d" % expires)
-                receipt = Receipt(server, stamp, opened.packed, opened.before, value)
-                if kind in (MESSAGE, AGAIN):
-                    content = codec.unpack(receipt.payload)
-                    received.append(Received(channel + name, content, receipt, receipt.before + 1))
+                envelope = open_envelope(entry.value[STAMP_LENGTH:], channel)
+                if envelope.expires and envelope.expires < (int(now) if now else self._clocks.now()):
+                    traffic.expired += 1
+                    continue
+                kind, name, payload, _ = envelope
+                if kind == MESSAGE:
+                    received.append(Received(channel + name, unpack(payload), entry))
+                elif kind == AGAIN:
+                    content = unpack(envelope.packed)
+                    received.append(Received(channel + name, content, entry, envelope.before + 1))
                 elif kind == GROUP_MESSAGE:
-                    content = codec.unpack(payload)
-                    sent = int(stamp) - int(self._expiry * 1_000_000)
+                    content = unpack(payload)
+                    sent = int(envelope.end(stamp)) - int(self._expiry * 1_000_000)
                     try:
                         members = yield from self._groups.members(name, channel, max(sent, int(now or 0)))
                     except LayerUnavailable as error:
@@ -328,27 +315,23 @@ class Receiving:
                         with self._lock:
                             self._unopened.append(entry)
                         continue
-                    received += [Received(member, content, receipt) for member in members]
+                    received += [Received(member, content, entry) for member in members]
                 else:
-                    self._groups.note(opened, channel, stamp)
+                    self._groups.note(envelope, channel, envelope.end(stamp))
             except ValueError as error:
                 logger.error("A message on %r was dropped: %s.", channel, error)
         return received, failure
 
 
-def in_order(entries: Iterable[Entry], several: bool) -> list[Entry]:
-    """Sort the entries of a batch by channel: the order in which the reader gets them.
-
-    Arguments:
-        several: whether they come from several servers. Then the oldest come first in each normal channel.
-    """
+def in_order(entries: Iterable[Entry]) -> list[Entry]:
+    """Put the entries of several servers into the order in which the reader gets them: channel by channel, and in
+    each normal channel the oldest first."""
     by_channel: dict[str, list[Entry]] = {}
     for entry in entries:
         by_channel.setdefault(entry.queue, []).append(entry)
-    if several:
-        for channel, of_channel in by_channel.items():
-            if names.is_normal(channel):
-                of_channel.sort(key=_stamp_of)
+    for channel, of_channel in by_channel.items():
+        if names.is_normal(channel):
+            of_channel.sort(key=_stamp_of)
     return [entry for of_channel in by_channel.values() for entry in of_channel]
 
 

@@ -174,7 +174,7 @@ class Sweeps:
         ]
         now = max(batch.taken for batch in batches.values())
         messages = []
-        for entry in in_order(entries, several=self._placement.count > 1):
+        for entry in in_order(entries) if self._placement.count > 1 else entries:
             if entry.stamp < now:
                 continue
             try:
