@@ -50,7 +50,6 @@ class Envelope(NamedTuple):
         """The packed message."""
         return self.payload[1:] if self.kind == AGAIN else self.payload
 
-
     def end(self, stamp: bytes) -> bytes:
         """When the message ends, as a stamp.
 
@@ -107,7 +106,6 @@ class Envelopes:
             return Envelope(kind, body[2:end].decode("ascii"), body[end:], expires)
         except UnicodeDecodeError:
             raise ValueError(f"not an envelope of a channel layer: {body[:40]!r}") from None
-
 
     def for_one(self, value: bytes, queue: str, name: str) -> bytes:
         """An entry of a queue as one for a single channel: of a group's message, the part of one member.

@@ -24,6 +24,7 @@ from channels_classic.layers.redis.envelope import JOIN
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.keys import Keys
 from channels_classic.layers.redis.queues import Queues
+from channels_classic.layers.redis.taken import Taken
 from channels_classic.log import logger
 
 FLUSHED = "flushed:"
@@ -90,7 +91,7 @@ class Epochs:
             trips.add(server, queues.receive_counted([], [], server))
         answers = yield trips
         for server in range(servers):
-            _, epoch, _ = answers[server][0]
+            epoch = Taken.of(server, answers[server][0]).epoch
             if self.is_new(server, epoch):
                 yield from self.begin(server, epoch)
 

@@ -172,6 +172,9 @@ class Queues:
             LayerUnavailable: nothing was sent, because the command arrived too late.
             Lapsed: nothing was sent, because the process that sends was declared dead.
         """
+        if isinstance(answer, bytes):
+            self._clocks.told(server, answer)
+            return (), ()
         refused, routes, now, failed = answer
         self._clocks.told(server, now)
         if failed == LAPSED and origin is not None:

@@ -28,6 +28,7 @@ from channels_classic.layers.redis.epochs import Epochs
 from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Entry, Queues
+from channels_classic.layers.redis.taken import Taken, last_taken
 from channels_classic.layers.traffic import traffic
 from channels_classic.layers.types import Delivery, Received
 from channels_classic.log import logger
@@ -121,12 +122,12 @@ class Receiving:
         self, answers: Answers, asked: Mapping[int, list[str]], channels: list[str], limit: int
     ) -> Steps[list[Received]]:
         """The messages that ``add_command`` has asked for. If none of the entries is a message, it asks again."""
-        received, more = yield from self.received(answers, asked)
+        received, more = yield from self.received(asked, last_taken(answers, asked))
         while more and not received:
             # These were only changes of membership, or expired messages. There may be others behind them.
             trips = Trips(partial=True)
             asked = self.add_command(trips, channels, limit)
-            received, more = yield from self.received((yield trips), asked)
+            received, more = yield from self.received(asked, last_taken((yield trips), asked))
         return received
 
     def wait_on_one(self, server: int, channels: list[str], limit: int, timeout: float) -> Steps[list[Received]]:
@@ -138,11 +139,12 @@ class Receiving:
         answers = yield trips
         # If none came in time, one may still have come before the second command.
         popped = answers[server][0]
+        taken = last_taken(answers, asked)
         if isinstance(popped, LayerUnavailable):
-            received, _ = yield from self.received(answers, asked, failure=popped)
+            received, _ = yield from self.received(asked, taken, failure=popped)
         else:
             first = [self._queues.popped(server, popped)] if popped else []
-            received, _ = yield from self.received(answers, asked, first)
+            received, _ = yield from self.received(asked, taken, first)
         return received
 
     # From several.
@@ -158,7 +160,7 @@ class Receiving:
             for server, of_server in asked.items():
                 shares = [counts.get((server, channel), 0) for channel in of_server]
                 trips.add(server, self._queues.receive_counted(of_server, shares, server))
-            received, more = yield from self.received((yield trips), asked)
+            received, more = yield from self.received(asked, last_taken((yield trips), asked))
         return received
 
     def wait_on_all(self, channels: list[str], timeout: float) -> Steps[list[Received]]:
@@ -186,7 +188,7 @@ class Receiving:
                 failure = refusal
                 if refusal.nothing_done:
                     taken.append(entry)
-        received, _ = yield from self.received({}, {}, taken, failure)
+        received, _ = yield from self.received({}, [], taken, failure)
         return received
 
     def peek(self, channels: list[str], limit: int) -> Steps[dict[tuple[int, str], int]]:
@@ -227,54 +229,50 @@ class Receiving:
 
     def opened(self, entries: list[Entry]) -> Steps[list[Received]]:
         """The messages of entries that were taken."""
-        received, _ = yield from self.received({}, {}, entries)
+        received, _ = yield from self.received({}, [], entries)
         return received
 
     def received(
         self,
-        answers: Answers,
         asked: Mapping[int, list[str]],
+        taken: Iterable[Taken | LayerUnavailable],
         first: Iterable[Entry] = (),
         failure: LayerUnavailable | None = None,
     ) -> Steps[tuple[list[Received], bool]]:
-        """The messages in the answers to the last command for each server, and whether there were any entries.
+        """The messages that servers have given out, and whether there were any entries.
 
         Arguments:
+            asked: the queues that each server was asked for.
+            taken: what each has given out.
             first: entries that were taken before.
             failure: an earlier error.
 
         Raises:
             LayerUnavailable: something has failed, and there are no messages.
         """
-        if self._unopened:
-            first = [*self._take_unopened(asked), *first]
-        taken: list[Entry] = list(first)
+        entries = [*(self._take_unopened(asked) if self._unopened else ()), *first]
         now = b""
-        for server, of_server in asked.items():
-            answer = answers[server][-1]
-            if isinstance(answer, LayerUnavailable):
-                failure = answer
+        for given in taken:
+            if isinstance(given, LayerUnavailable):
+                failure = given
                 continue
-            time_there, epoch, lists = answer[:3]
-            self._clocks.told(server, time_there)
-            now = max(now, time_there)
-            if self._epochs.is_new(server, epoch):
+            self._clocks.told(given.server, given.now)
+            now = max(now, given.now)
+            if self._epochs.is_new(given.server, given.epoch):
                 try:
-                    yield from self._epochs.begin(server, epoch)
+                    yield from self._epochs.begin(given.server, given.epoch)
                 except LayerUnavailable as error:
                     failure = error
-            for channel, of_channel in zip(of_server, lists, strict=True):
-                if of_channel:
-                    taken += [Entry(server, channel, value) for value in of_channel]
+            entries += given.entries
         if len(asked) > 1:
-            taken = in_order(taken)
-        received, unasked = yield from self._open_all(taken, now)
+            entries = in_order(entries)
+        received, unasked = yield from self._open_all(entries, now)
         failure = failure or unasked
         if failure is not None:
             if not received:
                 raise failure
             self.pass_over(failure)
-        return received, bool(taken)
+        return received, bool(entries)
 
     def _take_unopened(self, asked: Mapping[int, list[str]]) -> list[Entry]:
         with self._lock:

@@ -23,6 +23,7 @@ from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Entry, Queues
 from channels_classic.layers.redis.receiving import LONGEST_WAIT, Receiving
 from channels_classic.layers.redis.registry import Registry
+from channels_classic.layers.redis.taken import Taken, last_taken
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Received
 
@@ -92,22 +93,18 @@ class Taking:
     ) -> Steps[list[Received]]:
         """The messages of a round trip that ``add_commands`` has made."""
         popped = answers[0][-2] if waited else None
-        if (
-            waited
-            and popped is None
-            and not isinstance(answers[0][-1], LayerUnavailable)
-            and any(answers[0][-1][2])
-        ):
+        taken = last_taken(answers, asked)
+        if waited and popped is None and isinstance(taken[0], Taken) and taken[0].entries:
             self._unrung_until = time.monotonic() + UNRUNG_SECONDS
         first = []
         if popped is not None and not isinstance(popped, LayerUnavailable):
             first = self._popped(0, popped)
-        if unseen := self._unseen(answers):
+        if unseen := self._unseen(taken):
             yield from self._restore(unseen, taker)
             trips = Trips(partial=True)
             trips.add(0, self._take(taker, asked[0], limit, 0))
-            answers = yield trips
-        return (yield from self._received(answers, asked, taker, first))
+            taken = last_taken((yield trips), asked)
+        return (yield from self._received(asked, taken, taker, first))
 
     # Several servers.
 
@@ -122,9 +119,9 @@ class Taking:
                 self._announce(trips, taker, server)
                 shares = [counts.get((server, channel), 0) for channel in order]
                 trips.add(server, (*self._take(taker, order, 0, server), *shares))
-            answers = yield trips
-            received = yield from self._received(answers, asked, taker, [])
-            unseen = self._unseen(answers)
+            taken = last_taken((yield trips), asked)
+            received = yield from self._received(asked, taken, taker, [])
+            unseen = self._unseen(taken)
             if received or not unseen:
                 return received
             yield from self._restore(unseen, taker)
@@ -197,27 +194,26 @@ class Taking:
         return []
 
     def _received(
-        self, answers: Answers, asked: Mapping[int, list[str]], taker: Taker, first: list[Entry]
+        self,
+        asked: Mapping[int, list[str]],
+        taken: Sequence[Taken | LayerUnavailable],
+        taker: Taker,
+        first: list[Entry],
     ) -> Steps[list[Received]]:
-        for server, order in asked.items():
-            answer = answers[server][-1]
-            if isinstance(answer, LayerUnavailable):
+        for given in taken:
+            if isinstance(given, LayerUnavailable):
                 continue
-            if answer[3]:
+            if given.has_lapsed:
                 raise Lapsed(taker.process)
-            if any(answer[2][: sum(map(names.is_normal, order))]):
-                taker.batch = taker.seen[server] = taker.asked
-        received, _ = yield from self._receiving.received(answers, asked, first)
+            # Normal channels come first; only their messages are in-flight.
+            if given.entries and names.is_normal(given.entries[0].queue):
+                taker.batch = taker.seen[given.server] = taker.asked
+        received, _ = yield from self._receiving.received(asked, taken, first)
         return received
 
-    def _unseen(self, answers: Answers) -> dict[int, Sequence[bytes]]:
-        """The batches that the taker has in-flight and has not received, by server."""
-        taken = {server: of_server[-1] for server, of_server in answers.items()}
-        return {
-            server: answer[4]
-            for server, answer in taken.items()
-            if not isinstance(answer, LayerUnavailable) and answer[4]
-        }
+    def _unseen(self, taken: Sequence[Taken | LayerUnavailable]) -> dict[int, Sequence[bytes]]:
+        """The batches that the taker has in-flight and has not seen, by server."""
+        return {given.server: given.unseen for given in taken if isinstance(given, Taken) and given.unseen}
 
     def _restore(self, unseen: Mapping[int, Sequence[bytes]], taker: Taker) -> Steps[None]:
         """Put back what a taker has in-flight and has not received, because the answer was lost."""

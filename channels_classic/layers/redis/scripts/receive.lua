@@ -11,7 +11,8 @@
 --      long it takes
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
--- Returns the time in microseconds (16 digits), the epoch, and for every queue the list of its entries.
+-- Returns one list: the entries of all queues, how many there are of each, the time in microseconds (16 digits), the
+-- epoch, and 0.
 
 local time = redis.call("TIME")
 local limit = tonumber(ARGV[1])
@@ -50,16 +51,26 @@ else
     end
 end
 
-for q = 1, queues do
-    if not taken[q] then
-        taken[q] = {}
-    end
-end
-
 -- Behind the first LPOP, because a Redis that is full refuses a script no more then: taking is what makes room.
 local epoch = redis.call("GET", KEYS[1])
 if not epoch then
     epoch = ARGV[2]
     redis.call("SET", KEYS[1], epoch)
 end
-return { string.format("%010d%06d", time[1], time[2]), epoch, taken }
+
+local answer = taken[1] or {}
+local counts = { #answer }
+for q = 2, queues do
+    local values = taken[q] or {}
+    counts[q] = #values
+    for _, value in ipairs(values) do
+        answer[#answer + 1] = value
+    end
+end
+for q = 1, queues do
+    answer[#answer + 1] = counts[q]
+end
+answer[#answer + 1] = string.format("%010d%06d", time[1], time[2])
+answer[#answer + 1] = epoch
+answer[#answer + 1] = 0
+return answer

@@ -39,9 +39,10 @@
 --      nothing can be paused), body
 --
 -- An entry of a queue is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
--- Returns the positions, from 0 over all messages of the call, of those that were refused; if the routes are others,
--- for every group the list of them; the time, 16 digits of microseconds; and 0, or why nothing was sent: 1 if the sender
--- has given up, 2 if its process was declared dead, 3 if a later shipment of the taker has overtaken this one.
+-- Returns the time, 16 digits of microseconds, if all was sent. Else a list: the positions, from 0 over all messages of
+-- the call, of those that were refused; if the routes are others, for every group the list of them; the time; and 0, or
+-- why nothing was sent: 1 if the sender has given up, 2 if its process was declared dead, 3 if a later shipment of the
+-- taker has overtaken this one.
 
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
@@ -242,5 +243,8 @@ end
 if ARGV[5] ~= "" then
     local outcome = #refused == 0 and ARGV[5] or ARGV[5] .. " " .. table.concat(refused, " ")
     redis.call("SET", KEYS[#KEYS - 4], outcome, "EX", 600)
+end
+if #refused == 0 then
+    return stamp_now
 end
 return { refused, {}, stamp_now, 0 }

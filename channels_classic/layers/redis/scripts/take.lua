@@ -27,8 +27,9 @@
 --   9  the prefix of all keys
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
--- Returns the time in microseconds (16 digits), the epoch, for every queue the list of its entries, 1 if the process
--- was declared dead, else 0, and what the taker has in-flight and has not seen: then nothing is taken.
+-- Returns one list: the entries of all queues, how many there are of each, the time in microseconds (16 digits), the
+-- epoch, and 0. In the place of the 0 there is 1 if the process was declared dead, or a list of what the taker has
+-- in-flight and has not seen. In both cases nothing is taken.
 
 local time = redis.call("TIME")
 local now = string.format("%010d%06d", time[1], time[2])
@@ -49,7 +50,7 @@ end
 local lapsed = ARGV[5] ~= "" and not redis.call("ZSCORE", KEYS[2], ARGV[4])
     and redis.call("GET", KEYS[1]) == ARGV[5]
 local takes = not lapsed and not (latest > 0 and latest < time[1] * 1e6 + time[2])
-local unseen = {}
+local state = lapsed and 1 or 0
 if takes then
     local batch = redis.call("LINDEX", KEYS[3], 0)
     if batch == ARGV[7] then
@@ -58,7 +59,7 @@ if takes then
         takes = false
         -- A greater number is that of a later trip, which has overtaken this one: its batch is not to be touched.
         if tonumber(batch) < tonumber(ARGV[6]) then
-            unseen = redis.call("LRANGE", KEYS[3], 0, -1)
+            state = redis.call("LRANGE", KEYS[3], 0, -1)
         end
     end
 end
@@ -113,4 +114,19 @@ for q = 1, normal do
         ring(KEYS[3 + q])
     end
 end
-return { now, epoch, taken, lapsed and 1 or 0, unseen }
+
+local answer = taken[1]
+local counts = { #answer }
+for q = 2, queues do
+    counts[q] = #taken[q]
+    for _, value in ipairs(taken[q]) do
+        answer[#answer + 1] = value
+    end
+end
+for q = 1, queues do
+    answer[#answer + 1] = counts[q]
+end
+answer[#answer + 1] = now
+answer[#answer + 1] = epoch
+answer[#answer + 1] = state
+return answer

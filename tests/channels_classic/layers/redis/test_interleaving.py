@@ -12,6 +12,7 @@ import pytest
 from channels_classic.layers import RedisChannelLayer
 from channels_classic.layers.redis.connections.steps import Steps, Trips
 from channels_classic.layers.redis.envelope import JOIN, LEAVE
+from channels_classic.layers.redis.taken import last_taken
 from tests.channels_classic.layers.redis.schedules import all_schedules, interleave
 
 numbers = count()
@@ -51,7 +52,7 @@ class Room:
         trips = Trips(partial=True)
         server = self.reader._placement.of_channel(self.process)
         asked = receiving.add_command(trips, [self.process], 10, server)
-        received, _ = yield from receiving.received((yield trips), asked)
+        received, _ = yield from receiving.received(asked, last_taken((yield trips), asked))
         return received
 
     def everything(self) -> list[str]:

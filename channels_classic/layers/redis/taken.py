@@ -1,0 +1,67 @@
+"""What a server gives out: the answer to ``receive.lua`` and ``take.lua``.
+
+It is one flat list, which Redis sends in one piece. Before version 7, it sends each list in a list in a piece of
+its own, and the reader wakes up for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.connections.steps import Answers
+from channels_classic.layers.redis.queues import Entry
+
+DECLARED_DEAD = 1
+"""The state in the answer to a taker whose process was declared dead."""
+
+
+class Taken(NamedTuple):
+    """What one server has given out.
+
+    Arguments:
+        server: its position.
+        now: the time there: 16 digits, microseconds.
+        epoch: of the data there.
+        entries: queue by queue, in the order in which these were asked for.
+        has_lapsed: whether the process that asked was declared dead.
+        unseen: what the taker that asked has in-flight without having seen it.
+    """
+
+    server: int
+    now: bytes
+    epoch: bytes
+    entries: list[Entry]
+    has_lapsed: bool = False
+    unseen: Sequence[bytes] = ()
+
+    @classmethod
+    def of(cls, server: int, answer: Sequence[Any], queues: Sequence[str] = ()) -> Taken:
+        """Read the answer of a server.
+
+        Arguments:
+            queues: in the order in which they were asked for.
+        """
+        *counts, now, epoch, state = answer[len(answer) - len(queues) - 3 :]
+        entries: list[Entry] = []
+        for queue, count in zip(queues, counts, strict=True):
+            if count:
+                start = len(entries)
+                entries += [Entry(server, queue, value) for value in answer[start : start + count]]
+        if isinstance(state, int):
+            return cls(server, now, epoch, entries, state == DECLARED_DEAD)
+        return cls(server, now, epoch, entries, False, state)
+
+
+def last_taken(answers: Answers, asked: Mapping[int, Sequence[str]]) -> list[Taken | LayerUnavailable]:
+    """What each server has given out by the last command of a round trip.
+
+    Arguments:
+        asked: for each server the queues in the order in which they were asked for.
+    """
+    found: list[Taken | LayerUnavailable] = []
+    for server, queues in asked.items():
+        answer = answers[server][-1]
+        found.append(answer if isinstance(answer, LayerUnavailable) else Taken.of(server, answer, queues))
+    return found
