@@ -15,7 +15,7 @@ from channels_classic.shadowing import check_packages
 
 
 class ChannelsClassicConfig(AppConfig):
-    """Sees to it that the right commands run, and that the settings are checked."""
+    """Makes Django run the right commands, and check the settings."""
 
     name = "channels_classic"
     verbose_name = "Channels"
@@ -39,7 +39,7 @@ class ChannelsClassicConfig(AppConfig):
         settle = import_module("channels_classic.command_owners").settle
         settle()
         # A test that overrides INSTALLED_APPS makes Django look for commands again, in a receiver of this signal.
-        # Ours has to come after it, so it is connected anew: Django's is there when a test gets here.
+        # Our receiver has to come after it, so it is connected anew here, after Django's.
         setting_changed.disconnect(dispatch_uid=__name__)
         setting_changed.connect(settle, dispatch_uid=__name__)
         if legacy_is_active():

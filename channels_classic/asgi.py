@@ -79,7 +79,7 @@ class ChannelLayerManager:
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
-        """The setting, or what stands in for it.
+        """The setting, or its default.
 
         Raises:
             InvalidChannelLayerError: it is not a dict.

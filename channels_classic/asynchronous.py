@@ -1,8 +1,8 @@
-"""Consumers that are not done when they return: ``async def``, and whatever else returns an awaitable.
+"""Consumers that are not done when they return: ``async def``, and others that return an awaitable.
 
-A worker calls every consumer in its own thread. What an asynchronous one returns is awaited in an event loop
-later. So code around a consumer, such as a decorator, may not do its second half when the call returns: ``around``
-and ``one_after_another`` do it when the consumer is done.
+A worker calls every consumer in its own thread. The awaitable of an asynchronous consumer is awaited later, in an
+event loop. So code around a consumer, such as a decorator, must not do its second half when the call returns.
+``around`` and ``one_after_another`` do it when the consumer is done.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from asgiref.sync import sync_to_async
 
 Work = Callable[[], Any]
 After = Callable[[BaseException | None], Work | None]
-"""Called with what a consumer raised, if it did. It must not wait for anything: it returns what is to be called
-then and may wait, for a database or a channel layer."""
+"""Called with the exception of a consumer, or ``None``. It must not wait for anything. It can return a function,
+which is called next and may wait for a database or a channel layer."""
 
 REST = "_rest"
-"""The attribute of a class-based consumer, which is an object, with what is still to be awaited of it."""
+"""The attribute of a class-based consumer with its awaitable."""
 
 
 def rest_of(result: Any) -> Awaitable[Any] | None:
-    """What is still to be awaited of a consumer that returned ``result``; ``None`` if it is done."""
+    """The awaitable of a consumer that returned ``result``; ``None`` if the consumer is done."""
     if result is None:
         return None
     if isawaitable(result):
@@ -33,7 +33,7 @@ def rest_of(result: Any) -> Awaitable[Any] | None:
 
 
 def close(rest: Awaitable[Any]) -> None:
-    """Give up what is to be awaited, before it has begun: otherwise Python warns that nobody awaited it."""
+    """Close an awaitable that has not begun. Otherwise Python warns that nobody awaited it."""
     if hasattr(rest, "close"):
         rest.close()
 
@@ -44,11 +44,11 @@ def around(consume: Callable[[], Any], after: After, prepare: Work | None = None
     Arguments:
         consume: calls the consumer.
         after: called as soon as the consumer is done.
-        prepare: for an asynchronous consumer: called here and now, before it begins, and may wait. It loads what
-            code in an event loop could not load without blocking the loop.
+        prepare: for an asynchronous consumer: called at once, before it begins, and may wait. It loads data that
+            would block an event loop.
 
     Returns:
-        What ``consume`` returned, or an awaitable that also does what comes after.
+        The result of ``consume``, or an awaitable that also calls ``after``.
     """
     try:
         result = consume()
@@ -72,7 +72,7 @@ def _begun(rest: Awaitable[Any], after: After, prepare: Work | None) -> Awaitabl
 
 
 class _Around:
-    """An awaitable with something after it. It can be closed before it has begun, as a coroutine can."""
+    """An awaitable that calls ``after`` at its end. It can be closed before it has begun, like a coroutine."""
 
     def __init__(self, rest: Awaitable[Any], after: After) -> None:
         self._rest = rest
@@ -97,7 +97,7 @@ class _Around:
 
 
 def one_after_another(calls: Iterable[Callable[[], Any]]) -> Any:
-    """Call consumers, and other functions, each when the one before is done.
+    """Call consumers and other functions, each when the one before it is done.
 
     Returns:
         ``None``, or an awaitable if one of them is asynchronous.
@@ -110,7 +110,7 @@ def one_after_another(calls: Iterable[Callable[[], Any]]) -> Any:
 
 
 class _Rest:
-    """What one consumer still has to do, and then others."""
+    """An awaitable for the rest of one consumer, and then the others."""
 
     def __init__(self, rest: Awaitable[Any], left: Iterator[Callable[[], Any]]) -> None:
         self._rest = rest
@@ -122,7 +122,7 @@ class _Rest:
     async def _run(self) -> None:
         await self._rest
         for call in self._left:
-            # A synchronous one may wait for anything.
+            # A synchronous consumer may wait for anything.
             if (rest := rest_of(await sync_to_async(call)())) is not None:
                 await rest
 

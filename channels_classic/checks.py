@@ -47,7 +47,7 @@ SIMILAR = 0.8
 def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Check that the settings make layers and routers, and that their routes can get messages."""
     if not hasattr(settings, setting_name()):
-        # A project of Channels 4 need not have one.
+        # A project of Channels 4 need not have a default layer.
         return [] if is_of_channels_4() else [_no_layers()]
     try:
         aliases = list(channel_layers.configs)
@@ -101,14 +101,14 @@ def _no_layers() -> CheckMessage:
 
 @register("channels")
 def check_runserver(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The command ``runserver`` is ours, or built on ours: any other answers WebSockets with 404."""
+    """Check that ``runserver`` is ours, or built on ours. Any other answers WebSockets with 404."""
     app = get_commands().get("runserver")
     if not isinstance(app, str) or app == "channels_classic" or is_of_channels_4():
         return []
     try:
         command = type(load_command_class(app, "runserver"))
     except Exception:
-        return []  # whoever calls it sees why
+        return []  # a call of the command shows the error
     if any(base.__module__ == OUR_RUNSERVER for base in command.__mro__):
         return []
     return [

@@ -1,4 +1,4 @@
-"""One process of a ``Supervisor``: both its ends, and the pipe between them."""
+"""One process of a ``Supervisor``, as both sides see it, and the pipe between them."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from typing import Any
 from channels_classic.log import logger
 from channels_classic.process_signals import HURRY, PASSED_ON, held_back
 
-# A new interpreter for each process, so that a renewed one runs the code that is on the disk by then.
+# Each process has a new interpreter, so that a renewed one runs the code that is on the disk by then.
 _spawn = multiprocessing.get_context("spawn")
 
 GRACE = 5.0
-"""Seconds that a process has to end by itself after its time is over, and to say what it did not wait for."""
+"""Seconds that a process has, after its time is over, to end by itself and log what it did not wait for."""
 
 Target = Callable[..., None]
-"""The function that runs in the process: at the top of a module, called with a ``Supervised`` and arguments."""
+"""The function that runs in the process. It is at the top of a module, and is called with a ``Supervised`` and
+arguments."""
 
 
 class Supervised:
-    """The way from a process to its supervisor. Any thread may use it.
+    """A process's connection to its supervisor. Any thread may use it.
 
     Arguments:
-        pipe: to the supervisor.
+        pipe: the pipe to the supervisor.
     """
 
     def __init__(self, pipe: Connection) -> None:
@@ -36,15 +37,15 @@ class Supervised:
         self._lock = threading.Lock()
 
     def ready(self) -> None:
-        """It does its work from now on."""
+        """Tell the supervisor that the process works from now on."""
         self._tell("is_ready", True)
 
     def retire(self) -> None:
-        """Ask to be replaced. It goes on until its successor is ready, and is told to stop then."""
+        """Ask to be replaced. The process goes on until its successor is ready, and is stopped then."""
         self._tell("wants_to_retire", True)
 
     def introduce(self, identity: object) -> None:
-        """Say what the supervisor is to hand on to ``died`` should this process die; it has to be picklable."""
+        """Give the supervisor a picklable value to pass to ``died`` if this process dies."""
         self._tell("identity", identity)
 
     def _tell(self, name: str, value: object) -> None:
@@ -52,11 +53,11 @@ class Supervised:
             with self._lock:
                 self._pipe.send((name, value))
         except OSError:
-            pass  # the supervisor is gone: this process is about to be told to stop
+            pass  # the supervisor is gone, and this process is about to stop
 
 
 class Child:
-    """A process, as its supervisor sees it."""
+    """A process, for its supervisor."""
 
     def __init__(self, target: Target, arguments: tuple[Any, ...]) -> None:
         self._pipe, theirs = _spawn.Pipe(duplex=False)
@@ -67,7 +68,8 @@ class Child:
         self.identity: Any = None
         """The value that the process passed to ``introduce``; ``None`` if it has not."""
         self.end_by: float | None = None
-        """When it has to have ended, by ``time.monotonic``; ``None`` while it may run, and after it was killed."""
+        """The time by which it must have ended, by ``time.monotonic``; ``None`` while it may run, and after it was
+        killed."""
         self._is_hurried = False
         with held_back(PASSED_ON):
             self._process.start()
@@ -75,42 +77,42 @@ class Child:
 
     @property
     def events(self) -> list[Any]:
-        """The objects for ``wait``: the end of the process, and the pipe while that may bring news."""
+        """The objects to ``wait`` for: the end of the process, and the pipe while it is open."""
         return [self._process.sentinel] if self._pipe.closed else [self._process.sentinel, self._pipe]
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the process has not ended."""
         return self._process.is_alive()
 
     @property
     def exitcode(self) -> int | None:
-        """The status it ended with, or minus the number of the signal that ended it."""
+        """Its exit status, or minus the number of the signal that ended it."""
         return self._process.exitcode
 
     def look(self) -> None:
-        """Take notice of what it said."""
+        """Read what the process has sent."""
         try:
             while not self._pipe.closed and self._pipe.poll():
                 name, value = self._pipe.recv()
                 setattr(self, name, value)
         except (EOFError, OSError):
-            self._pipe.close()  # it has ended
+            self._pipe.close()  # the process has ended
 
     def stop(self, timeout: float | None) -> None:
-        """Tell it to end within ``timeout`` seconds; it knows that time itself, and has a little more."""
+        """Tell the process to end within ``timeout`` seconds. It knows this time, and gets a little more."""
         self.end_by = None if timeout is None else time.monotonic() + timeout + GRACE
         self._process.terminate()
 
     def hurry(self) -> None:
-        """Tell it not to wait any longer for what it does."""
+        """Tell the process not to wait any longer for what it does."""
         if not self._is_hurried:
             self._is_hurried = True
             self.end_by = time.monotonic() + GRACE
             self._send(HURRY)
 
     def end_in_time(self, name: str) -> None:
-        """When its time is over, tell it to hurry; when that time is over too, kill it."""
+        """When its time is over, tell it to hurry. When that time is over, too, kill it."""
         if self.end_by is None or time.monotonic() < self.end_by:
             return
         if self._is_hurried:
@@ -125,7 +127,7 @@ class Child:
             os.kill(self._process.pid, number)
 
     def forget(self) -> None:
-        """Give back what the system keeps of a process that has ended."""
+        """Free what the system keeps of a process that has ended."""
         self._pipe.close()
         self._process.join()
         self._process.close()
@@ -142,7 +144,7 @@ def _run(target: Target, pipe: Connection, arguments: tuple[Any, ...]) -> None:
 
 
 def _follow_supervisor() -> None:
-    """Stop when the supervisor is gone: nobody else would ever stop this process."""
+    """Stop when the supervisor is gone, because nobody else would stop this process."""
     supervisor = multiprocessing.parent_process()
     if supervisor is not None:
         supervisor.join()

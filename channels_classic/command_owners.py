@@ -1,6 +1,6 @@
-"""Whose ``runserver`` and ``runworker`` a project has: two apps bring commands of these names.
+"""Decides which app's ``runserver`` and ``runworker`` a project has, if several apps have these commands.
 
-A project of Channels 4 keeps its own, wherever in ``INSTALLED_APPS`` this app stands. Ours can always be had as
+A project of Channels 4 keeps its own, in any order of ``INSTALLED_APPS``. Ours are always available as
 ``classicserver`` and ``classicworker``.
 """
 
@@ -21,42 +21,42 @@ from channels_classic.old_names import legacy_is_active
 OURS = "channels_classic"
 
 OTHER_NAMES = {"runserver": "classicserver", "runworker": "classicworker"}
-"""For each command that others have too, the name that only ours has."""
+"""For each command that other apps may have, too, a name that only this app has."""
 
 DJANGOS = ("django.core", "django.contrib.staticfiles")
 
 
 def settle(*, setting: str = "INSTALLED_APPS", **_: Any) -> None:
-    """Decide who owns the commands, whatever the order of ``INSTALLED_APPS`` says.
+    """Decide which app owns the commands, independent of the order of ``INSTALLED_APPS``.
 
     Arguments:
-        setting: which setting was changed, where it is a receiver of ``setting_changed``.
+        setting: the setting that has changed, when this is a receiver of ``setting_changed``.
     """
     if setting != "INSTALLED_APPS" or not apps.is_installed(OURS):
         return
     commands = management.get_commands()
     if is_of_channels_4():
         commands.update(_of_others())
-    # A project's own command stays, if the order of the apps says so.
+    # A command of the project itself stays, if its app comes first.
     elif commands.get("runserver") in DJANGOS:
         commands["runserver"] = OURS
 
 
 def is_of_channels_4() -> bool:
-    """Whether the project runs on Channels 4 (or an older one that is not hidden), with or without us."""
+    """Whether the project runs on Channels 4 (or an older version that is not hidden)."""
     if legacy_is_active():
         return False
     if apps.is_installed("channels") or apps.is_installed("daphne"):
         return True
     if installed_channels.version() is None:
         return False
-    # Channels 4 need not be among the apps. Django itself does not make this setting in a new project.
+    # Channels 4 need not be in INSTALLED_APPS. Only its users have this setting, which no new Django project has.
     default = _default_entry()
     return is_foreign(default) or (default is None and getattr(settings, "ASGI_APPLICATION", None) is not None)
 
 
 def owner(command: str) -> str:
-    """The app whose command it is."""
+    """The app that owns the command."""
     found = management.get_commands().get(command, OURS)
     return found if isinstance(found, str) else type(found).__module__
 
@@ -67,7 +67,7 @@ def _default_entry() -> object:
 
 
 def _of_others() -> dict[str, str]:
-    """Who would own the commands without this app, as Django finds it out."""
+    """The owners of the commands without this app, by Django's rules."""
     found = {"runserver": "django.core"}
     for app in reversed(list(apps.get_app_configs())):
         if app.name != OURS:

@@ -1,7 +1,7 @@
-"""``counters``: what this process has counted since it began.
+"""``counters``: the numbers that this process has counted since its start.
 
-They are plain numbers that are read when somebody asks: ``/metrics``, and the heartbeat. An addition has no call
-and no jump in it, so the interpreter, which has a global lock, does not change threads in the middle.
+They are plain numbers, which ``/metrics`` and the heartbeat read. An addition has no call and no jump in it, so an
+interpreter with a global lock does not switch threads in the middle.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from collections import Counter, deque
 from typing import Any, NamedTuple
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""The upper bounds of the histogram of the time that consumers take, in seconds."""
+"""The upper bounds, in seconds, of the histogram of consumers' durations."""
 
 SHORTEST = BUCKETS[0]
 
 MOST_CONSUMERS = 1000
-"""So many consumers are told apart; the others are counted as one."""
+"""The number of consumers that are counted separately. All others are counted together."""
 
 OTHERS = "others"
 
 ERRORS_KEPT = 10
-"""The last errors of consumers, for people who look at the live view."""
+"""The number of consumers' last errors that the live view shows."""
 
 
 class ConsumerError(NamedTuple):
-    """A consumer raised something.
+    """An error of a consumer.
 
     Arguments:
-        time: Unix time.
-        consumer: its dotted name.
-        kind: the name of the exception's class. Its text may hold what is nobody's business.
+        time: the Unix time.
+        consumer: the dotted name of the consumer.
+        kind: the name of the exception's class. Its text is not kept, because it may have confidential data.
     """
 
     time: float
@@ -40,43 +40,43 @@ class ConsumerError(NamedTuple):
 
 
 class ConsumerCount:
-    """What is counted of one consumer."""
+    """The counters of one consumer."""
 
     def __init__(self) -> None:
         self.buckets = [0] * (len(BUCKETS) + 1)
-        """How many calls took at most the time of each bound, and more than that of the one before."""
+        """For each bound, the number of calls that took at most this time, and more than the bound before."""
         self.seconds = 0.0
         self.errors = 0
 
     def add(self, seconds: float) -> None:
-        """It has run."""
+        """Count a call that took ``seconds``."""
         self.buckets[bisect_left(BUCKETS, seconds) if seconds > SHORTEST else 0] += 1
         self.seconds += seconds
 
     @property
     def calls(self) -> int:
-        """How often it has run."""
+        """The number of calls."""
         return sum(self.buckets)
 
 
 class Counters:
-    """What one process counts."""
+    """The counters of one process."""
 
     def __init__(self) -> None:
-        # Between the process and its layer.
+        # Traffic between the process and its layer.
         self.sent = 0
         """Messages that the layer has taken."""
         self.received = 0
-        """Messages that a worker has begun to handle, and those that came for clients."""
+        """Messages that workers have begun to handle, and messages that came for clients."""
         self.full = 0
-        """Messages that the layer refused, because their channel was full; once more for each further try."""
+        """Messages that the layer refused because their channel was full. Each further attempt counts again."""
         self.broadcasts = 0
-        """Messages to groups, of those sent."""
+        """Sent messages that were for groups."""
         self.pauses = 0
-        """How often something that had failed was put off by a back-off."""
+        """Pauses of a back-off after failures."""
         # Of clients.
         self.delivered = 0
-        """Messages handed to clients that were there; one to a group counts for each member."""
+        """Messages handed to connected clients. A message to a group counts for each member."""
         self.sockets = 0
         """WebSockets that are open."""
         self.accepted = 0
@@ -99,7 +99,7 @@ class Counters:
         """Messages that became dead letters."""
 
     def consumer(self, name: str) -> ConsumerCount:
-        """What is counted of a consumer, by its dotted name."""
+        """The counters of a consumer, by its dotted name."""
         count = self.consumers.get(name)
         if count is None:
             if len(self.consumers) >= MOST_CONSUMERS:
@@ -108,12 +108,12 @@ class Counters:
         return count
 
     def note_error(self, name: str, error: BaseException) -> None:
-        """A consumer raised something that it should not."""
+        """Count and remember an unexpected error of a consumer."""
         self.consumer(name).errors += 1
         self.errors.append(ConsumerError(time.time(), name, type(error).__name__))
 
     def summary(self) -> dict[str, Any]:
-        """The numbers that a process publishes with its heartbeat, for the live views: small, and plain values."""
+        """The numbers that a process publishes with its heartbeat, for the live views: a few plain values."""
         slowest = sorted(self.consumers.copy().items(), key=lambda item: item[1].seconds, reverse=True)
         return {
             "at": time.time(),

@@ -64,14 +64,14 @@ def message_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Message:
     """The message that a consumer, a function or a method, is called with.
 
     Raises:
-        TypeError: there is none.
+        TypeError: there is no message among the arguments.
     """
     if "message" in kwargs:
         message: Message = kwargs["message"]
         return message
     if not args:
         raise TypeError("A consumer takes a message as its first argument (a method: after self), but got none.")
-    # Behind ``self``, unless it comes first.
+    # The message comes after ``self``, or first.
     if len(args) > 1 and not isinstance(args[0], Message):
         return args[1]  # type: ignore[no-any-return]
     return args[0]  # type: ignore[no-any-return]

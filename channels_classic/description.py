@@ -1,4 +1,4 @@
-"""Describe a channel layer in one line, for the people who start a process."""
+"""Describes a channel layer in one line, for people who start a process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from channels_classic.asgi import ChannelLayerWrapper
 
 
 def describe_layer(layer: ChannelLayerWrapper) -> str:
-    """The name of a layer, its class, where its servers are, and its routing; never a password."""
+    """The name of a layer, its class, the addresses of its servers and its routing, without passwords."""
     bare = layer.channel_layer
     where = bare.describe_servers()
     kind = f"{type(bare).__name__} at {where}" if where else type(bare).__name__
@@ -18,7 +18,7 @@ def describe_layer(layer: ChannelLayerWrapper) -> str:
 
 
 def routed_channels(layer: ChannelLayerWrapper) -> list[str]:
-    """The channels that the project routes, sorted: without those that only a default takes."""
+    """The channels that the project itself routes, sorted, without those that have only default routes."""
     defaults = set(map(id, layer.router.defaults))
     channels: set[str] = set()
     for route in layer.router.root.routing:

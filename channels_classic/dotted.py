@@ -28,7 +28,7 @@ def import_dotted(path: str, what: str) -> Any:
         try:
             module = import_module(module_name)
         except ModuleNotFoundError as error:
-            # The part before the last may be a class: then this is the dotted path of a method.
+            # The part before the last one may be a class: then this is the path of a method.
             outer, _, class_name = module_name.rpartition(".")
             if not outer or error.name != module_name:
                 raise
@@ -58,7 +58,7 @@ def place_of(error: BaseException) -> str:
 
 
 def _attribute(module: ModuleType, name: str) -> Any:
-    """A name in a module; if there is none, the error has one that is like it."""
+    """Get a name from a module. If it does not exist, the error suggests a similar one."""
     if hasattr(module, name):
         return getattr(module, name)
     raise ImportError(_what_there_is(module, name))

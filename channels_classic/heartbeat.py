@@ -1,4 +1,4 @@
-"""The heartbeat of a worker process: it says that the process is alive, and looks after those that are not."""
+"""The heartbeat of a worker process: tells the layer that it is alive, and sweeps dead processes."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from channels_classic.redaction import one_line
 from channels_classic.version import __version__
 
 MARGIN = 0.25
-"""Seconds before the end of its life at which a process trusts it no longer: clocks do not run equally fast."""
+"""A process counts its life as over so many seconds early, because clocks do not run equally fast."""
 
 Describe = Callable[[Lost], str]
-"""Says what a message was, for the log."""
+"""Makes a text about a message, for the log."""
 
 
 def channel_and_path(lost: Lost) -> str:
-    """A lost message for the log: its channel, and its path if it has one."""
+    """A text about a lost message, for the log: its channel, and its path if it has one."""
     path = lost.content.get("path")
     return f"{lost.channel} {path}" if path else lost.channel
 
 
 def new_process(kind: str, **details: Any) -> Process:
-    """This process under a new name, for the registry of a channel layer.
+    """Describe this process, under a new name, for the registry of a channel layer.
 
     Arguments:
         kind: ``worker`` or ``interface``.
@@ -53,7 +53,7 @@ def new_process(kind: str, **details: Any) -> Process:
 
 
 def with_numbers(process: Process) -> Process:
-    """The process with what it has counted, for those who look at the registry: ``details["numbers"]``."""
+    """The process with its counters in ``details["numbers"]``, for readers of the registry."""
     return process._replace(details={**process.details, "numbers": counters.summary()})
 
 
@@ -65,15 +65,16 @@ def _host_id() -> str:
 
 
 class Heartbeat:
-    """Beats for one process in a thread of its own, and sweeps those whose heartbeat has stopped.
+    """Sends heartbeats for one process, in a thread of its own, and sweeps processes whose heartbeats have
+    stopped.
 
     Arguments:
-        layer: with the registry.
-        process: that beats; the first beat registers it.
-        on_lapse: gives the process another name when it was declared dead. What was taken under the former one is
+        layer: the channel layer with the registry.
+        process: the process. The first heartbeat registers it.
+        on_lapse: gives the process another name after it was declared dead. What it took under the former name has
             to be dropped.
-        leases: called for each beat; gives those of the turns that run.
-        describe: for the log.
+        leases: gives the leases of running turns; called for each heartbeat.
+        describe: makes a text about a lost message, for the log.
     """
 
     def __init__(
@@ -93,20 +94,20 @@ class Heartbeat:
         self._stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self.process = process
-        """The process as it is called now."""
+        """The process under its present name."""
         self.valid_until = 0.0
-        """Until when, by ``time.monotonic``, nobody can have declared it dead."""
+        """The time, by ``time.monotonic``, until which nobody can have declared it dead."""
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start to send heartbeats."""
         self.thread.start()
 
     def stop(self, timeout: float | None = None) -> None:
-        """End, and take the process out of the registry. Its threads take and send nothing any more.
+        """End, and remove the process from the registry. Its threads take and send nothing any more.
 
         Arguments:
-            timeout: seconds to wait for a beat that is under way. If that takes longer, the process stays in the
-                registry, and others sweep it.
+            timeout: seconds to wait for a heartbeat that is under way. If it takes longer, the process stays in
+                the registry, and others sweep it.
         """
         self._stopping.set()
         if self.thread.is_alive():
@@ -117,10 +118,10 @@ class Heartbeat:
             try:
                 self._layer.depart(self.process)
             except LayerUnavailable:
-                pass  # others sweep it when they miss its heartbeat
+                pass  # other processes sweep it after its last heartbeat
 
     def confirm(self, name: str) -> None:
-        """Beat now, if the process still has the name that the caller knows.
+        """Send a heartbeat now, if the process still has the name that the caller knows.
 
         Raises:
             LayerUnavailable: the layer does not answer.
@@ -135,7 +136,7 @@ class Heartbeat:
                 with self._lock:
                     self._beat()
             except LayerUnavailable:
-                pass  # the workers tell of it
+                pass  # the workers log it
             except Exception as error:
                 logger.exception("A heartbeat failed: %s", one_line(error))
 
@@ -160,13 +161,13 @@ class Heartbeat:
 
 
 class Absence:
-    """Whether a process has been away itself: then it cannot tell yet who is dead.
+    """Knows whether this process itself was away, so that it cannot yet judge which processes are dead.
 
-    After an outage of the layer nobody has beaten for a while. The first process that is back would take all the
-    others for dead. So it gives them as long as a process lives to come back too.
+    After an outage of the layer, no process has sent heartbeats for a while. The first process that is back would
+    take all others for dead. So it gives them the time of one life to come back.
 
     Arguments:
-        life: tells after how many seconds without a heartbeat a process is dead.
+        life: gives the seconds without a heartbeat after which a process is dead.
     """
 
     def __init__(self, life: Callable[[], float]) -> None:
@@ -175,9 +176,9 @@ class Absence:
         self._judges_from = math.inf
 
     def can_judge(self, now: float) -> bool:
-        """Take notice of a heartbeat that was answered; whether those are dead that seem to be."""
+        """Note an answered heartbeat. Returns whether processes that seem dead can be taken for dead."""
         life = self._life()
-        # The others may have beaten a little earlier before the outage.
+        # The last heartbeats of the others before the outage may have been a little earlier.
         if now - self._last > life - 2 * min(BEAT_SECONDS, life / 4):
             self._judges_from = now + life
         self._last = now
@@ -185,11 +186,11 @@ class Absence:
 
 
 class Sweeper:
-    """Sweeps dead processes, each in a thread of its own: to sweep thousands of sockets must not stop a heartbeat.
+    """Sweeps dead processes, each in a thread of its own, so that a long sweep does not stop the heartbeat.
 
     Arguments:
-        layer: where they were.
-        describe: says what a lost message was.
+        layer: the channel layer.
+        describe: makes a text about a lost message, for the log.
     """
 
     def __init__(self, layer: BaseChannelLayer, describe: Describe = channel_and_path) -> None:
@@ -198,7 +199,7 @@ class Sweeper:
         self._under_way: set[str] = set()
 
     def begin(self, process: Process) -> None:
-        """Sweep a process, unless that is under way."""
+        """Start to sweep a process, unless its sweep is under way."""
         if process.name not in self._under_way:
             self._under_way.add(process.name)
             threading.Thread(target=self._run, args=[process], name="sweep", daemon=True).start()
@@ -207,17 +208,17 @@ class Sweeper:
         try:
             self.sweep(process)
         except LayerUnavailable:
-            pass  # with the next heartbeat it is tried again
+            pass  # the next heartbeat tries again
         except Exception as error:
             logger.exception("%s could not be swept: %s", process.name, one_line(error))
         finally:
             self._under_way.discard(process.name)
 
     def sweep(self, process: Process) -> Swept | None:
-        """Give to others what a dead process had; the log says what that was.
+        """Sweep a dead process, and log the result.
 
         Returns:
-            What was done; ``None`` if another process does it.
+            The result; ``None`` if another process sweeps it.
 
         Raises:
             LayerUnavailable: the layer does not answer.

@@ -1,4 +1,4 @@
-"""Find out which version of ``channels`` is installed beside this package, without importing it."""
+"""Finds the version of ``channels`` that is installed beside this package, without importing it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def _version() -> str | None:
 
 
 def problem() -> str | None:
-    """Why Channels 4 cannot be used here, and what to do; ``None`` if it can."""
+    """A text that tells why Channels 4 cannot be used here, and what to do; ``None`` if it can."""
     if legacy_is_active():
         return (
             "The import of channels_classic.legacy hides the package channels, because both answer to that name. "
-            "Take the import out, and write channels_classic where the classic one is meant."
+            "Remove the import, and write channels_classic where you mean the classic one."
         )
     found = version()
     if found is None:

@@ -1,12 +1,12 @@
 """The journal of a worker process: which messages of its batches it has started.
 
-It is a small file in memory that survives ``kill -9``. The process that sweeps a dead one on the same host reads
-it: what had not been started can safely run elsewhere.
+It is a small file in memory, which survives ``kill -9``. A process on the same host that sweeps a dead one reads
+it: messages that were not started can safely run elsewhere.
 
-The file holds whole numbers of 64 bits in the byte order of the machine: ``MAGIC``, the number of takers, and for
-each taker two: its *mark*, which is the number of its last batch, times 65,536, and how many messages of it were
-started; and a bit for each message of that batch that is done although the batch as a whole is not. The name of
-the process follows. Each number is written in one step, so no reader ever sees half of one.
+The file holds integers of 64 bits in the byte order of the machine: ``MAGIC``, the number of takers, and two
+numbers for each taker. The first is its *mark*: the number of its last batch times 65,536, plus the number of its
+messages that were started. The second has a bit for each message of that batch that is done although the whole
+batch is not. The name of the process follows. Each number is written in one step, so no reader sees half of one.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ MAGIC = 0x63_63_6A_6F_75_72_6E_02
 NUMBER = struct.Struct("=Q")
 
 PER_TAKER = 2
-"""How many numbers a taker has."""
+"""The number of integers per taker."""
 
 COUNT_BITS = 16
-"""The bits of a mark that hold the count of messages. A batch has 64 at most."""
+"""The bits of a mark that hold the count of messages. A batch has at most 64 messages."""
 
 LARGEST_FILE = 2**20
 """Bytes. A larger file is not a journal."""
 
-MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder in it is used, and that belongs to the user
-"""A file system in memory, where there is one. Elsewhere the system may write the marks to a disk."""
+MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder in it is used, which belongs to the user
+"""A file system in memory, if the system has one. Elsewhere the marks may be written to a disk."""
 
 STALE_SECONDS = 3600.0
-"""The age at which the journal of a process that has ended is removed. Until then a late sweep can read it."""
+"""Seconds after which the journal of a process that has ended is removed. Until then a late sweep can read it."""
 
 NAME = re.compile(r"[0-9]+-[A-Za-z0-9._-]+\.journal")
-"""The names of the files: the process's number, then its name in the layer."""
+"""The form of file names: the process id, then the name of the process in the layer."""
 
 
 class Page:
-    """The part of a journal that belongs to one taker. One thread writes its mark, and one what is done.
+    """The part of a journal for one taker. One thread writes its mark, and one thread writes the done messages.
 
     Arguments:
-        marks: of the whole file.
-        position: of this taker's mark.
+        marks: the numbers of the whole file.
+        position: the position of this taker's mark.
     """
 
     __slots__ = ("_done", "_mark", "_marks", "_position")
@@ -68,32 +68,32 @@ class Page:
 
     @property
     def started(self) -> int:
-        """How many messages of the batch were started."""
+        """The number of messages of the batch that were started."""
         return self._mark & (1 << COUNT_BITS) - 1
 
     def begin(self, batch: int) -> None:
-        """A batch has come; nothing of it is started yet."""
-        if self._done:  # before the mark: until that is written, nobody takes the bits for those of this batch
+        """Note a new batch, of which nothing is started yet."""
+        if self._done:  # this comes before the mark: until then nobody takes the bits for those of this batch
             self._done = 0
             self._marks[self._position + 1] = 0
         self._mark = batch << COUNT_BITS
         self._marks[self._position] = self._mark
 
     def start(self) -> None:
-        """The next message of the batch is started."""
+        """Note that the next message of the batch starts."""
         self._mark += 1
         self._marks[self._position] = self._mark
 
     def take_back(self) -> None:
-        """The last message was not started after all."""
+        """Note that the last message was not started after all."""
         self._mark -= 1
         self._marks[self._position] = self._mark
 
     def done(self, *places: int) -> None:
-        """Messages of the batch are done, and all that they sent is on its way.
+        """Note that messages of the batch are done, and all that they sent is on its way.
 
         Arguments:
-            places: in the order in which the messages were started, from 0.
+            places: their places in the order in which messages were started, from 0.
         """
         for place in places:
             self._done |= 1 << place
@@ -104,11 +104,11 @@ class Journal:
     """Writes the journal of this process.
 
     Arguments:
-        process: its name in the layer.
-        takers: how many takers it has.
+        process: the name of the process in the layer.
+        takers: the number of its takers.
 
     Raises:
-        OSError: the system has no place for it.
+        OSError: there is no place for the file.
     """
 
     def __init__(self, process: str, takers: int) -> None:
@@ -119,7 +119,7 @@ class Journal:
         path = folder / f"{os.getpid()}-{process}.journal"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self.path = str(path)
-        """For those who read it."""
+        """The path of the file."""
         try:
             os.ftruncate(descriptor, size)
             self._memory = mmap.mmap(descriptor, size)
@@ -128,18 +128,18 @@ class Journal:
         self._memory[size - len(name) :] = name
         self._memory[NUMBER.size : 2 * NUMBER.size] = NUMBER.pack(takers)
         self._marks = memoryview(self._memory)[: NUMBER.size * (2 + PER_TAKER * takers)].cast("Q")
-        # Last: a reader of a journal that is not complete must not take it for one.
+        # This is written last, so that no reader takes an incomplete file for a journal.
         self._marks[0] = MAGIC
         self.pages = [Page(self._marks, 2 + PER_TAKER * number) for number in range(takers)]
-        """One for each taker."""
+        """The pages, one for each taker."""
 
     def keep(self) -> None:
-        """Let nobody take the file for one that was left behind; called with each heartbeat."""
+        """Keep others from taking the file for a stale one. It is called with each heartbeat."""
         with suppress(OSError):
             os.utime(self.path)
 
     def remove(self) -> None:
-        """Remove the file; the pages can still be written, for nobody."""
+        """Remove the file. The pages can still be written, without effect."""
         with suppress(OSError):
             os.unlink(self.path)
 
@@ -148,11 +148,11 @@ def read_journal(process: Process) -> dict[str, Progress] | None:
     """Read the journal of a dead process.
 
     Arguments:
-        process: as the layer's registry has it.
+        process: the process, from the registry of the layer.
 
     Returns:
-        For each taker how far it has come with its last batch. ``None`` if there is no journal here that can be
-        trusted: the process ran on another host, or as another user.
+        The progress of each taker with its last batch. ``None`` if there is no journal here that can be trusted:
+        the process ran on another host, or as another user.
     """
     path = process.details.get("journal")
     if not isinstance(path, str) or not path:
@@ -175,7 +175,7 @@ def read_journal(process: Process) -> dict[str, Progress] | None:
 
 
 def remove_journal(process: Process) -> None:
-    """Remove the journal of a process that was swept, if it is here."""
+    """Remove the journal of a swept process, if it is on this host."""
     path = process.details.get("journal")
     if isinstance(path, str) and read_journal(process) is not None:
         with suppress(OSError):
@@ -183,10 +183,10 @@ def remove_journal(process: Process) -> None:
 
 
 def remove_stale_journals(folder: Path) -> None:
-    """Remove the journals of processes that ended long ago, and that nobody has swept.
+    """Remove the journals of processes that have ended long ago without a sweep.
 
     Arguments:
-        folder: of journals.
+        folder: the folder with the journals.
     """
     with suppress(OSError):
         for entry in os.scandir(folder):
@@ -207,10 +207,10 @@ def _is_running(pid: int) -> bool:
 
 
 def _own_folder() -> Path:
-    """The folder for journals, which nobody but this user can write to.
+    """The folder for journals, which only this user can write to.
 
     Raises:
-        OSError: there is none.
+        OSError: there is no such folder.
     """
     for place in (MEMORY, Path(tempfile.gettempdir())):
         folder = place / f"channels-classic-{os.geteuid()}"
@@ -228,17 +228,17 @@ def _own_folder() -> Path:
 
 
 def _is_own(path: Path, kind: int, status: os.stat_result) -> bool:
-    """Whether it is of this kind, belongs to this user, and nobody else may do anything with it."""
+    """Whether a file has this kind, belongs to this user, and is closed to all others."""
     is_kind = stat.S_IFMT(status.st_mode) == kind
     return is_kind and status.st_uid == os.geteuid() and not status.st_mode & 0o077
 
 
 def _read(path: Path) -> bytes:
-    """The content of a journal.
+    """Read the content of a journal.
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is not a journal, or somebody else can have written it.
+        ValueError: it is not a journal, or another user may have written it.
     """
     if not NAME.fullmatch(path.name) or not _is_own(path.parent, stat.S_IFDIR, os.lstat(path.parent)):
         raise ValueError("not in a folder of this user")

@@ -1,9 +1,9 @@
-"""Which entries of the settings describe our channel layers (specification, section 5).
+"""The entries of the settings that describe classic channel layers (specification, section 5).
 
-They are those of ``CHANNELS_CLASSIC_LAYERS``, or without that setting those of ``CHANNEL_LAYERS``. Where Channels
-4 is installed, ``CHANNEL_LAYERS`` may have layers of its own in it; they are left alone.
+They are in ``CHANNELS_CLASSIC_LAYERS`` or, without that setting, in ``CHANNEL_LAYERS``. If Channels 4 is
+installed, ``CHANNEL_LAYERS`` may also have layers of Channels 4, which are ignored.
 
-Every fault is an ``InvalidChannelLayerError``: one line that says where it is and what to change.
+Every fault raises ``InvalidChannelLayerError`` with one line that tells where it is and what to change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
 OWN_SETTING = "CHANNELS_CLASSIC_LAYERS"
 SHARED_SETTING = "CHANNEL_LAYERS"
 
-# The setting of a project without one. With it, runserver serves the views and opens WebSockets.
+# The default of the setting. With it, runserver serves the views and opens WebSockets.
 WITHOUT_SETTING: dict[str, dict[str, Any]] = {
     DEFAULT_CHANNEL_LAYER: {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}
 }
@@ -35,13 +35,13 @@ REMEDIES = {
     "or 'channels_classic.layers.RedisChannelLayer' for several.",
     "ROUTING": "Add the dotted path of your routing, as in 'ROUTING': '{package}.routing.channel_routing'.",
 }
-"""The advice when one of them is missing."""
+"""The advice for each key that is missing."""
 
 OUR_BACKENDS = ("channels_classic.", "asgi_redis.", "asgiref.inmemory.")
-"""How the ``BACKEND`` of a layer of ours begins, under the old names too. A project may have others."""
+"""The beginnings of ``BACKEND`` for our layers, old names included. A project may have layers of its own."""
 
 ADAPTERS = ("channels_classic.channels4.RedisChannelLayer", "channels_classic.channels4.RedisSentinelChannelLayer")
-"""Layers of ours in the form that Channels 4 asks for."""
+"""Our layers in the form for Channels 4."""
 
 _DOTTED = re.compile(r"[\w.]*\Z")
 
@@ -51,17 +51,17 @@ class InvalidChannelLayerError(ValueError):
 
 
 def setting_name() -> str:
-    """The setting that our layers are in."""
+    """The setting that has our layers."""
     return OWN_SETTING if hasattr(settings, OWN_SETTING) else SHARED_SETTING
 
 
 def where(alias: str) -> str:
-    """The entry of that alias, for people."""
+    """The name of an entry, for error texts."""
     return f"{setting_name()}[{alias!r}]"
 
 
 def layer_settings() -> dict[str, Any]:
-    """The entries of our layers, or what stands in for them.
+    """The entries of our layers, or the default.
 
     Raises:
         InvalidChannelLayerError: the setting is not a dict.
@@ -84,7 +84,7 @@ def layer_settings() -> dict[str, Any]:
 
 
 def foreign_backends() -> dict[str, str]:
-    """The ``BACKEND`` of each layer in ``CHANNEL_LAYERS`` that is none of ours, by its alias."""
+    """The ``BACKEND`` of each layer in ``CHANNEL_LAYERS`` that is not ours, by its alias."""
     entries: Any = getattr(settings, SHARED_SETTING, {})
     if not isinstance(entries, dict):
         return {}
@@ -92,7 +92,7 @@ def foreign_backends() -> dict[str, str]:
 
 
 def is_foreign(entry: object) -> bool:
-    """Whether an entry of ``CHANNEL_LAYERS`` is for Channels 4, and none of our business."""
+    """Whether an entry of ``CHANNEL_LAYERS`` is for Channels 4, so that we ignore it."""
     return (
         isinstance(entry, dict)
         and "ROUTING" not in entry
@@ -105,7 +105,7 @@ def is_foreign(entry: object) -> bool:
 
 
 def _unadapted(entry: Any) -> Any:
-    """The entry of a layer of ours that Channels 4 uses, as one for sending by ``Channel`` and ``Group``."""
+    """Turn the entry of one of our layers for Channels 4 into an entry that ``Channel`` and ``Group`` can use."""
     if not isinstance(entry, dict) or entry.get("BACKEND") not in ADAPTERS or "ROUTING" in entry:
         return entry
     entry = {**entry, "BACKEND": entry["BACKEND"].replace(".channels4.", ".layers."), "ROUTING": {}}
@@ -162,7 +162,7 @@ def _lacking(alias: str, entry: dict[str, Any], key: str) -> str:
 
 
 def named(name: object, known: Collection[str], like: object = None) -> str:
-    """A wrong name with what was probably meant: the one that is most like it, or like ``like``."""
+    """A wrong name with a suggestion: the known name that is most similar to it, or to ``like``."""
     wanted = str(name if like is None else like).upper()
     close = difflib.get_close_matches(wanted, [key.upper() for key in known], n=1, cutoff=0.6)
     for key in known:
@@ -172,11 +172,11 @@ def named(name: object, known: Collection[str], like: object = None) -> str:
 
 
 def listed(names: Collection[str]) -> str:
-    """Names, for an error."""
+    """A list of names, for an error text."""
     return ", ".join(repr(name) for name in names)
 
 
 def shown(value: object) -> str:
-    """A value in the wrong place, for an error. If it may contain a password, like a URL, only its type."""
+    """A misplaced value, for an error text. If it may contain a password, as a URL may, only its type is shown."""
     harmless = value is None or isinstance(value, (int, type)) or (isinstance(value, str) and _DOTTED.match(value))
     return repr(value) if harmless else f"a {type(value).__name__}"

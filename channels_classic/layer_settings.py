@@ -1,7 +1,7 @@
 """The channel layers of the settings, without their routing (specification, section 5).
 
-Code that only sends or receives needs no more than this; ``asgi`` puts the routers on top. An error never quotes
-the values of ``CONFIG``, because these include passwords and encryption keys.
+This is enough for code that only sends or receives; ``asgi`` adds the routers. An error never quotes the values of
+``CONFIG``, because these include passwords and encryption keys.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
 
     Raises:
         InvalidChannelLayerError: no layer can be made from the setting.
-        LayerUnavailable: the layer asks its servers when it is made, and did not reach them.
+        LayerUnavailable: the layer asks its servers when it is made, and cannot reach them.
     """
     entry = layer_entry(alias)
     config = entry.get(key, {})
@@ -150,9 +150,9 @@ def _check_keywords(layer_class: Callable[..., Any], config: object, place: str)
 
 
 def _keywords(layer_class: Callable[..., Any]) -> list[str] | None:
-    """The keywords that a layer class takes; ``None`` if they are not known."""
+    """The keywords of a layer class; ``None`` if they are not known."""
     keywords: list[str] = []
-    # A class that passes unknown keywords on takes those of the next class as well.
+    # A class that passes unknown keywords on also accepts those of the next class.
     for maker in inspect.getmro(layer_class) if isinstance(layer_class, type) else [layer_class]:
         if isinstance(maker, type) and "__init__" not in vars(maker):
             continue

@@ -25,5 +25,5 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(homes[name]), name)
 
-    __getattr__.names = homes  # type: ignore[attr-defined]  # for those who look for what was meant
+    __getattr__.names = homes  # type: ignore[attr-defined]  # Python uses it for suggestions
     return __getattr__

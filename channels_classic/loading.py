@@ -1,12 +1,12 @@
-"""Ctrl-C while a program loads. This module imports next to nothing, because it has to be there first."""
+"""Ctrl-C while a program loads. This module imports almost nothing, because it has to come first."""
 
 import signal
 
 
 def die_quietly_while_loading() -> None:
-    """Let Ctrl-C end this process at once, without a traceback, until the program has handlers of its own.
+    """Make Ctrl-C end this process at once, without a traceback, until the program has its own handlers.
 
-    Handlers that somebody has set already stay.
+    Handlers that are already set stay.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

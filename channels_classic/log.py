@@ -79,7 +79,7 @@ class _LastResort(logging.StreamHandler[Any]):
         line, client = super().format(record), current_client()
         if client == "-":
             return line
-        first, end, rest = line.partition("\n")  # the rest is a traceback
+        first, end, rest = line.partition("\n")  # the other lines are a traceback
         return f"{first} [client {client}]{end}{rest}"
 
     def _other_writers(self) -> Iterator[logging.Handler]:
@@ -92,7 +92,8 @@ class _LastResort(logging.StreamHandler[Any]):
 
 
 _SILENT = {"AdminEmailHandler", "SMTPHandler", "HTTPHandler", "NullHandler"}
-"""Handlers that write nothing where the program runs, by name, so that Django is not imported."""
+"""The names of handlers that write nothing where the program runs. They are names, so that Django is not
+imported."""
 
 
 def setup_logger(name: str = NAME, verbosity: int = 1) -> logging.Logger:
@@ -110,7 +111,7 @@ def setup_logger(name: str = NAME, verbosity: int = 1) -> logging.Logger:
         handler = _LastResort(named)
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-8s %(message)s"))
         named.addHandler(handler)
-    # A LOGGING that begins with "disable_existing_loggers" means those that it has forgotten, and not this one.
+    # "disable_existing_loggers" in a LOGGING is not meant for this logger.
     named.disabled = False
     if named.level == logging.NOTSET:
         if verbosity != 1:
@@ -121,7 +122,7 @@ def setup_logger(name: str = NAME, verbosity: int = 1) -> logging.Logger:
 
 
 def _has_chosen_level(parent: logging.Logger | None) -> bool:
-    """Whether somebody has set the level of a logger; the root has one of its own before anybody configures it."""
+    """Whether somebody has set the level of a logger. The root logger has a level before that."""
     if parent is None or parent.level == logging.NOTSET:
         return False
     return parent is not logging.root or bool(parent.handlers)

@@ -1,7 +1,7 @@
-"""Whose message is at work when a line is logged: one id of a client, from the access log to the last error.
+"""The id of the client whose message is handled, in every log line from the access log to the last error.
 
-The id is made from the client's reply channel, so an interface server and all workers have the same one. It is no
-name of a channel: a reader of the log cannot send anything to the client.
+The id is made from the client's reply channel, so an interface server and all workers have the same one. It is not
+the name of a channel, so a reader of the log cannot send anything to the client.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ message_at_work: ContextVar[Any] = ContextVar("message_at_work", default=None)
 
 
 def client_id(reply_channel: str | None) -> str:
-    """The id of a client in the log: ten characters, or ``-`` for a message that is no client's."""
+    """The id of a client in the log: ten characters, or ``-`` for a message without a client."""
     return blake2s(reply_channel.encode(), digest_size=5).hexdigest() if reply_channel else "-"
 
 
 def current_client() -> str:
-    """The id of the client whose message is at work here; ``-`` if there is none."""
+    """The id of the client whose message is handled in this context; ``-`` if there is none."""
     message = message_at_work.get()
     return "-" if message is None else client_id(message.get("reply_channel"))
 
@@ -48,7 +48,7 @@ PLAIN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "serv
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes each record as one line of JSON, with client and channel of the message at work, and all extras."""
+    """Writes each record as one line of JSON, with the client and the channel of its message, and all extras."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line: time, level, logger, message, client, channel, extras, and the exception if there is one."""
@@ -70,5 +70,5 @@ class JsonFormatter(logging.Formatter):
 
 
 def to_json(fields: Mapping[str, Any]) -> str:
-    """One line of JSON; what JSON has no form for is there as text."""
+    """One line of JSON. Values that JSON does not have become text."""
     return json.dumps(fields, default=str)

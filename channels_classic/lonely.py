@@ -1,7 +1,7 @@
-"""A warning when a message goes to a layer of one process, and nobody receives in this process.
+"""Warns when a message goes to a layer of one process, and no worker receives in this process.
 
-It happens in ``manage.py shell``, in other commands, and under a WSGI server: each has an in-memory layer of its
-own, and nothing else would tell.
+This happens in ``manage.py shell``, in other commands, and under a WSGI server: each has its own in-memory layer,
+and nothing else would show it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _warned = False
 
 
 def warn_if_lonely(layer: BaseChannelLayer) -> None:
-    """Say, once in a process, that what was just sent reaches nobody.
+    """Log, once in a process, that a message reaches nobody.
 
-    Tests look at what was sent without a worker, so nothing is said there.
+    Tests look at sent messages without a worker, so they get no warning.
     """
     global _warned
     if _warned or layer.has_receiver or hasattr(mail, "outbox"):

@@ -27,8 +27,8 @@ class Message:
     has_http_session = False
     """Whether a decorator around the consumer will save ``http_session``."""
     deliveries = 1
-    """How often the message was handed to a worker, this time included: more than once only on a channel that is
-    at-least-once, when the worker before died with it."""
+    """How many times the message was delivered, this time included. It is more than 1 only on an at-least-once
+    channel, after a worker died with the message."""
     has_turn = False
     """Whether a decorator around the consumer will end the turn of this message."""
 

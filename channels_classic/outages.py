@@ -1,4 +1,4 @@
-"""Outages of a channel layer in the log: one line, however many parts of a process notice."""
+"""Logs an outage of a channel layer once, even if many parts of a process notice it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 
 QUIET_SECONDS = 20.0
-"""For so long after a line about a layer there is no other one about it. A part that waits for the layer says so
-about every 30 seconds."""
+"""Seconds after a line about a layer in which there is no other line about it. A part that waits for the layer
+logs this about every 30 seconds."""
 
 _lock = threading.Lock()
 _logged: weakref.WeakKeyDictionary[BaseChannelLayer, float] = weakref.WeakKeyDictionary()
 
 
 def note_outage(layer: BaseChannelLayer) -> bool:
-    """Remember that the log has the outage of a layer.
+    """Note that the log has the outage of a layer.
 
     Returns:
-        Whether that is news: no other part of this process has just said it.
+        Whether this is news, because no other part of this process has just logged it.
     """
     now = time.monotonic()
     with _lock:
@@ -33,13 +33,13 @@ def note_outage(layer: BaseChannelLayer) -> bool:
 
 
 def log_outage(layer: BaseChannelLayer, error: LayerUnavailable) -> None:
-    """Say that a layer cannot be reached, unless another part of this process has just said it."""
+    """Log that a layer is unreachable, unless another part of this process has just logged it."""
     if note_outage(layer):
         logger.error("The channel layer cannot be reached; trying again. Is its server running? %s", error)
 
 
 def log_return(layer: BaseChannelLayer) -> None:
-    """Say that a layer answers again, if its outage was in the log."""
+    """Log that a layer answers again, if its outage was logged."""
     with _lock:
         if _logged.pop(layer, None) is None:
             return

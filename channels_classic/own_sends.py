@@ -1,7 +1,7 @@
-"""Layers that override ``send`` or ``send_group``: their methods are called.
+"""Layers that override ``send`` or ``send_group``, whose methods have to be called.
 
-Our own layers send packed messages in batches, so ``send`` is not called. But a project may have a layer class
-that overrides it, to count or to copy messages, and tests replace it, or the whole layer, by mocks.
+Our layers send packed messages in batches, so ``send`` is not called. But a project may have a layer class that
+overrides it to count or copy messages, and tests replace it, or the whole layer, by mocks.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Call(NamedTuple):
     content: dict[str, Any]
 
     def make(self) -> None:
-        """Make the call. If it fails, that is logged, and other sends go on."""
+        """Make the call. An error is logged, and other sends go on."""
         backoff = Backoff()
         give_up_at = time.monotonic() + RETRY_SECONDS
         while True:

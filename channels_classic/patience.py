@@ -1,4 +1,4 @@
-"""Patience: what a consumer needs of the channel layer waits for one that does not answer."""
+"""Patience: calls that a consumer makes wait for a channel layer that does not answer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ Result = TypeVar("Result")
 def through_outages(
     step: Callable[[], Result], layer: BaseChannelLayer, stopping: type[Exception] | None = None
 ) -> Result:
-    """Take a step that may be taken twice. In a worker, try again for as long as a message lives in a queue.
+    """Call ``step``, which can be repeated. In a worker, try again for as long as a message lives in a queue.
 
     Arguments:
-        stopping: what to raise when the worker stops, and so cannot wait; the layer's error if it is ``None``.
+        stopping: the exception to raise when the worker stops, and so cannot wait. The default is the layer's
+            error.
 
     Raises:
-        LayerUnavailable: the layer does not answer, and no worker waits for it, or it took too long.
+        LayerUnavailable: the layer does not answer, and this is not in a worker, or it has waited too long.
     """
     backoff = Backoff()
     deadline: float | None = None

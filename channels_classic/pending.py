@@ -14,23 +14,23 @@ from channels_classic.own_sends import Call
 from channels_classic.stopping import Stopping
 
 Work = Callable[[Stopping], None]
-"""Long work. If it is endless, it should end soon after the event is set."""
+"""Long work, such as a streaming answer. If it is endless, it has to end soon after the event is set."""
 
 
 class Host(Protocol):
-    """The worker that runs a consumer, as the code that the consumer calls sees it."""
+    """The worker that runs a consumer, for the code that the consumer calls."""
 
     def settle_turn(self, reply_channel: str) -> None:
-        """Called before a client's next turn is asked for: the end of the one before must not wait here."""
+        """Send the end of a client's last turn, if it waits here, before the client's next turn is asked for."""
 
     def turn_began(self, lease: Lease) -> None:
-        """The message that runs has its turn, which is to be kept until its end is sent."""
+        """Note that the running message has its turn, to renew the lease until the end of the turn is sent."""
 
     def wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
-        """Wait as long as the back-off says before something that failed is tried again; whether to try again."""
+        """Wait for the back-off after a failure. Returns whether to try again."""
 
     def hand_over(self, name: str, reply_channel: str, work: Work) -> bool:
-        """Run long work for a client in another thread; whether one was free."""
+        """Run long work for a client in another thread. Returns whether a thread was free."""
 
 
 _current: ContextVar[PendingSends | None] = ContextVar("pending_sends", default=None)
@@ -40,14 +40,15 @@ _stopping: ContextVar[Stopping | None] = ContextVar("stopping", default=None)
 class PendingSends:
     """The messages that one consumer sends, in order: a context manager around the consumer.
 
-    ``names`` has every channel and group that the consumer sent to, immediate sends included. The worker looks
-    there whether the consumer has answered its client.
+    ``names`` has every channel and group that the consumer has sent to, even immediately. The worker checks there
+    whether the consumer has answered its client.
 
     Arguments:
-        host: what runs the consumer; without one nobody waits for a layer that is away, and long work runs here.
+        host: the worker that runs the consumer. Without one, nobody waits for an unreachable layer, and long work
+            runs in this thread.
     """
 
-    # With weak references, by which bindings know what a consumer has changed.
+    # Weak references are possible, because bindings keep the changes of a consumer by this object.
     __slots__ = (
         "__weakref__",
         "_token",
@@ -64,13 +65,13 @@ class PendingSends:
         self.host = host
         self.deliveries: list[tuple[BaseChannelLayer, Delivery]] = []
         self.names: set[str] = set()
-        # Most consumers have neither.
+        # These are made late, because most consumers need neither.
         self.turn_ends: Sequence[tuple[BaseChannelLayer, Delivery]] = ()
         self.calls: Sequence[Call] = ()
         self.goes_on = False
-        """Whether the consumer goes on in an event loop when its call has returned."""
+        """Whether the consumer continues in an event loop after its call has returned."""
         self.is_over = False
-        """Whether the consumer has ended. A task that it began, and that goes on, sends at once."""
+        """Whether the consumer has ended. A task that it has started, and that goes on, sends at once."""
 
     def __enter__(self) -> PendingSends:
         self._token = _current.set(self)
@@ -82,11 +83,11 @@ class PendingSends:
             self.finish()
 
     def resume(self) -> None:
-        """Collect what is sent in this context, too: that of the task in which the consumer goes on."""
+        """Also collect the sends in this context: that of the task in which the consumer continues."""
         _current.set(self)
 
     def finish(self) -> None:
-        """The consumer has ended."""
+        """Note that the consumer has ended."""
         self.is_over = True
         self.deliveries += self.turn_ends
         for each in self.calls:
@@ -94,13 +95,13 @@ class PendingSends:
 
 
 def current() -> PendingSends | None:
-    """The object that collects the sends of the consumer that runs in this context, or ``None``."""
+    """The object that collects the sends of the consumer in this context, or ``None``."""
     pending = _current.get()
     return None if pending is None or pending.is_over else pending
 
 
 def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
-    """Send now, or after the consumer that runs in this context has ended.
+    """Send now, or after the consumer in this context has ended.
 
     Raises:
         ChannelFull: it is sent now, and the channel is full.
@@ -123,7 +124,7 @@ async def asend(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) 
 
 
 def collect(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> bool:
-    """Keep a message until the consumer that runs in this context has ended; whether there is one to wait for."""
+    """Keep a message until the consumer in this context has ended. Returns whether there is such a consumer."""
     pending = _current.get()
     if pending is None or pending.is_over:
         return False
@@ -136,7 +137,7 @@ def collect(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> b
 def call(
     send: Callable[[str, dict[str, Any]], Any], name: str, content: dict[str, Any], immediately: bool
 ) -> None:
-    """Do as ``send``, with a ``send`` or ``send_group`` that the layer overrides."""
+    """Do as ``send``, with the layer's own ``send`` or ``send_group``."""
     pending = current()
     if pending is not None:
         pending.names.add(name)
@@ -147,31 +148,31 @@ def call(
 
 
 def settle_turn(reply_channel: str) -> None:
-    """Let the last turn of a client end, if its end still waits here to be sent by the worker."""
+    """Send the end of a client's last turn, if it still waits in this worker."""
     host = _host()
     if host is not None:
         host.settle_turn(reply_channel)
 
 
 def turn_began(lease: Lease) -> None:
-    """Let the turn of the message that runs be kept until its end is sent, however long its consumer takes."""
+    """Keep the turn of the running message until its end is sent, however long the consumer takes."""
     host = _host()
     if host is not None:
         host.turn_began(lease)
 
 
 def wait_out(error: LayerUnavailable, backoff: Backoff) -> bool:
-    """Wait before something that failed is tried again; whether to try again."""
+    """Wait for the back-off after a failure. Returns whether to try again."""
     host = _host()
     return host is not None and host.wait_out(error, backoff)
 
 
 def hand_over(name: str, reply_channel: str, work: Work) -> bool:
-    """Run long work in a thread that is no worker's. Outside a worker it runs here and now.
+    """Run long work in a thread that is not a worker's. Outside a worker it runs at once in this thread.
 
     Arguments:
-        name: what it is, for the log.
-        reply_channel: of the client that it is for.
+        name: its name in the log.
+        reply_channel: the reply channel of its client.
 
     Returns:
         Whether a thread was free; if not, ``work`` was not called.
@@ -189,22 +190,22 @@ def _host() -> Host | None:
 
 
 def leave(stopping: Stopping) -> None:
-    """Make every further send in this context immediate, because its consumer has ended.
+    """Make every send in this context immediate from now on, because its consumer has ended.
 
     Arguments:
-        stopping: set when the worker stops; see ``stopping_of_worker``.
+        stopping: the event for ``stopping_of_worker``.
     """
     _current.set(None)
     _stopping.set(stopping)
 
 
 def stopping_of_worker() -> Stopping:
-    """The event that is set when the worker of the long work in this context stops."""
+    """The event that is set when the worker of this context's long work stops."""
     return _stopping.get() or Stopping()
 
 
 def end_turn(layer: BaseChannelLayer, end: Delivery) -> None:
-    """End a turn after all messages of the consumer have been sent, or now if no consumer runs in this context."""
+    """End a turn after all messages of the consumer, or now if no consumer runs in this context."""
     pending = current()
     if pending is None:
         layer.send_now(end)

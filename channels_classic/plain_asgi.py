@@ -1,7 +1,7 @@
-"""WebSockets that reach Django's own ASGI application, where nobody can answer them.
+"""WebSockets that reach Django's own ASGI application, which cannot answer them.
 
-It is a mistake that is easily made: ``uvicorn mysite.asgi:application`` serves the views, and every WebSocket
-ends in a traceback that names neither the cause nor the remedy.
+The mistake is easily made: ``uvicorn mysite.asgi:application`` serves the views, and every WebSocket ends in a
+traceback that shows neither the cause nor the remedy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _django_call = ASGIHandler.__call__
 
 
 def explain() -> None:
-    """Let Django's ASGI application reject WebSockets with a line in the log that says what to start instead."""
+    """Make Django's ASGI application reject WebSockets with a log line that tells what to start instead."""
     ASGIHandler.__call__ = _call  # type: ignore[method-assign]
 
 
@@ -25,7 +25,7 @@ async def _call(self: ASGIHandler, scope: Any, receive: Any, send: Any) -> None:
         await _django_call(self, scope, receive, send)
         return
     logger.error(
-        "A WebSocket to %r was rejected, because Django's own ASGI application is served, which knows no "
+        "A WebSocket to %r was rejected, because Django's own ASGI application is served, which has no "
         "channels. Start channels-interface and workers instead, or serve interface_server.application.",
         scope.get("path"),
     )

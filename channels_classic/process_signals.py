@@ -1,4 +1,4 @@
-"""Signals, as programs with several processes use them."""
+"""Signals in programs with several processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PASSED_ON = {signal.SIGINT, signal.SIGHUP}
 """Signals that a terminal sends to all processes at once. Only the supervisor acts on them."""
 
 HURRY = signal.SIGUSR1
-"""The signal by which a supervisor tells its processes to wait no longer. It ends one without a handler."""
+"""The signal by which a supervisor tells its processes to wait no longer. It ends a process without a handler."""
 
 Handler = Callable[[int, FrameType | None], object]
 """A function that is called in the main thread when a signal has come."""
@@ -24,7 +24,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 @contextmanager
 def handled_signals(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Let ``handlers`` handle these signals while the block runs; only the main thread can do this."""
+    """Let ``handlers`` handle these signals while the block runs. Only the main thread can do this."""
     former = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
@@ -35,7 +35,7 @@ def handled_signals(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None
 
 @contextmanager
 def held_back(numbers: set[signal.Signals]) -> Iterator[None]:
-    """Let these signals wait; a process that is started meanwhile lets them wait until it says otherwise."""
+    """Block these signals while the block runs. A process that is started meanwhile inherits this."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
@@ -45,7 +45,7 @@ def held_back(numbers: set[signal.Signals]) -> Iterator[None]:
 
 @contextmanager
 def received_signals(numbers: set[signal.Signals]) -> Iterator[int]:
-    """A file descriptor from which the numbers of these signals can be read, as bytes, when they have come."""
+    """Yields a file descriptor from which the numbers of received signals can be read, as bytes."""
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
@@ -61,10 +61,11 @@ def received_signals(numbers: set[signal.Signals]) -> Iterator[int]:
 
 @contextmanager
 def signals_in_a_thread(handlers: Mapping[signal.Signals, Callable[[], object]]) -> Iterator[None]:
-    """Call the handler of a signal in a thread of its own, for as long as the block runs in the main thread.
+    """Call the handlers of signals in a thread of its own, while the block runs in the main thread.
 
-    Python calls its own signal handlers in the main thread, when that runs. It misses a signal that comes just
-    before the main thread begins to wait, for a lock say, until that wait is over. This thread misses none.
+    Python calls its signal handlers in the main thread, when that runs. If a signal comes just before the main
+    thread begins to wait, for example for a lock, its handler is called only after the wait. This thread handles
+    it at once.
     """
     ended, end = os.pipe()
 

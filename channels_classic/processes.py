@@ -1,6 +1,6 @@
-"""Several processes of one kind under a supervisor: replaced when they die, renewed without a gap.
+"""``Supervisor``: runs several processes of one kind, replaces dead ones, and renews all without a gap.
 
-``channels-interface`` and ``runworker`` use it for ``--processes``; it knows nothing of either, nor of Django.
+``channels-interface`` and ``runworker`` use it for ``--processes``. It knows nothing about them, or about Django.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from channels_classic.log import logger
 from channels_classic.process_signals import RENEW, STOP, received_signals
 
 SHORTEST_LIFE = 1.0
-"""Seconds; a process that ended sooner is replaced only after so long."""
+"""Seconds. A process that ends sooner is replaced only after this time."""
 
 LONGEST_PAUSE = 30.0
-"""Seconds; the longest back-off before a process that does not even get ready is tried again."""
+"""Seconds: the longest back-off for a process that does not get ready."""
 
 
 class Supervisor:
-    """Keeps processes running until SIGTERM or SIGINT comes; after a second one it does not wait for what they do.
+    """Keeps processes running until SIGTERM or SIGINT. A second signal ends them without waiting for what they do.
 
-    SIGHUP renews them: new ones start, and when all of them are ready the old ones are told to stop. If a new one
-    cannot start (an error in the new code), the old ones stay. A process that wants to retire is replaced in the
-    same way, one at a time. A process whose supervisor is gone stops in order: it gets SIGTERM.
+    SIGHUP renews them: new processes start, and when all of them are ready the old ones stop. If a new one cannot
+    start (an error in the new code), the old ones stay. A process that asks to retire is replaced in the same way,
+    one at a time. A process whose supervisor is gone gets SIGTERM, and so stops properly.
 
     Arguments:
-        target: a function at the top of a module, run in each process with a ``Supervised``, to say when it is
-            ready, and ``arguments``. It has to end at SIGTERM.
-        arguments: anything that can be pickled.
-        count: how many processes.
-        name: what they are, for the log: "worker".
-        stop_timeout: seconds that they have to end when they are told to, for as long as they need by default.
-            One that needs more is told to hurry, and killed soon after.
-        serving: called with the number of processes that are ready, each time it may have changed.
-        stopping: called when the processes are told to stop for good.
-        died: called, in a thread of its own, with what a process said of itself when it has died.
+        target: a function at the top of a module. It is called in each process with a ``Supervised`` and
+            ``arguments``, reports when it is ready, and has to end at SIGTERM.
+        arguments: any picklable values.
+        count: the number of processes.
+        name: their name in the log, such as "worker".
+        stop_timeout: seconds that a process has to end after SIGTERM; without a limit by default. One that takes
+            longer is told to hurry, and killed soon afterwards.
+        serving: called with the number of ready processes, each time it may have changed.
+        stopping: called when the processes are stopped for good.
+        died: called, in a thread of its own, with the value that a dead process gave to ``introduce``.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Supervisor:
         self._serving: list[Child] = []
         self._coming: list[Child] = []
         self._succession: tuple[Child, Child] | None = None
-        """One that wants to retire, and the one that comes in its place."""
+        """A process that asked to retire, and its successor."""
         self._leaving: list[Child] = []
         self._backoff = Backoff(SHORTEST_LIFE, LONGEST_PAUSE)
         self._start_at = 0.0
@@ -77,12 +77,12 @@ class Supervisor:
         self._ended_in_order = True
 
     def run(self) -> int:
-        """Start the processes, look after them, and return when all have ended.
+        """Start and supervise the processes, and return when all have ended.
 
         Returns:
-            The status to end with: 0, or 1 if one of them did not end in order when it was told to.
+            The exit status: 0, or 1 if a process did not end properly when it was stopped.
         """
-        # First, because it would undo what held_back does.
+        # This comes first, because it would undo what held_back does.
         resource_tracker.ensure_running()
         with received_signals(STOP | RENEW) as signals:
             told = set[int]()
@@ -100,7 +100,7 @@ class Supervisor:
             return self._end(signals)
 
     def _start(self, number: int) -> list[Child]:
-        """Start processes; fewer, if the system has no room for them now."""
+        """Start ``number`` processes, or fewer if the system has no room for them now."""
         started: list[Child] = []
         try:
             while len(started) < number:
@@ -117,7 +117,7 @@ class Supervisor:
             self._serving += self._start(missing)
 
     def _renew(self) -> None:
-        # One that is asked for while another is under way comes after it: the code may have changed once more.
+        # A renewal that is asked for during another one comes after it, because the code may have changed again.
         if self._renewal_wanted and not self._coming and self._succession is None:
             self._renewal_wanted = False
             logger.info("Renewing %d %s processes.", self._count, self._name)
@@ -136,7 +136,7 @@ class Supervisor:
         return [child for child in self._serving if child.wants_to_retire]
 
     def _begin_succession(self) -> None:
-        # One at a time: so many that have grown old together are not all new at the same moment either.
+        # One process at a time is replaced, so that not all are new at the same moment.
         is_free = self._succession is None and not self._coming
         if is_free and self._retiring and time.monotonic() >= self._start_at:
             for successor in self._start(1):
@@ -164,7 +164,7 @@ class Supervisor:
             logger.info("A %s process has been replaced.", self._name)
 
     def _wait(self, signals: int) -> set[int]:
-        """Wait until something happens; the signals that came, if that is what happened."""
+        """Wait until something happens. Returns the signals that have come."""
         children = [*self._serving, *self._coming, *self._successors, *self._leaving]
         times = [child.end_by for child in self._leaving if child.end_by is not None]
         if len(self._serving) < self._count or (self._retiring and self._succession is None):
@@ -182,7 +182,7 @@ class Supervisor:
             self._serving.remove(child)
             self._follow_up(child)
             if self._succession is not None and self._succession[0] is child:
-                # Its successor takes its place, ready or not.
+                # The successor takes the place of the dead process, ready or not.
                 self._serving += self._successors
                 self._succession = None
             pause = self._pause_after(child)
@@ -192,7 +192,7 @@ class Supervisor:
             child.forget()
         for child in [child for child in self._leaving if not child.is_alive]:
             self._leaving.remove(child)
-            # A process that is told to stop before it has a handler dies of the signal.
+            # A process that is stopped before it has a handler dies of the signal.
             if child.exitcode not in (0, -signal.SIGTERM):
                 self._ended_in_order = False
                 self._follow_up(child)
@@ -201,7 +201,7 @@ class Supervisor:
             child.end_in_time(self._name)
 
     def _follow_up(self, child: Child) -> None:
-        """Hand on what a process said of itself that has died; in a thread, because that may take long."""
+        """Call ``died`` for a dead process, in a thread, because this may take long."""
         child.look()
         if child.identity is not None:
             thread = threading.Thread(
@@ -216,7 +216,7 @@ class Supervisor:
         return self._backoff.fail()
 
     def _take_over(self) -> None:
-        """When the new processes are ready the old ones may go; when one of them died, the new ones go."""
+        """When the new processes are ready, stop the old ones. If a new one has died, stop the new ones."""
         if any(not child.is_alive for child in self._coming):
             logger.error("A new %s process could not start: the old ones stay.", self._name)
             self._dismiss(self._coming)

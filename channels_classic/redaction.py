@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from channels_classic.log import printable
 
 HARMLESS = frozenset({"expiry", "group_expiry", "capacity", "channel_capacity", "prefix", "stats_prefix"})
-"""Keys of ``CONFIG`` whose values may be shown; every other value may be, or hold, a password or a key."""
+"""Keys of ``CONFIG`` whose values may be shown. Every other value may be, or contain, a password or a key."""
 
 HIDDEN = "***"
 
@@ -26,11 +26,11 @@ SECRET_PARAMETERS = re.compile(
     r"(?<![^&;])([^=&;]*(?:token|key|secret|pass|auth|session|signature|sig|jwt|otp|code|ticket)[^=&;]*=)[^&;]*",
     re.IGNORECASE,
 )
-"""Parameters of a query string that may let somebody in, such as ``session_key``."""
+"""Parameters of a query string that may be secrets, such as ``session_key``."""
 
 
 def masked_query(query: str) -> str:
-    """A query string as a log may have it: with ``***`` for what is, by its name, a secret."""
+    """A query string for a log, with ``***`` in place of values that are secrets by their name."""
     return SECRET_PARAMETERS.sub(rf"\1{HIDDEN}", query)
 
 

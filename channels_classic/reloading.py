@@ -1,7 +1,7 @@
-"""Development servers that wait until a mistake is repaired.
+"""Lets development servers wait until an error in the code is repaired.
 
-Django's reloader watches the modules that are loaded. A module whose import failed is not, and a module that does
-not exist yet cannot be: after such a mistake the reloader would wait for ever.
+Django's reloader watches loaded modules. A module whose import has failed is not loaded, and a module may not
+exist yet. After such an error the reloader would wait for ever.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from django.apps import apps
 from django.conf import settings
 
 LOOK_SECONDS = 1.0
-"""Between two looks at the files: as often as Django's reloader looks."""
+"""Seconds between two looks at the files, as in Django's reloader."""
 
 RELOAD_STATUS = 3
-"""The exit status by which the reloader's child asks to be started again."""
+"""The exit status with which the child of the reloader asks for a restart."""
 
 
 class Repair:
-    """A change of the project's Python files, counted from when this is made: before they are loaded."""
+    """Waits for a change of the project's Python files. Make it before they are loaded."""
 
     def __init__(self) -> None:
         self._folders = project_folders()
         self._before = _files(self._folders)
 
     def wait(self) -> NoReturn:
-        """Wait until a file has changed, appeared or gone; then start this process anew."""
+        """Wait until a file has changed, appeared or disappeared, then restart this process."""
         while _files(self._folders) == self._before:
             time.sleep(LOOK_SECONDS)
         sys.stdout.flush()
         sys.stderr.flush()
-        # This is not the main thread, where sys.exit would do.
+        # sys.exit would be enough in the main thread, but this is another one.
         os._exit(RELOAD_STATUS)
 
 
 def project_folders() -> list[Path]:
-    """The packages of the project: that of its settings, and its apps that are not installed packages."""
+    """The folders of the project: that of its settings, and those of its apps that are not installed packages."""
     folders = {Path(config.path) for config in apps.get_app_configs()}
     for module in (getattr(settings, "SETTINGS_MODULE", None), getattr(settings, "ROOT_URLCONF", None)):
         spec = find_spec(module.partition(".")[0]) if module else None
@@ -50,7 +50,7 @@ def project_folders() -> list[Path]:
 
 
 def _files(folders: list[Path]) -> dict[Path, int]:
-    """When each Python file was changed. An app that is new, or beside ``manage.py``, counts as well."""
+    """The time of the last change of each Python file, including apps that are new, or beside ``manage.py``."""
     here = Path.cwd()
     paths = {*here.glob("*.py"), *here.glob("*/*.py")}
     for folder in folders:
@@ -60,5 +60,5 @@ def _files(folders: list[Path]) -> dict[Path, int]:
         try:
             found[path] = path.stat().st_mtime_ns
         except OSError:
-            continue  # it went meanwhile
+            continue  # the file has disappeared meanwhile
     return found

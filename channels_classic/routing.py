@@ -40,13 +40,15 @@ def _resolve_consumer(consumer: Consumer | str) -> Consumer:
             f"A consumer must be a callable or the dotted path of one, not {consumer!r}.{_remedy(consumer)}"
         )
     check_runs(consumer)
-    if not old_forms.accepted:  # an old project starts as it did, and a wrong consumer fails when it is called
+    if (
+        not old_forms.accepted
+    ):  # an old project starts as it always did, and a wrong consumer fails when it is called
         _check_takes_message(consumer)
     return consumer
 
 
 def _remedy(consumer: object) -> str:
-    """What somebody who wrote this in the place of a consumer may have wanted."""
+    """A sentence about what was probably meant by something that is not a consumer."""
     if consumer is None:
         return " Write its name without parentheses: with them it is called, and this is what it returned."
     if isinstance(consumer, ModuleType):
@@ -57,14 +59,14 @@ def _remedy(consumer: object) -> str:
 
 
 def _check_takes_message(consumer: Consumer) -> None:
-    """Make sure that ``consumer`` can be called with a message.
+    """Check that ``consumer`` can be called with a message.
 
     Raises:
-        ValueError: it cannot; for a class of the project the text says what else to write.
+        ValueError: it cannot. For a class of the project the text tells what to write instead.
     """
     try:
         signature = inspect.signature(consumer)
-    except (TypeError, ValueError):  # nobody knows, as for some callables that are written in C
+    except (TypeError, ValueError):  # the signature is not known, as for some callables written in C
         return
     try:
         signature.bind_partial(object())
@@ -96,10 +98,10 @@ def _checked_channels(channels: str | Sequence[str]) -> set[str]:
 
 
 def _check_at_least_once(channels: set[str]) -> None:
-    """Make sure that messages of these channels can be run again.
+    """Check that messages of these channels can be run again.
 
     Raises:
-        ValueError: they cannot.
+        ValueError: one of them cannot.
     """
     for channel in sorted(channels):
         if not is_normal(channel):
@@ -125,10 +127,10 @@ class _Filters:
                 ) from error
 
     def check_groups(self) -> None:
-        """Make sure that all groups are named. A consumer would never see the match of one without a name.
+        """Check that all groups are named. A consumer would never see the match of a group without a name.
 
         Raises:
-            ValueError: one is not named; the text says what to write.
+            ValueError: a group has no name; the text tells what to write.
         """
         for key, pattern in self.patterns.items():
             if pattern.groups > len(pattern.groupindex):
@@ -164,14 +166,13 @@ class Route:
     Arguments:
         channels: a channel name, or a list of them.
         consumer: a callable, or the dotted path of one.
-        at_least_once: run messages of these channels again if their worker died while they ran. This is said of
-            channels as wholes: one route is enough for all routes of the same channel.
+        at_least_once: whether messages of these channels run again if their worker died while they ran. This
+            applies to the whole channel: one route of a channel is enough for all its routes.
         filters: regular expressions for keys of the message. They have to match from the start, and their named
             groups become keyword arguments of the consumer.
 
     Raises:
-        ImportError, ValueError: the consumer or a filter is not what it should be, or a channel cannot be
-            at-least-once.
+        ImportError, ValueError: the consumer or a filter is not valid, or a channel cannot be at-least-once.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class Route:
     ) -> None:
         self.channels = _checked_channels(channels)
         self.at_least_once = self.channels if at_least_once else set[str]()
-        """Those of the channels whose messages run again if their worker died."""
+        """The channels whose messages run again if their worker died."""
         _check_at_least_once(self.at_least_once)
         self.consumer = _resolve_consumer(consumer)
         self._filters = _Filters(filters)
@@ -264,7 +265,7 @@ class Include:
 
     @property
     def at_least_once(self) -> set[str]:
-        """Those of the channels whose messages run again if their worker died."""
+        """The channels whose messages run again if their worker died."""
         return set().union(*(getattr(route, "at_least_once", ()) for route in self.routing))
 
     def __repr__(self) -> str:
@@ -278,7 +279,7 @@ class Router:
         routing: a dict, a list of routes, or the dotted path of one.
 
     Raises:
-        ImportError, ValueError: something in it is not what it should be.
+        ImportError, ValueError: something in the routing is not valid.
     """
 
     def __init__(self, routing: Routing) -> None:
@@ -297,7 +298,7 @@ class Router:
 
     @property
     def at_least_once(self) -> set[str]:
-        """Those of the channels whose messages run again if their worker died."""
+        """The channels whose messages run again if their worker died."""
         return self.root.at_least_once
 
     def add_route(self, route: RouteLike, first: bool = False) -> None:
@@ -347,7 +348,7 @@ def connect_consumer(message: Message) -> None:
 def null_consumer(message: Message) -> None:
     """Do nothing: the consumer of frames and disconnects without a route.
 
-    The first frame is worth a line: somebody may wonder why nothing happens.
+    The first frame is logged, because somebody may wonder why nothing happens.
     """
     global _told_of_frames
     if message.channel.name == "websocket.receive" and not _told_of_frames:
@@ -394,7 +395,7 @@ def resolve_routing(routing: Routing) -> Iterator[RouteLike]:
         )
 
 
-# The names that people write in their routing.
+# The names that projects use in their routing.
 route = Route
 route_class = RouteClass
 include = Include

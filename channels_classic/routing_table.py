@@ -1,4 +1,4 @@
-"""The routing of a channel layer as rows: what ``manage.py channels`` shows."""
+"""The routing of a channel layer as rows, for ``manage.py channels``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Row:
     """One channel of one route.
 
     Arguments:
-        filters: for keys of the message, the regular expressions that have to match; those of an ``include``
-            around the route first.
-        consumer: its dotted name, or a text for what is none of the project.
-        file, line: where it is defined, as far as that is known; the file relative to the current folder.
-        default: whether the project has no route for it, and this is what happens.
+        filters: the regular expressions that have to match, by keys of the message. Those of an ``include`` around
+            the route come first.
+        consumer: the dotted name of the consumer, or a text about a default one.
+        file, line: where the consumer is defined, if that is known. The file is relative to the current folder.
+        default: whether this is a default route, for a channel that the project does not route.
     """
 
     channel: str
@@ -35,7 +35,7 @@ class Row:
 
 
 def rows(router: Router) -> list[Row]:
-    """All rows, in the order in which the routes are tried: the project's own, then the defaults for the rest."""
+    """All rows, in the order in which routes are tried: the project's own, then the defaults."""
     defaults = set(map(id, router.defaults))
     own = list(_rows([route for route in router.root.routing if id(route) not in defaults], {}))
     taken = {row.channel for row in own if not row.filters}
@@ -65,7 +65,7 @@ def _joined(around: Mapping[str, list[str]], patterns: Mapping[str, Any]) -> dic
 
 
 def describe(consumer: Consumer) -> str:
-    """The dotted name of a consumer, or what one of ours does."""
+    """The dotted name of a consumer, or a text about what a default one does."""
     if isinstance(consumer, ViewConsumer):
         return "Django's views"
     if consumer is connect_consumer:
@@ -78,7 +78,7 @@ def describe(consumer: Consumer) -> str:
 
 
 def place_of(consumer: Consumer) -> tuple[str | None, int | None]:
-    """The file and the line in which a consumer is defined; ``None`` for both if nobody knows."""
+    """The file and the line in which a consumer is defined; ``None`` for both if that is not known."""
     inner = _innermost(consumer)
     try:
         where = inner if inspect.isroutine(inner) or inspect.isclass(inner) else type(inner)
@@ -92,7 +92,7 @@ def place_of(consumer: Consumer) -> tuple[str | None, int | None]:
 
 
 def _innermost(consumer: Any) -> Any:
-    """What somebody wrote who wrote the consumer, without the decorators around it."""
+    """The consumer itself, without the decorators around it."""
     while True:
         if isinstance(consumer, functools.partial):
             consumer = consumer.func

@@ -1,4 +1,4 @@
-"""A check at start that a project's own ``worker`` or ``interface_server`` does not hide ours."""
+"""Checks at start that no ``worker`` or ``interface_server`` of the project hides ours."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ PACKAGES = ("interface_server", "worker")
 
 
 def check_packages() -> None:
-    """Make sure that no module on ``sys.path`` hides one of our packages, or is hidden by one.
+    """Check that no module on ``sys.path`` hides one of our packages, or is hidden by one.
 
     Raises:
-        ImproperlyConfigured: there is such a module; the text names it and says what to do.
+        ImproperlyConfigured: there is such a module. The text names it, and tells what to do.
     """
     home = Path(__file__).resolve().parent.parent
     for name in PACKAGES:
         spec = PathFinder.find_spec(name)
-        if spec is None:  # an editable install: it has a finder of its own, and is not on the path
+        if spec is None:  # an editable install has its own finder, and is not on the path
             continue
         found = Path(spec.origin or next(iter(spec.submodule_search_locations or ()), "")).resolve()
         if found not in (home / name, home / name / "__init__.py"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 consumer_started = Signal(use_caching=True)
-"""Sent before a consumer runs; keyword ``environ`` is empty, as it is for Django's ``request_started``."""
+"""Sent before a consumer runs. The keyword ``environ`` is empty; Django's ``request_started`` has it, too."""
 
 consumer_finished = Signal(use_caching=True)
-"""Sent after a consumer ran, whether it returned or raised."""
+"""Sent after a consumer has returned or raised."""
 
 worker_ready = Signal()
 """Sent once per worker (thread), before it begins to receive; the sender is the worker."""

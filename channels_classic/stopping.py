@@ -1,4 +1,4 @@
-"""An event that also wakes threads that wait for something else."""
+"""``Stopping``: an event that also wakes threads that wait for something else."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 
 class Stopping(threading.Event):
-    """Set when a worker stops."""
+    """An event that is set when a worker stops."""
 
     def __init__(self) -> None:
         super().__init__()
         self.is_abandoned = False
-        """Whether nothing more is to be sent: others have told the client that this is over."""
+        """Whether to send nothing more, because another process has told the client that its answer has ended."""
         self._lock = threading.Lock()
         self._wakers: set[Callable[[], None]] = set()
 
@@ -25,7 +25,7 @@ class Stopping(threading.Event):
                 wake()
 
     def abandon(self) -> None:
-        """Set the event, and let nothing more be sent."""
+        """Set the event, and ``is_abandoned``."""
         self.is_abandoned = True
         self.set()
 
@@ -34,7 +34,7 @@ class Stopping(threading.Event):
         """While the block runs, ``set`` calls ``wake``. If the event is already set, ``wake`` is called at once.
 
         Arguments:
-            wake: called in any thread; it must not wait for anything.
+            wake: called in any thread. It must not wait for anything.
         """
         with self._lock:
             self._wakers.add(wake)

@@ -1,4 +1,4 @@
-"""Consumers that could never run to their end: generators, and coroutines that a class keeps to itself."""
+"""Finds consumers that would never run to their end: generators, and coroutines that a class does not return."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ NOT_AWAITED = (
 
 
 class UnfinishedError(TypeError):
-    """A consumer returned something that has still to be run, such as a generator."""
+    """A consumer returned something that would still have to run, such as a generator."""
 
 
 def check_runs(consumer: Callable[..., Any]) -> None:
-    """Make sure that calling ``consumer`` runs it, or gives what can be awaited.
+    """Check that a call of ``consumer`` runs it, or returns an awaitable.
 
     Arguments:
         consumer: a function, a method, a partial, any object that can be called, or a class; decorated or not.
 
     Raises:
-        ValueError: it is a generator; or a class with asynchronous methods that would not be awaited.
+        ValueError: it is a generator, or a class with asynchronous methods that would not be awaited.
     """
     inner = _innermost(consumer)
     if isinstance(inner, type):
@@ -53,13 +53,13 @@ def check_runs(consumer: Callable[..., Any]) -> None:
 
 
 def check_finished(result: Any, name: str) -> None:
-    """Make sure that a consumer has run, by looking at its result.
+    """Check by its result that a consumer has run.
 
     Arguments:
         name: the consumer's name.
 
     Raises:
-        UnfinishedError: it has not run, or not to its end.
+        UnfinishedError: the consumer has not run, or not to its end.
     """
     if result is None or not (inspect.isgenerator(result) or inspect.isasyncgen(result)):
         return
@@ -69,7 +69,7 @@ def check_finished(result: Any, name: str) -> None:
 
 
 def _innermost(consumer: Any) -> Any:
-    """The function or the class that is finally called, as far as that can be known."""
+    """The function or the class that is finally called, if it can be found."""
     while True:
         if isinstance(consumer, functools.partial):
             consumer = consumer.func

@@ -1,4 +1,4 @@
-"""Sockets in the file system."""
+"""Unix sockets: sockets in the file system."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import stat
 
 
 def bind_unix(path: str) -> socket.socket:
-    """A socket in the file system, bound; one that a killed process has left there goes.
+    """Make a unix socket, and bind it. A socket that a killed process has left there is removed.
 
     Raises:
-        OSError: it cannot be had: something else of that name is there, or somebody listens.
+        OSError: another file has this name, or another server listens on it.
     """
     if os.path.lexists(path):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
@@ -21,13 +21,13 @@ def bind_unix(path: str) -> socket.socket:
         try:
             probe.connect(path)
         except ConnectionRefusedError:
-            os.unlink(path)  # left over by a server that was killed
+            os.unlink(path)  # a killed server has left it
         else:
             raise OSError(errno.EADDRINUSE, "another server listens there")
         finally:
             probe.close()
     sock = socket.socket(socket.AF_UNIX)
     sock.bind(path)
-    # The proxy may run as another user. The rights of the folder decide who may connect.
+    # The proxy may run as another user. The permissions of the folder decide who can connect.
     os.chmod(path, 0o666)  # noqa: S103
     return sock

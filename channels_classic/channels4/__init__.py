@@ -1,4 +1,4 @@
-"""Beside Channels 4: our channel layers with the asynchronous interface that its consumers ask for.
+"""The channel layers of this project with the asynchronous interface of Channels 4.
 
 Name one of the classes as ``BACKEND`` in ``CHANNEL_LAYERS``. They need the package ``channels``, version 4.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChannelFull", "ClassicChannelLayer", "RedisChannelLayer", "RedisSentinelChannelLayer"]
 
-# Without Channels 4 the package can be imported all the same; the settings and the checks look into it.
+# The settings and the checks import this package even without Channels 4.
 __getattr__ = lazy_names(
     __name__,
     {

@@ -1,4 +1,4 @@
-"""A channel layer of ours with the asynchronous interface of Channels 4."""
+"""``AdaptedLayer``: a channel layer of this project with the asynchronous interface of Channels 4."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
 from channels_classic.log import logger
 
 BATCH_LIMIT = 100
-"""How many messages for process-specific channels are taken at once."""
+"""The most messages for process-specific channels that are taken at once."""
 
 MOST_KINDS = 100
-"""So many kinds of messages for the other world are reported."""
+"""The number of kinds of classic messages without a type that are reported."""
 
 IMMUTABLE = (str, bytes, int, float, bool, type(None))
 
 
 class AdaptedLayer:
-    """What Channels 4 calls a channel layer, over one of ours: the same queues, groups and messages.
+    """A channel layer for Channels 4 with the queues, groups and messages of a classic one.
 
     Arguments:
-        find: gives the layer.
-        classic_type: the ``type`` that a message without one gets, so that consumers of Channels 4 can handle what
-            is meant for classic sockets. Without it they do not get such a message.
+        find: returns the classic layer.
+        classic_type: the ``type`` for messages without one, so that consumers of Channels 4 can handle messages
+            for classic sockets. Without it they do not get such messages.
     """
 
     extensions = ("groups", "flush")
@@ -43,30 +43,30 @@ class AdaptedLayer:
         self._losses = find().losses
         self._reported: set[tuple[str, ...]] = set()
         self.client_prefix = secrets.token_hex(8)
-        """What the process-specific channels of this process have in common."""
+        """The part of a name that all process-specific channels of this process share."""
 
     @property
     def classic(self) -> BaseChannelLayer:
-        """The layer underneath, with the synchronous calls."""
+        """The classic layer, with the synchronous calls."""
         return self._find()
 
     @property
     def expiry(self) -> float:
-        """Seconds until a message that nobody received is dropped."""
+        """Seconds after which a message that nobody has received is dropped."""
         return self.classic.expiry
 
     @property
     def group_expiry(self) -> float:
-        """Seconds until a membership ends unless it is renewed."""
+        """Seconds after which a membership ends unless it is renewed."""
         return self.classic.group_expiry
 
     @property
     def capacity(self) -> int:
-        """How many messages a channel holds, unless it has a capacity of its own."""
+        """The capacity of channels without a capacity of their own, in messages."""
         return self.classic.capacity
 
     def get_capacity(self, channel: str) -> int:
-        """How many messages ``channel`` holds."""
+        """The capacity of ``channel``, in messages."""
         return self.classic.capacity_of(channel)
 
     # Messages.
@@ -78,21 +78,21 @@ class AdaptedLayer:
             ChannelFull: the channel is at its capacity. Channels 4 and channels-classic both know the class.
             LayerUnavailable: the server behind the layer does not answer.
             MessageTooLarge: the message takes more than 1 MiB as JSON.
-            TypeError: a bad name, or a message that no layer carries.
+            TypeError: the name is not valid, or the message holds something that a layer cannot carry.
         """
         layer = self.classic
         if await layer.asend_batch([layer.prepare(channel, message)]):
             raise ChannelFull(layer.full_text(channel))
 
     async def receive(self, channel: str) -> dict[str, Any]:
-        """The next message of ``channel``, as soon as there is one. Outages are waited out.
+        """Wait for the next message on ``channel``, through outages, too.
 
         Arguments:
-            channel: a normal one, or one that ``new_channel`` gave.
+            channel: a normal channel, or one that ``new_channel`` made.
 
         Raises:
-            AssertionError: a process-specific channel of another process.
-            TypeError: a bad name.
+            AssertionError: it is a process-specific channel of another process.
+            TypeError: the name is not valid.
         """
         names.check_channel(channel)
         if "!" not in channel:
@@ -107,13 +107,13 @@ class AdaptedLayer:
         return _copy(await self._mailboxes.receive(channel))
 
     async def new_channel(self, prefix: str = "specific") -> str:
-        """The name of a new channel that only this process receives on.
+        """Make the name of a new channel that only this process receives on.
 
         Arguments:
-            prefix: how the name begins.
+            prefix: the beginning of the name.
 
         Raises:
-            TypeError: no name can begin so.
+            TypeError: a name cannot begin like this.
         """
         channel = f"{prefix}.{self.client_prefix}!{secrets.token_hex(8)}"
         names.check_channel(channel)
@@ -122,7 +122,7 @@ class AdaptedLayer:
     # Groups.
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Make ``channel`` a member of ``group``; again, if it is one already."""
+        """Make ``channel`` a member of ``group``, or renew its membership."""
         await self.classic.agroup_add(group, channel)
         if self._is_own(channel):
             await self._mailboxes.look(channel)
@@ -132,7 +132,7 @@ class AdaptedLayer:
         await self.classic.agroup_discard(group, channel)
 
     async def group_send(self, group: str, message: dict[str, Any]) -> None:
-        """Send ``message`` to every member of ``group``; members that are full are skipped.
+        """Send ``message`` to every member of ``group``. Full members are skipped.
 
         Raises:
             LayerUnavailable, MessageTooLarge, TypeError: as ``send``.
@@ -140,19 +140,19 @@ class AdaptedLayer:
         layer = self.classic
         await layer.asend_batch([layer.prepare_group(group, message)])
 
-    # The end.
+    # Emptying and closing.
 
     async def flush(self) -> None:
-        """Empty the layer: messages and groups, of both worlds."""
+        """Empty the layer, with the messages and groups of classic consumers, too."""
         await asyncio.to_thread(self.classic.flush)
         self._mailboxes.forget()
 
     async def close(self) -> None:
-        """Let go of the connections of this event loop. Otherwise they go when the event loop ends."""
+        """Close the connections of this event loop. Otherwise they close when the event loop ends."""
         await self.classic.aclose()
 
     close_pools = close
-    """What channels_redis calls it."""
+    """The name in channels_redis."""
 
     # Receiving.
 
@@ -163,13 +163,13 @@ class AdaptedLayer:
         return await self._receive([queue], BATCH_LIMIT, timeout)
 
     async def _receive(self, channels: list[str], limit: int, timeout: float) -> list[Received]:
-        """Messages that consumers of Channels 4 can handle; perhaps none."""
+        """Receive messages that consumers of Channels 4 can handle; there may be none."""
         backoff = Backoff()
         while True:
             layer = self.classic
             try:
                 if layer.losses != self._losses:
-                    # Redis lost its data: it is told again who is in which group.
+                    # Redis has lost its data, so it gets the memberships again.
                     await layer.arepair()
                     self._losses = layer.losses
                 batch = await layer.areceive_batch(channels, limit, timeout)
@@ -200,7 +200,7 @@ class AdaptedLayer:
 
 
 def _copy(message: dict[str, Any]) -> dict[str, Any]:
-    """A message of one's own: the members of a group are handed the same one."""
+    """Copy a message, because the members of a group share one object."""
     if all(isinstance(value, IMMUTABLE) for value in message.values()):
         return dict(message)
     return copy.deepcopy(message)

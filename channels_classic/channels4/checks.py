@@ -1,4 +1,4 @@
-"""System checks for projects in which Channels 4 and this package meet."""
+"""System checks for projects with both Channels 4 and this package."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from channels_classic.redaction import redacted
 
 @register("channels")
 def check_commands(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Say who owns ``runserver`` and ``runworker``, where others have commands of these names."""
+    """Tell which app owns ``runserver`` and ``runworker``, if others have commands with these names."""
     if not command_owners.is_of_channels_4():
         if getattr(settings, "ASGI_APPLICATION", None) is None:
             return []
         return [
             Info(
-                "ASGI_APPLICATION is set, but runserver belongs to channels_classic here, which does not look at "
-                "it: clients are served by way of the channel layer.",
+                "ASGI_APPLICATION is set, but runserver belongs to channels_classic here, which ignores "
+                "it: clients are served by the channel layer.",
                 hint="To serve ASGI_APPLICATION start an ASGI server with it, or hand it some paths: "
                 "channels-interface --mount.",
                 id="channels.I021",
@@ -39,7 +39,7 @@ def check_commands(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register("channels")
 def check_package(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """The ``channels`` beside this package, if there is one, is a version that can be."""
+    """Check that the version of ``channels``, if it is installed, works beside this package."""
     if installed_channels.version() is None or (problem := installed_channels.problem()) is None:
         return []
     return [Warning(problem, id="channels.W020")]
@@ -47,7 +47,7 @@ def check_package(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register("channels")
 def check_layers_of_channels_4(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """What ``CHANNEL_LAYERS`` has for Channels 4 can be made, as far as that is our business."""
+    """Check that the layers of this project in ``CHANNEL_LAYERS`` can be made for Channels 4."""
     found: list[CheckMessage] = []
     for alias, backend in foreign_backends().items():
         place = f"{SHARED_SETTING}[{alias!r}]['BACKEND']"
@@ -55,7 +55,7 @@ def check_layers_of_channels_4(app_configs: Any, **kwargs: Any) -> list[CheckMes
             found.append(
                 Warning(
                     f"{place} is {backend}, but channels_redis is not installed.",
-                    hint="pip install channels_redis. Or name channels_classic.channels4.RedisChannelLayer.",
+                    hint="pip install channels_redis. Or use channels_classic.channels4.RedisChannelLayer.",
                     id="channels.W021",
                 )
             )

@@ -1,4 +1,4 @@
-"""The exception that both worlds catch. Importing this needs Channels 4."""
+"""The exception that both Channels 4 and this package know. The import needs Channels 4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The classes that ``BACKEND`` can name for Channels 4."""
+"""The layer classes that ``BACKEND`` can name for Channels 4."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from channels_classic.layer_settings import bare_layers
 
 
 class ClassicChannelLayer(AdaptedLayer):
-    """The channel layer of classic consumers, for those of Channels 4 too.
+    """The channel layer of classic consumers, for consumers of Channels 4.
 
     Arguments:
-        alias: which of ``settings.CHANNELS_CLASSIC_LAYERS``.
+        alias: an alias in ``settings.CHANNELS_CLASSIC_LAYERS``.
         classic_type: as in ``AdaptedLayer``.
 
     Raises:
-        InvalidChannelLayerError: the setting describes none that can be made.
+        InvalidChannelLayerError: the setting does not describe a layer that can be made.
     """
 
     def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER, classic_type: str | None = None) -> None:
-        # Asked for each time, because a test may put another one in its place.
+        # It looks the layer up each time, because a test may replace it.
         super().__init__(lambda: bare_layers[alias], classic_type)
 
 
 class RedisChannelLayer(AdaptedLayer):
-    """A channel layer over Redis, in the place of that of channels_redis.
+    """A channel layer over Redis, to use instead of that of channels_redis.
 
     Arguments:
         hosts, config: the keywords of ``channels_classic.layers.RedisChannelLayer``.
@@ -40,7 +40,7 @@ class RedisChannelLayer(AdaptedLayer):
 
 
 class RedisSentinelChannelLayer(AdaptedLayer):
-    """The same, with servers that are found through Redis Sentinel.
+    """The same, with servers found through Redis Sentinel.
 
     Arguments:
         hosts, config: the keywords of ``channels_classic.layers.RedisSentinelChannelLayer``.

@@ -1,7 +1,7 @@
-"""The process-specific channels of this process: one reader for all of them, a mailbox for each.
+"""The process-specific channels of this process: one reader for all, and a mailbox for each.
 
-Whoever waits for a message on such a channel keeps the reader of its queue running, on an event loop on which
-somebody waits. The reader ends when nobody does. So no task outlives its event loop, and nothing has to be closed.
+A task that waits for a message on such a channel keeps the reader of its queue running, in an event loop with a
+waiting task. The reader ends when no task waits. So no task outlives its event loop, and nothing has to be closed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from channels_classic.layers import Received, names
 from channels_classic.log import logger
 
 WAIT_SECONDS = 60.0
-"""How long one call waits for messages; then it is made again."""
+"""Seconds that one call waits for messages. Then it is repeated."""
 
 Message = dict[str, Any]
 Waiter = asyncio.Future[Message]
@@ -27,27 +27,27 @@ Waiter = asyncio.Future[Message]
 
 @dataclass
 class Mailbox:
-    """One channel: what has come for it, or who waits for that; never both."""
+    """One channel, with its messages, or with the tasks that wait for messages; never both."""
 
     messages: deque[tuple[float, Message]] = field(default_factory=deque)
-    """Each with the time after which it is not delivered any more."""
+    """The messages, each with the time after which it is not delivered any more."""
     waiters: deque[Waiter] = field(default_factory=deque)
     is_full: bool = False
-    """Whether a message was dropped since it was empty."""
+    """Whether a message was dropped since the mailbox was last empty."""
 
 
 @dataclass(eq=False)
 class Reader:
-    """Who receives from a queue at the moment: a task on this event loop."""
+    """The task that receives from a queue at the moment, and its event loop."""
 
     loop: asyncio.AbstractEventLoop
 
 
 class Queue:
-    """One queue and the mailboxes of its channels.
+    """A queue and the mailboxes of its channels.
 
     Arguments:
-        name: of the queue: what its channels have in common, up to the ``!``.
+        name: the name of the queue: the part of its channels up to the ``!``.
     """
 
     def __init__(self, name: str) -> None:
@@ -56,7 +56,7 @@ class Queue:
         self.reader: Reader | None = None
 
     def waiting_loop(self) -> asyncio.AbstractEventLoop | None:
-        """An event loop on which somebody waits."""
+        """An event loop with a waiting task, if there is one."""
         for box in self.boxes.values():
             for waiter in box.waiters:
                 if not waiter.get_loop().is_closed():
@@ -65,11 +65,11 @@ class Queue:
 
 
 class Mailboxes:
-    """Hands out what is received. Threads and event loops share it.
+    """Hands received messages out. Threads and event loops share it.
 
     Arguments:
-        receive: gives the next messages of a queue, which it waits for so many seconds.
-        capacity_of: how many messages a channel holds.
+        receive: waits up to the given seconds for the next messages of a queue.
+        capacity_of: gives the capacity of a channel.
         expiry: seconds that a message is kept.
     """
 
@@ -87,7 +87,7 @@ class Mailboxes:
         self._next_sweep = time.monotonic() + expiry
 
     async def receive(self, channel: str) -> Message:
-        """The next message of a process-specific channel, as soon as there is one."""
+        """Wait for the next message of a process-specific channel."""
         name = names.queue_name(channel)
         with self._lock:
             queue = self._queues.setdefault(name, Queue(name))
@@ -107,9 +107,10 @@ class Mailboxes:
             raise
 
     async def look(self, channel: str) -> None:
-        """Take what lies in the queue of a channel, unless its reader does.
+        """Take what is in the queue of a channel, unless a reader does.
 
-        A process is told of its memberships by its queue. What nobody reads there takes the place of messages.
+        A process learns its memberships through its queue. Entries that nobody reads would take room from
+        messages.
         """
         with self._lock:
             queue = self._queues.setdefault(names.queue_name(channel), Queue(names.queue_name(channel)))
@@ -127,7 +128,7 @@ class Mailboxes:
                     box.messages.clear()
 
     def _leave(self, queue: Queue, channel: str, waiter: Waiter) -> None:
-        """A waiter was cancelled; a message that it had been given goes to the next."""
+        """Handle a cancelled waiter. A message that it has got goes to the next one."""
         with self._lock:
             box = queue.boxes.get(channel)
             if box is not None and waiter in box.waiters:
@@ -136,7 +137,7 @@ class Mailboxes:
             elif waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._put(queue, channel, waiter.result(), first=True)
 
-    # Messages in.
+    # Incoming messages.
 
     def _put_all(self, queue: Queue, batch: list[Received]) -> None:
         for received in batch:
@@ -155,7 +156,7 @@ class Mailboxes:
             else:
                 try:
                     loop.call_soon_threadsafe(self._give, queue, channel, waiter, message)
-                except RuntimeError:  # it was closed just now
+                except RuntimeError:  # the event loop was closed just now
                     continue
             self._drop_empty(queue, channel, box)
             return
@@ -171,7 +172,7 @@ class Mailboxes:
             )
 
     def _give(self, queue: Queue, channel: str, waiter: Waiter, message: Message) -> None:
-        """Give a message to somebody who waits on this event loop, unless that was cancelled meanwhile."""
+        """Give a message to a waiter in this event loop, unless it was cancelled meanwhile."""
         if waiter.done():
             with self._lock:
                 self._put(queue, channel, message, first=True)
@@ -183,7 +184,7 @@ class Mailboxes:
             queue.boxes.pop(channel, None)
 
     def _sweep(self) -> None:
-        """Drop what nobody asked for in time: the channels of consumers that have ended."""
+        """Drop the messages that nobody asked for in time, such as those of consumers that have ended."""
         now = time.monotonic()
         if now < self._next_sweep:
             return
@@ -197,8 +198,8 @@ class Mailboxes:
     # The reader.
 
     def _see_to_reader(self, queue: Queue) -> None:
-        """Start a reader of the queue, if somebody waits and none is at work."""
-        # One whose event loop was closed, or just left, does nothing.
+        """Start a reader of the queue, if a task waits and there is no reader."""
+        # A reader whose event loop was closed, or has just ended, does nothing.
         if queue.reader is not None and queue.reader.loop.is_running():
             return
         loop = queue.waiting_loop()
@@ -211,7 +212,7 @@ class Mailboxes:
             reader.loop.call_soon_threadsafe(self._start, queue, reader)
 
     def _start(self, queue: Queue, reader: Reader) -> None:
-        # In a context of its own: it is nobody's in particular.
+        # It has a context of its own, because it belongs to no particular caller.
         task = reader.loop.create_task(self._read(queue, reader), context=Context())
         task.add_done_callback(lambda task: self._ended(queue, reader, task))
 
@@ -226,11 +227,11 @@ class Mailboxes:
             batch = await self._receive(queue.name, WAIT_SECONDS)
             with self._lock:
                 self._put_all(queue, batch)
-            # Those who were given something may ask for more before anybody looks whether they do.
+            # Tasks that have got a message may ask for another one before this checks whether they do.
             await asyncio.sleep(0)
 
     def _ended(self, queue: Queue, reader: Reader, task: asyncio.Task[None]) -> None:
-        """Cancelled with its event loop, or failed: those on this loop are told, and another loop goes on."""
+        """Handle the end of a reader: pass its error to the waiters of its loop, and let another loop go on."""
         error = None if task.cancelled() else task.exception()
         if error is None and not task.cancelled():
             return

@@ -238,10 +238,10 @@ def add_headers(meta: dict[str, Any], headers: Iterable[Sequence[bytes]]) -> Non
 
 
 def check_content_length(length: str) -> None:
-    """Make sure that a Content-Length is a number.
+    """Check that a Content-Length is a number.
 
     Raises:
-        ValueError: it is not, or the header was sent twice, because then it is unknown which one is right.
+        ValueError: it is not, or the header was sent twice, so that nobody knows which one is right.
     """
     if not (length.isascii() and length.isdigit()):
         raise ValueError(f"Content-Length has to be a number, not {length!r}.")

@@ -1,4 +1,4 @@
-"""Sends an answer at the pace of its client (specification, section 4)."""
+"""Sends an answer as fast as its client reads (specification, section 4)."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class AnswerSender:
         except self._channel.channel_layer.ChannelFull:
             return False
         except BaseException:
-            self.has_begun = True  # the part may have arrived
+            self.has_begun = True  # the part may have arrived, so it is not sent again
             raise
         self.has_begun = True
         return True

@@ -18,7 +18,7 @@ class BaseChannelLayer(layers.BaseChannelLayer):
     """A channel layer that has the classic calls only: ``send``, ``receive``, ``group_add`` and so on.
 
     A subclass defines these, as for Channels 1. The batch calls, which our servers and workers use, call them for
-    one message after the other.
+    one message after another.
     """
 
     extensions: ClassVar[list[str]] = []
@@ -63,10 +63,10 @@ class BaseChannelLayer(layers.BaseChannelLayer):
         """Counts of one channel."""
         raise lacks(self, "statistics")
 
-    # The batches.
+    # Batches.
 
     def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
-        """Send one message after the other."""
+        """Send one message after another."""
         full: list[int] = []
         full_channels: set[str] = set()
         for position, delivery in enumerate(deliveries):
@@ -87,7 +87,7 @@ class BaseChannelLayer(layers.BaseChannelLayer):
     def receive_batch(
         self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
     ) -> list[Received]:
-        """Receive one message after the other, until there is none or the limit is reached."""
+        """Receive one message after another, until there is none or the limit is reached."""
         deadline = time.monotonic() + timeout
         while True:
             channel, content = self.receive(list(channels), block=timeout > 0)

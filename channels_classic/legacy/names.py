@@ -13,7 +13,7 @@ from channels_classic.apps import ChannelsClassicConfig
 class ChannelsConfig(ChannelsClassicConfig):
     """The app, for an entry ``"channels.apps.ChannelsConfig"`` of ``INSTALLED_APPS``."""
 
-    default = False  # Django is to find one class only in channels_classic.apps, where old code sees this as well.
+    default = False  # Django must find one class only in channels_classic.apps, which has this one, too.
 
 
 def name_that_thing(thing: Any) -> str:
@@ -23,16 +23,16 @@ def name_that_thing(thing: Any) -> str:
 
 
 def wait_channel_name(reply_channel: str) -> str:
-    """Where the messages of a client waited for their turn. They wait in the layer now: nothing comes here."""
+    """The channel on which messages of a client waited for their turn. Now they wait in the layer."""
     return f"__wait__.{reply_channel.replace('!', '?')}"
 
 
 class PendingMessageStore:
-    """What the consumer that runs has sent so far, and what goes out when it is done."""
+    """The messages that the running consumer has sent, which go out when it is done."""
 
     @property
     def active(self) -> bool:
-        """Whether a consumer runs here, so that sends wait for its end."""
+        """Whether a consumer runs in this context, so that sends wait for its end."""
         return pending.current() is not None
 
     def append(self, sender: Any, message: dict[str, Any]) -> None:
@@ -40,10 +40,10 @@ class PendingMessageStore:
         sender.send(message)
 
     def send_and_flush(self, **kwargs: Any) -> None:
-        """Send what waits now, and not at the end of the consumer.
+        """Send the waiting messages now, and not at the end of the consumer.
 
         Raises:
-            ChannelFull: a channel is full; what was sent to it before and behind that waits still.
+            ChannelFull: a channel is full. The messages that were not sent still wait.
         """
         sends = pending.current()
         if sends is None:
@@ -61,15 +61,15 @@ pending_message_store = PendingMessageStore()
 
 
 class StopWorkerGroupLoop(Exception):
-    """What ended the loop of a worker group, whose ``run`` returns without it now."""
+    """The exception that ended the loop of a worker group. Now ``run`` returns without it."""
 
 
 class WorkerThread(threading.Thread):
     """A worker in a thread of the process, until the process ends.
 
     Arguments:
-        channel_layer: of ``channel_layers``, with its router.
-        logger: is told that it runs.
+        channel_layer: one of ``channel_layers``, with its router.
+        logger: logs the start.
     """
 
     def __init__(self, channel_layer: Any, logger: logging.Logger) -> None:
@@ -78,7 +78,7 @@ class WorkerThread(threading.Thread):
         self.logger = logger
 
     def run(self) -> None:
-        """Work."""
+        """Run the worker."""
         from worker import Worker
 
         self.logger.info("Worker thread running")

@@ -1,4 +1,4 @@
-"""``Finding``: one place in a project that has to change."""
+"""``Finding``: a place in a project that has to change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """One place that has to change.
+    """A place that has to change.
 
     Arguments:
         file: its path, from the folder of the project.

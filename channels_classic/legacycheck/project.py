@@ -35,12 +35,12 @@ class SourceFile:
 
     @functools.cached_property
     def text(self) -> str:
-        """What is in it."""
+        """The content of the file."""
         return self.path.read_text(errors="replace")
 
     @functools.cached_property
     def lines(self) -> list[str]:
-        """What is in it, line by line."""
+        """The lines of the file."""
         return self.text.splitlines()
 
     @functools.cached_property
@@ -56,7 +56,7 @@ class SourceFile:
 
     @property
     def tree(self) -> ast.Module:
-        """Its syntax tree; empty if it is not Python 3."""
+        """The syntax tree; empty if the file is not Python 3."""
         return ast.Module([], []) if self.syntax_error else self._parsed
 
 

@@ -1,4 +1,4 @@
-"""What Python 3 has changed: syntax, and imports of the module beside."""
+"""Finds what Python 3 has changed: syntax, and imports of neighbouring modules."""
 
 from __future__ import annotations
 

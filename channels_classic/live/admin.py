@@ -14,7 +14,7 @@ from channels_classic.live.models import Overview
 
 @admin.register(Overview)
 class OverviewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """One page in the place of a list; nothing can be added, changed or deleted."""
+    """One page instead of a list. Nothing can be added, changed or deleted."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Never."""
@@ -29,7 +29,7 @@ class OverviewAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The page. What it shows comes over a WebSocket."""
+        """Show the page. Its data come over a WebSocket."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = {**self.admin_site.each_context(request), "title": "Live view", "opts": self.model._meta}

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class LiveConfig(AppConfig):
-    """An app of its own, so that only those have the page who want it."""
+    """The app of the live page. It is separate, so that a project can do without the page."""
 
     name = "channels_classic.live"
     label = "channels_live"

@@ -1,7 +1,7 @@
-"""The socket behind the page.
+"""The consumers of the page's socket.
 
-Each page asks every two seconds. The first one that asks lets one worker look, and all pages get what it saw, by a
-broadcast. When the last page is closed, nothing looks any more.
+Each page asks every two seconds. The first request makes one worker look, and its overview goes to all pages by a
+group. When the last page is closed, nobody looks any more.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ GROUP = "channels-live"
 
 TURN = "channels-live:turn"
 TURN_SECONDS = 1.5
-"""For so long after a look nobody looks again, however many pages are open."""
+"""Seconds after a look in which nobody looks again, however many pages are open."""
 
 
 class Looker:
-    """Looks at the layer from this process, and remembers the last look: rates need two."""
+    """Looks at the layer from this process, and remembers the last look, because rates need two."""
 
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._view = LayerView(layer)
@@ -38,7 +38,7 @@ class Looker:
         self._last: tuple[View, float] | None = None
 
     def look(self) -> Overview:
-        """What happens now.
+        """Look now.
 
         Raises:
             LayerUnavailable: the layer cannot be looked at.
@@ -54,7 +54,7 @@ _lookers: weakref.WeakKeyDictionary[BaseChannelLayer, Looker] = weakref.WeakKeyD
 
 
 def _looker(layer: BaseChannelLayer) -> Looker:
-    """The one of this process for a layer."""
+    """The looker of this process for a layer."""
     if layer not in _lookers:
         _lookers[layer] = Looker(layer)
     return _lookers[layer]
@@ -68,7 +68,7 @@ def may_look(user: Any) -> bool:
 @allowed_hosts_only
 @channel_session_user_from_http
 def connect(message: Message) -> None:
-    """Let those in who may see the page."""
+    """Accept users who may see the page."""
     if not may_look(message.user):
         raise DenyConnection
     assert message.reply_channel is not None
@@ -78,14 +78,14 @@ def connect(message: Message) -> None:
 
 @channel_session_user
 def look(message: Message) -> None:
-    """Look, if nobody has just looked, and show it to all. Who may not look any more is sent away."""
+    """Send an overview to all pages, unless one was just sent. Close the socket of a user who may not see it."""
     reply = message.reply_channel
     assert reply is not None
     if not may_look(message.user):
         Group(GROUP).discard(reply)
         reply.send({"close": 4403})
         return
-    Group(GROUP).add(reply)  # memberships end by themselves
+    Group(GROUP).add(reply)  # this renews the membership, which would end by itself
     layer: BaseChannelLayer = getattr(message.channel_layer, "channel_layer", message.channel_layer)
     if "values" in layer.extensions and not layer.set_value(TURN, b"1", TURN_SECONDS, replace=False):
         return
@@ -93,5 +93,5 @@ def look(message: Message) -> None:
     try:
         found = looker.look()
     except LayerUnavailable:
-        return  # the page says that nothing comes
+        return  # the page tells that nothing comes
     Group(GROUP).send({"text": json.dumps(found)})

@@ -1,4 +1,4 @@
-"""What the admin needs to have a page and a permission: a model without a table."""
+"""A model without a table, which gives the admin a page and a permission."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Overview(models.Model):
-    """Nothing is stored: it stands for what happens now."""
+    """The overview of what happens now. Nothing is stored."""
 
     class Meta:
         """The permission is ``channels_live.view_overview``."""

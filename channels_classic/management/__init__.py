@@ -1,1 +1,1 @@
-"""Management."""
+"""The management commands, and what they share."""

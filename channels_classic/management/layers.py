@@ -1,4 +1,4 @@
-"""The errors of commands that look into a channel layer."""
+"""``using_layer``: errors of commands that look into a channel layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The console and the form of tables, for the commands that show some."""
+"""The console and the tables of the commands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 PIPED_WIDTH = 240
-"""Characters of a line where there is no terminal: lines stay whole, for ``grep``."""
+"""Characters per line without a terminal. Lines stay whole, for ``grep``."""
 
 
 def console_for(stdout: OutputWrapper, options: dict[str, Any]) -> Console:
-    """A console on the output of a command.
+    """Make a console on the output of a command.
 
     Arguments:
-        options: of the command; ``force_color`` and ``no_color`` count.
+        options: the options of the command: ``force_color`` and ``no_color``.
     """
     console = Console(
         file=cast(IO[str], stdout),
@@ -32,7 +32,7 @@ def console_for(stdout: OutputWrapper, options: dict[str, Any]) -> Console:
 
 
 def table_with(titles: Iterable[str]) -> Table:
-    """An empty table with these columns."""
+    """Make an empty table with these columns."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for title in titles:
         table.add_column(title, overflow="fold")

@@ -1,1 +1,1 @@
-"""Health and numbers of the processes: ``/livez``, ``/readyz``, ``/metrics``."""
+"""The health and the metrics of processes: ``/livez``, ``/readyz``, ``/metrics``."""

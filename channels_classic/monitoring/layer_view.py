@@ -1,4 +1,4 @@
-"""``LayerView``: what can be seen of a channel layer: processes, channels, dead letters."""
+"""``LayerView``: a view of a channel layer, with its processes, channels and dead letters."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from channels_classic.monitoring.status import Samples, Value
 from channels_classic.redaction import one_line
 
 FRESH_SECONDS = 1.0
-"""For so long what was seen is shown again, so that many who ask do not load the server behind the layer."""
+"""Seconds for which a view is shown again, so that many requests do not load the server behind the layer."""
 
 LOOK_SECONDS = 1.5
-"""The layer counts as unreachable if it does not answer within this time: a probe waits some seconds."""
+"""Seconds without an answer after which the layer counts as unreachable. A probe waits a few seconds."""
 
 CHANNELS = ("http.request", "websocket.connect", "websocket.receive", "websocket.disconnect")
-"""Shown in any case. The others are those that workers have said they receive on."""
+"""The channels that are always shown. The others are those that workers receive on."""
 
 MOST_CHANNELS = 500
-"""So many channels are looked at."""
+"""The most channels in a view."""
 
 
 class View(NamedTuple):
-    """What was seen.
+    """What one look has found.
 
     Arguments:
-        processes: that are alive.
-        channels: ``channel_statistics`` of each.
-        dead_letters: how many there are.
+        processes: the processes that are alive.
+        channels: the ``channel_statistics`` of each channel.
+        dead_letters: the number of dead letters.
     """
 
     processes: list[Process]
@@ -39,19 +39,19 @@ class View(NamedTuple):
 
     @property
     def workers(self) -> int:
-        """How many worker processes are alive."""
+        """The number of worker processes that are alive."""
         return self.of_kind("worker")
 
     def of_kind(self, kind: str) -> int:
-        """How many processes of a kind are alive."""
+        """The number of processes of a kind that are alive."""
         return sum(process.details.get("kind") == kind for process in self.processes)
 
 
 class LayerView:
-    """Looks at a layer in a thread of its own, so that one that hangs keeps nobody waiting for long.
+    """Looks at a layer in a thread of its own, so that a layer that hangs keeps nobody waiting for long.
 
     Arguments:
-        layer: to look at.
+        layer: the channel layer.
     """
 
     def __init__(self, layer: BaseChannelLayer) -> None:
@@ -68,7 +68,7 @@ class LayerView:
         return "processes" in self._layer.extensions
 
     def look(self) -> View:
-        """What is there; no older than ``FRESH_SECONDS``.
+        """Look at the layer. The result is at most ``FRESH_SECONDS`` old.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer.
@@ -110,10 +110,10 @@ class LayerView:
         return View(processes, channels, dead_letters)
 
     def samples(self, view: View | None) -> Samples:
-        """What is there, as metrics.
+        """The metrics of a view.
 
         Arguments:
-            view: what was seen; ``None`` if the layer does not answer.
+            view: the view; ``None`` if the layer does not answer.
         """
         if view is None:
             return {("channels_layer_reachable",): 0}

@@ -1,4 +1,4 @@
-"""The metrics: their names, what each process counts for them, and their text for Prometheus."""
+"""The metrics: their names, the values of this process, and their text for Prometheus."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Family(NamedTuple):
     """A metric.
 
     Arguments:
-        kind: of Prometheus. The names of counters get ``_total`` at their end.
-        text: for people.
-        labels: their names.
+        kind: the type in Prometheus. The names of counters get ``_total`` at their end.
+        text: the help text.
+        labels: the names of the labels.
     """
 
     kind: Literal["counter", "gauge", "histogram"]
@@ -30,7 +30,7 @@ class Family(NamedTuple):
 
 
 FAMILIES = {
-    # What each process counts. Those of one supervisor are added up.
+    # Counted by each process. The values of the processes under one supervisor are added up.
     "channels_sockets_open": Family("gauge", "WebSockets that are open."),
     "channels_sockets_accepted": Family("counter", "WebSockets that were accepted."),
     "channels_sockets_rejected": Family("counter", "WebSockets that were rejected."),
@@ -40,32 +40,36 @@ FAMILIES = {
     "channels_messages_received": Family("counter", "Messages that were taken from the layer here."),
     "channels_messages_full": Family("counter", "Messages that the layer refused: their channel was full."),
     "channels_messages_expired": Family("counter", "Messages that were taken from the layer too late."),
-    "channels_broadcasts": Family("counter", "Messages to groups, of those sent."),
+    "channels_broadcasts": Family("counter", "Sent messages that were for groups."),
     "channels_deliveries": Family("counter", "Messages handed to clients, each member of a group counted."),
     "channels_consumer_seconds": Family("histogram", "The time that consumers took.", ("consumer",)),
     "channels_consumer_errors": Family("counter", "Exceptions that consumers raised.", ("consumer",)),
-    "channels_layer_round_trips": Family("counter", "How often the server behind the layer was asked."),
-    "channels_layer_connections": Family("counter", "Connections to it that were made."),
-    "channels_layer_failures": Family("counter", "Connections to it that broke, or could not be made."),
-    "channels_backoff_pauses": Family("counter", "Pauses before something that failed was tried again."),
-    "channels_processes_swept": Family("counter", "Dead processes that were swept from here."),
+    "channels_layer_round_trips": Family("counter", "Round trips to the server behind the layer."),
+    "channels_layer_connections": Family("counter", "Connections that were made to the server behind the layer."),
+    "channels_layer_failures": Family(
+        "counter", "Connections to the server behind the layer that broke, or could not be made."
+    ),
+    "channels_backoff_pauses": Family("counter", "Pauses of a back-off after failures."),
+    "channels_processes_swept": Family("counter", "Dead processes that this process has swept."),
     "channels_messages_redelivered": Family("counter", "Messages of dead processes that were given to others."),
     "channels_messages_lost": Family("counter", "Messages that dead processes were running, and that are lost."),
     "channels_messages_dead_lettered": Family("counter", "Messages that became dead letters."),
-    # What is in the layer: every process sees the same, so do not add it up.
+    # The state of the layer. Every process sees the same, so do not add these up.
     "channels_layer_reachable": Family("gauge", "1 if the server behind the layer answers."),
     "channels_processes": Family("gauge", "Processes that are alive, by kind.", ("kind",)),
     "channels_dead_letters": Family("gauge", "Dead letters."),
     "channels_channel_depth": Family("gauge", "Messages that wait in a channel.", ("channel",)),
-    "channels_channel_oldest_seconds": Family("gauge", "The age of the oldest of them.", ("channel",)),
+    "channels_channel_oldest_seconds": Family(
+        "gauge", "The age of the oldest message that waits in a channel.", ("channel",)
+    ),
     "channels_channel_messages": Family("counter", "Messages that were sent to a channel.", ("channel",)),
     "channels_channel_full": Family("counter", "Messages that a full channel refused.", ("channel",)),
 }
-"""By their names; ``docs/monitoring.md`` has a table of them."""
+"""All metrics by name. ``docs/monitoring.md`` has a table of them."""
 
 
 def of_this_process() -> Samples:
-    """What this process has counted."""
+    """The metrics of this process."""
     samples: dict[tuple[str, ...], Value] = {
         ("channels_sockets_open",): counters.sockets,
         ("channels_sockets_accepted",): counters.accepted,
@@ -85,7 +89,7 @@ def of_this_process() -> Samples:
         ("channels_messages_lost",): counters.lost,
         ("channels_messages_dead_lettered",): counters.dead_letters,
     }
-    # Copies: other threads go on counting.
+    # These are copies, because other threads go on counting.
     for code, count in counters.closed.copy().items():
         samples["channels_sockets_closed", str(code)] = count
     for status, count in counters.responses.copy().items():
@@ -97,7 +101,7 @@ def of_this_process() -> Samples:
 
 
 def text_of(samples: Samples) -> bytes:
-    """The text that Prometheus reads."""
+    """The text of metrics for Prometheus."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry(auto_describe=False)

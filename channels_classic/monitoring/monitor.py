@@ -1,4 +1,4 @@
-"""``Monitor``: looks after the parts of this process, and tells how they are."""
+"""``Monitor``: watches the parts of this process, and reports their status."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from channels_classic.monitoring.status import Status
 
 
 class Health(Protocol):
-    """A program's own view of how it is. Any thread may ask."""
+    """The health of a program. Any thread may call this."""
 
     def dead_parts(self) -> list[str]:
-        """The parts that do not work any more, for people."""
+        """Texts about the parts that do not work any more."""
 
     @property
     def is_draining(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether the program is stopping."""
 
     needs_workers: bool
-    """Whether it can serve only if there is a worker somewhere."""
+    """Whether the program can serve only if a worker is alive somewhere."""
 
 
 class Monitor:
-    """Tells how this process is.
+    """Reports the status of this process.
 
     Arguments:
-        layer: of the process.
+        layer: the channel layer of the process.
     """
 
     def __init__(self, layer: BaseChannelLayer) -> None:
@@ -36,11 +36,11 @@ class Monitor:
         self._watched: list[Health] = []
 
     def watch(self, health: Health) -> None:
-        """Ask this from now on: before there is one, the process is not ready yet."""
+        """Watch a program's health from now on. Before that the process is not ready."""
         self._watched.append(health)
 
     def status(self) -> Status:
-        """How the process is now."""
+        """The present status of the process."""
         dead = [part for health in self._watched for part in health.dead_parts()]
         draining = any(health.is_draining for health in self._watched)
         view, unready = None, []

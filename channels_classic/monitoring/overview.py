@@ -1,4 +1,4 @@
-"""What happens in a layer, for people: made of two views, because a rate needs two."""
+"""An overview of a channel layer for people, made of two views, because rates need two."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from channels_classic.layers import Process
 from channels_classic.monitoring.layer_view import View
 
 Overview = dict[str, Any]
-"""``sockets``, ``dead_letters``, and the tables ``processes``, ``channels``, ``consumers`` and ``errors``. All
-values can be JSON; times are in seconds."""
+"""A dict for JSON with ``sockets``, ``dead_letters``, and the tables ``processes``, ``channels``, ``consumers``
+and ``errors``. Times are in seconds."""
 
 ERRORS_SHOWN_SECONDS = 600
-"""Errors are shown for so long."""
+"""Seconds for which errors are shown."""
 
 
 def overview(now: View, before: View, seconds: float) -> Overview:
-    """What is there now, and how fast it changes.
+    """Make an overview of what is there now, and how fast it changes.
 
     Arguments:
-        before: seen a little earlier.
-        seconds: between the two, for what has no time of its own.
+        before: an earlier view.
+        seconds: the time between the two, for values without a time of their own.
     """
     earlier = {process.name: _numbers(process) for process in before.processes}
     processes = [_process(process, earlier.get(process.name, {})) for process in now.processes]
@@ -52,7 +52,7 @@ def _numbers(process: Process) -> Mapping[str, Any]:
 
 
 def _each_once(view: View) -> Iterable[Process]:
-    """Without those that are another part of the same process, as under ``runserver``: it counts but once."""
+    """The processes, each once. Under ``runserver``, a process has two parts with entries of their own."""
     return {(each.details.get("host_id"), each.details.get("pid")): each for each in view.processes}.values()
 
 
@@ -80,7 +80,7 @@ def _rate(now: Mapping[str, float], before: Mapping[str, float], name: str, seco
 
 
 def _consumers(view: View) -> list[dict[str, Any]]:
-    """The consumers that have taken most time, over all processes."""
+    """The consumers that have taken the most time, over all processes."""
     total: dict[str, list[float]] = {}
     for process in _each_once(view):
         for name, counts in _numbers(process).get("consumers", {}).items():

@@ -1,4 +1,4 @@
-"""The monitor of a program while it runs: of one process, or of a supervisor and its processes."""
+"""Runs the monitor of a program: of one process, or of a supervisor and its processes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from channels_classic.monitoring.supervised import Processes, leave_last, socket
 
 @contextmanager
 def monitored(where: str | None, layer: BaseChannelLayer) -> Iterator[Monitor | None]:
-    """A monitor of this process, while the block runs.
+    """Run a monitor of this process while the block runs.
 
     Arguments:
-        where: as ``--monitor`` has it; without it, there is none.
+        where: the value of ``--monitor``; ``None`` for no monitor.
 
     Raises:
         BadMonitor: it cannot listen there.
@@ -34,7 +34,7 @@ def monitored(where: str | None, layer: BaseChannelLayer) -> Iterator[Monitor | 
 
 @contextmanager
 def monitored_children(where: str | None, count: int) -> Iterator[str | None]:
-    """A monitor of the processes of a supervisor, while the block runs: the folder that they are to be told of.
+    """Run a monitor of a supervisor's processes while the block runs. Yields the folder for their reports.
 
     Arguments:
         count: how many there should be.
@@ -58,10 +58,10 @@ def monitored_children(where: str | None, count: int) -> Iterator[str | None]:
 
 @contextmanager
 def monitored_child(folder: str | None, layer: BaseChannelLayer) -> Iterator[Monitor | None]:
-    """A monitor of a process under a supervisor, while the block runs.
+    """Run a monitor of a process under a supervisor while the block runs.
 
     Arguments:
-        folder: of ``monitored_children``.
+        folder: the folder from ``monitored_children``; ``None`` for no monitor.
     """
     if folder is None:
         yield None

@@ -17,24 +17,24 @@ from channels_classic.monitoring.status import Status, added
 from channels_classic.unix_sockets import bind_unix
 
 CLIENT_SECONDS = 5.0
-"""How long a client may take to send its request."""
+"""Seconds that a client may take to send its request."""
 
 MOST_CLIENTS = 16
-"""So many are answered at the same time; more are turned away."""
+"""The most requests that are answered at the same time. More are refused."""
 
-HELP = "PORT, HOST:PORT or PATH of a socket: answers /livez, /readyz and /metrics there."
+HELP = "Answer /livez, /readyz and /metrics on PORT, HOST:PORT or the PATH of a unix socket."
 
 
 class BadMonitor(ValueError):
-    """It cannot listen where it should; the text says why and what was expected."""
+    """The monitor cannot listen at its address. The text tells why, and what was expected."""
 
 
 class MonitorServer:
     """Answers ``/livez``, ``/readyz``, ``/metrics`` and ``/status`` until it is closed.
 
     Arguments:
-        where: a port (of 127.0.0.1), ``HOST:PORT``, or the path of a socket in the file system.
-        status: tells the status.
+        where: a port (on 127.0.0.1), ``HOST:PORT``, or the path of a unix socket.
+        status: returns the status.
 
     Raises:
         BadMonitor: it cannot listen there.
@@ -48,7 +48,7 @@ class MonitorServer:
 
     @property
     def port(self) -> int:
-        """The port; 0 for a socket in the file system."""
+        """The port; 0 for a unix socket."""
         address = self._server.socket.getsockname()
         return address[1] if isinstance(address, tuple) else 0
 
@@ -77,12 +77,12 @@ class _Server(ThreadingHTTPServer):
         self._stopping = threading.Event()
 
     def accept_all(self) -> None:
-        """Serve until ``stop``. The loop of the base would look twice a second whether it is to stop."""
+        """Serve until ``stop``. The loop of the base class would check twice a second whether to stop."""
         while not self._stopping.is_set():
             try:
                 request, address = self.get_request()
             except OSError:
-                self._stopping.wait(0.1)  # no file descriptor is left, for example
+                self._stopping.wait(0.1)  # for example, no file descriptor is left
             else:
                 self.process_request(request, address)
         self.server_close()
@@ -94,7 +94,7 @@ class _Server(ThreadingHTTPServer):
             self.socket.shutdown(socket.SHUT_RDWR)  # ends the wait for a client
 
     def status(self) -> Status:
-        """The status. One at a time: who adds up must not add twice."""
+        """The status. Only one thread at a time computes it, so that nothing is added twice."""
         with self._lock:
             return self._status()
 
@@ -113,7 +113,7 @@ class _Server(ThreadingHTTPServer):
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that left, or something unforeseen."""
+        """Handle a client that has left, or an unexpected error."""
         logger.debug("A request to the monitor failed:", exc_info=True)
 
 
@@ -144,11 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def address_string(self) -> str:
-        """Nobody: a socket in the file system has no addresses."""
+        """A placeholder, because a unix socket has no addresses."""
         return "-"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Write no line for each request."""
+        """Log nothing for requests."""
         logger.debug("Monitor: %s", printable(format % args))
 
     def _answer_health(self, wrong: list[str]) -> None:
@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _listening(where: str) -> socket.socket:
-    """A socket that is bound to what ``--monitor`` names."""
+    """Make a socket that is bound to the address of ``--monitor``."""
     try:
         if "/" in where:
             return bind_unix(where)

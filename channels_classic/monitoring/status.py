@@ -1,4 +1,4 @@
-"""``Status``: what a process says of itself when it is asked; those of several processes are added up."""
+"""``Status``: the status of a process, or of several processes together."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 Value = float | tuple[float, ...]
-"""A number, or those of a histogram: its buckets, then the sum."""
+"""A number, or for a histogram its buckets and then the sum."""
 
 Samples = Mapping[tuple[str, ...], Value]
-"""For the name of a metric and the values of its labels, the value."""
+"""The values of metrics, by the name of the metric and the values of its labels."""
 
 
 class Status(NamedTuple):
-    """The state of one process, or of all those under a supervisor.
+    """The status of one process, or of all processes under a supervisor.
 
     Arguments:
-        dead: what does not work any more, for people; empty if all is well.
-        unready: why it should be sent no clients now; empty if it should.
+        dead: texts about what does not work any more; empty if all is well.
+        unready: texts that tell why it should get no clients now; empty if it is ready.
         draining: whether it is about to end. Under a supervisor another process takes its place.
-        samples: of the process.
-        layer: of the channel layer, which every process sees alike.
+        samples: the metrics of the process.
+        layer: the metrics of the channel layer, which are the same for every process.
     """
 
     dead: list[str]
@@ -31,11 +31,11 @@ class Status(NamedTuple):
 
     @property
     def is_ready(self) -> bool:
-        """Whether clients may be sent to it."""
+        """Whether it can get clients."""
         return not self.dead and not self.unready and not self.draining
 
     def as_json(self) -> dict[str, Any]:
-        """For ``from_json`` in another process."""
+        """The status as a dict for JSON; see ``from_json``."""
         return {
             **self._asdict(),
             "samples": [[*key, value] for key, value in self.samples.items()],
@@ -44,7 +44,7 @@ class Status(NamedTuple):
 
 
 def from_json(data: Mapping[str, Any]) -> Status:
-    """What ``as_json`` has made."""
+    """Make a status from the dict that ``as_json`` has made."""
     return Status(
         data["dead"], data["unready"], data["draining"], _samples(data["samples"]), _samples(data["layer"])
     )
@@ -55,7 +55,7 @@ def _samples(rows: Iterable[list[Any]]) -> Samples:
 
 
 def added(all_samples: Iterable[Samples]) -> Samples:
-    """The samples of several processes as one."""
+    """Add up the samples of several processes."""
     total: dict[tuple[str, ...], Value] = {}
     for samples in all_samples:
         for key, value in samples.items():

@@ -1,7 +1,7 @@
-"""The processes of a supervisor as one: each listens on a socket in a folder that only they know.
+"""The status of all processes under a supervisor. Each of them listens on a socket in a private folder.
 
-A process that has ended has left its last numbers in that folder. Of one that was killed, those count that it gave
-when it was asked last. So what is added up never falls.
+A process that ends leaves its last numbers in that folder. For one that was killed, the numbers of its last answer
+count. So sums never fall.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from channels_classic.monitoring.metrics import FAMILIES
 from channels_classic.monitoring.status import Samples, Status, added, from_json
 
 ANSWER_SECONDS = 4.0
-"""A process that does not tell its status within this time counts as dead. It may have to wait for its layer."""
+"""Seconds without an answer after which a process counts as dead. It may have to wait for its layer."""
 
 SOCKET, LAST = ".socket", ".json"
 
 
 def socket_in(folder: str) -> str:
-    """Where this process listens for its supervisor."""
+    """The path of the socket on which this process listens for its supervisor."""
     return str(Path(folder, f"{os.getpid()}{SOCKET}"))
 
 
 def leave_last(folder: str, status: Status) -> None:
-    """Leave the last numbers of this process, which ends."""
+    """Store the last numbers of this process, which ends."""
     part = Path(folder, f"{os.getpid()}.part")
     try:
         part.write_text(json.dumps(status.as_json()))
@@ -40,15 +40,15 @@ def leave_last(folder: str, status: Status) -> None:
 
 
 class Processes:
-    """Asks the processes of a supervisor, and adds up what they say.
+    """Asks the processes of a supervisor for their status, and adds it up.
 
     Arguments:
-        count: how many there should be.
+        count: how many processes there should be.
     """
 
     def __init__(self, count: int) -> None:
         self.folder = tempfile.mkdtemp(prefix="channels-")
-        """Where the sockets of the processes are; ``close`` removes it."""
+        """The folder with the sockets of the processes. ``close`` removes it."""
         self._count = count
         self._asked: dict[str, Samples] = {}
         self._ended: Samples = {}
@@ -58,7 +58,7 @@ class Processes:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def status(self) -> Status:
-        """How they are now: ready if as many are ready as there should be. Called by one thread at a time."""
+        """The present status: ready if as many processes are ready as there should be. It is not thread-safe."""
         sockets = sorted(Path(self.folder).glob(f"*{SOCKET}"))
         with ThreadPoolExecutor(max(1, len(sockets))) as pool:
             answers = dict(zip((path.stem for path in sockets), pool.map(_ask, sockets), strict=True))
@@ -86,7 +86,7 @@ class Processes:
         return Status(dead, unready, bool(draining) and not ready, samples, layer)
 
     def _fold_ended(self, alive: set[str]) -> None:
-        """Keep what processes have counted that are gone."""
+        """Keep the counters of processes that are gone."""
         for last in Path(self.folder).glob(f"*{LAST}"):
             if last.stem not in alive:
                 self._asked[last.stem] = from_json(json.loads(last.read_text())).samples
@@ -99,21 +99,21 @@ class Processes:
 
 
 class _Connection(HTTPConnection):
-    """HTTP over a socket in the file system."""
+    """HTTP over a unix socket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=ANSWER_SECONDS)
         self._path = path
 
     def connect(self) -> None:
-        """Connect."""
+        """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(ANSWER_SECONDS)
         self.sock.connect(str(self._path))
 
 
 def _ask(path: Path) -> Status | str | None:
-    """The status of one process; what is wrong with it; ``None`` if it is gone."""
+    """The status of one process, or a text about what is wrong with it; ``None`` if it is gone."""
     connection = _Connection(path)
     try:
         connection.request("GET", "/status")

@@ -29,7 +29,7 @@ __all__ = [
     "in_memory_layers",
 ]
 
-# Handed on when first used: most tests need no server.
+# Imported when first used, because most tests need no server.
 __getattr__ = lazy_names(
     __name__,
     {

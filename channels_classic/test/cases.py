@@ -19,15 +19,15 @@ class ChannelTestCaseMixin(SimpleTestCase):
     """Gives each test channel layers of its own, in memory, with the routing of the settings."""
 
     test_channel_aliases: Sequence[str] | None = None
-    """Which of ``settings.CHANNEL_LAYERS`` are replaced; all of them if not set."""
+    """The aliases in ``settings.CHANNEL_LAYERS`` that are replaced. The default is all."""
 
     @classmethod
     def setUpClass(cls) -> None:
-        """Keep what class-wide data sends away from the real layers too."""
+        """Keep messages that are sent for class-wide data away from the real layers, too."""
         cls.enterClassContext(in_memory_layers(cls.test_channel_aliases))
         super().setUpClass()
 
-    # Around setUp and tearDown, and whether or not a subclass calls those of its parents.
+    # These wrap setUp and tearDown, whether or not a subclass calls those of its parents.
 
     def run(self, result: TestResult | None = None) -> TestResult | None:
         """Run the test."""
@@ -46,7 +46,7 @@ class ChannelTestCaseMixin(SimpleTestCase):
 
         Arguments:
             alias: the layer that the channel is on.
-            require: let the test fail if there is none.
+            require: whether the test fails if there is none.
         """
         layer = channel_layers[alias]
         received = next_received(layer, str(channel))

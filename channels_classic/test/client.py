@@ -25,14 +25,14 @@ from channels_classic.test.layers import next_received
 from worker.consume import consume
 
 RETRIES = 10
-"""How often ``ConsumeLater`` may put a message back, as for a worker."""
+"""How many times ``ConsumeLater`` may put a message back, as in a worker."""
 
 
 class Client:
-    """Somebody with a reply channel (specification, section 11).
+    """A client with a reply channel (specification, section 11).
 
     Arguments:
-        alias: which of ``settings.CHANNEL_LAYERS`` the client is on.
+        alias: the alias in ``settings.CHANNEL_LAYERS`` of the client's layer.
     """
 
     def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER) -> None:
@@ -42,7 +42,7 @@ class Client:
 
     @property
     def channel_layer(self) -> Any:
-        """The layer that the client is on."""
+        """The channel layer of the client."""
         return channel_layers[self.alias]
 
     def send(self, to: str, content: dict[str, Any] | None = None) -> None:
@@ -52,21 +52,21 @@ class Client:
         self.channel_layer.send(to, content)
 
     def consume(self, channel: str, fail_on_none: bool = True) -> Any:
-        """Run the consumer of the next message on ``channel``, and send what it sent.
+        """Run the consumer of the next message on ``channel``, and send its messages.
 
-        What a worker does with a message is done here too: ``DenyConnection``, ``ConsumeLater`` and the exceptions
-        that act on a socket have their effect, and a socket that is not answered is accepted.
+        This does what a worker does: ``DenyConnection``, ``ConsumeLater`` and the exceptions that act on a socket
+        have their effect, and a socket without an answer is accepted.
 
         Arguments:
-            fail_on_none: let the test fail if there is no message, or no consumer for it.
+            fail_on_none: whether the test fails if there is no message, or no consumer for it.
 
         Returns:
-            What the consumer returned.
+            The result of the consumer.
 
         Raises:
             AssertionError: see ``fail_on_none``.
-            ChannelFull: the consumer sent to a channel that is full.
-            BaseException: what the consumer raised, if a worker would log it as an error.
+            ChannelFull: the consumer has sent to a full channel.
+            BaseException: the exception of the consumer, if a worker would log it as an error.
         """
         message = self.get_next_message(channel)
         if message is None:
@@ -94,7 +94,7 @@ class Client:
 
     def join_group(self, group_name: str) -> None:
         """Make the client a member of a group."""
-        tell_changes()  # it is told of what happens from now on
+        tell_changes()  # bindings tell the client what happens from now on
         Group(group_name, channel_layer=self.channel_layer).add(self.reply_channel)
 
     def get_next_message(self, channel: Channel | str) -> Message | None:
@@ -103,7 +103,7 @@ class Client:
         return None if received is None else Message(received.content, received.channel, self.channel_layer)
 
     def get_consumer_by_channel(self, channel: str) -> Consumer | None:
-        """What the routing has for a message on ``channel`` that says nothing but an empty text."""
+        """The consumer for a message on ``channel`` with nothing but an empty text."""
         match = self.channel_layer.router.match(Message({"text": ""}, channel, self.channel_layer))
         return match[0] if match else None
 
@@ -115,7 +115,7 @@ class Client:
         async def noted(rest: Awaitable[Any]) -> Any:
             nonlocal result
             awaited = await rest
-            if result is rest:  # of a class-based consumer, the object is the result
+            if result is rest:  # the result of a class-based consumer is the object
                 result = awaited
             return awaited
 
@@ -152,7 +152,7 @@ class Client:
 
 @contextmanager
 def connections_left_alone() -> Iterator[None]:
-    """Here nothing closes database connections around views: a test may be inside a transaction."""
+    """While the block runs, do not close database connections around views: a test may be in a transaction."""
     connected = [
         signal for signal in (request_started, request_finished) if signal.disconnect(close_old_connections)
     ]
@@ -164,10 +164,10 @@ def connections_left_alone() -> Iterator[None]:
 
 
 def deliver(pending: PendingSends) -> Exception | None:
-    """Send what a consumer sent, in order.
+    """Send the messages of a consumer in order.
 
     Returns:
-        What there is to say of the first message that found its channel full, if one did. The others were sent.
+        A text about the first message that found its channel full, if there was one. The others were sent.
     """
     error = None
     for layer, delivery in pending.deliveries:

@@ -1,4 +1,4 @@
-"""Run what waits for a commit, in a test whose transaction is never committed."""
+"""Runs what waits for a commit, in a test whose transaction is never committed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from channels_classic.binding.commits import is_test_cases, tell_finished
 
 
 def tell_changes() -> None:
-    """Let bindings tell of what a commit would make true, if no transaction but that of the test case is open.
+    """Let bindings announce changes as after a commit, if only the transaction of the test case is open.
 
-    Other functions that wait for a commit stay where they are: Django's ``captureOnCommitCallbacks`` is for those.
+    Other functions that wait for a commit are not called. Django's ``captureOnCommitCallbacks`` is for those.
     """
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block and is_test_cases(connection):

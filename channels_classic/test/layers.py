@@ -1,4 +1,4 @@
-"""Layers in memory, in the place of those that the settings name."""
+"""Replaces the layers of the settings by layers in memory."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from channels_classic.layers.names import queue_name
 from channels_classic.test.commits import tell_changes
 
 KEPT = ("expiry", "group_expiry", "capacity", "channel_capacity")
-"""The keys of ``CONFIG`` that a layer in memory takes over from the layer that it replaces."""
+"""The keys of ``CONFIG`` that a layer in memory takes from the layer that it replaces."""
 
 
 @contextmanager
 def in_memory_layers(aliases: Iterable[str] | None = None) -> Iterator[None]:
-    """Within this block (or function) the channel layers are new ones in memory, with their usual routing.
+    """Within this block (or function), the channel layers are new ones in memory, with their usual routing.
 
     Arguments:
-        aliases: which of ``settings.CHANNEL_LAYERS``; all of them if not given.
+        aliases: the aliases in ``settings.CHANNEL_LAYERS`` to replace. The default is all.
 
     Raises:
         InvalidChannelLayerError: the setting has no such layer, or its routing cannot be made.
@@ -34,7 +34,7 @@ def in_memory_layers(aliases: Iterable[str] | None = None) -> Iterator[None]:
 
 
 def next_received(layer: BaseChannelLayer, channel: str) -> Received | None:
-    """Take the next message off ``channel``; of a process-specific one too, by its full name."""
+    """Take the next message from ``channel``, which may be process-specific, with its full name."""
     tell_changes()
     queue = queue_name(channel)
     batch = layer.receive_batch([queue], limit=1 if queue == channel else layer.capacity_of(channel))

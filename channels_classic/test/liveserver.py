@@ -1,4 +1,4 @@
-"""A real interface server and real workers, for tests that bring a browser (specification, section 11)."""
+"""A real interface server and real workers, for tests with a browser (specification, section 11)."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ from worker import WorkerGroup
 from worker.options import CONCURRENCY
 
 SHUTDOWN_SECONDS = 5
-"""How long the end of a test waits for what a client left open."""
+"""Seconds that the end of a test waits for what clients have left open."""
 
 
 class LiveServerThread(threading.Thread):
-    """An interface server on a port of its own, and workers, on the default layer; in the form Django expects.
+    """An interface server on its own port, and workers, on the default layer, in the form that Django expects.
 
-    Threads, not processes: so they share the test's settings, its layers in memory and its database, which may
-    be in memory as well.
+    They are threads, so that they share the settings, the layers in memory and the database of the test, which may
+    be in memory, too.
 
     Arguments:
         host: the name or address to listen on.
-        static_handler: Django's, which serves nothing here.
-        connections_override: database connections that the workers have to share with the test, by alias.
-        port: 0 for a free one.
+        static_handler: Django's handler, which is not used.
+        connections_override: database connections that the workers share with the test, by alias.
+        port: the port; 0 for a free one.
         worker_threads: how many consumers may run at the same time.
-        serve_static: whether static files are served, where the app that finds them is installed.
+        serve_static: whether to serve static files, if the app ``staticfiles`` is installed.
     """
 
     def __init__(
@@ -73,22 +73,22 @@ class LiveServerThread(threading.Thread):
                 self.port = listening.getsockname()[1]
                 application = InterfaceServer(channel_layers[DEFAULT_CHANNEL_LAYER].channel_layer)
                 self._server = make_server(application, ServerSettings(shutdown_timeout=SHUTDOWN_SECONDS))
-                self.is_ready.set()  # it listens: a client that connects now is served as soon as the server runs
+                self.is_ready.set()  # the port listens: a client that connects now will be served
                 try:
                     self._server.run([listening])
-                except CutOff as error:  # what a test left open is not a fault of it
+                except CutOff as error:  # a test may leave something open
                     logger.debug("%s", error)
         except Exception as error:
             self.error = error
             self.is_ready.set()
 
     def terminate(self) -> None:
-        """End the server, then the workers, and wait for it.
+        """End the server, then the workers, and wait for that.
 
         Raises:
-            Exception: what it died of, if it did after it was ready.
+            Exception: the error that it died of after it was ready.
         """
-        if self._server is None:  # it never began, and whoever started it has been told why
+        if self._server is None:  # it never started, and the caller of start() has seen why
             return
         self._server.stop()
         self.join()
@@ -127,22 +127,22 @@ class LiveServerThread(threading.Thread):
 class ChannelLiveServerTestCase(LiveServerTestCase):
     """Django's ``LiveServerTestCase`` with WebSockets, channels and consumers (specification, section 11).
 
-    Server and workers run in threads for all tests of the class, on layers in memory. As with Django's own, each
-    test ends with an empty database, and none runs in a transaction.
+    The server and the workers run in threads for all tests of the class, on layers in memory. As with Django's own
+    class, each test ends with an empty database, and no test runs in a transaction.
     """
 
     worker_threads = 4
-    """How many consumers may run at the same time. Always one with an SQLite database in memory, whose only
-    connection all threads share."""
+    """How many consumers may run at the same time. With an SQLite database in memory it is always one, because all
+    threads share its only connection."""
 
     serve_static = True
-    """Whether static files are served, without ``collectstatic``."""
+    """Whether to serve static files, without ``collectstatic``."""
 
     server_thread_class = LiveServerThread
 
     @classproperty
     def live_server_ws_url(cls) -> str:  # noqa: N805
-        """The URL that WebSockets connect to, such as ``ws://localhost:12345``."""
+        """The URL for WebSockets, such as ``ws://localhost:12345``."""
         return f"ws://{cls.host}:{cls.server_thread.port}"
 
     @classmethod
@@ -167,7 +167,7 @@ class LiveServer:
 
 @contextmanager
 def live_server(host: str = "localhost", worker_threads: int = 4) -> Iterator[LiveServer]:
-    """A server for tests that are not methods of a ``ChannelLiveServerTestCase``; the layers are as they are.
+    """Run a server for tests that are not methods of a ``ChannelLiveServerTestCase``, on the present layers.
 
     Raises:
         OSError: it cannot listen on ``host``.

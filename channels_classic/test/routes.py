@@ -1,4 +1,4 @@
-"""``apply_routes``: another routing for a while."""
+"""``apply_routes``: replaces the routing for a test."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from channels_classic.routing import Include, RouteLike, Router, Routing
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 routing_replaced = Signal()
-"""Sent with ``layer`` when a layer has another router, for workers that wait on the channels of the former one."""
+"""Sent with ``layer`` when a layer has got another router, for workers that wait on the channels of the former
+one."""
 
 
 class apply_routes:  # noqa: N801
     """Replaces the routing of channel layers: in a ``with`` block, a function, or each test of a class.
 
-    What the replaced router had for messages that nobody routed, as that of a live server has, stays behind it.
+    The default routes of the replaced router, such as those of a live server, stay.
 
     Arguments:
         routes: a routing in any form, a single route, or a list of routings.
-        aliases: which of ``settings.CHANNEL_LAYERS``.
+        aliases: the aliases in ``settings.CHANNEL_LAYERS``.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class apply_routes:  # noqa: N801
 
         @wraps(set_up)
         def setUp(test: TestCase) -> None:
-            # Decorators of a subclass run before those of its base, and its routes take precedence.
+            # The decorators of a subclass run before those of its base class, so its routes take precedence.
             taken = test.__dict__.setdefault("_aliases_with_routes", set())
             applied = apply_routes(self.routes, [alias for alias in self.aliases if alias not in taken])
             applied.__enter__()
@@ -97,7 +98,7 @@ class apply_routes:  # noqa: N801
 
 
 def list_routes(routes: Any) -> list[RouteLike]:
-    """The routes that were meant, whatever form they came in."""
+    """The routes in a list, from any accepted form."""
     if hasattr(routes, "match"):
         return [routes]
     if isinstance(routes, (list, tuple)):
@@ -106,7 +107,7 @@ def list_routes(routes: Any) -> list[RouteLike]:
 
 
 def set_routing(layer: ChannelLayerWrapper, routing: Any, router: Router) -> None:
-    """Let ``layer`` have this routing."""
+    """Set the routing of ``layer``."""
     layer.routing = routing
     layer.router = router
     routing_replaced.send(sender=apply_routes, layer=layer)

@@ -1,4 +1,4 @@
-"""The HTTP session of a ``WSClient``: it has its key, and the client its cookie, before anything is stored."""
+"""The HTTP session of a ``WSClient``, which has a key, for the cookie, before anything is stored."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
 from django.utils.crypto import get_random_string
 
 KEY_LENGTH = 32
-"""Of a session's key, as Django makes them."""
+"""The characters and the length of Django's session keys."""
 
 
 class ClientSession(SessionBase):
-    """A session whose key holds from the start, in whatever engine it is mixed into.
+    """A mixin for the session class of any engine that keeps its key from the start.
 
-    The engines forget the key of a session that is not stored. A browser that sends its cookie with every message
-    needs one that stays, and a test that never looks at sessions should not need a database for it.
+    Engines forget the key of a session that is not stored. A client that sends its cookie with every message needs
+    a stable key, and a test without sessions should not need a database for it.
     """
 
     _session_key: str | None
 
     def load(self) -> dict[str, Any]:
-        """Load what is stored; an empty session if there is nothing."""
+        """Load the stored session; an empty one if nothing is stored."""
         key = self._session_key
         data: dict[str, Any] = super().load()
         self._session_key = key
         return data
 
     def save(self, must_create: bool = False) -> None:
-        """Store the session, for the first time too."""
+        """Store the session, even for the first time."""
         key = self._session_key
         super().save(must_create=must_create or (key is not None and not self.exists(key)))
 
 
 def new_session(engine: str) -> SessionBase:
-    """A session with a key that nobody has, of which nothing is stored yet.
+    """Make a session with a new key, of which nothing is stored yet.
 
     Arguments:
         engine: the dotted path of a session engine.

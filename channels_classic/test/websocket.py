@@ -1,4 +1,4 @@
-"""``WSClient``: a client with cookies, headers and a user, whose messages look like those of a socket."""
+"""``WSClient``: a client with cookies, headers and a user, which sends messages like those of a socket."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from django.contrib.sessions.backends.base import SessionBase
 
 LATER_MESSAGES = ("websocket.receive", "websocket.disconnect")
-"""The messages of a socket that is open. They have no query string."""
+"""The channels for messages of an open socket, which have no query string."""
 
 ACCEPT_KEYS = {"accept", "headers", "subprotocol"}
 """The content of a message that accepts a socket and does nothing else."""
 
 
 class WSClient(Client):
-    """Somebody with a browser (specification, sections 4 and 11).
+    """A client like a browser (specification, sections 4 and 11).
 
-    It has a session of its own, and sends the cookie of it, and its headers, with every message. A real client
-    does so with ``websocket.connect`` and ``http.request`` only.
+    It has its own session, and sends the cookie of that session, and its headers, with every message. A real
+    client does so only with ``websocket.connect`` and ``http.request``.
 
     Arguments:
-        alias: which of ``settings.CHANNEL_LAYERS`` the client is on.
-        ordered: number the messages: each has ``order``, from 0 on, as those of a real socket have.
+        alias: the alias in ``settings.CHANNEL_LAYERS`` of the client's layer.
+        ordered: whether to number the messages: each has an ``order`` from 0 on, like those of a real socket.
     """
 
     def __init__(self, alias: str = DEFAULT_CHANNEL_LAYER, ordered: bool = False) -> None:
@@ -54,24 +54,24 @@ class WSClient(Client):
         self._session: SessionBase | None = None
         self._checks_accept = True
 
-    # What the browser knows.
+    # Cookies, headers and sessions.
 
     def set_cookie(self, key: str, value: str) -> None:
-        """Let later messages have this cookie."""
+        """Send this cookie with later messages."""
         self._cookies[key] = value
 
     def get_cookies(self) -> dict[str, str]:
-        """The cookies, that of the session included if ``django.contrib.sessions`` is installed."""
+        """The cookies, including that of the session if ``django.contrib.sessions`` is installed."""
         cookies = dict(self._cookies)
         if apps.is_installed("django.contrib.sessions") and self.session.session_key:
             cookies.setdefault(settings.SESSION_COOKIE_NAME, self.session.session_key)
         return cookies
 
     def set_header(self, key: str, value: str | bytes) -> None:
-        """Let later messages have this header.
+        """Send this header with later messages.
 
         Raises:
-            ValueError: it is the one that holds the cookies.
+            ValueError: it is the header ``cookie``.
         """
         if key.lower() == "cookie":
             raise ValueError("A cookie is set by set_cookie(key, value), not by set_header.")
@@ -79,7 +79,7 @@ class WSClient(Client):
 
     @property
     def headers(self) -> dict[str, bytes]:
-        """The headers, ``host`` and ``cookie`` included."""
+        """The headers, including ``host`` and ``cookie``."""
         headers: dict[str, str | bytes] = {"host": "testserver", **self._headers}
         if cookies := SimpleCookie(self.get_cookies()):
             headers["cookie"] = "; ".join(f"{name}={cookie.coded_value}" for name, cookie in cookies.items())
@@ -89,7 +89,7 @@ class WSClient(Client):
 
     @property
     def session(self) -> SessionBase:
-        """The HTTP session whose key is in the session cookie. Nothing of it is stored until it is saved.
+        """The HTTP session with the key in the session cookie. Nothing is stored until you save it.
 
         Raises:
             ImproperlyConfigured: the app ``django.contrib.sessions`` is not installed.
@@ -102,17 +102,17 @@ class WSClient(Client):
 
     @property
     def channel_session(self) -> Any:
-        """The values that consumers have stored in ``message.channel_session``; a new object each time.
+        """The ``message.channel_session`` that consumers have stored. It is a new object each time.
 
         To change it, keep the object, and call its ``save_changes()``.
         """
         return session_for_reply_channel(self.reply_channel)
 
     def login(self, **credentials: Any) -> bool:
-        """Log in as a view would: the session of the client is the user's from now on.
+        """Log in as a view would: from now on the client's session belongs to the user.
 
         Returns:
-            Whether the credentials are those of an active user.
+            Whether the credentials belong to an active user.
         """
         from django.contrib.auth import authenticate
 
@@ -126,7 +126,7 @@ class WSClient(Client):
         """Log in as ``user`` without asking for credentials.
 
         Arguments:
-            backend: the dotted path of an authentication backend; the first of the settings if not given.
+            backend: the dotted path of an authentication backend. The default is the first one in the settings.
         """
         self._login(user, backend or settings.AUTHENTICATION_BACKENDS[0])
 
@@ -138,15 +138,15 @@ class WSClient(Client):
         login(request, user, backend=backend)
         request.session.save()
 
-    # What it sends and receives.
+    # Sending and receiving.
 
     def send(self, to: str, content: dict[str, Any] | None = None, text: Any = None, path: str = "/") -> None:
-        """Send a message to the channel ``to``, with what a real one has in it; what ``content`` has stays.
+        """Send a message to the channel ``to``, with the keys that a real one has, unless ``content`` has them.
 
         Arguments:
             content: its headers may also be a dict, and its query string a ``str``.
-            text: the text of a frame; anything but a ``str`` is made one by JSON.
-            path: may have a query string behind a ``?``.
+            text: the text of a frame. Anything but a ``str`` is encoded as JSON.
+            path: the path, which may have a query string after a ``?``.
 
         Raises:
             ValueError: ``content`` has an ``order``, but the client numbers its messages itself.
@@ -163,10 +163,10 @@ class WSClient(Client):
         super().send(to, in_standard_form(content))
 
     def receive(self, json: bool = True) -> Any:
-        """The next reply: what its text says, or all of the message if it has none; ``None`` if there is none.
+        """The next reply: its text, or the whole message if it has no text; ``None`` if there is no reply.
 
         Arguments:
-            json: decode the text, if it is a ``str``. (A test may send what no server would.)
+            json: whether to decode the text, if it is a ``str``. (A test may send what a server would not.)
         """
         content = super().receive()
         if content is None or "text" not in content:
@@ -178,13 +178,14 @@ class WSClient(Client):
         """As ``Client.consume``.
 
         Arguments:
-            check_accept: on ``websocket.connect``, make sure that the socket is accepted, and keep a message that
-                does nothing but accept it from ``receive``. If the consumer puts the message back, nothing has
-                been decided, and the check is that of the ``consume`` that runs it again.
+            check_accept: on ``websocket.connect``, check that the socket is accepted, and hide a message that only
+                accepts it from ``receive``. If the consumer puts the message back, nothing is decided yet, and the
+                ``consume`` that runs it again does the check.
 
         Raises:
-            AssertionError: it was rejected, not answered, or put back too often. ``receive`` gives the answer.
-            DenyConnection: that is how it was rejected.
+            AssertionError: the socket was rejected, got no answer, or was put back too often. ``receive`` gives
+            the answer.
+            DenyConnection: the consumer has rejected the socket with it.
         """
         self._checks_accept = check_accept
         return super().consume(channel, fail_on_none=fail_on_none)
@@ -228,7 +229,7 @@ class WSClient(Client):
     def _run(self, message: Message, consumer: Consumer, kwargs: dict[str, Any]) -> Any:
         if message.channel.name != "websocket.connect" or not self._checks_accept:
             return super()._run(message, consumer, kwargs)
-        unread = self._take_replies()  # such as the answer to an earlier try, which the test has not looked at
+        unread = self._take_replies()  # for example the answer to an earlier attempt, which the test has not read
         try:
             result = super()._run(message, consumer, kwargs)
             self._check_accept(message)

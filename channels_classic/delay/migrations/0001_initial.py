@@ -1,4 +1,4 @@
-"""The table of Channels 1, under its name: where that has been made already, there is nothing to do."""
+"""Makes the table of delayed messages, with the name that it had in Channels 1, unless it exists already."""
 
 from django.db import migrations, models
 

@@ -1,4 +1,4 @@
-"""``manage.py channelinspect``: one group, one channel or one socket."""
+"""``manage.py channelinspect`` shows one group, one channel or one socket."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from channels_classic.management.layers import using_layer
 
 
 class Command(BaseCommand):
-    """Says what a layer knows of one thing."""
+    """Shows what a layer knows about one group, channel or socket."""
 
     help = "Shows the members of a group, what waits in a channel, or the process that holds a socket."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What to inspect."""
+        """Add the argument: what to inspect."""
         parser.add_argument("kind", choices=["group", "channel", "socket"])
         parser.add_argument("name", help="The group, the channel, or the reply channel of the socket.")
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS.")
         parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print."""
+        """Print the facts."""
         alias = options["layer"]
         try:
             with using_layer(alias):
@@ -54,7 +54,7 @@ def inspect_group(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
 
 
 def inspect_channel(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
-    """What waits in a channel, and who receives on it."""
+    """What waits in a channel, and which workers receive on it."""
     check_channel(name)
     statistics = layer.channel_statistics(name)
     receivers = [process.name for process in layer.processes() if name in process.details.get("channels", ())]
@@ -70,7 +70,7 @@ def inspect_channel(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
 
 
 def inspect_socket(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
-    """The process that holds a socket."""
+    """The process that has a socket."""
     check_channel(name)
     owner = name.partition("!")[0]
     found = {process.name: process for process in layer.processes()}

@@ -1,4 +1,4 @@
-"""``manage.py channels``: the layers, the routing, and what nobody routes."""
+"""``manage.py channels`` shows the layers, the routing, and the default routes."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from channels_classic.routing_table import Row, rows
 
 
 class Command(BaseCommand):
-    """Shows which message reaches which consumer. It asks no server, so that it works while Redis is away."""
+    """Shows which consumer gets which message. It asks no server, so it works while Redis is away."""
 
     help = "Shows the channel layers and their routing: channel, filter, consumer, file and line."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The layer, and the form."""
-        parser.add_argument("--layer", help="Only this one of CHANNEL_LAYERS.")
+        """Add the options: the layer, and the format."""
+        parser.add_argument("--layer", help="Show only the layer with this alias in CHANNEL_LAYERS.")
         parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print."""
+        """Print the tables."""
         try:
             aliases = [options["layer"]] if options["layer"] else list(channel_layers.configs)
             layers = [channel_layers[alias] for alias in aliases]
         except InvalidChannelLayerError as error:
             raise CommandError(str(error)) from None
         for layer in layers:
-            # What is added to a copy of the routing, as runserver and runworker add it to theirs.
+            # The defaults are added to a copy of the routing, as runserver and runworker add them to theirs.
             layer.router.check_default(default_http_consumer())
         if options["json"]:
             self.stdout.write(json.dumps({"layers": [as_json(layer) for layer in layers]}, indent=2))
@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
 
 def table(found: list[Row]) -> Table:
-    """The rows for people; those that the project does not route are at the end, and say so."""
+    """The rows as a table for people. The default routes are at the end, and are marked."""
     table = table_with(["channel", "filter", "consumer", "defined in"])
     for row in found:
         filters = ", ".join(f"{key}={' + '.join(patterns)}" for key, patterns in row.filters.items())

@@ -1,4 +1,4 @@
-"""``manage.py channelstatus``: processes, channels, consumers and errors, once or live."""
+"""``manage.py channelstatus`` shows processes, channels, consumers and errors, once or live."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from channels_classic.monitoring.layer_view import LayerView
 from channels_classic.monitoring.overview import Overview, overview
 
 SECONDS = 2.0
-"""Between two looks: the numbers of processes come with their heartbeats, every 0.75 seconds."""
+"""Seconds between two looks. The numbers of processes come with their heartbeats, every 0.75 seconds."""
 
 TABLES: dict[str, dict[str, str]] = {
     "processes": {
@@ -52,10 +52,10 @@ TABLES: dict[str, dict[str, str]] = {
     },
     "errors": {"time": "at", "consumer": "consumer that failed", "error": "error", "process": "in"},
 }
-"""The tables, and for each of their columns its title."""
+"""The tables, each with its columns and their titles."""
 
 ROWS = 15
-"""Of each table that is shown live, so that it fits a screen."""
+"""The most rows of a table that is shown live, so that it fits a screen."""
 
 
 class Command(BaseCommand):
@@ -65,13 +65,13 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The layer, and the form."""
+        """Add the options: the layer, and the format."""
         parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS.")
         parser.add_argument("--watch", action="store_true", help="Show it again and again, until Ctrl-C.")
         parser.add_argument("--json", action="store_true", help="Print JSON; with --watch, a line each time.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Look twice, and print; with ``--watch``, go on."""
+        """Look twice, and print. With ``--watch``, go on."""
         alias = options["layer"]
         with using_layer(alias):
             layer = channel_layers[alias]
@@ -109,10 +109,10 @@ class Command(BaseCommand):
 
 
 class Looks:
-    """Looks at a layer, again and again.
+    """Looks at a layer at regular intervals.
 
     Arguments:
-        view: of the layer.
+        view: the view of the layer.
     """
 
     def __init__(self, view: LayerView) -> None:
@@ -121,7 +121,7 @@ class Looks:
         self._at = time.monotonic()
 
     def next(self) -> Overview:
-        """What is there ``SECONDS`` after the last look.
+        """Look at the layer ``SECONDS`` after the last look.
 
         Raises:
             LayerUnavailable: the layer cannot be looked at.
@@ -134,10 +134,10 @@ class Looks:
 
 
 def tables(found: Overview, most: int | None = None) -> Group:
-    """An overview for people.
+    """The tables of an overview, for people.
 
     Arguments:
-        most: rows of each table.
+        most: the most rows of each table.
     """
     letters = found["dead_letters"]
     parts: list[Text | Table] = [
@@ -158,7 +158,7 @@ def tables(found: Overview, most: int | None = None) -> Group:
 
 
 def shown(column: str, value: Any) -> str:
-    """A value as people read it."""
+    """A value, for people."""
     if column == "time":
         return time.strftime("%H:%M:%S", time.localtime(value))
     if column == "age":
@@ -169,7 +169,7 @@ def shown(column: str, value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``42 s``, ``7 min``, ``3 h`` or ``2 d``."""
+    """A duration for people: ``42 s``, ``7 min``, ``3 h`` or ``2 d``."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds // size:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""``manage.py classicserver``: ``runserver`` by a name that no other app has."""
+"""``manage.py classicserver``: our ``runserver`` under a name that no other app has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py classicworker``: ``runworker`` by a name that no other app has."""
+"""``manage.py classicworker``: our ``runworker`` under a name that no other app has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manage.py deadletters``: the messages that killed their workers too often."""
+"""``manage.py deadletters`` handles messages that have killed their workers too often."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from channels_classic.layers import BaseChannelLayer, DeadLetter
 from channels_classic.management.layers import using_layer
 
 ACTIONS = {
-    "list": "Print a line for each.",
-    "show": "Print all of one, with its content.",
-    "retry": "Send to its channel again, as if it were new.",
+    "list": "Print a line for each dead letter.",
+    "show": "Print one dead letter with its content.",
+    "retry": "Send dead letters to their channels again, as if they were new.",
     "drop": "Remove.",
 }
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         for action, what in ACTIONS.items():
             one = actions.add_parser(action, help=what)
             one.add_argument(
-                "identities", nargs="*", metavar="ID", help="Which ones; the first characters of an ID will do."
+                "identities", nargs="*", metavar="ID", help="The IDs of dead letters, or their first characters."
             )
             if action in ("retry", "drop"):
                 one.add_argument("--all", action="store_true", help="All of them.")
@@ -43,7 +43,7 @@ class Command(BaseCommand):
             one.add_argument("--json", action="store_true", help="Print JSON, for programs.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do it."""
+        """Carry out the action."""
         with using_layer(options["layer"]):
             layer: BaseChannelLayer = channel_layers[options["layer"]].channel_layer
             if "processes" not in layer.extensions:
@@ -100,13 +100,13 @@ class Command(BaseCommand):
 
 
 def _as_dict(letter: DeadLetter) -> dict[str, Any]:
-    """A dead letter with values that JSON knows."""
+    """A dead letter as a dict for JSON."""
     died = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(letter.died))
     return {**letter._asdict(), "died": died, "content": _plain(letter.content)}
 
 
 def _plain(value: Any) -> Any:
-    """A value of a message as JSON has it: bytes become text, with what is not ASCII escaped."""
+    """A value of a message for JSON. Bytes become text, with escapes for what is not ASCII."""
     if isinstance(value, bytes):
         return value.decode("ascii", "backslashreplace")
     if isinstance(value, dict):

@@ -21,14 +21,14 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The folder, and the form of the answer."""
+        """Add the arguments: the folder, and the format."""
         parser.add_argument(
             "folder", nargs="?", type=Path, default=Path(), help="Where manage.py is (default: here)."
         )
         parser.add_argument("--json", action="store_true", help="Print JSON, a list of objects.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Check."""
+        """Check the project, and print the findings."""
         try:
             findings = find(options["folder"])
         except NotADirectoryError as error:

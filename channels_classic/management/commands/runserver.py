@@ -47,18 +47,18 @@ CLIENTS = Options()
 WORKER_THREADS = 4
 
 SHUTDOWN_SECONDS = 5.0
-"""How long exchanges may take to finish when the server is told to stop."""
+"""Seconds that exchanges may take to finish when the server stops."""
 
 STOP_SECONDS = 12.0
-"""How long all may take to end then, consumers in the worker threads too."""
+"""Seconds that everything may take to end then, including consumers in worker threads."""
 
 
 class DevelopmentServer:
-    """Stands where Django's ``runserver`` expects its WSGI server.
+    """The server that Django's ``runserver`` uses in place of its WSGI server.
 
     Arguments:
-        address: host and port.
-        handler_class: of WSGI requests; there are none.
+        address: the host and the port.
+        handler_class: Django's handler of WSGI requests, which is not used.
         ipv6: whether the host is an IPv6 address.
 
     Raises:
@@ -74,11 +74,11 @@ class DevelopmentServer:
         self.server_port = self.socket.getsockname()[1]
 
     def set_app(self, http_consumer: ViewConsumer) -> None:
-        """Take what Django calls the application: here, the consumer of ``http.request``."""
+        """Set the application, which here is the consumer of ``http.request``."""
         self.http_consumer = http_consumer
 
     def serve_forever(self) -> None:
-        """Serve until the process is told to stop."""
+        """Serve until the process has to stop."""
         from channels_classic.monitoring.programs import monitored
         from channels_classic.monitoring.server import BadMonitor
         from interface_server.program.health import ServerHealth
@@ -143,7 +143,7 @@ class DevelopmentServer:
 
 
 def start_delay(layer: Any) -> DelayThread | None:
-    """Start a delay server in a thread, if the project has the app ``channels_classic.delay``."""
+    """Start a delay server in a thread, if the app ``channels_classic.delay`` is installed."""
     if not apps.is_installed("channels_classic.delay"):
         return None
     from worker.delay import DelayThread
@@ -154,7 +154,7 @@ def start_delay(layer: Any) -> DelayThread | None:
 
 
 def running(server: Server, workers: WorkerGroup | None) -> str:
-    """Describe what is still running when the server should have stopped."""
+    """A text about what still runs when the server should have stopped."""
     consumers = workers.still_running() if workers is not None else []
     return ", ".join(filter(None, [server.describe_running(), *consumers]))
 
@@ -167,7 +167,7 @@ class Command(DjangoCommand):
     server_cls: Any = DevelopmentServer
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Django's own, and ours."""
+        """Add the options: those of Django, and those of this command."""
         super().add_arguments(parser)
         parser.add_argument(
             "--noworker",
@@ -187,7 +187,7 @@ class Command(DjangoCommand):
             type=float,
             default=CLIENTS.http_timeout,
             metavar="SECONDS",
-            help="How long a request waits for its answer before it gets 503 (default: %(default)s).",
+            help="Seconds that a request waits for its answer before it gets 503 (default: %(default)s).",
         )
         parser.add_argument(
             "--websocket_handshake_timeout",
@@ -195,12 +195,12 @@ class Command(DjangoCommand):
             type=float,
             default=CLIENTS.websocket_handshake_timeout,
             metavar="SECONDS",
-            help="How long a WebSocket waits to be accepted before it is rejected (default: %(default)s).",
+            help="Seconds that a WebSocket waits to be accepted before it is rejected (default: %(default)s).",
         )
         parser.add_argument("--monitor", metavar="WHERE", help=MONITOR_HELP)
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
-        """The consumer of ``http.request``, or with ``--noasgi`` Django's WSGI application."""
+        """The consumer of ``http.request`` or, with ``--noasgi``, Django's WSGI application."""
         if not options["use_asgi"]:
             return super().get_handler(*args, **options)
         check_layer(options)
@@ -208,7 +208,7 @@ class Command(DjangoCommand):
         return default_http_consumer(insecure, static)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        """Let Django do as usual, with our server in the place of its own."""
+        """Run Django's own method, with our server in place of Django's."""
         if options["use_asgi"]:
             self.options = options
             self.server_cls = type("Server", (self.server_cls,), {"options": options})
@@ -220,21 +220,21 @@ class Command(DjangoCommand):
         except CommandError as error:
             if not options["use_reloader"]:
                 raise
-            # Raised here, in a thread of the reloader, it would be shown with a traceback of Django's own code.
+            # If it were raised here, in a thread of the reloader, a traceback of Django's own code would be shown.
             self.stderr.write(str(error))
             self.stderr.write("Waiting for a change of the code ...")
             repair.wait()
         except KeyboardInterrupt:
-            # Django expects it when it serves, but not while it checks and loads.
+            # Django handles Ctrl-C while it serves, but not while it checks and loads.
             self.stderr.write("Interrupted before the server had started.")
             sys.exit(130)
 
     def on_bind(self, server_port: int) -> None:
-        """Say what runs, in addition to what Django says."""
+        """Print what runs, after Django's own lines."""
         if self.options is None:
             super().on_bind(server_port)
             return
-        # From Django 6.1 on it speaks of a WSGI server, which this is not.
+        # From Django 6.1 on this line speaks of a WSGI server, which this is not.
         stdout, self.stdout = self.stdout, OutputWrapper(io.StringIO())
         try:
             super().on_bind(server_port)
@@ -249,7 +249,7 @@ class Command(DjangoCommand):
 
 
 def check_layer(options: dict[str, Any]) -> None:
-    """Make sure that the layer is usable, and that a worker can answer.
+    """Check that the layer is usable, and that a worker can answer.
 
     Raises:
         CommandError: the layer is not usable, or no worker could reach it.
@@ -267,7 +267,7 @@ def check_layer(options: dict[str, Any]) -> None:
 
 
 def worker_threads(options: dict[str, Any]) -> int:
-    """How many consumers may run at the same time."""
+    """The number of consumers that may run at the same time."""
     return WORKER_THREADS if options["use_threading"] else 1
 
 
@@ -277,7 +277,7 @@ STATUS_FOR_COLOUR = {
     "websocket.rejected": 403,
     "websocket.disconnected": 304,
 }
-"""For each event of a socket the HTTP status whose colour its line borrows."""
+"""For each event of a socket, the HTTP status whose colour its line gets."""
 
 
 def log_consumer(line: str) -> None:
@@ -287,7 +287,7 @@ def log_consumer(line: str) -> None:
 
 
 def log_access(event: str, scope: Any, details: dict[str, Any]) -> None:
-    """Write the line of an exchange or of an event of a socket, coloured as Django colours its own."""
+    """Write the line of an exchange, or of an event of a socket, in the colours of Django's own lines."""
     status = details["status"] if event == "http" else STATUS_FOR_COLOUR[event]
     level = logging.ERROR if status >= 500 else logging.WARNING if status >= 400 else logging.INFO
     line = describe(event, scope, details)

@@ -23,7 +23,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The options that ``channels-worker`` has too, and ``--reload``."""
+        """Add the options of ``channels-worker``, and ``--reload``."""
         for field in fields():
             details: dict[str, Any] = {"metavar": field.metadata.get("metavar")}
             shown = f" (default: {field.default})"
@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 details["action"], shown = "append", ""
             elif field.default is None:
                 shown = ""
-            # What is not given is None here: the environment may have it.
+            # An option that is not given is None here, because the environment may have it.
             parser.add_argument(flag(field), default=None, help=field.metadata["help"] + shown, **details)
         parser.add_argument(
             "--reload", action="store_true", help="Start again when code changes, for development."
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError("Interrupted before the workers had started.", returncode=130) from None
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run."""
+        """Run the workers."""
         try:
             chosen = options_from(options, os.environ, options["verbosity"])
         except BadOption as error:
@@ -67,7 +67,7 @@ class Command(BaseCommand):
             self.run(chosen)
 
     def run_again(self, options: Options) -> None:
-        """Run in the reloader's child; after a mistake, wait until the code changes."""
+        """Run in the child of the reloader. After an error, wait until the code changes."""
         autoreload.raise_last_exception()
         repair = Repair()
         try:

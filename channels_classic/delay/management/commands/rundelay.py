@@ -20,7 +20,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The layer, and how often to look for what others have stored."""
         parser.add_argument(
-            "--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS to receive from."
+            "--layer",
+            default=DEFAULT_CHANNEL_LAYER,
+            help="The alias in CHANNEL_LAYERS of the layer to receive from.",
         )
         parser.add_argument(
             "--sleep",
@@ -36,11 +38,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--resend",
             action="store_true",
-            help="Send again what a killed server may have sent, or may not: rather twice than never.",
+            help="Send again messages that a killed server may have sent: rather twice than never.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run."""
+        """Run the delay server."""
         if options["sleep"] <= 0:
             raise CommandError(f"--sleep must be more than 0 seconds, not {options['sleep']}.")
         try:
