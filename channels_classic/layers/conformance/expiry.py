@@ -134,18 +134,20 @@ class ExpiryTests(Harness):
         channels = ["queue", "sends.one!a"]
         time_left = self.deadline()
         while time_left():
+            begun = time.monotonic()
             for channel in channels:
                 layer.group_add("group", channel)
             self.outlive(EXPIRY / 2)
             added = time.monotonic()
             for channel in channels:
                 layer.group_add("group", channel)
+            added_again_in_time = time.monotonic() - begun < EXPIRY
             self.outlive(EXPIRY / 2)
             layer.send_group("group", {})
             members = sorted(layer.group_channels("group"))
             received = sorted(channel for channel, _ in self.all_messages(layer, "queue", "sends.one!"))
             # If the machine has paused for a while, they may really have ended. Then try once more.
-            if time.monotonic() - added < EXPIRY:
+            if added_again_in_time and time.monotonic() - added < EXPIRY:
                 self.assertEqual(members, channels)
                 self.assertEqual(received, channels)
                 return
