@@ -140,5 +140,5 @@ class Clients(RuleBasedStateMachine):
         assert bool(self.fair) == any(self.waiting)
 
 
-Clients.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+Clients.TestCase.settings = settings(stateful_step_count=30, deadline=None)
 TestClients = Clients.TestCase
