@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from channels_classic.layers import BaseChannelLayer
 from interface_server.asgi_types import Application, Receive, Scope, Send
@@ -17,6 +17,9 @@ from interface_server.mounts import Mounts
 from interface_server.websocket.shared import Shared
 from interface_server.websocket.socket import WebSocket
 
+if TYPE_CHECKING:
+    from interface_server.tracing import ClientTracing
+
 
 class InterfaceServer:
     """An ASGI 3 application that serves HTTP and WebSocket by a channel layer (specification, section 4).
@@ -24,6 +27,7 @@ class InterfaceServer:
     Arguments:
         channel_layer: the layer that workers receive from.
         access_log: called at each event of the access log with the event's name, the ASGI scope and details.
+        tracing: makes spans of clients, with OpenTelemetry.
         mounts: ASGI applications that serve paths of their own in this process, by path (see ``Mounts``).
         options: the fields of ``Options``.
     """
@@ -33,9 +37,13 @@ class InterfaceServer:
         channel_layer: BaseChannelLayer,
         *,
         access_log: AccessLog | None = None,
+        tracing: ClientTracing | None = None,
         mounts: Mapping[str, Application] | None = None,
         **options: Any,
     ) -> None:
+        self._tracing = tracing
+        if tracing is not None:
+            access_log = tracing.around(access_log)
         self.context = Context(channel_layer, Options(**options), access_log)
         self._mounts = Mounts(mounts or {})
 
@@ -68,6 +76,9 @@ class InterfaceServer:
     def start(self) -> None:
         """Start to use the layer in the running event loop."""
         self.context.start()
+        if self._tracing is not None:
+            self.context.layer.stamp = self._tracing.stamp
+            self.context.reader.received = self._tracing.received
         self._shared = Shared(self.context)
         self.exchanges = Exchanges(self.context)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from channels_classic.backoff import Backoff
 from channels_classic.counters import counters
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Received
 from channels_classic.layers.capacity import INTERFACE_PREFIX
 from channels_classic.layers.gone import tell_gone
 from channels_classic.layers.names import random_part
@@ -67,6 +67,8 @@ class Reader:
         self.process_channel = f"{name or INTERFACE_PREFIX + random_part()}!"
         self.late: Callable[[str, dict[str, Any]], None] | None = None
         """Called with the channel and the content of each message for a client that is gone."""
+        self.received: Callable[[Sequence[Received]], None] | None = None
+        """Called with each batch after its messages have been passed to the clients."""
         self.left = asyncio.Event()
         """Set when a client has left."""
         self._clients: dict[str, Client] = {}
@@ -159,6 +161,8 @@ class Reader:
                     await asyncio.sleep(0)
             counters.received += len(batch)
             counters.delivered += len(batch) - late
+            if self.received is not None:
+                self.received(batch)
             if strangers:
                 await self._release(strangers)
             if streams:

@@ -28,7 +28,7 @@ from channels_classic.pending import PendingSends
 from channels_classic.signals import worker_ready
 from worker.channels import ChannelFilters, ReceivedChannels
 from worker.connections import after_consumer, before_consumer
-from worker.consume import begin, log_error, name_of
+from worker.consume import OnError, begin, log_error, name_of
 from worker.finish import finish
 from worker.handover import Handover
 from worker.host import WorkerHost
@@ -54,6 +54,7 @@ class Worker(Termed):
         only_channels: globs. Channels that match none of them are left to other workers.
         exclude_channels: globs. Channels that match one of them are left to other workers.
         signal_handlers: whether ``run`` stops at SIGTERM and SIGINT. This works only in the main thread.
+        on_error: called, as ``log_error`` is, with each exception that a consumer should not have raised.
         place: the parts of its process that it uses.
     """
 
@@ -65,6 +66,7 @@ class Worker(Termed):
         only_channels: Iterable[str] | None = None,
         exclude_channels: Iterable[str] | None = None,
         signal_handlers: bool = True,
+        on_error: OnError = log_error,
         place: Place | None = None,
     ) -> None:
         super().__init__()
@@ -72,6 +74,7 @@ class Worker(Termed):
         self.callback = callback
         self.message_retries = message_retries
         self.signal_handlers = signal_handlers
+        self._on_error = on_error
         # A worker without a layer cannot run, but its filters can be used.
         self._layer: BaseChannelLayer = getattr(channel_layer, "channel_layer", None)  # type: ignore[assignment]
         self._place = place or Place()
@@ -186,7 +189,7 @@ class Worker(Termed):
                 self.callback(received.channel, message)
             before_consumer()
             unfinished = begin(
-                message, self.channel_layer.router, self.message_retries, type(self), log_error, pending
+                message, self.channel_layer.router, self.message_retries, type(self), self._on_error, pending
             )
             if unfinished is not None:
                 goes_on = self._handover.take(received, unfinished, self._host)

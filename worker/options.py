@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from channels_classic.monitoring.server import HELP as MONITOR_HELP
+from channels_classic.tracing import HELP as TRACING_HELP
 
 STREAM_THREADS = 100
 """How many streaming answers may run at the same time in one process, besides the consumers."""
@@ -158,6 +159,7 @@ class Options:
         False, _yes_or_no, "With --consumer-timeout: also replace the process that the consumer runs in."
     )
     monitor: str | None = option(None, str, MONITOR_HELP, metavar="WHERE")
+    tracing: bool = option(False, _yes_or_no, TRACING_HELP)
     verbosity: int = 1
     """2 logs each message."""
 

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from channels_classic.child_process import Supervised
@@ -14,12 +14,15 @@ from channels_classic.log import logger
 from channels_classic.monitoring.programs import monitored, monitored_child, monitored_children
 from channels_classic.monitoring.server import BadMonitor
 from channels_classic.redaction import one_line
+from channels_classic.tracing import NoTracing, check_tracing
 from worker.options import Options
 
 if TYPE_CHECKING:
     from channels_classic.layers import BaseChannelLayer, Process
     from channels_classic.monitoring.monitor import Monitor
+    from channels_classic.routing import Router
     from worker.group import WorkerGroup
+    from worker.tracing import ConsumerTracing
 
 
 class CannotRun(Exception):
@@ -112,6 +115,11 @@ def check(options: Options) -> None:
             "process only: this worker would never see a message. Set its BACKEND to "
             "channels_classic.layers.RedisChannelLayer, or use runserver, which has workers of its own."
         )
+    if options.tracing:
+        try:
+            check_tracing()
+        except NoTracing as error:
+            raise CannotRun(str(error)) from None
     layer.router.check_default(default_http_consumer())
     worker = Worker(layer, only_channels=options.only_channels, exclude_channels=options.exclude_channels)
     if not worker.channels():
@@ -133,16 +141,19 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
     """
     from channels_classic.asgi import channel_layers
     from worker.connections import not_around_requests
+    from worker.consume import log_error
     from worker.consumer_log import ConsumerLog
     from worker.group import StillRunning, WorkerGroup
     from worker.health import WorkerHealth
 
     layer = channel_layers[options.layer]
     consumer_log = ConsumerLog(layer.router) if options.verbosity > 1 else None
+    tracing = _tracing(layer.router) if options.tracing else None
     group = WorkerGroup(
         layer,
         options.threads,
         callback=None if consumer_log is None else consumer_log.begin,
+        on_error=log_error if tracing is None else tracing.failed,
         only_channels=options.only_channels,
         exclude_channels=options.exclude_channels,
         stream_threads=options.stream_threads,
@@ -154,7 +165,12 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
         monitor.watch(WorkerHealth(group))
     not_around_requests()
     try:
-        with _cared_for(group, options, supervised), consumer_log.listening() if consumer_log else nullcontext():
+        with ExitStack() as stack:
+            if tracing is not None:
+                stack.enter_context(tracing.listening())
+            if consumer_log is not None:
+                stack.enter_context(consumer_log.listening())
+            stack.enter_context(_cared_for(group, options, supervised))
             group.run()
     except StillRunning:
         end_now()
@@ -164,6 +180,12 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
             end_now()
         sys.exit(1)
     logger.info("Worker %d has stopped.", os.getpid())
+
+
+def _tracing(router: Router) -> ConsumerTracing:
+    from worker.tracing import ConsumerTracing
+
+    return ConsumerTracing(router)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.contract import LayerContract
@@ -16,11 +16,22 @@ BLOCK_SECONDS = 5.0
 """Seconds that ``receive(block=True)`` waits at most. The specification asks for a few seconds."""
 
 
+class Stamp(Protocol):
+    """What adds a field to messages."""
+
+    def __call__(self, name: str, content: dict[str, Any], to_group: bool = False, /) -> dict[str, Any]:
+        """The message to be sent to a channel or a group of that name; ``content`` stays as it is."""
+
+
 class ClassicCalls(LayerContract):
     """``send``, ``receive`` and the other calls that handle one message at a time."""
 
     ChannelFull = ChannelFull
     MessageTooLarge = MessageTooLarge
+
+    stamp: Stamp | None = None
+    """Adds to each message what is to travel with it, such as the context of a trace. Tracing sets it, for a layer
+    or for all."""
 
     @abstractmethod
     def capacity_of(self, channel: str) -> int:
@@ -101,7 +112,7 @@ class ClassicCalls(LayerContract):
         if not checked:
             names.check_channel(channel)
             codec.check_message(message)
-        return Delivery(channel, codec.pack(message))
+        return Delivery(channel, codec.pack(message) if self.stamp is None else self._packed(channel, message))
 
     def send_now(self, delivery: Delivery) -> None:
         """Send one prepared message.
@@ -123,4 +134,13 @@ class ClassicCalls(LayerContract):
         """As ``prepare``, for ``send_group``."""
         names.check_group(group)
         codec.check_message(message)
-        return Delivery(group, codec.pack(message), True)
+        payload = codec.pack(message) if self.stamp is None else self._packed(group, message, True)
+        return Delivery(group, payload, True)
+
+    def _packed(self, name: str, message: dict[str, Any], to_group: bool = False) -> bytes:
+        """A message with its stamp; without it, if it is too large with it."""
+        assert self.stamp is not None
+        try:
+            return codec.pack(self.stamp(name, message, to_group))
+        except MessageTooLarge:
+            return codec.pack(message)

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import click
@@ -96,10 +97,18 @@ def serve(
         ready()
 
     try:
-        serving.serve(application, settings, [sock], started, lambda: clean_up(configuration), monitor)
+        with recording() if configuration.tracing else nullcontext():
+            serving.serve(application, settings, [sock], started, lambda: clean_up(configuration), monitor)
     except (StartupFailed, ServerFailed) as error:
         logger.error("%s", error)
         sys.exit(1)
+
+
+def recording() -> AbstractContextManager[None]:
+    """As ``tracing.provider.recording``, which needs OpenTelemetry."""
+    from channels_classic.tracing.provider import recording
+
+    return recording()
 
 
 def supervise(configuration: Configuration, settings: ServerSettings, sock: socket.socket) -> int:

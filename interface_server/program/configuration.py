@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,8 @@ from channels_classic.layers import BaseChannelLayer, RedisChannelLayer
 from channels_classic.log import logger, setup_logger
 from channels_classic.monitoring.server import HELP as MONITOR_HELP
 from channels_classic.redaction import one_line, redacted
+from channels_classic.tracing import HELP as TRACING_HELP
+from channels_classic.tracing import NoTracing, check_tracing
 from interface_server.access import AccessLog
 from interface_server.application import InterfaceServer
 from interface_server.asgi_types import Application
@@ -29,6 +31,9 @@ from interface_server.program.listening import listening_socket
 from interface_server.program.tls import BadTLS, tls_context
 from interface_server.transport.proxy import TrustedProxies
 from interface_server.transport.server import ServerSettings
+
+if TYPE_CHECKING:
+    from interface_server.tracing import ClientTracing
 
 OF_CLIENTS = Options()
 OF_CONNECTIONS = ServerSettings()
@@ -79,6 +84,7 @@ class Configuration:
         (), "With --redis: write with the first, read with all.", multiple=True, metavar="KEY"
     )
     monitor: str | None = option(None, MONITOR_HELP, metavar="WHERE")
+    tracing: bool = option(False, TRACING_HELP, is_flag=True)
     mount: Sequence[str] = option(
         (),
         "Hand PATH and what is below to an ASGI application in this process, for example "
@@ -273,8 +279,29 @@ class Configuration:
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         options["websocket_timeout"] = None if self.websocket_timeout < 0 else self.websocket_timeout
         return InterfaceServer(
-            layer, ws_protocols=self.ws_protocol, access_log=access_log, mounts=mounts, **options
+            layer,
+            ws_protocols=self.ws_protocol,
+            access_log=access_log,
+            tracing=self.make_tracing(),
+            mounts=mounts,
+            **options,
         )
+
+    def make_tracing(self) -> ClientTracing | None:
+        """What makes spans of clients, if they are to be traced.
+
+        Raises:
+            BadConfiguration: OpenTelemetry is not installed.
+        """
+        if not self.tracing:
+            return None
+        try:
+            check_tracing()
+        except NoTracing as error:
+            raise BadConfiguration(str(error)) from None
+        from interface_server.tracing import ClientTracing
+
+        return ClientTracing()
 
     def make_mounts(self) -> dict[str, Application]:
         """Import the applications to mount, by path.

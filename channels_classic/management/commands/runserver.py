@@ -8,7 +8,8 @@ import logging
 import socket
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -26,14 +27,19 @@ from channels_classic.log import printable
 from channels_classic.monitoring.server import HELP as MONITOR_HELP
 from channels_classic.reloading import Repair
 from channels_classic.staticfiles import default_http_consumer
+from channels_classic.tracing import HELP as TRACING_HELP
+from channels_classic.tracing import NoTracing, check_tracing
 from interface_server import InterfaceServer
 from interface_server.access import client_of, describe
 from interface_server.context import Options
 
 if TYPE_CHECKING:
+    from channels_classic.routing import Router
+    from interface_server.tracing import ClientTracing
     from interface_server.transport.server import Server
     from worker import WorkerGroup
     from worker.delay import DelayThread
+    from worker.tracing import ConsumerTracing
 
 if TYPE_CHECKING or not apps.is_installed("django.contrib.staticfiles"):
     from django.core.management.commands.runserver import Command as DjangoCommand
@@ -87,6 +93,7 @@ class DevelopmentServer:
         from interface_server.transport.lifespan import StartupFailed
         from interface_server.transport.server import ServerFailed, ServerSettings
         from worker import WorkerGroup
+        from worker.consume import log_error
         from worker.consumer_log import ConsumerLog
         from worker.health import WorkerHealth
 
@@ -97,6 +104,7 @@ class DevelopmentServer:
         except BadMonitor as error:
             raise CommandError(str(error)) from error
         layer.router.check_default(self.http_consumer)
+        clients, consumers = stack.enter_context(traced(layer.router)) if self.options["tracing"] else (None, None)
         workers = None
         if self.options["run_worker"]:
             consumer_log = ConsumerLog(layer.router, log_consumer)
@@ -105,6 +113,7 @@ class DevelopmentServer:
                 layer,
                 worker_threads(self.options),
                 callback=consumer_log.begin,
+                on_error=log_error if consumers is None else consumers.failed,
                 signal_handlers=False,
                 stop_timeout=SHUTDOWN_SECONDS,
             )
@@ -116,6 +125,7 @@ class DevelopmentServer:
             websocket_handshake_timeout=self.options["websocket_handshake_timeout"],
             ws_protocols=getattr(settings, "CHANNELS_WS_PROTOCOLS", ()),
             access_log=log_access,
+            tracing=clients,
         )
         root_path = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
         server = make_server(application, ServerSettings(root_path=root_path, shutdown_timeout=SHUTDOWN_SECONDS))
@@ -140,6 +150,25 @@ class DevelopmentServer:
                 stack.close()
         if left:
             raise CommandError("; ".join(left))
+
+
+@contextmanager
+def traced(router: Router) -> Iterator[tuple[ClientTracing, ConsumerTracing]]:
+    """The tracing of clients and of consumers while the block runs.
+
+    Raises:
+        CommandError: OpenTelemetry is not installed.
+    """
+    try:
+        check_tracing()
+    except NoTracing as error:
+        raise CommandError(str(error)) from None
+    from interface_server.tracing import ClientTracing
+    from worker.tracing import ConsumerTracing
+
+    consumers = ConsumerTracing(router)
+    with consumers.listening():
+        yield ClientTracing(), consumers
 
 
 def start_delay(layer: Any) -> DelayThread | None:
@@ -198,6 +227,7 @@ class Command(DjangoCommand):
             help="Seconds that a WebSocket waits to be accepted before it is rejected (default: %(default)s).",
         )
         parser.add_argument("--monitor", metavar="WHERE", help=MONITOR_HELP)
+        parser.add_argument("--tracing", action="store_true", help=TRACING_HELP)
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
         """The consumer of ``http.request`` or, with ``--noasgi``, Django's WSGI application."""

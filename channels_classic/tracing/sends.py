@@ -1,0 +1,51 @@
+"""Spans of messages that are sent while another span is at work, such as the span of a consumer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opentelemetry.trace import SpanKind, get_current_span, get_tracer
+
+from channels_classic.layers import BaseChannelLayer
+from channels_classic.layers.names import kind_name
+from channels_classic.log_context import client_id
+from channels_classic.tracing.field import with_context
+from channels_classic.version import __version__
+
+tracer = get_tracer("channels_classic", __version__)
+"""Makes all spans of this project. It becomes effective when the process sets a ``TracerProvider``."""
+
+SYSTEM = {"messaging.system": "channels_classic"}
+
+
+def client_attributes(reply_channel: Any) -> dict[str, str]:
+    """The id of a client, as the log has it, as an attribute of a span."""
+    return {"channels_classic.client": client_id(reply_channel)} if isinstance(reply_channel, str) else {}
+
+
+def stamp(name: str, content: dict[str, Any], to_group: bool = False) -> dict[str, Any]:
+    """Make a span for a message that is sent while another span is at work; the message carries its context.
+
+    Arguments:
+        name: the name of the channel, or of the group if ``to_group``.
+    """
+    if not get_current_span().get_span_context().is_valid:
+        return content
+    attributes = {**SYSTEM, "messaging.operation.type": "send", "messaging.destination.name": name}
+    what = name
+    if to_group:
+        what = "group"
+    elif (kind := kind_name(name)) != name:
+        # Each client has a channel of its own: there are too many to tell them apart by name.
+        what = "reply" if kind.endswith("!") else kind
+        attributes |= {"messaging.destination.name": kind, **client_attributes(name)}
+    with tracer.start_as_current_span(f"send {what}", kind=SpanKind.PRODUCER, attributes=attributes) as span:
+        return with_context(content, span)
+
+
+def trace_sends() -> None:
+    """Let each message that this process sends carry the context of its trace.
+
+    Workers with ``--tracing`` do so. Call it in other processes that send messages, such as those of Celery.
+    """
+    BaseChannelLayer.stamp = staticmethod(stamp)
