@@ -42,6 +42,7 @@ class ConsumerLoop:
         self._limit = limit
         self._lock = threading.Condition()
         self._running: dict[RunningAsync, asyncio.Task[None] | None] = {}
+        self._new: list[RunningAsync] = []
         self._waiting: set[Callable[[], None]] = set()
         self._lanes = Lanes()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -51,13 +52,17 @@ class ConsumerLoop:
 
     def start(self, run: RunningAsync) -> None:
         """Let a consumer continue in the event loop."""
+        self.completions.begin(run)
         with self._lock:
             if self._loop is None:
                 self._loop = self._begin_thread()
             self._running[run] = None
             self.channels.add(run.received.channel)
-        self.completions.begin(run)
-        self._loop.call_soon_threadsafe(self._begin, run)
+            self._new.append(run)
+            is_told = len(self._new) > 1
+        # To tell the loop is a write to a socket, and a switch of threads: once for all that begin together.
+        if not is_told:
+            self._loop.call_soon_threadsafe(self._begin_new)
 
     def has_room(self, timeout: float = 0) -> bool:
         """Whether there is room for another consumer, now or within ``timeout`` seconds."""
@@ -135,6 +140,7 @@ class ConsumerLoop:
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         asyncio.set_event_loop(loop)
+        loop.set_task_factory(_watched_task)
         self._stopping = asyncio.Event()
         try:
             loop.run_until_complete(self._until_stopped())
@@ -153,10 +159,13 @@ class ConsumerLoop:
     def _cancel(self) -> None:
         self._stopping.set()
 
-    def _begin(self, run: RunningAsync) -> None:
-        coroutine = _Watched(self._live(run), run.unfinished.name)
+    def _begin_new(self) -> None:
+        with self._lock:
+            new, self._new = self._new, []
         loop = asyncio.get_running_loop()
-        self._running[run] = loop.create_task(coroutine, context=run.unfinished.context)
+        for run in new:
+            coroutine = _Watched(self._live(run), run.unfinished.name)
+            self._running[run] = loop.create_task(coroutine, context=run.unfinished.context)
 
     async def _live(self, run: RunningAsync) -> None:
         lane = self._lanes.take()
@@ -164,7 +173,8 @@ class ConsumerLoop:
         try:
             await run.unfinished.finish()
         finally:
-            await asyncio.shield(lane.leave(run.received.channel))
+            if lane.is_used:
+                await asyncio.shield(lane.leave(run.received.channel))
             self._lanes.give_back(lane)
             self._end(run)
 
@@ -179,7 +189,16 @@ class ConsumerLoop:
             self.completions.end(run)
 
 
-class _Watched(Coroutine[Any, Any, None]):
+def _watched_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    """Make a task. One that a consumer begins, as ``asyncio.gather`` does, is watched under its name."""
+    parent = asyncio.current_task(loop)
+    starter = None if parent is None else parent.get_coro()
+    if isinstance(starter, _Watched) and not isinstance(coroutine, _Watched):
+        coroutine = _Watched(coroutine, starter.name)
+    return asyncio.Task(coroutine, loop=loop, **options)
+
+
+class _Watched(Coroutine[Any, Any, Any]):
     """A coroutine that logs a warning when it has blocked the event loop.
 
     Arguments:
@@ -187,20 +206,15 @@ class _Watched(Coroutine[Any, Any, None]):
         name: the name of its consumer.
     """
 
-    def __init__(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         self.coroutine = coroutine
-        self._name = name
+        self.name = name
 
     def send(self, value: Any) -> Any:
-        began = time.monotonic()
-        try:
-            return self.coroutine.send(value)
-        finally:
-            if (seconds := time.monotonic() - began) > BLOCKED_SECONDS:
-                self._tell(seconds)
+        return self._timed(self.coroutine.send, value)
 
     def throw(self, *error: Any) -> Any:
-        return self.coroutine.throw(*error)
+        return self._timed(self.coroutine.throw, *error)
 
     def close(self) -> None:
         self.coroutine.close()
@@ -208,11 +222,19 @@ class _Watched(Coroutine[Any, Any, None]):
     def __await__(self) -> Generator[Any, Any, None]:
         return self.coroutine.__await__()
 
+    def _timed(self, step: Callable[..., Any], *values: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return step(*values)
+        finally:
+            if (seconds := time.monotonic() - began) > BLOCKED_SECONDS:
+                self._tell(seconds)
+
     def _tell(self, seconds: float) -> None:
         logger.warning(
             "The consumer %s has blocked the event loop for %.1f s: no other asynchronous consumer of this "
             "process could go on. Call what takes long by sync_to_async, or write the consumer as a plain def.",
-            self._name,
+            self.name,
             seconds,
         )
 

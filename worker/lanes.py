@@ -21,7 +21,9 @@ class Lane(ThreadPoolExecutor):
 
     def __init__(self, number: int) -> None:
         super().__init__(max_workers=1, thread_name_prefix=f"asynchronous-{number}")
-        self._is_used = False
+        self.is_used = False
+        """Whether the current consumer has used it."""
+        self._has_thread = False
         self._shared: Mapping[str, Any] = {}
         self._context = ThreadSensitiveContext()
         # asgiref looks here for the thread of a context. It has no function that sets this.
@@ -34,28 +36,27 @@ class Lane(ThreadPoolExecutor):
             shared: database connections that any thread may use: those of a test.
         """
         self._shared = shared
-        self._is_used = False
+        self.is_used = False
         SyncToAsync.thread_sensitive_context.set(self._context)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a function, like ``Executor.submit``. Old connections are closed before a consumer's first part."""
-        if not self._is_used:
-            self._is_used = True
+        if not self.is_used:
+            self.is_used = self._has_thread = True
             super().submit(self._before)
         return super().submit(fn, *args, **kwargs)
 
     async def leave(self, channel: str) -> None:
-        """Note that a consumer has ended: roll back a transaction that it left open, and close old connections.
+        """Note that a consumer that used the lane has ended: roll back what it left open, close old connections.
 
         Arguments:
             channel: the channel that its message came from.
         """
-        if self._is_used:
-            await asyncio.wrap_future(super().submit(self._after, channel))
+        await asyncio.wrap_future(super().submit(self._after, channel))
 
     def close(self) -> None:
         """End the thread and its connections as soon as nothing runs in it."""
-        if self._is_used:
+        if self._has_thread:
             super().submit(connections.close_all)
         self.shutdown(wait=False)
 

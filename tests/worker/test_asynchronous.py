@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -272,11 +273,33 @@ def test_ordered_messages_run_one_after_another(start_workers: StartWorkers) -> 
     assert set(most) == {1}
 
 
+async def blocks() -> None:
+    time.sleep(0.3)
+
+
+async def when_cancelled() -> None:
+    try:
+        await asyncio.sleep(DEADLINE)
+    except asyncio.CancelledError:
+        time.sleep(0.3)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        blocks,
+        lambda: asyncio.wait_for(blocks(), DEADLINE),
+        lambda: asyncio.gather(blocks(), asyncio.sleep(0)),
+        lambda: asyncio.wait_for(when_cancelled(), 0.001),
+    ],
+    ids=["itself", "within a time", "with others", "when it is cancelled"],
+)
 def test_a_consumer_that_blocks_the_loop_is_named(
-    start_workers: StartWorkers, caplog: pytest.LogCaptureFixture
+    start_workers: StartWorkers, caplog: pytest.LogCaptureFixture, block: Callable[[], Any]
 ) -> None:
     async def rude(message: Message) -> None:
-        time.sleep(0.3)
+        with contextlib.suppress(TimeoutError):
+            await block()
         message.reply_channel.send({"text": "done"})
 
     layer = layer_with({"test": rude})
