@@ -86,6 +86,11 @@ class ChannelLayerManager:
         """
         return layer_settings()
 
+    @property
+    def backends(self) -> dict[str, ChannelLayerWrapper]:
+        """The layers that have been made, by their aliases."""
+        return self._layers
+
     def __getitem__(self, alias: str) -> Any:
         layer = self._layers.get(alias)
         if layer is None:

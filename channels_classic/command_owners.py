@@ -20,6 +20,9 @@ from channels_classic.old_names import legacy_is_active
 
 OURS = "channels_classic"
 
+LEGACY = "channels_classic.legacy"
+"""Where the commands are that projects of Channels 1 extend."""
+
 OTHER_NAMES = {"runserver": "classicserver", "runworker": "classicworker"}
 """For each command that other apps may have, too, a name that only this app has."""
 
@@ -40,6 +43,8 @@ def settle(*, setting: str = "INSTALLED_APPS", **_: Any) -> None:
     # A command of the project itself stays, if its app comes first.
     elif commands.get("runserver") in DJANGOS:
         commands["runserver"] = OURS
+    if legacy_is_active():
+        commands.update({name: LEGACY for name in OTHER_NAMES if commands.get(name) == OURS})
 
 
 def is_of_channels_4() -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 
 PACKAGES = {
+    "channels.management": "channels_classic.legacy.management",
     "channels": "channels_classic",
     "asgi_redis": "channels_classic.layers",
     "asgiref.base_layer": "channels_classic.legacy.base_layer",
     "asgiref.inmemory": "channels_classic.legacy.inmemory",
 }
-"""Old packages and modules, and the current ones. Each stands for all modules below it too."""
+"""Old packages and modules, and the current ones. The first that fits stands for all modules below it too."""
 
 MOVED = {
     "channels_classic.delay.worker": "worker.delay",
@@ -28,13 +29,19 @@ MOVED = {
 
 ADDED = {
     "channels_classic.apps": {"ChannelsConfig": "channels_classic.legacy.names"},
-    "channels_classic.layers": {"RedisLocalChannelLayer": "channels_classic.legacy.asgi_redis"},
-    "channels_classic.management.commands.runserver": {"WorkerThread": "channels_classic.legacy.names"},
+    "channels_classic.layers": {
+        "BaseRedisChannelLayer": "channels_classic.legacy.asgi_redis",
+        "RedisLocalChannelLayer": "channels_classic.legacy.asgi_redis",
+        "UnsupportedRedis": "channels_classic.legacy.asgi_redis",
+    },
     "channels_classic.message": {
         "PendingMessageStore": "channels_classic.legacy.names",
         "pending_message_store": "channels_classic.legacy.names",
     },
-    "channels_classic.sessions": {"wait_channel_name": "channels_classic.legacy.names"},
+    "channels_classic.sessions": {
+        "requeue_messages": "channels_classic.legacy.names",
+        "wait_channel_name": "channels_classic.legacy.names",
+    },
     "worker": {"StopWorkerGroupLoop": "channels_classic.legacy.names"},
 }
 """Names that modules have for old code only, and where they are defined."""

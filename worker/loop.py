@@ -51,9 +51,9 @@ class Worker(Termed):
         channel_layer: one of ``channel_layers``, with its router.
         callback: called with the name of the channel and the ``Message`` before each consumer.
         message_retries: how many times ``ConsumeLater`` may put a message back.
+        signal_handlers: whether ``run`` stops at SIGTERM and SIGINT. This works only in the main thread.
         only_channels: globs. Channels that match none of them are left to other workers.
         exclude_channels: globs. Channels that match one of them are left to other workers.
-        signal_handlers: whether ``run`` stops at SIGTERM and SIGINT. This works only in the main thread.
         on_error: called, as ``log_error`` is, with each exception that a consumer should not have raised.
         place: the parts of its process that it uses.
     """
@@ -63,9 +63,9 @@ class Worker(Termed):
         channel_layer: ChannelLayerWrapper,
         callback: Callable[[str, Message], None] | None = None,
         message_retries: int = 10,
+        signal_handlers: bool = True,
         only_channels: Iterable[str] | None = None,
         exclude_channels: Iterable[str] | None = None,
-        signal_handlers: bool = True,
         on_error: OnError = log_error,
         place: Place | None = None,
     ) -> None:
@@ -75,6 +75,8 @@ class Worker(Termed):
         self.message_retries = message_retries
         self.signal_handlers = signal_handlers
         self._on_error = on_error
+        self.only_channels = only_channels
+        self.exclude_channels = exclude_channels
         # A worker without a layer cannot run, but its filters can be used.
         self._layer: BaseChannelLayer = getattr(channel_layer, "channel_layer", None)  # type: ignore[assignment]
         self._place = place or Place()

@@ -15,6 +15,10 @@ class Termed:
         """Make it end soon. Any thread may call this."""
         raise NotImplementedError
 
+    def sigterm_handler(self, signo: int | None = None, stack_frame: object = None) -> None:
+        """Stop, as SIGTERM lets it. A signal handler may call this: a thread waits for the locks."""
+        threading.Thread(target=self.stop, name="worker-stopper", daemon=True).start()
+
     @property
     def termed(self) -> bool:
         """Whether it has to end. To set this to true calls ``stop``."""

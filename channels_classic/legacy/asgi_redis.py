@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from channels_classic.layers.redis import RedisChannelLayer
 
-__all__ = ["RedisLocalChannelLayer"]
+__all__ = ["BaseRedisChannelLayer", "RedisLocalChannelLayer", "UnsupportedRedis"]
+
+BaseRedisChannelLayer = RedisChannelLayer
+
+
+class UnsupportedRedis(Exception):
+    """What was raised for a Redis that is too old. Now the first trip to it fails with a text that says so."""
 
 
 class RedisLocalChannelLayer(RedisChannelLayer):

@@ -129,9 +129,9 @@ class BaseChannelLayer(layers.BaseChannelLayer):
         (names.check_receivable if receive else names.check_channel)(name)
         return True
 
-    def valid_channel_names(self, channels: Iterable[Any], receive: bool = False) -> bool:
+    def valid_channel_names(self, names: Iterable[Any], receive: bool = False) -> bool:
         """``True`` if all are valid; ``TypeError`` otherwise."""
-        return all(self.valid_channel_name(name, receive) for name in channels)
+        return all(self.valid_channel_name(name, receive) for name in names)
 
     def valid_group_name(self, name: Any) -> bool:
         """``True`` for the name of a group; ``TypeError`` for any other."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from typing import Any
 
 from channels_classic import pending
@@ -27,8 +25,22 @@ def wait_channel_name(reply_channel: str) -> str:
     return f"__wait__.{reply_channel.replace('!', '?')}"
 
 
+def requeue_messages(message: Any) -> None:
+    """Do nothing: the messages of a client that wait for their turn come by themselves."""
+
+
+class _Prepared(pending.PendingSends):
+    """The sends since ``prepare``, outside a consumer."""
+
+    __slots__ = ()
+
+
 class PendingMessageStore:
     """The messages that the running consumer has sent, which go out when it is done."""
+
+    def prepare(self, **kwargs: Any) -> None:
+        """Let sends wait in this context from now on, as in a consumer, until ``send_and_flush``."""
+        _Prepared().resume()
 
     @property
     def active(self) -> bool:
@@ -40,7 +52,7 @@ class PendingMessageStore:
         sender.send(message)
 
     def send_and_flush(self, **kwargs: Any) -> None:
-        """Send the waiting messages now, and not at the end of the consumer.
+        """Send the waiting messages now, and not at the end of the consumer. End what ``prepare`` began.
 
         Raises:
             ChannelFull: a channel is full. The messages that were not sent still wait.
@@ -55,6 +67,8 @@ class PendingMessageStore:
         while sends.calls:
             first, *sends.calls = sends.calls
             first.make()
+        if isinstance(sends, _Prepared):
+            sends.finish()
 
 
 pending_message_store = PendingMessageStore()
@@ -62,25 +76,3 @@ pending_message_store = PendingMessageStore()
 
 class StopWorkerGroupLoop(Exception):
     """The exception that ended the loop of a worker group. Now ``run`` returns without it."""
-
-
-class WorkerThread(threading.Thread):
-    """A worker in a thread of the process, until the process ends.
-
-    Arguments:
-        channel_layer: one of ``channel_layers``, with its router.
-        logger: logs the start.
-    """
-
-    def __init__(self, channel_layer: Any, logger: logging.Logger) -> None:
-        super().__init__(daemon=True)
-        self.channel_layer = channel_layer
-        self.logger = logger
-
-    def run(self) -> None:
-        """Run the worker."""
-        from worker import Worker
-
-        self.logger.info("Worker thread running")
-        Worker(self.channel_layer, signal_handlers=False).run()
-        self.logger.info("Worker thread exited")

@@ -140,6 +140,15 @@ class ChannelLiveServerTestCase(LiveServerTestCase):
 
     server_thread_class = LiveServerThread
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in ("ProtocolServerProcess", "WorkerProcess"):
+            if name in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__}.{name} would have no effect, because server and workers run in threads. "
+                    "Remove it. You can set worker_threads and serve_static."
+                )
+
     @classproperty
     def live_server_ws_url(cls) -> str:  # noqa: N805
         """The URL for WebSockets, such as ``ws://localhost:12345``."""

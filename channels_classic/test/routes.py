@@ -55,6 +55,14 @@ class apply_routes:  # noqa: N801
     def __exit__(self, *exc_info: object) -> None:
         self._entered.pop().close()
 
+    def enter(self) -> None:
+        """Replace the routing until ``exit`` is called, where no ``with`` block can be: in ``setUp``."""
+        self.__enter__()
+
+    def exit(self, *exc_info: object) -> None:
+        """End what ``enter`` began."""
+        self.__exit__(*exc_info)
+
     def __call__(self, decorated: Decorated) -> Decorated:
         """Decorate a function, or all tests of a class."""
         if isinstance(decorated, type):

@@ -64,6 +64,16 @@ def test_termed_from_another_thread() -> None:
     assert worker.termed is False
 
 
+def test_stopped_by_a_signal_handler_of_the_project() -> None:
+    worker = Worker(layer_with({"queue": print}), None, 10, False, ["queue"], ["other"])
+    assert (worker.only_channels, worker.exclude_channels) == (["queue"], ["other"])
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    worker.sigterm_handler(signal.SIGTERM, None)
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 @pytest.mark.django_db
 def test_in_job() -> None:
     seen: list[bool] = []

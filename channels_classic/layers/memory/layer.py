@@ -244,6 +244,12 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             self._turns.suspend(turn)
 
+    def take_waiting(self, client: str) -> Received | None:
+        """Take the first message of a client that waits for its turn, for tests."""
+        with self._lock:
+            due = self._turns.take_waiting(client)
+        return None if due is None else Received(due.channel, codec.unpack(due.payload))
+
     # Processes.
 
     def taker(self, process: str, number: int) -> Taker:

@@ -131,6 +131,15 @@ class Turns:
                 self._keep(client, state, now)
         return back
 
+    def take_waiting(self, client: str) -> Due | None:
+        """Take the first message of a client that waits for its turn."""
+        state = self._clients.get(client)
+        if state is None or not state.waiting:
+            return None
+        [due] = self._put_back(state, min(state.waiting))
+        self._keep(client, state, time.monotonic())
+        return due
+
     def forget(self) -> None:
         """Drop the turns of clients that have not been heard of for long."""
         now = time.monotonic()

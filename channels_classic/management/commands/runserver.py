@@ -83,6 +83,10 @@ class DevelopmentServer:
         """Set the application, which here is the consumer of ``http.request``."""
         self.http_consumer = http_consumer
 
+    def access_log(self, event: str, scope: Any, details: dict[str, Any]) -> None:
+        """Write the line of an exchange or of an event of a socket."""
+        log_access(event, scope, details)
+
     def serve_forever(self) -> None:
         """Serve until the process has to stop."""
         from channels_classic.monitoring.programs import monitored
@@ -124,7 +128,7 @@ class DevelopmentServer:
             http_timeout=self.options["http_timeout"],
             websocket_handshake_timeout=self.options["websocket_handshake_timeout"],
             ws_protocols=getattr(settings, "CHANNELS_WS_PROTOCOLS", ()),
-            access_log=log_access,
+            access_log=self.access_log,
             tracing=clients,
         )
         root_path = (settings.FORCE_SCRIPT_NAME or "").rstrip("/")
@@ -234,6 +238,10 @@ class Command(DjangoCommand):
         if not options["use_asgi"]:
             return super().get_handler(*args, **options)
         check_layer(options)
+        return self.get_consumer(*args, **options)
+
+    def get_consumer(self, *args: Any, **options: Any) -> Any:
+        """The consumer of ``http.request`` in a project that does not route it: views, and static files."""
         insecure, static = options.get("insecure_serving", False), options.get("use_static_handler", True)
         return default_http_consumer(insecure, static)
 

@@ -31,8 +31,8 @@ SAME_MODULES = [
     ("channels.exceptions", "channels_classic.exceptions"),
     ("channels.handler", "channels_classic.handler"),
     ("channels.log", "channels_classic.log"),
-    ("channels.management.commands.runserver", "channels_classic.management.commands.runserver"),
-    ("channels.management.commands.runworker", "channels_classic.management.commands.runworker"),
+    ("channels.management.commands.runserver", "channels_classic.legacy.management.commands.runserver"),
+    ("channels.management.commands.runworker", "channels_classic.legacy.management.commands.runworker"),
     ("channels.message", "channels_classic.message"),
     ("channels.routing", "channels_classic.routing"),
     ("channels.security", "channels_classic.security"),
@@ -69,13 +69,15 @@ OLD_IMPORTS = """\
     from channels.exceptions import ConsumeLater, DenyConnection, WebsocketCloseException
     from channels.handler import AsgiHandler, AsgiRequest, ViewConsumer
     from channels.log import setup_logger
-    from channels.management.commands.runserver import Command, WorkerThread
+    from channels.management.commands import runserver, runworker
+    from channels.management.commands.runserver import Command, Server, WorkerThread
+    from channels.management.commands.runworker import Command, Worker, WorkerGroup
     from channels.message import Message, pending_message_store
     from channels.routing import connect_consumer, null_consumer
     from channels.routing import Include, Route, RouteClass, Router, include, route, route_class
     from channels.security.websockets import allowed_hosts_only
     from channels.sessions import channel_and_http_session, channel_session, enforce_ordering, http_session
-    from channels.sessions import session_for_reply_channel, wait_channel_name
+    from channels.sessions import requeue_messages, session_for_reply_channel, wait_channel_name
     from channels.signals import consumer_finished, consumer_started, worker_process_ready, worker_ready
     from channels.staticfiles import StaticFilesConsumer, StaticFilesHandler
     from channels.test import ChannelLiveServerTestCase, TransactionChannelTestCase, WSClient
@@ -87,8 +89,8 @@ OLD_IMPORTS = """\
     from asgi_redis import RedisChannelLayer, RedisLocalChannelLayer, RedisSentinelChannelLayer
     from asgi_redis.local import RedisLocalChannelLayer
     from asgiref.base_layer import BaseChannelLayer
-    from asgi_redis.core import RedisChannelLayer
-    from asgiref.inmemory import ChannelLayer
+    from asgi_redis.core import BaseRedisChannelLayer, RedisChannelLayer, UnsupportedRedis
+    from asgiref.inmemory import ChannelLayer, channel_layer
 """
 
 
@@ -214,7 +216,7 @@ class TestInSettings:
             app, delay = [app for app in apps.get_app_configs() if "channels" in app.name]
             assert (delay.name, delay.label) == ("channels_classic.delay", "delay")
             assert (app.name, app.label) == ("channels_classic", "channels_classic")
-            assert get_commands()["runserver"] == "channels_classic"
+            assert get_commands()["runserver"] == "channels_classic.legacy"
         """)
 
     @pytest.mark.parametrize("entry", ["channels.apps.ChannelsConfig", "channels"])
@@ -232,7 +234,7 @@ class TestInSettings:
             config = apps.get_app_config("channels_classic")
             assert isinstance(config, sys.modules["channels_classic.apps"].ChannelsClassicConfig), config
             assert config.verbose_name == "Channels"
-            assert get_commands()["runserver"] == "channels_classic"
+            assert get_commands()["runserver"] == "channels_classic.legacy"
         """
         )
 

@@ -10,10 +10,11 @@ import pytest
 from channels_classic import auth, sessions
 from channels_classic.channel import Channel
 from channels_classic.layers import InMemoryChannelLayer
+from channels_classic.legacy.management.commands.runserver import WorkerThread
 from channels_classic.legacy.names import (
-    WorkerThread,
     name_that_thing,
     pending_message_store,
+    requeue_messages,
     wait_channel_name,
 )
 from channels_classic.pending import PendingSends
@@ -79,6 +80,23 @@ def test_the_store_of_pending_messages() -> None:
         pending_message_store.send_and_flush()
         assert layer.receive(["queue"]) == ("queue", {"number": 1})
     assert sends.deliveries == []
+
+
+def test_the_store_of_pending_messages_outside_a_consumer() -> None:
+    layer = InMemoryChannelLayer()
+    pending_message_store.prepare(environ={})
+    assert pending_message_store.active
+    Channel("queue", channel_layer=layer).send({"number": 0})
+    assert layer.receive(["queue"]) == (None, None)
+    pending_message_store.send_and_flush()
+    assert layer.receive(["queue"]) == ("queue", {"number": 0})
+    assert not pending_message_store.active
+    Channel("queue", channel_layer=layer).send({"number": 1})
+    assert layer.receive(["queue"]) == ("queue", {"number": 1})
+
+
+def test_messages_that_wait_need_no_help() -> None:
+    assert requeue_messages(object()) is None
 
 
 @pytest.mark.parametrize("number", [1, 2])

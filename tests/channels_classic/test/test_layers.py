@@ -11,9 +11,11 @@ from channels_classic.exceptions import (
     InvalidChannelLayerError,
 )
 from channels_classic.layers import InMemoryChannelLayer
-from channels_classic.test import (
-    in_memory_layers,
-)
+from channels_classic.message import Message
+from channels_classic.sessions import enforce_ordering
+from channels_classic.test import in_memory_layers
+from channels_classic.test import layers as layers_for_tests
+from channels_classic.test.layers import next_received
 from tests.channels_classic.test.examples import TWO_LAYERS, layers
 
 
@@ -56,3 +58,33 @@ class TestInMemoryLayers:
             in_memory_layers(["default", "third"]),
         ):
             pass
+
+
+@pytest.mark.parametrize("client", ["reply", "interface.abc!client"])
+def test_old_tests_find_what_waits_for_its_turn(client: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[int] = []
+
+    @enforce_ordering
+    def consumer(message: Message) -> None:
+        ran.append(message["order"])
+
+    def arrive(order: int) -> None:
+        consumer(
+            Message({"reply_channel": client, "order": order}, "websocket.receive", channel_layers["default"])
+        )
+
+    waiting = f"__wait__.{client.replace('!', '?')}"
+    with in_memory_layers():
+        arrive(0)
+        arrive(3)
+        arrive(2)
+        monkeypatch.setattr(layers_for_tests, "legacy_is_active", lambda: False)
+        assert next_received(channel_layers["default"], waiting.replace("?", ".")) is None
+        monkeypatch.setattr(layers_for_tests, "legacy_is_active", lambda: True)
+        found = [next_received(channel_layers["default"], waiting) for _ in range(3)]
+    assert ran == [0]
+    assert [each and (each.channel, each.content["order"]) for each in found] == [
+        ("websocket.receive", 2),
+        ("websocket.receive", 3),
+        None,
+    ]

@@ -221,3 +221,9 @@ class TestFixture:
 
         with apply_routes({"websocket.connect": deny}), pytest.raises(InvalidStatus):
             dial(f"{channel_live_server.ws_url}/")
+
+
+@pytest.mark.parametrize("name", ["ProtocolServerProcess", "WorkerProcess"])
+def test_processes_of_the_project_would_have_no_effect(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"Old\.{name} would have no effect.*threads"):
+        type("Old", (ChannelLiveServerTestCase,), {name: object})

@@ -49,6 +49,13 @@ class TestApplyRoutes(TestCase):
                 assert len(channel_layers["default"].routing) == len(applied.routes)
             assert self.channels() == set()
 
+    def test_entered_and_left_by_hand(self) -> None:
+        applied = apply_routes({"one": echo})
+        applied.enter()
+        assert self.channels() == {"one"}
+        applied.exit()
+        assert self.channels() == set()
+
     def test_what_nobody_routed(self) -> None:
         """The views and the sockets of a router that serves somebody stay; a router without them gets none."""
         with apply_routes({"one": echo}):

@@ -1,0 +1,1 @@
+"""The commands of projects that import ``channels_classic.legacy``."""

@@ -1,0 +1,1 @@
+"""The commands with what projects of Channels 1 override and replace in them."""
