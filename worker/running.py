@@ -140,6 +140,7 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
         SystemExit: a worker died. If something still runs that cannot be waited for, the process ends at once.
     """
     from channels_classic.asgi import channel_layers
+    from channels_classic.garbage import collect_less_often
     from worker.connections import not_around_requests
     from worker.consume import log_error
     from worker.consumer_log import ConsumerLog
@@ -164,6 +165,7 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
     if monitor is not None:
         monitor.watch(WorkerHealth(group))
     not_around_requests()
+    collect_less_often()
     try:
         with ExitStack() as stack:
             if tracing is not None:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from channels_classic.backoff import Backoff
+from channels_classic.garbage import collect_less_often
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 from channels_classic.monitoring.monitor import Monitor
@@ -55,6 +56,7 @@ def serve(
         started()
         background.add(asyncio.create_task(report_layer(application.context.layer)))
 
+    collect_less_often()
     timeout = stop_timeout(settings)
     with ending_in_time(server.stop, server.describe_running, timeout, clean_up):
         server.run(sockets, started_and_look)
