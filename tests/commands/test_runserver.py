@@ -335,7 +335,7 @@ def test_changed_files_are_loaded_again(tmp_path: Path) -> None:
 
         def answer() -> str | None:
             try:
-                return httpx.get(f"http://127.0.0.1:{site.port}/", timeout=DEADLINE, trust_env=False).text
+                return site.http.get("/", headers={"Connection": "close"}).text
             except httpx.TransportError:  # between the old process and the new one
                 return None
 

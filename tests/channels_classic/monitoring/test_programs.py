@@ -79,7 +79,8 @@ class Monitored:
         self.port = port
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.monitor}{path}", timeout=DEADLINE, trust_env=False)
+        url = f"http://127.0.0.1:{self.monitor}{path}"
+        return httpx.get(url, timeout=DEADLINE, trust_env=False, verify=False)
 
     def says(self, path: str, status: int, text: str = "") -> bool:
         try:
@@ -190,7 +191,7 @@ def test_depth_and_age_of_what_nobody_takes(site: Site) -> None:
     interface = site.interface()
     interface.wait("/livez", 200)
     with pytest.raises(httpx.TimeoutException):
-        httpx.get(f"http://127.0.0.1:{interface.port}/", timeout=0.2, trust_env=False)
+        httpx.get(f"http://127.0.0.1:{interface.port}/", timeout=0.2, trust_env=False, verify=False)
     interface.program.wait(lambda: interface.metrics()["channels_channel_depth", "http.request"] == 1)
     interface.program.wait(lambda: interface.metrics()["channels_channel_oldest_seconds", "http.request"] > 0)
 
@@ -222,7 +223,7 @@ def test_an_event_loop_that_is_stuck_is_not_alive(site: Site) -> None:
     interface = site.interface("--mount", "/stuck=stuck:application")
     interface.wait("/livez", 200)
     with pytest.raises(httpx.TimeoutException):
-        httpx.get(f"http://127.0.0.1:{interface.port}/stuck", timeout=0.2, trust_env=False)
+        httpx.get(f"http://127.0.0.1:{interface.port}/stuck", timeout=0.2, trust_env=False, verify=False)
     interface.wait("/livez", 503, "the event loop has not answered")
     interface.wait("/livez", 200)
 

@@ -119,4 +119,4 @@ def test_requests_that_are_none(server: MonitorServer, request_line: bytes) -> N
 
 
 def _get(server: MonitorServer, path: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{server.port}{path}", timeout=DEADLINE, trust_env=False)
+    return httpx.get(f"http://127.0.0.1:{server.port}{path}", timeout=DEADLINE, trust_env=False, verify=False)

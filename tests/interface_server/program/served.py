@@ -21,6 +21,9 @@ from tests.project import DEADLINE, Running
 MODULE = [sys.executable, "-m", "interface_server"]
 SCRIPT = Path(sys.executable).with_name("channels-interface")
 
+# To load the certificates that a client trusts takes longer than most requests.
+HTTP: dict[str, Any] = {"timeout": DEADLINE, "trust_env": False, "verify": False}
+
 LISTENS = re.compile(r"Interface server (\d+) listens on (\S+), channel layer (\w+)\.")
 
 
@@ -42,10 +45,10 @@ class Served:
         return found[2]
 
     def get(self, path: str = "/", **options: Any) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=DEADLINE, trust_env=False, **options)
+        return httpx.get(self.url + path, **(HTTP | options))
 
     def post(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.post(self.url + path, timeout=DEADLINE, trust_env=False, **options)
+        return httpx.post(self.url + path, **(HTTP | options))
 
     def connect(self, path: str = "/", **options: Any) -> ClientConnection:
         options = {"compression": None, "proxy": None, "open_timeout": DEADLINE, **options}
