@@ -8,7 +8,7 @@ import pytest
 
 from tests.channels_4 import add_to
 from tests.channels_classic.channels4.project import make_project
-from tests.project import MANAGE, Project
+from tests.project import DEADLINE, MANAGE, Project
 
 LAYERS = {
     "none": "",
@@ -84,7 +84,9 @@ def test_its_server_serves_as_before(tmp_path: Path) -> None:
 
 
 def test_its_worker_works_as_before(tmp_path: Path, redis_url: str) -> None:
-    layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [redis_url]}}
+    # By default redis-py gives up after five seconds, which is as long as channels_redis waits for a message.
+    host = {"address": redis_url, "socket_timeout": DEADLINE}
+    layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [host]}}
     settings = f"CHANNEL_LAYERS = {{'default': {layer}}}\n" + apps("channels_classic", "channels")
     project = make_project(tmp_path, settings)
     send = (
