@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 
+from channels_classic.layers.redelivery import GOODBYE_CHANNEL, LOST_GOODBYE_CHANNEL
 from channels_classic.routing import Router
 
 
@@ -51,8 +52,10 @@ class ReceivedChannels:
         return [name for name in names if name not in closed] if closed else names
 
     def names(self, router: Router, wake_channel: str) -> list[str]:
-        """The channels of the routing, with the channel that wakes the worker."""
+        """The channels of the routing, with the one of lost goodbyes, and the one that wakes the worker."""
         if router is not self._router or self._names[-1] != wake_channel:
             self._router = router
-            self._names = [*self._filters.apply(sorted(router.channels)), wake_channel]
+            names = self._filters.apply(sorted(router.channels))
+            lost = [LOST_GOODBYE_CHANNEL] if GOODBYE_CHANNEL in names else []
+            self._names = [*names, *lost, wake_channel]
         return self._names

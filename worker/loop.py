@@ -21,10 +21,12 @@ from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.backoff import Backoff
 from channels_classic.heartbeat import channel_and_path
 from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Lost, Received, fencing
+from channels_classic.layers.redelivery import LOST_GOODBYE_CHANNEL
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.outages import log_return
 from channels_classic.pending import PendingSends
+from channels_classic.sessions.store import forget_session
 from channels_classic.signals import worker_ready
 from worker.channels import ChannelFilters, ReceivedChannels
 from worker.connections import after_consumer, before_consumer
@@ -190,11 +192,11 @@ class Worker(Termed):
             if self.callback is not None:
                 self.callback(received.channel, message)
             before_consumer()
-            unfinished = begin(
-                message, self.channel_layer.router, self.message_retries, type(self), self._on_error, pending
-            )
-            if unfinished is not None:
-                goes_on = self._handover.take(received, unfinished, self._host)
+            if received.channel == LOST_GOODBYE_CHANNEL:
+                with pending:
+                    forget_session(message)
+            else:
+                goes_on = self._begin(message, received, pending)
             after_consumer(received.channel)
         except KeyboardInterrupt:
             raise
@@ -207,6 +209,12 @@ class Worker(Termed):
                 self._senders.add(pending.deliveries, self._host.lease)
             self._host.lease = None
             self._pace.note(time.monotonic() - self._in_hand.since)
+
+    def _begin(self, message: Message, received: Received, pending: PendingSends) -> bool:
+        """Run a consumer. Returns whether it goes on in the event loop."""
+        router, retries = self.channel_layer.router, self.message_retries
+        unfinished = begin(message, router, retries, type(self), self._on_error, pending)
+        return unfinished is not None and self._handover.take(received, unfinished, self._host)
 
     def _message(self, received: Received) -> Message:
         message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]

@@ -14,6 +14,10 @@ from channels_classic.layers.types import Lost, Process, Turn
 GOODBYE_CHANNEL = "websocket.disconnect"
 """The channel to which the wills of sockets are sent."""
 
+LOST_GOODBYE_CHANNEL = "websocket.disconnect.lost"
+"""The channel to which a message of ``GOODBYE_CHANNEL`` goes that is lost. Its consumer does not run again, but a
+worker drops the channel session of the socket, of which a layer knows nothing."""
+
 BAD_GATEWAY: dict[str, Any] = {
     "status": 502,
     "headers": [[b"content-type", b"text/plain; charset=utf-8"]],
@@ -101,6 +105,11 @@ def turn_of(channel: str, content: Mapping[str, Any]) -> Turn | None:
     if isinstance(reply_channel, str) and isinstance(order, int) and 0 <= order <= LARGEST_ORDER:
         return Turn(reply_channel, order, channel)
     return None
+
+
+def is_lost_goodbye(channel: str, fate: Fate) -> bool:
+    """Whether a message goes to ``LOST_GOODBYE_CHANNEL``."""
+    return channel == GOODBYE_CHANNEL and fate is Fate.LOST
 
 
 def answer_to(lost: Lost) -> tuple[str, dict[str, Any]] | None:

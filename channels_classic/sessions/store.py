@@ -18,6 +18,7 @@ from channels_classic.exceptions import ConsumeLater
 from channels_classic.layers import fencing
 from channels_classic.log import logger
 from channels_classic.message import Message
+from channels_classic.redaction import one_line
 
 SALT = "channels_classic.sessions.channel_session"
 LAST_CHANNEL = "websocket.disconnect"
@@ -146,6 +147,17 @@ def session_for_reply_channel(reply_channel: str) -> Any:
         ValueError: the engine keeps sessions in signed cookies.
     """
     return _channel_session_class(channel_session_engine())(reply_channel)
+
+
+def forget_session(message: Message) -> None:
+    """Delete the channel session of a socket whose last message was lost: its worker died with it."""
+    if message.reply_channel is None or not can_keep_channel_sessions():
+        return
+    try:
+        session_for_reply_channel(message.reply_channel.name).end()
+    except Exception as error:
+        # The project may keep no sessions at all, and the engine of Django's default have no table.
+        logger.warning("A channel session could not be deleted, if there was one. %s", one_line(error))
 
 
 def channel_session_engine() -> str:

@@ -19,10 +19,12 @@ import pytest
 from channels_classic.layers import Delivery, RedisChannelLayer
 from tests.programs import children_of, running
 from tests.project import DEADLINE, Running
+from tests.redis_server import RedisServer
 
 SETTINGS = """\
 SECRET_KEY = "for tests"
 INSTALLED_APPS = ["channels_classic"]
+CHANNEL_SESSION_ENGINE = "channels_classic.session_engine"
 CHANNEL_LAYERS = {{
     "default": {{
         "BACKEND": "channels_classic.layers.RedisChannelLayer",
@@ -40,6 +42,8 @@ routing = [
     route("sure", "mysite.consumers.number", at_least_once=True),
     route("poison", "mysite.consumers.poison", at_least_once=True),
     route("http.request", "mysite.consumers.number"),
+    route("websocket.receive", "mysite.consumers.remember"),
+    route("websocket.disconnect", "mysite.consumers.leave"),
 ]
 """
 
@@ -48,10 +52,20 @@ import os
 import signal
 import time
 from channels_classic import Channel
+from channels_classic.sessions import channel_session
 
 def number(message):
     time.sleep(message["seconds"])
     Channel("answers").send({"number": message["number"], "deliveries": message.deliveries, "pid": os.getpid()})
+
+@channel_session
+def remember(message):
+    message.channel_session["seen"] = True
+
+@channel_session
+def leave(message):
+    Channel("left").send({}, immediately=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 def poison(message):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -69,8 +83,10 @@ def folder(tmp_path: Path, redis_url: str) -> Path:
 
 
 @pytest.fixture
-def layer(redis_url: str) -> RedisChannelLayer:
-    return RedisChannelLayer(hosts=[redis_url], capacity=10000)
+def layer(redis_url: str) -> Iterator[RedisChannelLayer]:
+    layer = RedisChannelLayer(hosts=[redis_url], capacity=10000)
+    yield layer
+    layer.close()
 
 
 @pytest.fixture
@@ -189,6 +205,22 @@ def test_a_process_that_was_stopped_for_long_does_nothing_twice(layer: RedisChan
     assert second.process.wait(DEADLINE) == 0
     numbers.send(1)
     numbers.wait(numbers.sent - lost(second))
+
+
+def test_the_session_of_a_socket_goes_though_its_disconnect_is_lost(
+    layer: RedisChannelLayer, workers: Any, redis_server: RedisServer
+) -> None:
+    """The consumer of the disconnect does not run again. Nothing of the socket stays."""
+    program = workers("--processes", "2")
+    program.wait(lambda: len(living(program)) == 2)
+    with redis_server.client() as client:
+        layer.send("websocket.receive", {"reply_channel": "interface.test!client", "order": 1})
+        program.wait(lambda: client.keys("asgi:value:session:*"))
+        layer.send("websocket.disconnect", {"reply_channel": "interface.test!client", "order": 2})
+        program.wait("lost while they ran: websocket.disconnect")
+        program.wait(lambda: not client.keys("asgi:value:session:*"))
+        assert len(layer.receive_batch(["left"], 10)) == 1
+        program.wait(lambda: not client.keys("asgi:queue:*"))
 
 
 def test_a_declared_message_runs_again(layer: RedisChannelLayer, workers: Any) -> None:

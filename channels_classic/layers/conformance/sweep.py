@@ -7,6 +7,7 @@ from typing import Any
 from channels_classic.layers import codec, names
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.conformance.in_flight import TakerHarness
+from channels_classic.layers.redelivery import GOODBYE_CHANNEL, LOST_GOODBYE_CHANNEL
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.tracking import Progress
 from channels_classic.layers.types import Client, Delivery, Lost, Process, Received, Turn
@@ -38,6 +39,16 @@ class SweepTests(TakerHarness):
         self.assertEqual(swept.back, 1)
         self.assertEqual(swept.lost, [Lost("queue", {"number": 1}), Lost("queue", {"number": 2})])
         self.assertEqual(self.numbers(layer, "queue"), [3])
+
+    def test_a_lost_disconnect_goes_where_its_session_is_dropped(self) -> None:
+        """Its consumer does not run again. What was not started goes back as it was."""
+        layer = self.new_layer("processes")
+        contents = [{"reply_channel": f"sends.one!{letter}", "order": 3} for letter in "ab"]
+        taker, _ = self.take(layer, GOODBYE_CHANNEL, *contents)
+        swept = self.swept(layer, 1, taker)
+        self.assertEqual(swept.lost, [Lost(GOODBYE_CHANNEL, contents[0])])
+        for channel, content in ((GOODBYE_CHANNEL, contents[1]), (LOST_GOODBYE_CHANNEL, contents[0])):
+            self.assertEqual(self.all_messages(layer, channel), [(channel, content)])
 
     def test_without_a_journal_a_whole_batch_counts_as_started(self) -> None:
         """Nobody knows what was started, so nothing runs twice."""

@@ -16,9 +16,11 @@ from channels_classic.layers.memory.turns import Due, Turns
 from channels_classic.layers.redelivery import (
     BAD_GATEWAY,
     GOODBYE_CHANNEL,
+    LOST_GOODBYE_CHANNEL,
     Fate,
     Rules,
     answer_to,
+    is_lost_goodbye,
     own_queues,
     progress_of,
     turn_of,
@@ -104,6 +106,8 @@ class Sweep:
         """Handle a message that does not run any more."""
         if fate is Fate.LOST:
             self._lost.append(lost)
+            if is_lost_goodbye(lost.channel, fate):
+                self._queues.push(Entry.of(time.monotonic(), LOST_GOODBYE_CHANNEL, entry.payload))
         else:
             deliveries = entry.deliveries + 1
             reason = self._rules.reason(deliveries)

@@ -23,9 +23,11 @@ from typing import Any, NamedTuple
 from channels_classic.layers import codec, names
 from channels_classic.layers.redelivery import (
     BAD_GATEWAY,
+    LOST_GOODBYE_CHANNEL,
     Fate,
     Rules,
     answer_to,
+    is_lost_goodbye,
     own_queues,
     progress_of,
     turn_of,
@@ -215,6 +217,9 @@ class Sweeps:
             elif fate is Fate.AGAIN:
                 body = self._envelopes.seal_message("", opened.packed, opened.before + 1, entry.queue, expires)
                 back[entry.server].append((entry.queue, body, True))
+            elif is_lost_goodbye(entry.queue, fate):
+                body = self._envelopes.seal_message("", opened.packed, 0, LOST_GOODBYE_CHANNEL, expires)
+                back[entry.server].append((LOST_GOODBYE_CHANNEL, body, True))
         trips = Trips()
         for server, batch in batches.items():
             trips.add(server, batch.settle(self._keys[server], taker, back[server], self._expiry))
