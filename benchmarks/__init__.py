@@ -1,1 +1,1 @@
-"""The benchmark suite behind ``make bench``: several stacks, the same loads, one table of ratios."""
+"""The benchmark suite of ``make bench``: several stacks, the same loads, one table of ratios."""

@@ -1,6 +1,6 @@
-"""``python -m benchmarks``: enter the client's own environment, then measure.
+"""``python -m benchmarks``: enters the client's environment, then measures.
 
-Any Python from 3.11 on will do to start with; all that is needed gets installed under ``.bench/``.
+You can start it with any Python from 3.11 on. It installs everything that it needs under ``.bench/``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from benchmarks.stacks import CLIENT
 
 
 def main() -> None:
-    """Run the suite, in the client's environment."""
+    """Run the suite in the client's environment."""
     if sys.prefix == str(CLIENT.folder):
         from benchmarks.cli import bench
 

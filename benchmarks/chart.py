@@ -1,4 +1,4 @@
-"""The chart of a run: rates under four loads, a bar for each stack."""
+"""The chart of a run: the rates under four loads, with a bar for each stack."""
 
 from __future__ import annotations
 

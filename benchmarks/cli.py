@@ -75,10 +75,12 @@ def _list(context: click.Context, parameter: click.Parameter, wanted: bool) -> N
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where the Markdown goes, and the chart.  [default: docs/performance-results.md for a run of everything, "
-    "otherwise nowhere]",
+    help="The file for the Markdown report; the chart goes beside it.  [default: "
+    "docs/performance-results.md for a run of everything, otherwise none]",
 )
-@click.option("--quick", is_flag=True, help="One round of a second each: does everything still run?")
+@click.option(
+    "--quick", is_flag=True, help="Run one round of one second per load, to check that everything works."
+)
 @click.option(
     "--list",
     is_flag=True,
@@ -98,10 +100,10 @@ def bench(
     output: Path | None,
     quick: bool,
 ) -> None:
-    """Measure channels-classic and its peers under the same loads, in turn, on this machine.
+    """Measure channels-classic and its peers in turn, under the same loads, on this machine.
 
-    Each stack serves with one worker process and one Redis shared by all, at its default settings. Nothing
-    listens beyond 127.0.0.1. A full run takes about an hour; leave the machine alone meanwhile.
+    Each stack serves with one worker process and its default settings. All share one Redis. Nothing listens beyond
+    127.0.0.1. A full run takes about an hour. Do not use the machine meanwhile.
     """
     chosen_loads = _choose(LOADS, loads, "loads")
     chosen_stacks = _choose(STACKS, stacks, "stacks")
@@ -125,11 +127,11 @@ def bench(
 
 
 def _raise_file_limit() -> None:
-    """Allow as many open files as the system lets us have: every socket is one, here and in the servers."""
+    """Raise the limit of open files, because every socket is one, here and in the servers."""
     _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    """End on SIGTERM as on Ctrl-C: with every started process ended."""
+    """End on SIGTERM as on Ctrl-C, with all started processes."""
     sys.exit(128 + number)

@@ -1,4 +1,4 @@
-"""Virtual environments for the stacks and for the client: made once, kept under ``.bench/``.
+"""Virtual environments for the stacks and for the client. They are made once, and kept under ``.bench/``.
 
 This module runs before anything is installed, so it uses the standard library only.
 """
@@ -22,12 +22,12 @@ WORKSPACE = ROOT / ".bench"
 
 
 class SetupError(Exception):
-    """An environment cannot be had on this machine; the text says why."""
+    """An environment cannot be made on this machine. The text says why."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """One virtual environment, declared.
+    """A virtual environment.
 
     :param name: its folder under ``.bench/``.
     :param requirements: what pip installs into it, as pip's arguments.
@@ -50,7 +50,7 @@ class Environment:
         return str(self.folder / "bin" / name)
 
     def ensure(self) -> None:
-        """Make the environment, unless it exists with exactly these requirements.
+        """Make the environment, unless it already exists with exactly these requirements.
 
         :raises SetupError: the Python it needs is not on this machine, or pip failed.
         """
@@ -101,7 +101,8 @@ class Environment:
 
 
 def find_python(version: str | None) -> str:
-    """A Python of that version: ``PYTHON36`` in the environment for 3.6, then the PATH, then pyenv's.
+    """Find a Python of this version: by ``PYTHON36`` in the environment (for 3.6), then on the PATH, then in
+    pyenv.
 
     :param version: as ``"3.6"``; ``None`` is the Python that runs this program.
     :raises SetupError: there is none; the text says how to help.

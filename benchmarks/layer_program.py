@@ -1,7 +1,7 @@
-"""The loads on a channel layer alone: run by each stack's own Python, even a 3.6, and answered in JSON.
+"""The loads on a channel layer alone. The Python of each stack, even a 3.6, runs this and answers in JSON.
 
 ``python layer_program.py BACKEND REDIS_URL LOAD SECONDS SIZE``, where a load is ``send``, ``receive``,
-``send-receive`` or ``group-N``. Nothing of the suite is imported here, since it is not there.
+``send-receive`` or ``group-N``. This imports nothing of the suite, which is not installed there.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from time import perf_counter, process_time
 import redis
 
 BURST = 50
-"""Messages that wait at most: below the default capacity of every layer."""
+"""The most messages that wait: fewer than the default capacity of every layer."""
 
 WITHOUT_LIMIT = 10**9
-"""The capacity for groups. Nothing reads here, and skipping a full member would be less work."""
+"""The capacity for groups. Nothing reads the messages, and to skip a full member would be less work."""
 
 
 class BlockingLayer:
-    """A layer of the classic contract, made to be awaited so that the loops are the same for all."""
+    """A classic layer with asynchronous methods, so that the loops are the same for all layers."""
 
     def __init__(self, layer):
         """Wrap the layer."""
         self.layer = layer
 
     async def channel(self):
-        """A normal channel, as messages from clients travel on."""
+        """A normal channel, like those for messages from clients."""
         return "websocket.receive"
 
     async def send(self, channel, message):
@@ -40,7 +40,7 @@ class BlockingLayer:
         return message if name else None
 
     async def join(self, group, number):
-        """Let as many clients of one interface process join."""
+        """Add ``number`` clients of one interface server process to the group."""
         for member in range(number):
             self.layer.group_add(group, f"websocket.send.bench!{member}")
 
@@ -50,14 +50,14 @@ class BlockingLayer:
 
 
 class AwaitedLayer:
-    """A layer of today's contract."""
+    """A layer of Channels 4."""
 
     def __init__(self, layer):
         """Wrap the layer."""
         self.layer = layer
 
     async def channel(self):
-        """A channel of this process: not every layer of this contract has others."""
+        """A channel of this process, because some of these layers have no others."""
         return await self.layer.new_channel()
 
     async def send(self, channel, message):
@@ -69,7 +69,7 @@ class AwaitedLayer:
         return await self.layer.receive(channel)
 
     async def join(self, group, number):
-        """Let as many channels of this process join."""
+        """Add ``number`` channels of this process to the group."""
         for _ in range(number):
             await self.layer.group_add(group, await self.layer.new_channel())
 
@@ -79,13 +79,13 @@ class AwaitedLayer:
 
 
 class RedisClock:
-    """The CPU time of Redis, less what asking for it costs.
+    """The CPU time of Redis, without the time that asking for it takes.
 
     :param url: where Redis is.
     """
 
     def __init__(self, url):
-        """Find out what asking costs."""
+        """Measure how much time asking takes."""
         self.client = redis.StrictRedis.from_url(url)
         self.cost = 0.0
         costs = []
@@ -105,7 +105,7 @@ class RedisClock:
 
 
 async def pass_messages(layer, clock, load, seconds, message):
-    """Send bursts and receive them; time the part that the load is about."""
+    """Send bursts and receive them, and time the part that the load is about."""
     channel = await layer.channel()
     burst = 1 if load == "send-receive" else BURST
     times = []
@@ -145,7 +145,7 @@ async def pass_messages(layer, clock, load, seconds, message):
 
 
 async def send_to_group(layer, clock, members, seconds, message):
-    """Send to a group of that many members of one process, again and again."""
+    """Send to a group with ``members`` members in one process, again and again."""
     await layer.join("room", members)
     await layer.send_group("room", message)
     times = []
@@ -170,7 +170,7 @@ def answer(times, operations, busy, own_cpu, redis_cpu):
 
 
 def make_layer(backend, url, load):
-    """The layer with its default settings, except for the capacity where nothing reads."""
+    """Make the layer with its default settings, except for the capacity if nothing reads."""
     module, name = backend.rsplit(".", 1)
     options = {"capacity": WITHOUT_LIMIT} if load.startswith("group-") else {}
     layer = getattr(importlib.import_module(module), name)(hosts=[url], **options)

@@ -1,4 +1,4 @@
-"""The loads on the channel layer alone, each in a process of the stack's own Python."""
+"""Runs the loads on the channel layer alone, each in a process with the Python of the stack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.results import Measurement, middle_and_tail
 from benchmarks.stacks import Stack
 
 PATIENCE = 120.0
-"""Seconds on top of the measured ones: ten thousand members take their time to join."""
+"""Seconds on top of the measured ones, because ten thousand members take a while to join."""
 
 
 def measure_layer(stack: Stack, redis_url: str, load: str, seconds: float, size: int) -> Measurement:

@@ -1,4 +1,4 @@
-"""The loads: what the client does to a stack, and what is read from the processes meanwhile."""
+"""The loads: what the client does to a stack, and what is measured meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from benchmarks.results import Measurement, middle_and_tail
 from benchmarks.stacks import BROADCAST, ECHO, HTTP, IDLE, LAYER, Stack
 
 SETTLING = 2.0
-"""Seconds between the last handshake and the measuring of idle sockets."""
+"""Seconds between the last handshake and the measurement of idle sockets."""
 
 
 class Client(Protocol):
@@ -44,7 +44,7 @@ ClientFactory = Callable[[Stack, int, int, Recorder], Client]
 
 @dataclass(frozen=True)
 class Load:
-    """One load, declared.
+    """A load.
 
     :param name: its name on the command line.
     :param title: its heading in the tables.
@@ -62,7 +62,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Usage:
-    """The CPU time used so far, in seconds, and when that was; ``machine`` is what all programs used."""
+    """The CPU time used until a certain moment, in seconds. ``machine`` is that of all programs."""
 
     at: float
     servers: float
@@ -78,7 +78,7 @@ class Usage:
         )
 
     def others_since(self, before: Usage) -> float:
-        """The share of the machine that was taken by what is not part of the measurement."""
+        """The share of the machine that other programs have used since ``before``."""
         ours = self.servers - before.servers + self.redis - before.redis + self.client - before.client
         available = (self.at - before.at) * (os.cpu_count() or 1)
         return max(0.0, self.machine - before.machine - ours) / available

@@ -1,4 +1,4 @@
-"""Server processes: started in a group of their own, watched, measured, and ended whatever happens."""
+"""Server processes: started in their own process group, measured, and ended in any case."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from benchmarks.environments import WORKSPACE
 from benchmarks.stacks import SITES, Stack
 
 START_TIMEOUT = 30.0
-"""Seconds in which a stack has to serve its first request."""
+"""Seconds within which a stack has to serve its first request."""
 
 STOP_TIMEOUT = 5.0
 """Seconds a process gets between SIGTERM and SIGKILL."""
 
 
 class StackError(Exception):
-    """A stack cannot be measured; the text goes into the table."""
+    """A stack cannot be measured. The text goes into the table."""
 
 
 class Process:
-    """One server process and its children, from ``with`` to the end of the block.
+    """One server process and its children, for the time of a ``with`` block.
 
     :param name: the name of its log under ``.bench/logs``.
     :param arguments: the command line.
@@ -72,7 +72,7 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the process: SIGTERM, then SIGKILL for all that is left of its group."""
+        """End the process by SIGTERM, then by SIGKILL for all that is left of its group."""
         try:
             if self._process.poll() is None:
                 self._process.terminate()
@@ -84,7 +84,7 @@ class Process:
             self._process.wait()
 
     def check_alive(self) -> None:
-        """Nothing, while the process runs.
+        """Check that the process runs.
 
         :raises StackError: it has ended; the text has its exit code and its last words.
         """
@@ -143,7 +143,7 @@ class Servers:
         return sum(process.memory() for process in self._processes)
 
     def check_alive(self) -> None:
-        """Nothing, while all processes run.
+        """Check that all processes run.
 
         :raises StackError: one has ended.
         """
@@ -151,7 +151,7 @@ class Servers:
             process.check_alive()
 
     def wait_until_ready(self, path: str | None) -> None:
-        """Return when a request to the path is answered with 200, or when the port is open for ``None``.
+        """Wait until a request to the path gets 200 or, with ``None``, until the port is open.
 
         :raises StackError: a process ended, or the time is over.
         """
@@ -180,7 +180,7 @@ class Servers:
 
 @contextlib.contextmanager
 def running(stack: Stack, redis_url: str, kind: str) -> Iterator[Servers]:
-    """The stack, serving a kind of load until the end of the block.
+    """Run the stack for a kind of load until the end of the block.
 
     :raises StackError: it does not come up.
     """
@@ -219,7 +219,7 @@ def site_environment(stack: Stack, redis_url: str) -> dict[str, str]:
 
 
 def machine_cpu_seconds() -> float:
-    """The CPU time that all programs of the machine, and its host in their place, have used so far."""
+    """The CPU time that all programs of the machine have used so far, and that its host took from them."""
     used = psutil.cpu_times()
     return sum(getattr(used, name, 0.0) for name in ("user", "nice", "system", "irq", "softirq", "steal"))
 

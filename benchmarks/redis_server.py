@@ -1,4 +1,4 @@
-"""One Redis for all stacks: started on a free port, without persistence, ended with the run."""
+"""One Redis for all stacks, on a free port and without persistence. It ends with the run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import redis
 from benchmarks.processes import Process, StackError, free_port
 
 START_TIMEOUT = 10.0
-"""Seconds in which Redis has to answer."""
+"""Seconds within which Redis has to answer."""
 
 
 class RedisServer:
-    """The shared Redis, as the suite sees it.
+    """The shared Redis, for the suite.
 
     :param url: where it listens.
     """
@@ -28,7 +28,7 @@ class RedisServer:
         self._client = redis.Redis.from_url(url, decode_responses=True)
 
     def wait_until_ready(self, process: Process) -> None:
-        """Return when Redis answers.
+        """Wait until Redis answers.
 
         :raises StackError: it ended, or did not answer in time.
         """
@@ -48,7 +48,7 @@ class RedisServer:
         return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
     def empty(self) -> None:
-        """Delete every key, so that no stack meets what another left."""
+        """Delete every key, so that no stack finds what another one has left."""
         self._client.flushall()
 
     def version(self) -> str:
@@ -58,7 +58,7 @@ class RedisServer:
 
 @contextlib.contextmanager
 def running_redis() -> Iterator[RedisServer]:
-    """A Redis of our own: the ``redis-server`` on the PATH."""
+    """Run the ``redis-server`` on the PATH until the end of the block."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="bench-redis-") as folder:
         options = [

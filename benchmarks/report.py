@@ -1,4 +1,4 @@
-"""The one table of a run, for the terminal and as Markdown."""
+"""The table of a run, for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ IDLE_COLUMNS = (
 
 
 def columns(load: Load) -> tuple[Column, ...]:
-    """The columns that a load is reported in."""
+    """The columns of a load."""
     return IDLE_COLUMNS if load.kind == IDLE else TRAFFIC_COLUMNS
 
 
@@ -82,7 +82,7 @@ def idle_cpu(measurement: Measurement) -> float:
 
 
 def rows(load: Load, stacks: Sequence[Stack], results: Results) -> list[Row]:
-    """The stacks that took a load, the variants of one peer reduced to the best."""
+    """The rows of a load: one for each stack, with only the best of the variants of one peer."""
     measured = [(stack, found) for stack in stacks if (found := results.of(load.name, stack.name)) is not None]
     best: dict[str, tuple[Stack, Measurement]] = {}
     for stack, measurement in measured:
@@ -97,7 +97,7 @@ def rows(load: Load, stacks: Sequence[Stack], results: Results) -> list[Row]:
 
 
 def terminal(loads: Sequence[Load], stacks: Sequence[Stack], results: Results) -> str:
-    """The table, aligned for a terminal; the ratios say how many times better the first stack is."""
+    """The table, aligned for a terminal. The ratios tell how many times better the first stack is."""
     lines = [cells for load in loads for cells in _section(load, stacks, results)]
     width = max(len(cells) for cells in lines)
     widths = [

@@ -1,4 +1,4 @@
-"""The results: one measurement for each load, stack and round, and the medians over the rounds."""
+"""The results: a measurement for each load, stack and round, and the medians over the rounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run of one load against one stack, or why there is none.
+    """One run of one load against one stack, or the reason why there is none.
 
     Times are in seconds, memory in bytes. CPU times are for one message; of idle sockets they are shares of a
     core.
@@ -53,7 +53,7 @@ def middle_and_tail(samples: Sequence[float]) -> tuple[float, float]:
 
 
 def median(measurements: Iterable[Measurement]) -> Measurement:
-    """The median of each figure over the rounds that succeeded; the failure, if none did."""
+    """The median of each figure over the successful rounds, or the failure if there are none."""
     rounds = list(measurements)
     good = [measurement for measurement in rounds if measurement.failure is None]
     if not good:
@@ -107,7 +107,7 @@ class Results:
         return sum(measurement.failure is not None for measurement in rounds), len(rounds)
 
     def others(self) -> float | None:
-        """The median share of the machine that other programs took, or ``None`` where nothing is known of it."""
+        """The median share of the machine that other programs used, or ``None`` if it is unknown."""
         shares = [
             measurement.others
             for rounds in self.measurements.values()

@@ -1,4 +1,4 @@
-"""The order of the runs: round by round, load by load, each stack in its turn with fresh processes."""
+"""Runs the loads: round by round, load by load, each stack in turn with new processes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from benchmarks.stacks import Stack
 def run(loads: Sequence[Load], stacks: Sequence[Stack], plan: Plan, rounds: int) -> tuple[Results, Circumstances]:
     """Measure every load against every stack that takes it, in several rounds.
 
-    The stacks take turns within a load, and every other round goes through them backwards, so that a machine
-    that grows slower or faster favours none.
+    The stacks take turns within a load, and every second round goes through them backwards, so that a machine that
+    becomes slower or faster favours none.
 
     :param loads: what to measure.
     :param stacks: what to measure it on.
@@ -52,7 +52,7 @@ def run(loads: Sequence[Load], stacks: Sequence[Stack], plan: Plan, rounds: int)
 
 
 def set_up(stacks: Iterable[Stack]) -> dict[str, str]:
-    """Make the environments; what cannot be had is returned, by the name of the stack, with the reason."""
+    """Make the environments. Returns why some cannot be made, by the name of the stack."""
     broken: dict[str, str] = {}
     for stack in stacks:
         if stack.reference:
@@ -83,7 +83,7 @@ def versions(stacks: Iterable[Stack], broken: Iterable[str]) -> dict[str, str]:
 
 
 def machine() -> str:
-    """Processor, cores, memory and kernel, in words."""
+    """A text with the processor, cores, memory and kernel of the machine."""
     model = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():
@@ -94,7 +94,7 @@ def machine() -> str:
 
 
 def say(words: str) -> None:
-    """Tell how far it is, apart from the table."""
+    """Print the progress, apart from the table."""
     print(words, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The stacks that are compared: what each installs, which processes it runs and which loads it takes."""
+"""The stacks to compare: what each installs, its processes, and the loads it takes."""
 
 from __future__ import annotations
 
@@ -241,4 +241,4 @@ STACKS: tuple[Stack, ...] = (
     _limit("http", frozenset({HTTP}), "/hello"),
     _limit("websocket", frozenset({ECHO, BROADCAST, IDLE}), None),
 )
-"""Every stack, in the order of the tables; the first is what the others are compared with."""
+"""All stacks, in the order of the tables. The others are compared with the first one."""

@@ -1,1 +1,1 @@
-"""A show of faults: in a small cluster under load, one part after another is stopped, killed or taken away."""
+"""A show of faults: in a small cluster under load, it stops, kills or removes one part after another."""

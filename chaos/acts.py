@@ -1,4 +1,4 @@
-"""The acts of the show: what is done, what is promised for it, and the limits that follow."""
+"""The acts of the show. Each does something to the cluster, and has a promise with limits in numbers."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from chaos.stage import PROCESSES, READY, THREADS, Stage, last_worker_process, wait_for_interface, wait_for_worker
 
 LAST_MOMENT = 20
-"""So many frames, or their answers, may be on their way to Redis in the moment in which it dies."""
+"""The most frames, or answers, that may be on their way to Redis at the moment when it dies."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What may happen because of an act, at most.
+    """The most that may happen because of an act.
 
     Arguments:
         lost: frames that no consumer ran, on sockets whose interface server lived.
         unanswered: frames that were run, and whose answer did not come, on the same sockets.
-        dropped: sockets that ended otherwise than by a close in order; ``None``: those of the interface server
-            that was killed.
-        closes: whether sockets may be closed in order.
+        dropped: sockets that ended without a proper close; ``None`` for those of the interface server that was
+            killed.
+        closes: whether the server may close sockets properly.
         longest: seconds between a frame and its answer.
         failed_pages: requests without an answer of 200; ``None`` where 503 and refusals are promised for a while.
     """
@@ -39,12 +39,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that is done to the cluster.
+    """Something that is done to the cluster.
 
     Arguments:
-        title, promise: for people.
-        limits: what the promise means in numbers.
-        play: does it, and returns when everything is there again.
+        title, promise: texts for people.
+        limits: the promise in numbers.
+        play: does it, and returns when everything runs again.
     """
 
     title: str
@@ -54,11 +54,11 @@ class Act:
 
 
 async def nothing(stage: Stage) -> None:
-    """Let the cluster work."""
+    """Do nothing to the cluster."""
 
 
 async def roll_workers(stage: Stage) -> None:
-    """Put new workers in the place of the old ones, one program after the other."""
+    """Replace the workers by new ones, one program after another."""
     for number, old in enumerate(stage.workers):
         new = stage.new_worker()
         await asyncio.to_thread(wait_for_worker, new)
@@ -83,7 +83,7 @@ async def kill_worker_processes(stage: Stage) -> None:
 
 
 async def kill_supervisor(stage: Stage) -> None:
-    """Kill a whole worker program: nobody is left to say which processes died."""
+    """Kill a whole worker program, so that no supervisor can report the dead processes."""
     stage.workers[0].kill()
     await asyncio.sleep(1)
     stage.workers[0] = stage.new_worker()
@@ -91,7 +91,7 @@ async def kill_supervisor(stage: Stage) -> None:
 
 
 async def stop_all_workers(stage: Stage) -> None:
-    """Restart the workers without overlap: for five seconds there is none."""
+    """Restart the workers with a gap of five seconds without any."""
     await asyncio.gather(*(asyncio.to_thread(program.stop) for program in stage.workers))
     await asyncio.sleep(5)
     stage.workers[:] = [stage.new_worker() for _ in stage.workers]
@@ -100,7 +100,7 @@ async def stop_all_workers(stage: Stage) -> None:
 
 
 async def stop_interface(stage: Stage) -> None:
-    """Stop an interface server in order, and start it again on its port."""
+    """Stop an interface server properly, and start it again on its port."""
     await asyncio.to_thread(stage.interfaces[0].stop)
     stage.interfaces[0] = stage.new_interface(stage.ports[0])
     await asyncio.to_thread(wait_for_interface, stage.interfaces[0])
@@ -115,7 +115,7 @@ async def kill_interface(stage: Stage) -> None:
 
 
 async def pause_redis(stage: Stage) -> None:
-    """Let Redis hang for a second: too short for the sentinels to act."""
+    """Make Redis hang for a second, which is too short for the sentinels to act."""
     master = stage.redis.program(stage.redis.master)
     master.signal(signal.SIGSTOP)
     await asyncio.sleep(1)
@@ -130,7 +130,7 @@ async def restart_redis(stage: Stage) -> None:
 
 
 async def kill_redis(stage: Stage) -> None:
-    """Kill the master; the sentinels promote the replica, and the dead one comes back as a replica of that."""
+    """Kill the master. The sentinels promote the replica, and the dead one comes back as its replica."""
     name = stage.redis.master
     stage.redis.program(name).kill()
     await asyncio.to_thread(stage.redis.wait_for_another_master, name)
@@ -138,12 +138,12 @@ async def kill_redis(stage: Stage) -> None:
 
 
 def acts(small: bool = False) -> list[Act]:
-    """The acts in their order.
+    """The acts in order.
 
     Arguments:
-        small: only the shortest ones, for every day.
+        small: whether to take only the shortest ones, for every day.
     """
-    # A thread that is killed has just taken up its message, or has not answered it yet.
+    # A thread that is killed may have just started its message, or may not have answered it yet.
     threads = PROCESSES * THREADS
     killed = Limits(lost=threads, unanswered=threads, longest=15, failed_pages=threads)
     show = [

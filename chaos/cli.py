@@ -20,15 +20,18 @@ from chaos.verdict import Count, Played, judge
 
 PAGES_A_SECOND = 20
 LAST_SECONDS = 16.0
-"""What is still to come when the crowd has fallen silent, and when it has left, may take so long."""
+"""Seconds to wait for the last answers when the crowd has fallen silent, and for the last goodbyes when it has
+left."""
 
 
 @click.command()
-@click.option("--sockets", default=500, show_default=True, help="How many sockets chat.")
+@click.option("--sockets", default=500, show_default=True, help="Number of sockets that chat.")
 @click.option("--pause", default=2.0, show_default=True, help="Seconds between frames of a socket, on average.")
 @click.option("--calm", default=4.0, show_default=True, help="Seconds between two acts.")
-@click.option("--interfaces", default=3, show_default=True, help="How many interface servers there are.")
-@click.option("--workers", default=2, show_default=True, help="How many worker programs, of two processes each.")
+@click.option("--interfaces", default=3, show_default=True, help="Number of interface servers.")
+@click.option(
+    "--workers", default=2, show_default=True, help="Number of worker programs, each with two processes."
+)
 @click.option("--small", is_flag=True, help="Fewer acts.")
 @click.option(
     "--output",
@@ -38,9 +41,9 @@ LAST_SECONDS = 16.0
 def main(
     sockets: int, pause: float, calm: float, interfaces: int, workers: int, small: bool, output: Path | None
 ) -> None:
-    """Stop, kill and take away the parts of a cluster under load, and count what comes of it.
+    """Stop, kill and remove parts of a cluster under load, and count the consequences.
 
-    The status is 1 if a promise was broken.
+    The exit status is 1 if a promise was broken.
     """
     folder = (output or Path(tempfile.mkdtemp(prefix="chaos-"))).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,7 @@ async def show(
     """Play the acts while the crowd chats.
 
     Returns:
-        The acts as they were played, what was counted in each, and the crowd with what it remembers.
+        The acts that were played, the counts of each, and the crowd with its records.
     """
     crowd = Crowd(stage.ports, sockets, pause, PAGES_A_SECOND)
     await crowd.everybody_there()
@@ -91,7 +94,7 @@ async def show(
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    """Return when it is true, or when it has been given enough time."""
+    """Wait until the condition holds, but not for ever."""
     deadline = time.monotonic() + LAST_SECONDS
     while not condition() and time.monotonic() < deadline:
         await asyncio.sleep(0.5)

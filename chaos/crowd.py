@@ -1,4 +1,4 @@
-"""The crowd: sockets that chat, and visitors that open pages. Both remember everything that they sent and got."""
+"""The crowd: sockets that chat, and visitors that open pages. Both record all that they send and get."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOM_SIZE = 10
 LEFT, CLOSED, DROPPED = "left", "closed", "dropped"
 PAUSE_AFTER_REFUSAL = 0.2
 AT_THE_DOOR = 50
-"""So many members connect at the same time, at most."""
+"""The most members that connect at the same time."""
 
 
 @dataclass
@@ -26,10 +26,10 @@ class Visit:
     """One connection of one member of the crowd.
 
     Arguments:
-        name: of this connection and no other.
-        room: that it chats in.
-        port: of the interface server.
-        opened: when it was accepted; this and all other times are by the monotonic clock.
+        name: the unique name of this connection.
+        room: the room that it chats in.
+        port: the port of the interface server.
+        opened: the time at which it was accepted. All times are by the monotonic clock.
     """
 
     name: str
@@ -38,16 +38,16 @@ class Visit:
     opened: float
     ended: float | None = None
     how: str = ""
-    """``left`` (by itself), ``closed`` (by the server, in order) or ``dropped``."""
+    """``left`` (by itself), ``closed`` (properly, by the server) or ``dropped``."""
     sent: dict[int, float] = field(default_factory=dict)
     answers: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     heard: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """How often it got each message to its room."""
+    """How many times it got each message to its room."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One request for a page: when, what came (0 where nothing did), and after how many seconds."""
+    """A request for a page: its time, the status (0 for no answer), and the seconds until the answer."""
 
     time: float
     status: int
@@ -55,20 +55,20 @@ class Page:
 
 
 class Crowd:
-    """Runs sockets and visitors until it is told to leave.
+    """Runs sockets and visitors until ``leave``.
 
     Arguments:
-        ports: of the interface servers.
-        sockets: how many members chat.
+        ports: the ports of the interface servers.
+        sockets: the number of members that chat.
         pause: seconds between two frames of one member, on average.
-        pages: how many pages are opened in a second.
+        pages: the number of pages per second.
     """
 
     def __init__(self, ports: Sequence[int], sockets: int, pause: float, pages: float) -> None:
         self.visits: list[Visit] = []
         self.pages: list[Page] = []
         self.refusals: list[float] = []
-        """When a connection was refused by every interface server."""
+        """The times at which every interface server refused a connection."""
         self._ports = ports
         self._pause = pause
         self._page_rate = pages
@@ -82,11 +82,11 @@ class Crowd:
         self._tasks.append(asyncio.create_task(self._open_pages()))
 
     async def everybody_there(self) -> None:
-        """Return when every member has connected once."""
+        """Wait until every member has connected once."""
         await self._all_connected.wait()
 
     def fall_silent(self) -> None:
-        """Send nothing more; what is on its way may still come."""
+        """Send nothing more. Answers may still come."""
         self._quiet.set()
 
     def has_all_answers(self) -> bool:
@@ -94,12 +94,12 @@ class Crowd:
         return all(len(visit.answers) == len(visit.sent) for visit in self.visits if visit.ended is None)
 
     async def leave(self) -> None:
-        """Close every socket, and return when that is done."""
+        """Close every socket, and wait for that."""
         self._leaving.set()
         await asyncio.gather(*self._tasks)
 
     async def _chat(self, number: int) -> None:
-        """The life of one member: a connection, and another one whenever that ends."""
+        """Keep one member connected: open a new connection whenever one ends."""
         first = True
         while not self._leaving.is_set():
             async with self._door:
@@ -127,7 +127,7 @@ class Crowd:
                 visit.how = CLOSED if connection.close_code in (1001, 1012) else DROPPED
 
     async def _connect(self, number: int) -> tuple[ClientConnection, Visit] | None:
-        """Try one interface server after the other, as a balancer would."""
+        """Try one interface server after another, like a load balancer."""
         room, name = number // ROOM_SIZE, f"{number}.{next(self._names)}"
         start = random.randrange(len(self._ports))
         for port in [*self._ports[start:], *self._ports[:start]]:
@@ -188,7 +188,7 @@ class Crowd:
             try:
                 status = (await client.get(f"http://127.0.0.1:{port}/")).status_code
             except httpx.ConnectError:
-                continue  # nobody listens: a balancer asks the next one
+                continue  # nobody listens, so a load balancer asks the next one
             except httpx.HTTPError:
                 status = 0
             break

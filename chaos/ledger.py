@@ -1,7 +1,7 @@
-"""The ledger: what consumers did, written down so that it outlives the process that did it.
+"""The ledger: a record of what consumers do, which outlives their process.
 
-Each process appends lines to a file of its own. A line that was written is in the system's memory, so the death of
-the process does not lose it.
+Each process appends lines to its own file. A written line is in the memory of the system, so it is not lost if the
+process dies.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ FOLDER_VARIABLE = "CHAOS_LEDGER"
 
 
 class Entry(NamedTuple):
-    """One line.
+    """A line of the ledger.
 
     Arguments:
         time: seconds of the monotonic clock, which all processes of a machine share.
         what: ``connect``, ``run`` or ``disconnect``.
-        name: of the socket.
-        number: of the frame, or the code of the disconnect; 0 for a connect.
+        name: the name of the socket.
+        number: the number of the frame, or the code of the disconnect; 0 for a connect.
     """
 
     time: float
@@ -38,7 +38,7 @@ def note(what: str, name: str, number: object = 0) -> None:
 
 
 def read(folder: Path) -> Iterator[Entry]:
-    """All lines of all processes, in the order of their times."""
+    """Read the lines of all processes, in the order of their times."""
     lines = [line.split() for path in folder.iterdir() for line in path.read_text().splitlines()]
     return iter(sorted(Entry(float(line[0]), line[1], line[2], int(line[3])) for line in lines))
 

@@ -1,4 +1,4 @@
-"""Programs of the show: started, signalled, and ended whatever happens."""
+"""The programs of the show: starts them, sends them signals, and ends them in any case."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ STOP_SECONDS = 45.0
 
 
 class StageError(Exception):
-    """The show cannot go on; the text says why."""
+    """The show cannot go on. The text says why."""
 
 
 class Program:
     """A program and its children.
 
     Arguments:
-        name: of its log.
+        name: the name of its log.
         command: the command line.
-        folder: where it runs, and where its log is.
-        variables: of the environment, besides those there are.
+        folder: the folder where it runs, and where its log is.
+        variables: environment variables on top of the present ones.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Program:
 
     @property
     def log(self) -> str:
-        """What it has printed."""
+        """The output so far."""
         return self._log.read_text(errors="replace")
 
     @property
@@ -55,7 +55,7 @@ class Program:
         return self._process.poll() is None
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
-        """Return when the condition is true.
+        """Wait until the condition holds.
 
         Raises:
             StageError: the program ended, or it took too long.
@@ -69,7 +69,7 @@ class Program:
             time.sleep(0.05)
 
     def wait_for_lines(self, text: str, count: int) -> None:
-        """Return when it has printed so many lines with a text; see ``wait_until``."""
+        """Wait until it has printed ``count`` lines with a text; see ``wait_until``."""
         self.wait_until(lambda: self.log.count(text) >= count, f"it printed {text!r} {count} times")
 
     def signal(self, number: signal.Signals) -> None:
@@ -78,7 +78,7 @@ class Program:
             self._process.send_signal(number)
 
     def stop(self) -> int:
-        """Ask it to end, and wait for that; its status.
+        """End it by SIGTERM, and wait for that. Returns its exit status.
 
         Raises:
             StageError: it did not end.
@@ -99,7 +99,7 @@ class Program:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The page of results, as text and as a picture."""
+"""The report, as text and as a picture."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ COLUMNS = (
     ("failed_pages", "failed"),
 )
 BUCKET = 0.25
-"""Seconds of one point of the picture."""
+"""Seconds per point of the picture."""
 
 
 def text(played: Sequence[Played], counts: Sequence[Count]) -> str:
-    """The page: a line of figures for each act, and under it whether its promise was kept."""
+    """The report as text: figures for each act, and below them whether its promise was kept."""
     header = "  ".join(title.rjust(max(len(title), 6)) for _, title in COLUMNS)
     lines = [header, "-" * len(header)]
     for one, count in zip(played, counts, strict=True):
@@ -41,7 +41,7 @@ def text(played: Sequence[Played], counts: Sequence[Count]) -> str:
 
 
 def draw(path: Path, played: Sequence[Played], visits: Sequence[Visit]) -> None:
-    """Draw frames, answers and open sockets over the time of the show, with its acts behind them, as SVG."""
+    """Draw an SVG of frames, answers and open sockets over the time of the show, with its acts."""
     import matplotlib as mpl
 
     mpl.use("svg")

@@ -19,22 +19,22 @@ from chaos.programs import START_SECONDS, Program, StageError, free_port
 ROOT = Path(__file__).parent.parent
 SERVICE = "chaos"
 READY = "channels:"
-"""A worker process prints a line with this when it begins to receive."""
+"""The text of the line that a worker process logs when it begins to receive."""
 
 PROCESSES, THREADS = 2, 2
-"""Of each worker program."""
+"""The number of processes of each worker program."""
 
 DOWN_AFTER = 1.5
-"""Seconds without an answer after which a sentinel takes a Redis for dead."""
+"""Seconds without an answer after which a sentinel takes a Redis server for dead."""
 
 
 class RedisPair:
     """A master and a replica, and the sentinels that choose between them.
 
-    What is written to disk is enough for a restart of the master to keep its data.
+    They write enough to disk that a restart of the master keeps its data.
 
     Arguments:
-        folder: for their files.
+        folder: the folder for their files.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,7 +66,7 @@ class RedisPair:
             program.wait_until(lambda sentinel=sentinel: _is_ready(sentinel), "it knew master and replica")
 
     def start_server(self, name: str) -> None:
-        """Start one of the two, with the data that it has on disk, and wait until it answers."""
+        """Start one of the two servers with its data on disk, and wait until it answers."""
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
         options = ["--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes"]
@@ -77,7 +77,7 @@ class RedisPair:
 
     @property
     def master(self) -> str:
-        """Which of the two is the master, as the sentinels have it."""
+        """The name of the master, by the sentinels."""
         for port in self.sentinel_ports:
             with suppress(redis.RedisError):
                 address = _client(port).sentinel_get_master_addr_by_name(SERVICE)
@@ -85,7 +85,7 @@ class RedisPair:
         raise StageError("No sentinel answers.")
 
     def wait_for_another_master(self, name: str) -> None:
-        """Return when the sentinels have a master that is not the one of this name.
+        """Wait until the sentinels have another master than the one with this name.
 
         Raises:
             StageError: it took too long.
@@ -97,11 +97,11 @@ class RedisPair:
             time.sleep(0.1)
 
     def program(self, name: str) -> Program:
-        """The process of one of the two."""
+        """The process of one of the two servers."""
         return self._servers[name]
 
     def client(self, name: str) -> redis.Redis:
-        """A connection to one of the two."""
+        """A connection to one of the two servers."""
         return _client(self._ports[name])
 
     def end(self) -> None:
@@ -114,9 +114,9 @@ class Stage:
     """All programs of the show.
 
     Arguments:
-        folder: for logs and data.
-        interfaces: how many interface servers.
-        workers: how many worker programs.
+        folder: the folder for logs and data.
+        interfaces: the number of interface servers.
+        workers: the number of worker programs.
     """
 
     def __init__(self, folder: Path, interfaces: int, workers: int) -> None:
@@ -147,12 +147,12 @@ class Stage:
             wait_for_worker(program)
 
     def new_interface(self, port: int) -> Program:
-        """Start an interface server on a port; ``wait_for_interface`` tells when it is ready."""
+        """Start an interface server on a port. ``wait_for_interface`` waits until it is ready."""
         command = [sys.executable, "-m", "interface_server", "chaos.site.layer:channel_layer", "--port", port]
         return self._program("interface", command)
 
     def new_worker(self) -> Program:
-        """Start a supervisor with its worker processes; ``wait_for_worker`` tells when they are ready."""
+        """Start a supervisor with its worker processes. ``wait_for_worker`` waits until they are ready."""
         command = [sys.executable, "-m", "worker", "--processes", PROCESSES, "--threads", THREADS]
         return self._program("worker", command)
 
@@ -168,12 +168,12 @@ class Stage:
 
 
 def wait_for_interface(program: Program) -> None:
-    """Return when an interface server listens."""
+    """Wait until an interface server listens."""
     program.wait_for_lines("listens", 1)
 
 
 def wait_for_worker(program: Program) -> None:
-    """Return when all processes of a worker program receive."""
+    """Wait until all processes of a worker program receive."""
     program.wait_for_lines(READY, PROCESSES)
 
 
@@ -184,7 +184,7 @@ def last_worker_process(program: Program) -> int:
 
 @contextmanager
 def running_stage(folder: Path, interfaces: int, workers: int) -> Iterator[Stage]:
-    """A stage until the end of the block."""
+    """Run a stage until the end of the block."""
     stage = Stage(folder, interfaces, workers)
     try:
         stage.start()

@@ -1,4 +1,4 @@
-"""What came of an act: every frame and page counted, and compared with what is promised."""
+"""The verdict on an act: counts every frame and page, and compares the counts with the promise."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from chaos.crowd import CLOSED, DROPPED, Page, Visit
 from chaos.ledger import Entry
 
 BEFORE_SECONDS = 1.0
-"""What was sent so shortly before an act counts as of the act, which may have met it on its way."""
+"""Seconds before an act from which on a frame belongs to the act, which may have hit the frame on its way."""
 
 UNDER_WAY_SECONDS = 0.25
-"""A frame that was sent so shortly before its socket ended may have crossed the close."""
+"""Seconds before the end of a socket from which on its frame may have crossed the close."""
 
 GOODBYE_SECONDS = 15.0
-"""Within this time of a socket's end its ``websocket.disconnect`` has to have run."""
+"""Seconds after the end of a socket within which its ``websocket.disconnect`` has to run."""
 
 
 class Played(NamedTuple):
-    """An act that has been played, from when to when, by the monotonic clock.
+    """An act that was played, with its times by the monotonic clock.
 
     Arguments:
-        began: when its fault began.
-        ended: when everything was there again.
-        over: when the next act began.
+        began: the beginning of its fault.
+        ended: the time at which everything ran again.
+        over: the beginning of the next act.
     """
 
     act: Act
@@ -65,7 +65,7 @@ class Count:
     longest_page: float = 0.0
     refused: int = 0
     broken: list[str] = field(default_factory=list)
-    """What was promised and is not so, in words."""
+    """Texts about broken promises."""
 
 
 def judge(
@@ -108,7 +108,7 @@ def _count_frames(visit: Visit, runs: Sequence[Entry], count_at: Callable[[float
     started = {entry.number: entry.time for entry in runs}
     doubtful_from = float("inf")
     if visit.how == DROPPED:
-        doubtful_from = visit.opened  # what its server had taken from a connection that was cut, nobody knows
+        doubtful_from = visit.opened  # nobody knows what its server had taken from a connection that was cut
     elif visit.how == CLOSED and visit.ended is not None:
         doubtful_from = visit.ended - UNDER_WAY_SECONDS
     for number, time in visit.sent.items():

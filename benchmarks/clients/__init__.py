@@ -1,1 +1,1 @@
-"""The clients: one process on uvloop, with as little Python per message as can be."""
+"""The clients: one process on uvloop, with as little Python per message as possible."""

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over kept connections: each sends its next request when the answer has arrived."""
+"""HTTP/1.1 over persistent connections: each sends its next request when the answer has arrived."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import httptools
 from benchmarks.clients.recorder import Recorder
 
 FINISH_TIMEOUT = 10.0
-"""Seconds for the last answers."""
+"""Seconds to wait for the last answers."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -21,7 +21,7 @@ class HttpConnection(asyncio.Protocol):
     """
 
     def __init__(self, load: HttpLoad) -> None:
-        """Wait to be connected."""
+        """Make a connection, which is not connected yet."""
         self._load = load
         self._parser = httptools.HttpResponseParser(self)
         self._sent_at = 0.0
@@ -54,7 +54,7 @@ class HttpConnection(asyncio.Protocol):
             self.send()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """A connection that the server ends is a failure."""
+        """Note a connection that the server has closed as a failure."""
         if not self._load.finishing or self.waiting:
             self._load.recorder.fail("the server closed a kept connection")
 
@@ -69,7 +69,7 @@ class HttpLoad:
     """
 
     def __init__(self, port: int, path: str, connections: int, recorder: Recorder) -> None:
-        """Declare the load; nothing is connected yet."""
+        """Make the load, which is not connected yet."""
         self.recorder = recorder
         self.request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n\r\n".encode()
         self.finishing = False
@@ -91,12 +91,12 @@ class HttpLoad:
             connection.send()
 
     def answered(self) -> None:
-        """Called by a connection that stopped: notice when it was the last."""
+        """Note that a connection has stopped. A connection calls this."""
         if not self._waiting():
             self._all_answered.set()
 
     async def finish(self) -> None:
-        """Let the last answers arrive, unless the load has failed, then close the connections."""
+        """Wait for the last answers, unless the load has failed, then close the connections."""
         self.finishing = True
         if self._waiting() and not self.recorder.failure:
             try:

@@ -1,4 +1,4 @@
-"""The measurements of a client: the latency of every answer, and its first error."""
+"""The measurements of a client: the latency of every answer, and the first error."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from array import array
 
 
 class Recorder:
-    """Collects latencies in seconds, all of them, so that percentiles are exact.
+    """Collects all latencies, in seconds, so that percentiles are exact.
 
-    Clients append to ``latencies`` themselves: a method call for each message would cost as much as the rest.
+    Clients append to ``latencies`` themselves, because a method call for each message would cost as much as the
+    rest.
     """
 
     def __init__(self) -> None:
@@ -25,12 +26,12 @@ class Recorder:
         return ended
 
     def fail(self, reason: str) -> None:
-        """Note that the run cannot count; the first reason is kept."""
+        """Note that the run does not count. The first reason is kept."""
         self.failure = self.failure or reason
         self._failed.set()
 
     async def last(self, seconds: float) -> None:
-        """Let the clients work for that long, or until one fails."""
+        """Let the clients work for ``seconds``, or until one fails."""
         try:
             await asyncio.wait_for(self._failed.wait(), seconds)
         except TimeoutError:
@@ -38,5 +39,5 @@ class Recorder:
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """The smallest value that at least that share of the ascending values does not exceed."""
+    """The smallest value that at least ``share`` of the ascending values do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

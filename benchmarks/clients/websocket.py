@@ -1,4 +1,4 @@
-"""WebSocket clients on picows: echo, broadcast, and sockets that do nothing."""
+"""WebSocket clients on picows: echo, broadcast, and idle sockets."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport
 from benchmarks.clients.recorder import Recorder
 
 FINISH_TIMEOUT = 10.0
-"""Seconds for the last frames."""
+"""Seconds to wait for the last frames."""
 
 CONNECTING_AT_ONCE = 20
-"""Handshakes under way at a time: fewer than any stack's channel capacity."""
+"""The most handshakes at the same time: fewer than the channel capacity of any stack."""
 
 HANDSHAKE_TIMEOUT = 20.0
 """Seconds for one handshake."""
 
 
 class Socket(WSListener):
-    """What all sockets have in common.
+    """The base of all sockets.
 
     :param load: the load it is part of.
     """
@@ -37,7 +37,7 @@ class Socket(WSListener):
         self.transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Take what no subclass expected: only the frames that keep a socket alive."""
+        """Take a frame that no subclass expects. Only frames that keep a socket alive are allowed."""
         if frame.msg_type == WSMsgType.CLOSE:
             self.load.recorder.fail(f"the server closed a socket with code {frame.get_close_code()}")
             transport.disconnect()
@@ -45,13 +45,13 @@ class Socket(WSListener):
             self.load.recorder.fail(f"a frame that nobody sent: {frame.get_payload_as_bytes()[:80]!r}")
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """A socket that ends before the load does is a failure."""
+        """Note a socket that ends before the load as a failure."""
         if not self.load.finishing:
             self.load.recorder.fail("the server ended a socket")
 
 
 class SocketLoad:
-    """A number of sockets on one path; this one leaves them idle.
+    """A number of sockets on one path, which stay idle.
 
     :param port: the server's port on 127.0.0.1.
     :param path: the path of the consumer.
@@ -91,11 +91,11 @@ class SocketLoad:
         """Send nothing."""
 
     def missing(self) -> str | None:
-        """A description of the messages that have not arrived; empty if there are none."""
+        """A text about the messages that have not arrived; empty if there are none."""
         return None
 
     async def finish(self) -> None:
-        """Let the last frames arrive, unless the load has failed, then end the sockets."""
+        """Wait for the last frames, unless the load has failed, then end the sockets."""
         self.finishing = True
         if self.missing() and not self.recorder.failure:
             try:
@@ -107,7 +107,7 @@ class SocketLoad:
 
 
 class EchoSocket(Socket):
-    """Sends its frame again as soon as it came back."""
+    """Sends its frame again as soon as it has come back."""
 
     load: EchoLoad
     waiting = False
@@ -119,7 +119,7 @@ class EchoSocket(Socket):
         self.transport.send(WSMsgType.TEXT, self.load.payload)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Check and note the echo, and send again."""
+        """Check and record the echo, and send again."""
         load = self.load
         if frame.get_payload_as_bytes() != load.payload:
             super().on_ws_frame(transport, frame)
@@ -151,13 +151,13 @@ class EchoLoad(SocketLoad):
         return f"{waiting} of {self.count} sockets got no echo" if waiting else None
 
     def stopped(self) -> None:
-        """Called by a socket that stopped: notice when it was the last."""
+        """Note that a socket has stopped. A socket calls this."""
         if not self.missing():
             self.all_arrived.set()
 
 
 class MemberSocket(Socket):
-    """A member of the room: takes what is broadcast."""
+    """A member of the room, which receives broadcasts."""
 
     load: BroadcastLoad
 
@@ -167,7 +167,7 @@ class MemberSocket(Socket):
         self.arrived = 0
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Check and note the delivery; the last of a broadcast starts the next."""
+        """Check and record the delivery. The last one of a broadcast starts the next."""
         load = self.load
         if frame.get_payload_as_bytes() != load.payload:
             super().on_ws_frame(transport, frame)
@@ -180,7 +180,7 @@ class MemberSocket(Socket):
 
 
 class BroadcastLoad(SocketLoad):
-    """One socket's frame goes to all, itself included; the next is sent when all have received it."""
+    """One socket's frame goes to all sockets, itself included. The next one is sent when all have received it."""
 
     socket_class = MemberSocket
     sockets: list[MemberSocket]  # type: ignore[assignment]

@@ -1,1 +1,1 @@
-"""The site of the show: a Django project with a chat that writes down what it does."""
+"""The site of the show: a Django project with a chat that records what it does."""

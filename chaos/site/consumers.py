@@ -1,7 +1,7 @@
-"""The chat. Every consumer writes into the ledger what it is about to do.
+"""The consumers of the chat. Each writes into the ledger what it is about to do.
 
 The path of a socket is ``/<room>/<name>``, and each of its frames is ``<name> <number>``. The sender gets its
-frame back. Every ``TO_THE_ROOM``-th frame goes to all sockets of the room as well.
+frame back. Every ``TO_THE_ROOM``-th frame also goes to all sockets of the room.
 """
 
 import random
@@ -13,13 +13,14 @@ from chaos.ledger import note
 
 TO_THE_ROOM = 5
 LONGEST = 0.02
-"""Seconds that the consumer of a frame takes, at most, as if it asked a database. So a kill meets some at work."""
+"""The most seconds that the consumer of a frame takes, as if it asked a database, so that a kill hits running
+consumers."""
 
 
 @enforce_ordering
 @channel_session
 def connect(message):
-    """Let a socket into its room."""
+    """Accept a socket, and add it to its room."""
     _, room, name = message["path"].split("/")
     note("connect", name)
     message.channel_session["room"] = room
@@ -30,7 +31,7 @@ def connect(message):
 @enforce_ordering
 @channel_session
 def receive(message):
-    """Answer a frame, and hand some of them to the room."""
+    """Answer a frame, and send some frames to the room."""
     name, number = message["text"].split()
     note("run", name, number)
     time.sleep(random.random() * LONGEST)
@@ -41,7 +42,7 @@ def receive(message):
 
 @enforce_ordering
 def disconnect(message):
-    """Let a socket out of its room."""
+    """Remove a socket from its room."""
     _, room, name = message["path"].split("/")
     note("disconnect", name, message["code"])
     Group(f"room-{room}").discard(message.reply_channel)

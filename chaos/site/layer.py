@@ -1,4 +1,4 @@
-"""Where the interface servers find the channel layer."""
+"""The channel layer, for the interface servers."""
 
 from channels_classic.asgi import get_channel_layer
 

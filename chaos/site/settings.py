@@ -1,4 +1,4 @@
-"""Settings of the show's site. The stage gives what differs by the environment."""
+"""Settings of the show's site. The stage sets the rest by environment variables."""
 
 import json
 import os

@@ -1,11 +1,11 @@
-"""One page."""
+"""The URLs of the site: one page."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Answer like a page of any site."""
+    """Answer like any page."""
     return HttpResponse("Hello.")
 
 

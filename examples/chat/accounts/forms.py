@@ -4,7 +4,7 @@ from rooms.rules import MAX_NAME_LENGTH
 
 
 class SignUpForm(UserCreationForm):
-    """Django's own, with names that fit into the list of people."""
+    """Django's form, for names that fit into the list of people."""
 
     username = UsernameField(
         label="User name",

@@ -10,7 +10,7 @@ from .forms import SignUpForm
 
 
 class SignUp(RedirectURLMixin, CreateView):
-    """Makes an account, logs in, and goes back to where the visitor came from."""
+    """Makes an account, logs in, and goes back to the page that the visitor came from."""
 
     form_class = SignUpForm
     template_name = "accounts/signup.html"
@@ -26,7 +26,7 @@ class SignUp(RedirectURLMixin, CreateView):
 
 
 class LogOut(LogoutView):
-    """Ends the session, and then the user's sockets; a browser that is still logged in comes back by itself."""
+    """Ends the session, and then the user's sockets. A browser that is still logged in reconnects by itself."""
 
     def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
         user = request.user.pk

@@ -1,7 +1,7 @@
-"""The chat's consumers; chatsite/routing.py says which message reaches which.
+"""The consumers of the chat. chatsite/routing.py maps messages to them.
 
-All of a room's are ordered: what a visitor says is saved as it was said, and whoever has left stays away. And they
-find the user in the session anew for each message: what a browser says about that does not count.
+The consumers of a room are ordered, so messages are saved in the order in which a visitor sent them, and a visitor
+who has left stays away. They take the user from the session for each message, and not from what the browser sends.
 """
 
 import time
@@ -30,8 +30,8 @@ def join_room(message: ChannelMessage, room: str) -> None:
     if not may_enter(message.user, room):
         refuse(message)
         return
-    # Join the group first, then send the history: a message in between comes twice rather than never,
-    # and the browser knows messages by their id.
+    # Join the group before you send the history. A message in between comes twice rather than never, and the
+    # browser knows messages by their ids.
     enter_groups(message, room)
     message.reply_channel.send({"accept": True})
     message.reply_channel.send(frame("history", messages=Message.objects.history(room)))
@@ -78,13 +78,13 @@ def leave_lobby(message: ChannelMessage) -> None:
 
 
 def refuse(message: ChannelMessage) -> None:
-    """websocket.connect where nothing lives"""
+    """websocket.connect on any other path"""
     message.reply_channel.send({"close": True})
 
 
 @contextmanager
 def rules_told(message: ChannelMessage) -> Iterator[None]:
-    """Tells the visitor which rule was broken."""
+    """Tells the visitor which rule a message has broken."""
     try:
         yield
     except RuleError as error:
@@ -92,7 +92,7 @@ def rules_told(message: ChannelMessage) -> Iterator[None]:
 
 
 def visitor_name(message: ChannelMessage, wanted: object) -> str:
-    """The name of a visitor: users have their user name; guests choose one that is not a user's."""
+    """The name of a visitor. Users have their user names. Guests choose a name that no user has."""
     if message.user.is_authenticated:
         return message.user.get_username()
     name = clean_name(wanted)
@@ -101,22 +101,22 @@ def visitor_name(message: ChannelMessage, wanted: object) -> str:
 
 
 def enter_groups(message: ChannelMessage, room: str) -> None:
-    """Before rights are looked at: whoever takes one away in between finds the socket in the user's group."""
+    """Comes before the check of rights: whoever removes a right meanwhile finds the socket in the user's group."""
     room_group(room).add(message.reply_channel)
     if message.user.is_authenticated:
         user_group(message.user.pk).add(message.reply_channel)
 
 
 def stay(message: ChannelMessage, room: str, name: str) -> None:
-    """The visitor is in the room; those who have not been heard of for long are in none any more."""
-    enter_groups(message, room)  # each time, because membership expires
+    """Notes that the visitor is in the room, and forgets visitors who have been silent for long."""
+    enter_groups(message, room)  # each time, because a membership expires
     news = Presence.objects.touch(room, message.reply_channel.name, name, message.user)
     put_out(Presence.objects.gone(), code=True)  # who is there after all connects again
     if not may_enter(message.user, room):  # removed while they were on their way in
         show_out(room, message.reply_channel)
     elif news:
         announce(room)
-    else:  # an answer all the same: it shows the browser that the line is alive
+    else:  # the answer shows the browser that the connection is alive
         message.reply_channel.send(frame("presence", **presence(room)))
 
 
@@ -131,7 +131,7 @@ def put_out(presences: PresenceQuerySet, code: int | bool = NOT_ANY_MORE) -> Non
 
 
 def show_out(room: str, reply_channel: Channel, code: int | bool = NOT_ANY_MORE) -> None:
-    """Closes a socket. Messages from now on do not reach it."""
+    """Closes a socket. Later messages do not reach it."""
     room_group(room).discard(reply_channel)
     reply_channel.send({"close": code})
     if Presence.objects.filter(reply_channel=reply_channel.name).delete()[0]:
@@ -148,7 +148,7 @@ def presence(room: str) -> dict[str, Any]:
 
 
 def announce(room: str) -> None:
-    """Tells the room who is in it, and the lobby how many there are if it is a public one."""
+    """Tells the room who is in it. If the room is public, tells the lobby how many people it has."""
     here = presence(room)
     room_group(room).send(frame("presence", **here))
     if is_room_name(room):

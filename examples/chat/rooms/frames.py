@@ -1,11 +1,11 @@
-"""Frames are what goes over the socket: JSON objects with a "type".
+"""The frames on the socket: JSON objects with a "type".
 
 From the browser   here (name): I am in the room; every 30 seconds, and when the name changes
                    message (name, text)
 To the browser     history (messages), message (id, author, guest, text, created), presence (people, at),
                    rooms (rooms, at), error (text, about: the field it is about, name or message)
 
-The name is what a guest wants to be called; that of a user is known.
+The name is the one that a guest chooses. The server knows the names of users.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 from .rules import RuleError
 
 NOT_ANY_MORE = 4403
-"""The close code for those who were removed or logged out: the browser is to load the page anew."""
+"""The close code for visitors who were removed or logged out: the browser reloads the page."""
 
 
 def frame(type: str, **content: Any) -> dict[str, Any]:

@@ -12,5 +12,5 @@ def room_group(room: str) -> Group:
 
 
 def user_group(user: int) -> Group:
-    """All sockets of a user, by the primary key: to close them when the user loses a right."""
+    """The group of all sockets of a user, by the primary key, to close them when the user loses a right."""
     return Group(f"user-{user}")

@@ -15,7 +15,7 @@ HISTORY_LENGTH = 50
 HEARTBEAT = timedelta(seconds=30)
 # Three heartbeats, because browsers slow the timers of a hidden page down to one a minute.
 PRESENCE_EXPIRY = 3 * HEARTBEAT
-MAX_USER_NAME_LENGTH = 150  # Django's; our sign-up is stricter, createsuperuser is not
+MAX_USER_NAME_LENGTH = 150  # Django's limit; our sign-up form is stricter, but createsuperuser is not
 PRIVATE_ROOMS = models.Q(room__startswith=PRIVATE)
 
 
@@ -30,7 +30,7 @@ class PrivateRoomQuerySet(models.QuerySet["PrivateRoom"]):
 
 
 class PrivateRoom(models.Model):
-    """A room for its members, of whom the owner is one. Its key stands where public rooms have their name."""
+    """A room for its members, including the owner. Its key is used like the name of a public room."""
 
     key = models.CharField(max_length=50, unique=True, default=new_key, editable=False)
     name = models.CharField(max_length=50)
@@ -93,12 +93,12 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
         return self.filter(seen__lt=timezone.now() - PRESENCE_EXPIRY)
 
     def people(self, room: str) -> list[dict[str, Any]]:
-        """The people in a room. Somebody with two windows counts once."""
+        """The people in a room. A person with two windows counts once."""
         people = self.alive().filter(room=room).order_by("name", "user").values_list("name", "user").distinct()
         return [{"name": name, "guest": user is None} for name, user in people]
 
     def touch(self, room: str, reply_channel: str, name: str, user: Any) -> bool:
-        """Notes that a visitor is there. True if that is news: a new visitor, or a new name."""
+        """Notes that a visitor is there. Returns True for a new visitor or a new name."""
         here = {"room": room, "name": name, "user_id": user.pk}
         if self.alive().filter(reply_channel=reply_channel, **here).update(seen=timezone.now()):
             return False
@@ -107,7 +107,7 @@ class PresenceQuerySet(models.QuerySet["Presence"]):
 
 
 class Presence(models.Model):
-    """One open window of a visitor in a room. In the database, so that every process sees the same people."""
+    """An open window of a visitor in a room. It is in the database, so that every process sees the same people."""
 
     room = models.CharField(max_length=50, db_index=True)
     reply_channel = models.CharField(max_length=100, unique=True)
@@ -126,7 +126,7 @@ class Presence(models.Model):
 
 
 def list_rooms(limit: int = 50) -> list[dict[str, Any]]:
-    """The public rooms with their number of people: rooms with people first, then by the latest message."""
+    """The public rooms with their numbers of people: first rooms with people, then by the latest message."""
     people = (
         Presence.objects.alive()
         .exclude(PRIVATE_ROOMS)

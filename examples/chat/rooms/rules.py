@@ -13,13 +13,13 @@ ROOM_RULE = (
 ROOM_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,49}")
 
 
-PRIVATE = "_"  # begins the key of every private room, and the name of no public one
+PRIVATE = "_"  # the key of a private room begins with this, and no name of a public room does
 
 
 class RuleError(ValueError):
-    """A visitor did something that the chat does not allow; the text of the error is meant for them."""
+    """A visitor did something that the chat does not allow. The text is for the visitor."""
 
-    about = "message"  # the field that the browser shows it beside
+    about = "message"  # the field beside which the browser shows the text
 
 
 class NameTakenError(RuleError):
@@ -38,7 +38,7 @@ def clean_name(value: object, limit: int = MAX_NAME_LENGTH, default: str = "gues
 
 
 def like_user_name(name: str) -> str:
-    """A display name as a user's name would be written: without what is not seen or only looks alike."""
+    """A display name in the form of a user name, without invisible characters and lookalikes."""
     visible = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf" and c != " ")
     return "".join(visible)
 
@@ -54,7 +54,7 @@ def clean_text(value: object) -> str:
 
 
 def _storable(value: object) -> str:
-    """Drops what JSON can carry and a database cannot store: control characters and half surrogate pairs."""
+    """Drops characters that JSON has and a database cannot store: control characters and lone surrogates."""
     if not isinstance(value, str):
         return ""
     return "".join(c for c in value if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))

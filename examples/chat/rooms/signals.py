@@ -1,9 +1,9 @@
 """Closes the sockets of users who lose a right, so that they stop reading at once, even on silent sockets.
 
-A consumer looks at rights when a message comes. A browser that only listens sends none, so whatever takes a right
-away has to close its sockets: for that each socket of a user is in a group of that user, too.
+A consumer checks rights when a message comes. A browser that only listens sends no message, so code that removes a
+right has to close its sockets. For this, each socket of a user is also in a group of that user.
 
-Django sends these signals for all that uses the ORM, the admin included, but not for bulk updates
+Django sends these signals for everything that uses the ORM, including the admin, but not for bulk updates
 (`QuerySet.update`) and not for SQL.
 """
 
@@ -33,7 +33,7 @@ def user_deleted(instance: Any, **kwargs: Any) -> None:
 
 @receiver(post_save, sender=settings.AUTH_USER_MODEL)
 def user_changed(instance: Any, created: bool, update_fields: Any, **kwargs: Any) -> None:
-    """A user was made inactive, or has another password: whoever is still logged in just connects again."""
+    """A user was made inactive, or has another password. Browsers that are still logged in just reconnect."""
     if not created and set(update_fields or ()) != {"last_login"}:
         close_sockets(user_group(instance.pk))
 
@@ -45,10 +45,10 @@ def room_deleted(instance: PrivateRoom, **kwargs: Any) -> None:
 
 @receiver(m2m_changed, sender=PrivateRoom.members.through)
 def members_removed(instance: Any, action: str, reverse: bool, pk_set: set[int] | None, **kwargs: Any) -> None:
-    """Members of a room were removed, by its form or by the admin; those who still may come back by themselves."""
+    """Members of a room were removed, by its form or the admin. Those who still may enter reconnect."""
     if action == "post_remove":
         for user in [instance.pk] if reverse else pk_set or ():
             close_sockets(user_group(user))
-    elif action == "pre_clear":  # after the deletion, the members are not known any more
+    elif action == "pre_clear":  # after the deletion the members would be unknown
         for user in [instance.pk] if reverse else instance.members.values_list("pk", flat=True):
             close_sockets(user_group(user))

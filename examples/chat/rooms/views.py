@@ -11,7 +11,7 @@ from .rules import MAX_NAME_LENGTH, MAX_TEXT_LENGTH, PRIVATE, ROOM_RULE, is_room
 
 
 def lobby(request: HttpRequest) -> HttpResponse:
-    """The rooms there are, and the form that opens one."""
+    """The list of rooms, and the form that opens one."""
     if "room" not in request.GET:
         return lobby_page(request)
     name = request.GET["room"].strip()
@@ -19,13 +19,13 @@ def lobby(request: HttpRequest) -> HttpResponse:
 
 
 def room(request: HttpRequest, room: str) -> HttpResponse:
-    """A room; what happens in it comes over the socket."""
+    """A room. Its messages come over the socket."""
     if is_room_name(room):
         return room_page(request, room)
     private = PrivateRoom.objects.of(request.user).filter(key=room).first()
     if private:
         return room_page(request, room, private)
-    if room.startswith(PRIVATE):  # the same answer whether there is one or not
+    if room.startswith(PRIVATE):  # the answer does not show whether the room exists
         return lobby_page(request, closed=True, status=404)
     return lobby_page(request, refused=room, status=404)
 

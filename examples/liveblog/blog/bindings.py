@@ -22,12 +22,12 @@ class PostBinding(WebsocketBinding):
 
     @classmethod
     def group_names(cls, instance: Post) -> list[str]:
-        # A draft that is published moves into the readers' group: for them it is created then.
+        # A draft that is published moves into the group of readers, who see it created then.
         slug = instance.blog.slug
         return [writers(slug)] if instance.is_draft else [writers(slug), readers(slug)]
 
     def has_permission(self, user: Any, action: str, pk: Any) -> bool:
-        # self.kwargs are those of the route: each page writes in its own blog.
+        # self.kwargs come from the route, so each page writes in its own blog.
         on_page = action == "create" or Post.objects.filter(pk=pk, blog__slug=self.kwargs["slug"]).exists()
         return user.is_staff and on_page
 

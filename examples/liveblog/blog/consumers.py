@@ -1,4 +1,4 @@
-"""One socket for each page of a blog, with two streams: the posts as they were, and each change."""
+"""One socket for each page of a blog, with two streams: the present posts, and each change."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ HISTORY_LENGTH = 100
 
 
 class History(JsonWebsocketConsumer):
-    """Sends what there is, in the form in which changes are sent."""
+    """Sends the present posts in the form of changes."""
 
     def connect(self, message: Message, multiplexer: Any = None, slug: str = "", **kwargs: Any) -> None:
         posts = Post.objects.seen_by(message.user).filter(blog__slug=slug)[:HISTORY_LENGTH]
@@ -30,11 +30,11 @@ class BlogSocket(WebsocketDemultiplexer):
 
     def get_handler(self, message: Message, **kwargs: Any) -> Callable[..., Any]:
         handler = super().get_handler(message, **kwargs)
-        # A browser sends cookies, and so the user's identity, for a page of any site.
+        # A browser sends the user's cookies for a page of any site, so only this site's pages may connect.
         return allowed_hosts_only(handler) if message.channel.name == "websocket.connect" else handler
 
     def connection_groups(self, **kwargs: Any) -> list[str]:
-        # Joined before the history is read, so that nothing falls between the two.
+        # The socket joins these before the history is read, so that it misses no change in between.
         slug = kwargs["slug"]
         return [writers(slug) if self.message.user.is_staff else readers(slug)]
 

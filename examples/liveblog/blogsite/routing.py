@@ -7,7 +7,7 @@ from channels_classic.exceptions import DenyConnection
 
 
 def refuse(message):
-    """websocket.connect where nothing lives"""
+    """websocket.connect on any other path"""
     raise DenyConnection
 
 

@@ -1,4 +1,4 @@
-"""Everybody sees each row, and may change it: a table for those who know its address."""
+"""A table for everybody who knows its address: all clients see each row, and may change it."""
 
 from typing import Any
 
@@ -19,5 +19,5 @@ class RowBinding(WebsocketBinding):
         return [GROUP]
 
     def has_permission(self, user: Any, action: str, pk: Any) -> bool:
-        # Anybody may add rows, so their number is bounded.
+        # Everybody may add rows, so their number is bounded.
         return action != "create" or Row.objects.count() < MOST_ROWS

@@ -1,4 +1,4 @@
-"""One socket for each page, with two streams: the rows as they were, and each change."""
+"""One socket for each page, with two streams: the present rows, and each change."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from .models import Row
 
 
 class AllRows(JsonWebsocketConsumer):
-    """Sends what there is, in the form in which changes are sent."""
+    """Sends the present rows in the form of changes."""
 
     def connect(self, message: Message, multiplexer: Any = None, **kwargs: Any) -> None:
         binding = RowBinding()

@@ -5,7 +5,7 @@ MOST_ROWS = 200
 
 
 class Row(models.Model):
-    """Something to bring: what, how many of it, and who brings it."""
+    """Something to bring: what it is, how many, and who brings it."""
 
     thing = models.CharField(max_length=60)
     amount = models.PositiveIntegerField(default=1, validators=[MaxValueValidator(999)])

@@ -1,14 +1,15 @@
--- Notes that a taker is done with the batch that it has seen last, before it waits for the next one. One that does not
--- wait leaves that to take.lua.
+-- Ends the last batch that a taker has received, before it waits for the next one. A taker that does not wait
+-- leaves this to take.lua.
 --
 -- KEYS  pattern                type    what for; when it ends
---   1   asgi:inflight:<taker>  list    what the taker has in-flight; see take.lua
---   2   asgi:wake:<taker>      list    a token here ends the wait of this taker alone; a minute later
+--   1   asgi:inflight:<taker>  list    the in-flight batch of the taker; see take.lua
+--   2   asgi:wake:<taker>      list    a token that ends the wait of this taker only; a minute later
 --   3   asgi:sent:<taker>      string  the number of the last shipment; see send.lua
 --
 -- ARGV
---   1  the number of the batch that the taker has seen last
---   2  the number of the shipment of this trip, which does not wait unless all of that was taken; "" if it sends nothing
+--   1  the number of the last batch that the taker has received
+--   2  the number of the shipment of this round trip, which waits only if none of that was refused; "" if it sends
+-- nothing
 
 local batch = redis.call("LINDEX", KEYS[1], 0)
 if batch == ARGV[1] then

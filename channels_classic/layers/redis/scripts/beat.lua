@@ -13,7 +13,7 @@
 --   3  the epoch in which it was registered; "" if it was not
 --   4  the epoch to set where there is none
 --   5  how long a process lives without a heartbeat, in milliseconds
---   6  how long it is known that a process is gone, in milliseconds
+--   6  how long the layer remembers that a process is gone, in milliseconds
 --
 -- All times are milliseconds by this server's clock. Returns 1 if the process was declared dead, else 0; the epoch; and
 -- the names and details of dead processes, in turn.
@@ -35,7 +35,7 @@ end
 redis.call("ZREMRANGEBYSCORE", KEYS[4], "-inf", now - tonumber(ARGV[6]))
 
 local names = redis.call("ZRANGEBYSCORE", KEYS[2], "-inf", "(" .. now - tonumber(ARGV[5]))
--- Those whose sweep has begun do not beat any more. It may have been killed half-way.
+-- Processes whose sweep has begun send no heartbeats, and their sweep may have been killed.
 if redis.call("HLEN", KEYS[3]) > redis.call("ZCARD", KEYS[2]) then
     for _, name in ipairs(redis.call("HKEYS", KEYS[3])) do
         if not redis.call("ZSCORE", KEYS[2], name) then

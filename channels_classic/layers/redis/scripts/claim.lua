@@ -1,4 +1,4 @@
--- Begins the sweep of a process, or the end of one that departs: from here on it can neither take nor send.
+-- Begins the sweep of a process, or its normal end: from here on it can neither take nor send.
 --
 -- KEYS  pattern               type        what for; when it ends
 --   1   asgi:beats            sorted set  the processes that beat; see beat.lua

@@ -17,8 +17,9 @@
 --   5  the epoch in which the process was registered; "" if it was not
 --   …  pairs, the last message first: the number of the queue, from 1, and the entry
 --
--- Of a taker's batch only what is still in-flight goes back, so this may be repeated. If its list is lost, with all data
--- of this server, everything goes back. Returns 1 if the taker's process was declared dead, and so nothing was done.
+-- Of a taker's batch only what is still in-flight goes back, so this can be repeated. If the list of the batch is
+-- lost, with all data of this server, everything goes back. Returns 1 if the taker's process was declared dead, so
+-- that nothing was done.
 
 local queues = tonumber(ARGV[2])
 local in_flight = ARGV[3] ~= "" and KEYS[2 * queues + 1]
@@ -35,8 +36,8 @@ if in_flight then
     end
 end
 
--- A write that takes no memory comes first: a Redis that is full refuses a script at its first write only, and
--- what was in there a moment ago must find its way back.
+-- A write that takes no memory comes first: a full Redis refuses a script at its first write only, and messages
+-- that were taken a moment ago must go back.
 redis.call("LTRIM", KEYS[1], 0, -1)
 for argument = 6, #ARGV, 2 do
     local entry = ARGV[argument + 1]

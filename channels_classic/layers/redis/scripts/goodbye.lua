@@ -1,4 +1,5 @@
--- Sends the wills of sockets, each once, whatever the capacity of the channel: they were in this server before.
+-- Sends the wills of sockets, each once, beyond the capacity of the channel, because they were in this server
+-- before.
 --
 -- KEYS  pattern                 type  what for; when it ends
 --   1   asgi:clients:<process>  hash  the wills of the sockets of an interface server; see send.lua
@@ -10,9 +11,9 @@
 --
 -- ARGV
 --   1  how long an entry lives, in milliseconds
---   …  pairs: the local part of a reply channel, and what to send for it; "" for nothing
+--   …  pairs: the local part of a reply channel, and the message to send; "" for none
 --
--- Returns how many were sent.
+-- Returns the number of messages that were sent.
 
 local time = redis.call("TIME")
 local life = tonumber(ARGV[1])

@@ -1,4 +1,4 @@
--- Makes a channel a member of a group, and tells its process, if that has its queue on this server.
+-- Makes a channel a member of a group, and tells its process, if the queue of the process is on this server.
 --
 -- KEYS  pattern                         type        what for; when it ends
 --   1   asgi:routes:<group>             sorted set  the processes that hold members, and the members that are channels
@@ -16,7 +16,7 @@
 --   2  the local part of the channel; "" for a channel of no process
 --   3  how long the membership lasts, in milliseconds
 --   4  the group
---   5  how long a process that does not beat may take to read what it is told, in milliseconds
+--   5  how long a process without heartbeats may take to read the change, in milliseconds
 --   6  the process in whose name this comes; "" if there is none
 --   7  the epoch in which that one was registered
 --   8  what to tell the process of the member, if it is to be told

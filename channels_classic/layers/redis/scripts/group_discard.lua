@@ -1,8 +1,10 @@
--- Ends the membership of a channel in a group, and tells its process, if that has its queue on this server.
+-- Ends the membership of a channel in a group, and tells its process, if the queue of the process is on this
+-- server.
 --
--- KEYS, ARGV and the answer: as in group_add.lua. ARGV[3] is how long the process may take to read it.
+-- KEYS, ARGV and the answer: as in group_add.lua. ARGV[3] is the time that the process may take to read the
+-- change.
 --
--- The route of a process goes with its last member.
+-- The route of a process ends with its last member.
 
 if ARGV[6] ~= "" and not redis.call("ZSCORE", KEYS[5], ARGV[6]) and redis.call("GET", KEYS[6]) == ARGV[7] then
     return 2

@@ -1,4 +1,4 @@
--- Lets the membership of a channel of a process last anew, if there is one.
+-- Renews the membership of a channel of a process, if there is one.
 --
 -- KEYS  pattern                         type        what for; when it ends
 --   1   asgi:routes:<group>             sorted set  as in group_add.lua
@@ -7,9 +7,10 @@
 -- ARGV
 --   1  the name of the process up to and including "!"
 --   2  the local part of the channel
---   3  how long the membership is to last, in milliseconds
+--   3  how long the membership lasts from now on, in milliseconds
 --
--- Returns when it ends, in milliseconds by this server's clock, or nothing if there is no such membership.
+-- Returns the time at which it ends, in milliseconds by this server's clock, or nothing if there is no such
+-- membership.
 
 local time = redis.call("TIME")
 local life = tonumber(ARGV[3])

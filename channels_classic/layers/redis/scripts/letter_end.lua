@@ -1,4 +1,4 @@
--- Takes a dead letter away, and sends it to its channel once more if it is to be.
+-- Removes a dead letter, and sends it to its channel once more if the caller wants that.
 --
 -- KEYS  pattern             type        what for; when it ends
 --   1   asgi:letters        hash        the dead letters; see letter_keep.lua

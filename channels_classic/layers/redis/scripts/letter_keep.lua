@@ -1,4 +1,4 @@
--- Keeps a dead letter. The oldest make room for it.
+-- Keeps a dead letter. The oldest ones make room for it.
 --
 -- KEYS  pattern            type        what for; when it ends
 --   1   asgi:letters       hash        the dead letters; with the last of them

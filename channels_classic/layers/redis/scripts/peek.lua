@@ -1,10 +1,10 @@
--- Tells how old the oldest messages of queues are, so that a reader of several servers can keep the order.
+-- Returns the times of the oldest messages of queues, so that a reader of several servers can keep the order.
 --
 -- KEYS  pattern             type  what for; when it ends
 --   …   asgi:queue:<queue>  list  the queues; with their last entry
 --
 -- ARGV
---   1  how many messages to look at in each
+--   1  how many messages of each queue to look at
 --
 -- Returns the time in microseconds (16 digits), and for every queue the times of expiry of its first messages
 -- (see send.lua).

@@ -1,4 +1,4 @@
--- Tells what waits in a queue and has not expired.
+-- Returns the number and the age of the entries in a queue that have not expired.
 --
 -- KEYS  pattern             type  what for; when it ends
 --   1   asgi:queue:<queue>  list  the queue; with its last entry
@@ -13,7 +13,7 @@ local function expiry(position)
     return string.sub(redis.call("LINDEX", KEYS[1], position), 1, 16)
 end
 
--- Values expire in the order they lie in, so the first that has not is found by halving.
+-- Entries expire in their order, so a binary search finds the first one that has not expired.
 local length = redis.call("LLEN", KEYS[1])
 local first, behind = 0, length
 while first < behind do

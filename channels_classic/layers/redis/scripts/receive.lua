@@ -1,4 +1,4 @@
--- Takes messages from queues, none of which starves another.
+-- Takes messages from queues. A busy queue does not starve the others.
 --
 -- KEYS  pattern             type    what for; when it ends
 --   1   asgi:epoch          string  identifies the data in this server (see epochs.py); never
@@ -7,8 +7,7 @@
 -- ARGV
 --   1  how many messages at the most, over all queues; 0 for as many as the further arguments say
 --   2  the epoch to set where there is none
---   3  the time after which the reader has given up, in microseconds: then nothing is taken; 0 if it waits however
---      long it takes
+--   3  the time after which the reader has given up, in microseconds: then nothing is taken; 0 for no limit
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
 -- Returns one list: the entries of all queues, how many there are of each, the time in microseconds (16 digits), the
@@ -32,7 +31,7 @@ elseif limit == 0 then
         taken[q] = count > 0 and redis.call("LPOP", KEYS[q + 1], count) or {}
     end
 else
-    -- An equal share for each queue that has something, then the rest to whoever still has.
+    -- Each queue with messages gets an equal share. The rest goes to queues that have more.
     local share = math.max(1, math.floor(limit / queues))
     for q = 1, queues do
         local count = math.min(share, limit)
@@ -51,7 +50,7 @@ else
     end
 end
 
--- Behind the first LPOP, because a Redis that is full refuses a script no more then: taking is what makes room.
+-- This comes after the first LPOP: a full Redis does not refuse a script any more then, and taking makes room.
 local epoch = redis.call("GET", KEYS[1])
 if not epoch then
     epoch = ARGV[2]

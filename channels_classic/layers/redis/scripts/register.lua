@@ -1,4 +1,4 @@
--- Keeps a socket of an interface server that this server may not know any more.
+-- Stores a socket of an interface server that this server may have lost.
 --
 -- KEYS  pattern                  type  what for; when it ends
 --   1   asgi:clients:<process>   hash  the wills of the sockets of an interface server; with the last of them
@@ -7,7 +7,8 @@
 -- ARGV
 --   1  the local part of its reply channel
 --   2  its will
---   3  the order of its last message that the interface server knows to be taken; the one that is here may be later
+--   3  the order of its last message that was taken, as far as the interface server knows; the stored order may be
+-- greater
 --
 -- Returns nothing.
 

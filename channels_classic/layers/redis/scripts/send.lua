@@ -1,5 +1,5 @@
--- Appends messages to queues, each as far as its capacity allows. Where the sender took the routes of groups from
--- its memory, and they are not these any more, it appends nothing and says what they are.
+-- Appends messages to queues, within their capacities. If the sender has remembered routes of groups, and these
+-- have changed, it appends nothing, and returns the present routes.
 --
 -- KEYS  pattern                  type        what for; when it ends
 --   …   asgi:routes:<group>      sorted set  for every group whose routes the sender remembers; see group_add.lua
@@ -25,13 +25,13 @@
 --       asgi-meta:totals         hash        statistics of all queues together; never
 --
 -- ARGV
---   1  the time after which the sender has given up, in microseconds; 0 if it waits however long it takes
+--   1  the time after which the sender has given up, in microseconds; 0 for no limit
 --   2  seconds for which the statistics of a process's queue are kept
---   3  the process that sends, if it is one that beats or has sockets, else ""
+--   3  the process that sends, if it sends heartbeats or has sockets, else ""
 --   4  the epoch in which the process was registered; "" if it was not
 --   5  the number of the shipment, if a taker sends it, else "": one that has arrived before is not sent again
---   6  for how many sockets there is something to keep; then, for each: the position of its message, the local part of
---      its reply channel, the order of the message ("" when it has left), its will ("" for none)
+--   6  the number of sockets to store; then, for each: the position of its message, the local part of its reply
+--      channel, the order of the message ("" if it has closed), its will ("" for none)
 --   …  the number of groups; then, for every group, the number of its routes and these, sorted
 --   …  for every run of messages to one queue: the number of the queue, from 1, capacity (-1: no limit), life in
 --      microseconds, whether refusals count in the statistics (1 or 0; another server may still take them), whether the
@@ -39,10 +39,10 @@
 --      nothing can be paused), body
 --
 -- An entry of a queue is the time of expiry, 16 digits of microseconds by this server's clock, and the body.
--- Returns the time, 16 digits of microseconds, if all was sent. Else a list: the positions, from 0 over all messages of
--- the call, of those that were refused; if the routes are others, for every group the list of them; the time; and 0, or
--- why nothing was sent: 1 if the sender has given up, 2 if its process was declared dead, 3 if a later shipment of the
--- taker has overtaken this one.
+-- Returns the time, 16 digits of microseconds, if all was sent. Otherwise it returns a list: the positions, from 0
+-- over all messages of the call, of those that were refused; if routes have changed, for every group the list of
+-- its routes; the time; and 0, or the reason why nothing was sent: 1 if the sender has given up, 2 if its process
+-- was declared dead, 3 if a later shipment of the taker has overtaken this one.
 
 local time = redis.call("TIME")
 local now = time[1] * 1000000 + time[2]
@@ -53,7 +53,7 @@ local all_sent, all_refused = 0, 0
 
 local stamp_now = string.format("%016.0f", now)
 
--- Makes room in a queue that has too little: what has expired does not count.
+-- Makes room in a queue by removing the expired entries at its front.
 local function drop_expired(queue)
     local expired
     repeat
@@ -71,8 +71,8 @@ local function drop_expired(queue)
     return redis.call("LLEN", queue)
 end
 
--- The same for what lies behind entries that expire later, as those do that were put back. It takes a look at every
--- entry, so it is done now and then only.
+-- The same for expired entries behind entries that expire later, such as those that were put back. This reads
+-- every entry, so it is done only now and then.
 local function drop_all_expired(queue, statistics, life)
     local last = tonumber(redis.call("HGET", statistics, "swept") or 0)
     if now < last + math.min(1e6, life / 10) then
@@ -121,7 +121,7 @@ local groups = tonumber(ARGV[7 + 4 * sockets])
 local argument = 8 + 4 * sockets
 local routes, changed = {}, false
 for g = 1, groups do
-    -- Nothing is written before the messages: a Redis that is full refuses a script at its first write only.
+    -- Nothing is written before the messages, because a full Redis refuses a script at its first write only.
     routes[g] = redis.call("ZRANGEBYSCORE", KEYS[g], math.floor(now / 1000), "+inf")
     table.sort(routes[g])
     local count = tonumber(ARGV[argument])

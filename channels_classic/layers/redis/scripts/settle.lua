@@ -1,4 +1,4 @@
--- Ends what a taker has in-flight: entries go back in front of their queues, in the same step.
+-- Ends the in-flight batch of a taker, and puts entries back in front of their queues in the same step.
 --
 -- KEYS  pattern                type  what for; when it ends
 --   1   asgi:inflight:<taker>  list  what the taker has in-flight; see take.lua
@@ -7,7 +7,7 @@
 --       asgi:bell:<queue>      list  its bell; see take.lua
 --
 -- ARGV
---   1  the number of the batch: if the list has another one, or is not there any more, nothing is done
+--   1  the number of the batch: if the list has another number, or does not exist any more, nothing is done
 --   2  how long an entry lives, in milliseconds
 --   …  triples, the last message first: the number of the queue, from 1; "1" for a new time of expiry, or "0" if the
 --      entry has one; and the entry

@@ -1,8 +1,9 @@
 -- Takes messages for a taker, and keeps them as in-flight in the same step.
 --
--- A taker waits for a token on the bells of its channels, not for a message: to take one by BLPOP would leave nothing
--- in-flight. Whatever puts a message into an empty queue rings its bell, if there is no token yet. One token wakes one
--- taker. If that one leaves something behind, it rings again here. So as many takers wake up as are needed.
+-- A taker waits for a token on the bells of its channels, and not for a message, because a message that BLPOP
+-- takes would not be in-flight. A command that puts a message into an empty queue rings its bell, if there is no
+-- token yet. One token wakes one taker. If that taker leaves something behind, this script rings again. So as many
+-- takers wake up as are needed.
 --
 -- KEYS  pattern                type        what for; when it ends
 --   1   asgi:epoch             string      identifies the data in this server (see epochs.py); never
@@ -17,19 +18,18 @@
 -- ARGV
 --   1  how many messages at the most, over all queues; 0 for as many as the further arguments say
 --   2  the epoch to set where there is none
---   3  the time after which the taker has given up, in microseconds: then nothing is taken; 0 if it waits however long
---      it takes
+--   3  the time after which the taker has given up, in microseconds: then nothing is taken; 0 for no limit
 --   4  the process of the taker
 --   5  the epoch in which the process was registered; "" if it was not
 --   6  the number of the batch
---   7  the number of the batch that the taker has seen last, and is done with
+--   7  the number of the last batch that the taker has received, and is done with
 --   8  the number of normal channels
 --   9  the prefix of all keys
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
 -- Returns one list: the entries of all queues, how many there are of each, the time in microseconds (16 digits), the
--- epoch, and 0. In the place of the 0 there is 1 if the process was declared dead, or a list of what the taker has
--- in-flight and has not seen. In both cases nothing is taken.
+-- epoch, and 0. Instead of the 0 there is 1 if the process was declared dead, or a list of what the taker has
+-- in-flight and has not received. In both cases nothing is taken.
 
 local time = redis.call("TIME")
 local now = string.format("%010d%06d", time[1], time[2])
@@ -57,7 +57,8 @@ if takes then
         redis.call("UNLINK", KEYS[3])
     elseif batch then
         takes = false
-        -- A greater number is that of a later trip, which has overtaken this one: its batch is not to be touched.
+        -- A greater number belongs to a later round trip, which has overtaken this one. Its batch must not be
+        -- touched.
         if tonumber(batch) < tonumber(ARGV[6]) then
             state = redis.call("LRANGE", KEYS[3], 0, -1)
         end

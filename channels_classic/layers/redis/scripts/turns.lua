@@ -1,4 +1,4 @@
--- Lets the messages of a client run one after another (see layers/turns.py for what the steps are for).
+-- Makes the messages of a client run one after another (layers/turns.py explains the steps).
 --
 -- KEYS  pattern                type        what for; when it ends
 --   1   asgi:turns:<client>    hash        the turns of one client, see below; a while after the client has left, or
@@ -44,8 +44,9 @@
 --      release
 --      resume   order, settled ("1" or "0")
 --
--- Any step may be carried out again when its answer was lost. An enter with the same token has the same verdict, or,
--- if its message has come to its queue since, runs either this one or that one. An end and a suspend do nothing.
+-- Any step can be repeated if its answer was lost. An enter with the same token has the same verdict; if its
+-- message is back in its queue by then, only one of the two copies runs. An end or a suspend does nothing the
+-- second time.
 --
 -- All times are microseconds by this server's clock. Returns the verdict ("run", "wait", "waits", "passed" or
 -- "full"; "lapsed" for an enter whose process was declared dead; "held" for an end that has to be told again; "forward"
@@ -148,7 +149,7 @@ local function put_back(turns, order)
     end
 end
 
--- The next turn is that of `order`, or of the first behind it that is not lost.
+-- The next turn is that of `order`, or of the first later one that is not lost.
 local function give_turn(turns, order)
     while turns.lost > 0 and redis.call("HDEL", turns.key, "lost:" .. text(order)) == 1 do
         turns.lost = turns.lost - 1
@@ -170,7 +171,8 @@ local function give_turn(turns, order)
     turns.since = turns.waiting > 0 and now or nil
 end
 
--- Passes over a turn that is not taken, or does not end. `arriving` is the order of a message that is about to wait.
+-- Passes over a turn that nobody takes, or that does not end. `arriving` is the order of a message that is about
+-- to wait.
 local function go_on(turns, arriving)
     local first, reason = turns.next, nil
     if turns.lease and turns.lease <= now then
@@ -260,7 +262,7 @@ elseif step == "resume" then
     local turns = load(KEYS[1], client)
     local is_behind = order > turns.next and (turns.next == 0 or ARGV[9] == "1")
     if is_behind and not turns.lease then
-        -- What this server had of the client is lost. A message that a worker had in its hands may wait already.
+        -- This server has lost the state of the client. A message that a worker had taken may wait already.
         local lowest = waiting_orders(turns)[1]
         verdict = turns.next > 0 and "forward" or ""
         give_turn(turns, lowest and lowest < order and lowest or order)
@@ -284,7 +286,7 @@ elseif redis.call("EXISTS", KEYS[1]) == 1 then
         turns.gone = true
         go_on(turns)
     elseif step == "end" then
-        -- A later one had its turn as well: this server has lost that those before it ended.
+        -- A later message has had its turn already: this server has lost the ends of the turns before it.
         if turns.lease and order == turns.next or order > turns.next then
             give_turn(turns, order + 1)
         end
