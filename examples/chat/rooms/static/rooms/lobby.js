@@ -1,4 +1,4 @@
-// Keeps the list of rooms, and of how many are in each, as it is now.
+// Keeps the list of rooms, with the number of people in each, up to date.
 
 import { openSocket } from "./socket.js";
 
@@ -14,7 +14,7 @@ openSocket({
 
 function show({ name, people }, at) {
   const item = links.get(name) ?? add(name);
-  if (at < item.dataset.at) return; // a worker sent it later than one that knows more
+  if (at < item.dataset.at) return; // an older state, which a worker has sent late
   item.dataset.at = at;
   const count = item.querySelector(".count");
   count.dataset.people = people;

@@ -1,9 +1,9 @@
-// What a message looks like: its text with links, and how it stands to the one before it.
+// The look of messages: text with links, and headers for groups of messages.
 
-const TOGETHER = 5 * 60_000; // milliseconds; what somebody says within them has one header
+const TOGETHER = 5 * 60_000; // milliseconds; messages of one author within this time share a header
 
 const LINK = /https?:\/\/[^\s<>"]+/g;
-const AFTER_A_LINK = /[.,:;!?'*)\]]+$/; // the sentence's, mostly, and not the address's
+const AFTER_A_LINK = /[.,:;!?'*)\]]+$/; // these mostly belong to the sentence, and not to the address
 
 let today = new Date().toDateString();
 
@@ -20,7 +20,7 @@ export function fill(element, { id, author, guest, text, created }) {
   time.textContent = moment.toLocaleTimeString([], { timeStyle: "short" });
 }
 
-// The text as nodes: never as HTML, for it is what somebody else wrote.
+// The text becomes text nodes, and never HTML, because somebody else wrote it.
 function* withLinks(text) {
   let end = 0;
   for (const { 0: found, index } of text.matchAll(LINK)) {
@@ -39,16 +39,16 @@ function* withLinks(text) {
 
 function withoutPunctuation(found) {
   const rest = found.match(AFTER_A_LINK)?.[0] ?? "";
-  // A parenthesis that the address itself has opened is its own.
+  // A parenthesis that is opened inside the address belongs to it.
   const own = found.includes("(") && rest.startsWith(")") ? 1 : 0;
   return found.slice(0, found.length - rest.length + own);
 }
 
-// Give a message that is new in the log its place: its header, the line above a day, and those of the next message.
+// Arrange a new message: its header, the line above a new day, and those of the next message.
 export function arrange(element, log) {
   if (today !== new Date().toDateString()) {
     today = new Date().toDateString();
-    arrangeAll(log); // what was today is yesterday
+    arrangeAll(log); // at midnight, today becomes yesterday
     return;
   }
   arrangeOne(element);

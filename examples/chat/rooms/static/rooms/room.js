@@ -1,4 +1,4 @@
-// One room: what is said, who is there, and the box to write in.
+// One room: its messages, its people, and the form to write in.
 
 import { arrange, arrangeAll, fill } from "./messages.js";
 import { openSocket } from "./socket.js";
@@ -11,14 +11,14 @@ const template = document.getElementById("message").content.firstElementChild;
 const tag = template.querySelector(".guest").cloneNode(true);
 tag.hidden = false;
 
-const shown = new Map(); // id of a message: its element
+const shown = new Map(); // from the id of a message to its element
 let me;
 let joinedAs;
 let peopleAt = 0;
-let following = true; // the end of the log is in view, and shall stay there
+let following = true; // the end of the log is in view, and should stay in view
 let lastSent = "";
 
-// Who am I? A user is called what the server says, whatever is sent; a guest says it, and it is kept here.
+// The visitor's name. The server knows the names of users. A guest chooses a name, which is stored here.
 
 const STORED_NAME = "chat-name";
 
@@ -26,7 +26,7 @@ function storedName() {
   try {
     return localStorage.getItem(STORED_NAME);
   } catch {
-    return null; // storage may be forbidden; the name then lasts as long as the page
+    return null; // storage may be forbidden: then the name lasts as long as the page
   }
 }
 
@@ -67,7 +67,7 @@ const socket = openSocket({
   onRefused: reloadIfClosed,
 });
 
-// Not let in again: is there still a page here, for who I am now?
+// The server refuses the socket: reload if the present visitor may not see this page any more.
 async function reloadIfClosed() {
   const answer = await fetch(location.pathname, { method: "HEAD" }).catch(() => null);
   if (answer?.status === 404) location.replace(location.pathname);
@@ -75,11 +75,11 @@ async function reloadIfClosed() {
 
 const handlers = {
   history({ messages }) {
-    // Where the first message is not known there may be a gap before it: what is older goes.
+    // If the first message is not known yet, there may be a gap before it, so older messages are removed.
     if (messages.length && !shown.has(messages[0].id)) forget((id) => id < messages[0].id);
     messages.forEach(add);
     log.setAttribute("aria-busy", "false");
-    if (joinedAs !== me) socket.send(here()); // renamed while the socket was on its way
+    if (joinedAs !== me) socket.send(here()); // the name has changed while the socket was connecting
   },
 
   message(message) {
@@ -88,7 +88,7 @@ const handlers = {
   },
 
   presence({ at, people: all }) {
-    if (at < peopleAt) return; // a worker sent it later than one that knows more
+    if (at < peopleAt) return; // an older state, which a worker has sent late
     peopleAt = at;
     count.textContent = all.length;
     people.replaceChildren(...all.map(person));
@@ -101,7 +101,7 @@ const handlers = {
   },
 };
 
-// Messages, ordered by id, each once
+// Messages, each once, ordered by id
 
 function add(message) {
   if (shown.has(message.id)) return;
@@ -111,7 +111,7 @@ function add(message) {
   mark(element);
 
   let before = log.lastElementChild;
-  // What has no id is the line above a day, which belongs to the message below it.
+  // An element without an id is the line above a day, which belongs to the message below it.
   while (before && !(Number(before.dataset.id) < message.id)) before = before.previousElementSibling;
   if (before) before.after(element);
   else log.prepend(element);
@@ -222,5 +222,5 @@ name?.addEventListener("change", () => {
 });
 name?.form.addEventListener("submit", (event) => {
   event.preventDefault();
-  text.focus(); // which fires "change" on the name if there was one
+  text.focus(); // this fires "change" on the name field if the name has changed
 });

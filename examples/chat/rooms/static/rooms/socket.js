@@ -1,22 +1,22 @@
-// A WebSocket that carries JSON frames and comes back after every loss, ever more patiently.
+// A WebSocket with JSON frames that reconnects after every loss, with growing pauses.
 
 const FIRST_WAIT = 500; // milliseconds
 const LONGEST_WAIT = 15_000;
 
-const NOT_ANY_MORE = 4403; // a close code of ours: who you are, or where you may be, has changed
+const NOT_ANY_MORE = 4403; // this site's close code for a change of the user or of the user's rights
 
 const WORDS = { connecting: "Connecting…", connected: "Connected", reconnecting: "Reconnecting…" };
 
-// path: a function that returns the path to connect to, asked anew for each attempt.
-// onFrame: is given each frame that arrives.
-// heartbeat: a function that returns the frame to send every `seconds`; the server answers it with any frame.
-// onConnected: is called when the socket is open, each time.
-// onRefused: is called when an attempt failed before the socket was open.
+// path: a function that returns the path to connect to. It is called for each attempt.
+// onFrame: is called with each frame that arrives.
+// heartbeat: a function that returns the frame to send every `seconds`. The server answers it with any frame.
+// onConnected: is called each time the socket has opened.
+// onRefused: is called when an attempt has failed before the socket was open.
 export function openSocket({ path, onFrame, onConnected = () => {}, onRefused = () => {}, heartbeat = null, seconds = 30 }) {
   let socket;
   let attempts = 0;
   let retry;
-  let silent = false; // since the last heartbeat
+  let silent = false; // nothing has come since the last heartbeat
 
   function connect() {
     clearTimeout(retry);
@@ -30,7 +30,7 @@ export function openSocket({ path, onFrame, onConnected = () => {}, onRefused = 
     };
     socket.onmessage = (event) => {
       silent = false;
-      attempts = 0; // here, not in onopen: a server that accepts and drops at once is not back yet
+      attempts = 0; // not in onopen, because a server that accepts and drops at once is not back yet
       onFrame(JSON.parse(event.data));
     };
     socket.onclose = ({ code }) => {
@@ -42,7 +42,7 @@ export function openSocket({ path, onFrame, onConnected = () => {}, onRefused = 
       show("reconnecting");
       const wait = Math.min(FIRST_WAIT * 2 ** attempts, LONGEST_WAIT);
       attempts += 1;
-      retry = setTimeout(connect, wait * (0.5 + Math.random() / 2)); // or all would come back in one moment
+      retry = setTimeout(connect, wait * (0.5 + Math.random() / 2)); // at random, so that not all come back at once
     };
   }
 
@@ -53,7 +53,7 @@ export function openSocket({ path, onFrame, onConnected = () => {}, onRefused = 
   }
 
   function beat() {
-    if (silent) socket.close(); // nobody answered the last one: the line is dead, only nobody said so
+    if (silent) socket.close(); // the last heartbeat got no answer, so the connection is dead
     silent = send(heartbeat());
   }
 
@@ -65,7 +65,7 @@ export function openSocket({ path, onFrame, onConnected = () => {}, onRefused = 
 
 function show(state) {
   const place = document.getElementById("state");
-  if (place.dataset.state === state) return; // or every failed attempt would be read out
+  if (place.dataset.state === state) return; // otherwise screen readers would announce every failed attempt
   place.dataset.state = state;
   place.textContent = WORDS[state];
 }

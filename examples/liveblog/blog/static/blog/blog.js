@@ -1,4 +1,4 @@
-// A live blog: posts come, change and go. Those who write have buttons.
+// A live blog: posts appear, change and disappear. Writers have buttons.
 
 import { openSocket } from "./socket.js";
 
@@ -34,7 +34,7 @@ const handlers = {
   },
 };
 
-// Posts, each once, the newest first
+// Posts, each once, newest first
 
 const find = (pk) => posts.querySelector(`[data-pk="${pk}"]`);
 
@@ -48,7 +48,7 @@ function put({ pk, data }) {
   post.querySelector(".text").textContent = data.text;
   const toggle = post.querySelector("[data-do=toggle]");
   if (toggle) toggle.textContent = data.is_draft ? "Publish" : "Withdraw";
-  post.querySelector("[data-saving] [data-do=cancel]")?.click(); // what is only being edited stays
+  post.querySelector("[data-saving] [data-do=cancel]")?.click(); // a post that is only being edited stays
   return post;
 }
 
@@ -60,7 +60,7 @@ function insert(pk) {
   return post;
 }
 
-// New posts above what is being read are announced, and do not take the reader there.
+// New posts above the reader's position are announced, and the page does not scroll.
 
 function announce() {
   newest.textContent = "New posts ↑";

@@ -1,4 +1,4 @@
-// A table that several windows share: what one writes into a cell, all of them see.
+// A table that several windows share: all of them see what one writes into a cell.
 
 import { openSocket } from "./socket.js";
 
@@ -34,7 +34,7 @@ const handlers = {
   },
 };
 
-// Rows, in the order in which they were made
+// Rows, in the order of their creation
 
 const find = (pk) => rows.querySelector(`[data-pk="${pk}"]`);
 
@@ -44,7 +44,7 @@ function put({ pk, data }, isNews = true) {
     const input = row.querySelector(`[data-field=${name}]`);
     const isNew = value !== shown(input);
     input.dataset.saved = JSON.stringify(value);
-    if (!isNew || (input === document.activeElement && input.dataset.dirty)) continue; // being written in here
+    if (!isNew || (input === document.activeElement && input.dataset.dirty)) continue; // somebody is writing in this cell
     if (input.type === "checkbox") input.checked = value;
     else input.value = value;
     input.removeAttribute("aria-invalid");
@@ -63,7 +63,7 @@ function insert(pk) {
 function shown(input) {
   if (input.type === "checkbox") return input.checked;
   if (input.dataset.field !== "amount") return input.value;
-  return /^\d+$/.test(input.value) ? Number(input.value) : input.value; // the server says what is wrong with it
+  return /^\d+$/.test(input.value) ? Number(input.value) : input.value; // the server tells what is wrong
 }
 
 function flash(cell) {
