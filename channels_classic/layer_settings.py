@@ -25,6 +25,7 @@ from channels_classic.layer_entries import (
     shown,
     where,
 )
+from channels_classic.layer_methods import misfits
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 from channels_classic.redaction import one_line, redacted
@@ -99,6 +100,8 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
             "channels_classic.layers.RedisChannelLayer. Or, if the layer is for Channels 4, take 'ROUTING' out "
             f"here and describe that of channels-classic in the setting {OWN_SETTING}."
         )
+    for misfit in misfits(type(layer)):
+        raise InvalidChannelLayerError(f"{where(alias)}['BACKEND']: {misfit}")
     return layer
 
 

@@ -42,6 +42,36 @@ class SlowLayer(InMemoryChannelLayer):
         super().__init__(**config)
 
 
+class OldLayer(InMemoryChannelLayer):
+    """Overrides a call as it was before takers."""
+
+    def receive_batch(self, channels, limit, timeout=0):
+        return super().receive_batch(channels, limit, timeout)
+
+
+class OldCombinedLayer(InMemoryChannelLayer):
+    """Overrides another one."""
+
+    def send_and_receive(self, deliveries, channels, limit):
+        return super().send_and_receive(deliveries, channels, limit)
+
+
+class CurrentLayer(InMemoryChannelLayer):
+    """Overrides calls in ways that all fit."""
+
+    def send_batch(self, messages):
+        return super().send_batch(messages)
+
+    def receive_batch(self, *args, **kwargs):
+        return super().receive_batch(*args, **kwargs)
+
+    def give_back(self, batch, taker=None, more=None):
+        return super().give_back(batch, taker)
+
+    def set_value(self, name, value, seconds, replace):
+        return super().set_value(name, value, seconds, replace)
+
+
 def entry(**changes):
     """An entry of the setting; ``None`` leaves a key out."""
     whole = {"BACKEND": MEMORY, "ROUTING": {}, **changes}
@@ -177,6 +207,31 @@ class TestErrors:
             assert self.message("chat") == "CHANNEL_LAYERS has no 'chat'; it has: 'default'."
         with override_settings(CHANNEL_LAYERS={}):
             assert self.message() == "CHANNEL_LAYERS has no 'default'; it has: none."
+
+    @pytest.mark.parametrize(
+        ("layer", "method", "missing"),
+        [
+            ("OldLayer", "receive_batch(channels, limit, timeout=0, taker=None)", "taker"),
+            (
+                "OldCombinedLayer",
+                "send_and_receive(deliveries, channels, limit, timeout=0, taker=None)",
+                "timeout, taker",
+            ),
+        ],
+    )
+    def test_a_layer_whose_calls_are_those_of_an_older_version(self, layer, method, missing):
+        """It is refused at the start, and not at the first message."""
+        with setting(BACKEND=f"{__name__}.{layer}"), pytest.raises(InvalidChannelLayerError) as caught:
+            channel_layers["default"]
+        text = str(caught.value)
+        assert text.startswith(f"CHANNEL_LAYERS['default']['BACKEND']: {__name__}.{layer}.")
+        assert f"must also take {missing}. The call is now {method}" in text
+
+    def test_a_layer_whose_calls_fit(self):
+        with setting(BACKEND=f"{__name__}.CurrentLayer"):
+            layer = channel_layers["default"]
+            layer.send("queue", {"number": 1})
+            assert layer.receive(["queue"]) == ("queue", {"number": 1})
 
     @pytest.mark.parametrize("key", ["BACKEND", "ROUTING"])
     def test_a_missing_key(self, key):
