@@ -66,6 +66,6 @@ def launched_browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the tests of a module; not of the session, for the event loop's sake (see above)."""
+    """One Chromium for the tests of a module. It is not for the session, because of its event loop (see above)."""
     with launched_browser() as browser:
         yield browser

@@ -1,8 +1,8 @@
-"""Channels 4 for tests, in a folder of its own: the suite's environment must not have it.
+"""Channels 4 for tests, in a folder of its own, because the environment of the suite must not have it.
 
-Much of what is tested elsewhere depends on there being no package ``channels``. Here it is put on the path of the
-programs that a test starts, or of one module of tests. The folder has these packages only, because all that they
-require is in the suite's environment already.
+Many other tests need an environment without the package ``channels``. This module puts it on the path of the
+programs that a test starts, or of one module of tests. The folder has only these packages, because the environment
+of the suite has all that they require.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ def packages(*requirements: str) -> Path:
 
 
 def add_to(project: Project, *requirements: str) -> None:
-    """Let the programs of ``project`` have these packages, or Channels 4, and none that it was given before."""
+    """Give the programs of ``project`` these packages, or Channels 4, and none of those that it had before."""
     folder = packages(*(requirements or CHANNELS_4))
     project.environment["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), str(folder)])
 
 
 @contextmanager
 def on_the_path() -> Iterator[None]:
-    """Channels 4 in this process, until the end of the block.
+    """Put Channels 4 on the path of this process until the end of the block.
 
-    Other tests of this process may have imported ``channels_classic.legacy``, which hides it. Here it is as if
-    they had not.
+    Other tests of this process may have imported ``channels_classic.legacy``, which hides Channels 4. The block
+    undoes that.
     """
     folder = str(packages(*CHANNELS_4))
     finders = [finder for finder in sys.meta_path if type(finder).__module__ == "channels_classic.legacy.finder"]
@@ -81,6 +81,6 @@ def on_the_path() -> Iterator[None]:
 
 
 def _taken_out(packages: Sequence[str]) -> dict[str, ModuleType]:
-    """The modules of these packages that were imported, which are not any more."""
+    """Remove the imported modules of these packages, and return them."""
     names = [name for name in sys.modules if name.startswith(tuple(f"{package}." for package in packages))]
     return {name: sys.modules.pop(name) for name in [*names, *(set(packages) & sys.modules.keys())]}

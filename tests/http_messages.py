@@ -1,4 +1,4 @@
-"""``http.request`` messages that have really been through a channel layer."""
+"""``http.request`` messages that have passed through a real channel layer."""
 
 from __future__ import annotations
 

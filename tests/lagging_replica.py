@@ -1,4 +1,4 @@
-"""A failover behind one address, to a replica that lags behind: what a virtual address or a proxy does."""
+"""A failover behind one address to a replica that lags behind, as with a virtual address or a proxy."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class LaggingReplica:
         self._proxy = proxy
 
     def stop_following(self) -> None:
-        """From now on the replica has what it has now."""
+        """Freeze the data of the replica."""
         with self._master.client() as master, self._replica.client() as replica:
             master.set("marker", 1)
             wait_until(lambda: master.wait(1, 1000) == 1, "the replica")
             replica.replicaof("NO", "ONE")
 
     def fail_over(self) -> None:
-        """Let the address lead to the replica."""
+        """Make the address lead to the replica."""
         self._proxy.lead_to(self._replica.url)
 
 
 @contextmanager
 def lagging_replica() -> Iterator[LaggingReplica]:
-    """One whose replica follows, until it is told not to."""
+    """A ``LaggingReplica`` whose replica follows until ``stop_following``."""
     with RedisServer(repl_diskless_sync_delay=0) as master, RedisServer() as replica:
         with replica.client() as client:
             client.replicaof(master.host, master.port)

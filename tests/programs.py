@@ -70,14 +70,14 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, other than as a zombie."""
+    """Whether the process exists, and is not a zombie."""
     # The name of the program, in parentheses, may itself have spaces and parentheses.
     state = read_about(pid, "stat").rpartition(")")[2].split()
     return bool(state) and state[0] not in ("Z", "X")
 
 
 def read_about(pid: int, file: str) -> str:
-    """What the system says about a process in this file of its folder in ``/proc``; nothing once it is gone."""
+    """The content of a process's file in ``/proc``; nothing if the process is gone."""
     try:
         return Path(f"/proc/{pid}/{file}").read_text()
     except (FileNotFoundError, ProcessLookupError, PermissionError):

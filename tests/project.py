@@ -1,4 +1,4 @@
-"""A small project in a folder of its own, run as its developer would: ``manage.py`` in a new process."""
+"""A small project in a folder of its own, whose ``manage.py`` runs in a new process."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Project:
         )
 
     def manage(self, *arguments: str) -> str:
-        """Run a command that has to succeed; gives what it printed."""
+        """Run a command that has to succeed. Returns its output."""
         done = self.python("manage.py", *arguments)
         if done.returncode:
             pytest.fail(f"manage.py {' '.join(arguments)}:\n{done.stdout}{done.stderr}", pytrace=False)

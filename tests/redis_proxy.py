@@ -1,4 +1,4 @@
-"""A proxy in front of a Redis server that breaks connections where a test wants it."""
+"""A proxy before a Redis server that breaks connections on demand."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RedisProxy:
 
     Arguments:
         url: of the server.
-        cut: asked for each trip, in the thread of its connection; a trip has to fit into 64 KiB.
+        cut: called for each round trip, in the thread of its connection. A round trip has to fit into 64 KiB.
     """
 
     def __init__(self, url: str, cut: Callable[[bytes], Cut] = lambda trip: None) -> None:
@@ -45,7 +45,7 @@ class RedisProxy:
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
     def cut_after(self, marker: bytes) -> None:
-        """Break the connection over which ``marker`` comes next, in place of the answer; only once."""
+        """Break the connection over which ``marker`` comes next, instead of the answer, once."""
         found = threading.Event()
 
         def cut(trip: bytes) -> Cut:

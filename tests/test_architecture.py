@@ -1,4 +1,4 @@
-"""The imports between modules form no circle: those for type checking and those as the program runs included."""
+"""The imports between modules form no circle, including those for type checking and those at run time."""
 
 import ast
 import graphlib
@@ -11,7 +11,7 @@ HOME = Path(__file__).resolve().parent.parent
 
 
 def test_no_import_circle():
-    """Stricter than the contract of import-linter, which does not look at the packages' own ``__init__``."""
+    """This is stricter than the contract of import-linter, which ignores the ``__init__`` of packages."""
     graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=False, cache_dir=None)
     imports = {
         module: set(graph.find_modules_directly_imported_by(module)) | imported_by_name(module)

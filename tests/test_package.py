@@ -1,4 +1,4 @@
-"""The distributions: that they are complete, say the truth about themselves, and work where they are installed."""
+"""The distributions are complete, have correct metadata, and work when installed."""
 
 from __future__ import annotations
 

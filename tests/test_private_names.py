@@ -1,4 +1,4 @@
-"""The private names of other packages that we use: all of them are in one table, and exist.
+"""The private names of other packages that we use are all in one table, and exist.
 
 A new private name fails a test until it is in the table. A version of a package that lacks one fails another, and
 the bounds in ``setup.cfg`` keep such a version away from users.

@@ -68,7 +68,7 @@ def test_every_request_is_noted_once(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("third", "reason"), [(UNAVAILABLE, "HTTP status 503"), (None, "the server closed a kept connection")]
 )
-def test_what_went_wrong_is_noted(third: bytes | None, reason: str) -> None:
+def test_errors_are_recorded(third: bytes | None, reason: str) -> None:
     recorder, _ = asyncio.run(load_http(lambda number: third if number == 3 else OK))
     assert recorder.failure == reason
 

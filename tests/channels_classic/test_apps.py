@@ -1,4 +1,4 @@
-"""Whose ``runserver`` runs, wherever in ``INSTALLED_APPS`` the app stands."""
+"""The owner of ``runserver`` for each order of ``INSTALLED_APPS``."""
 
 import json
 import subprocess
@@ -73,7 +73,7 @@ def test_without_the_app_it_is_djangos(tmp_path):
 
 
 def test_the_command_is_found_by_django():
-    """In this very process, whose settings have staticfiles in front of our app."""
+    """The settings of this process have staticfiles in front of our app."""
     config = apps.get_app_config("channels_classic")
     assert isinstance(config, ChannelsClassicConfig)
     command = load_command_class(get_commands()["runserver"], "runserver")

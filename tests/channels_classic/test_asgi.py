@@ -32,7 +32,7 @@ routing = [route("queue", consumer)]
 
 
 class SlowLayer(InMemoryChannelLayer):
-    """Takes its time to be made, so that two threads can want it at once."""
+    """A layer that takes long to make, so that two threads need it at the same time."""
 
     made = 0
 
@@ -105,7 +105,7 @@ class TestChannelLayers:
             with pytest.raises(AttributeError, match="no_such_method"):
                 layer.no_such_method()
 
-    def test_it_says_whether_it_works_in_one_process_only(self):
+    def test_local_only_is_that_of_the_layer(self):
         assert ChannelLayerWrapper(InMemoryChannelLayer(), "default", {}).local_only() is True
         assert ChannelLayerWrapper(RedisChannelLayer(), "default", {}).local_only() is False
 
@@ -157,7 +157,7 @@ class TestChannelLayers:
             assert channel_layers["default"] is former
 
     def test_a_layer_can_be_taken_away(self):
-        """Then the setting counts again."""
+        """Then the setting applies again."""
         with setting():
             former = channel_layers["default"]
             assert channel_layers.set("default", None) is former
@@ -166,7 +166,7 @@ class TestChannelLayers:
             assert channel_layers.set("default", None) is None
 
     def test_a_route_can_be_put_first(self):
-        """In the layer that is there, and in one that is made later."""
+        """This works for the present layer, and for one that is made later."""
         with setting(ROUTING={"queue": other_consumer}):
             manager = ChannelLayerManager()
             in_use = manager["default"]
@@ -183,7 +183,7 @@ class TestChannelLayers:
             assert channel_layers["default"].capacity == 3
 
     def test_a_wrapper_can_be_copied(self):
-        """As a deep copy of something that refers to it does."""
+        """A deep copy of an object that refers to it does this."""
         with setting():
             layer = channel_layers["default"]
             assert copy.copy(layer).channel_layer is layer.channel_layer
@@ -256,7 +256,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         "backend", [None, 7, InMemoryChannelLayer, f"{__name__}.routing", f"{__name__}.MEMORY"]
     )
-    def test_a_backend_that_is_no_path_of_a_class(self, backend):
+    def test_a_backend_that_is_not_the_path_of_a_class(self, backend):
         with override_settings(CHANNEL_LAYERS={"default": {"BACKEND": backend, "ROUTING": {}}}):
             text = self.message()
             assert text.startswith("CHANNEL_LAYERS['default']['BACKEND']")
@@ -272,7 +272,7 @@ class TestErrors:
             assert next(iter(config)) in text
 
     @pytest.mark.parametrize("config", [["capacity"], "redis://:secret@localhost", "secret", 7, None])
-    def test_a_configuration_that_is_no_dict(self, config):
+    def test_a_configuration_that_is_not_a_dict(self, config):
         entry = {"BACKEND": MEMORY, "ROUTING": {}, "CONFIG": config}
         with override_settings(CHANNEL_LAYERS={"default": entry}):
             text = self.message()
@@ -293,7 +293,7 @@ class TestErrors:
             ([consumer], "<function consumer at 0x"),
         ],
     )
-    def test_a_routing_that_is_none(self, routing, reason):
+    def test_an_invalid_routing(self, routing, reason):
         with setting(ROUTING=routing):
             text = self.message()
             assert text.startswith("CHANNEL_LAYERS['default']['ROUTING']: ")
@@ -309,7 +309,7 @@ class TestErrors:
             ("redis://:secret@localhost", "a str"),
         ],
     )
-    def test_what_is_no_dict(self, value, shown):
+    def test_a_setting_that_is_not_a_dict(self, value, shown):
         for setting, where in (({"default": value}, "CHANNEL_LAYERS['default']"), (value, "CHANNEL_LAYERS")):
             with override_settings(CHANNEL_LAYERS=setting):
                 text = self.message()
@@ -363,7 +363,7 @@ class TestErrors:
         ],
     )
     def test_no_secret_is_told(self, config, secrets):
-        """Neither by the text, nor by what a traceback of it would show."""
+        """Neither the text nor a traceback shows one."""
         with setting(BACKEND=REDIS, CONFIG=config), pytest.raises(InvalidChannelLayerError) as caught:
             channel_layers.make_backend("default")
         told = "".join(traceback.format_exception(caught.value))
@@ -373,7 +373,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("error", [ValueError, TypeError, KeyError, RuntimeError, ZeroDivisionError])
     def test_a_layer_that_raises_anything(self, error):
-        """Its own text is told, without what it quotes of the configuration."""
+        """The error has its text, without quotes from the configuration."""
         with setting(BACKEND=f"{__name__}.RaisingLayer", CONFIG={"error": error, "token": "open\nsesame"}):
             text = self.message()
             assert text.startswith("CHANNEL_LAYERS['default']['CONFIG']: ")
@@ -382,7 +382,7 @@ class TestErrors:
             assert "\n" not in text
 
     def test_a_layer_that_could_not_be_made_is_tried_again(self):
-        """When the setting is right, or what it names is there."""
+        """This helps when the setting is corrected, or the backend appears."""
         with setting(BACKEND="nowhere.Layer"):
             self.message()
             self.message()

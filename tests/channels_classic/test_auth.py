@@ -1,4 +1,4 @@
-"""Who is on the other end: users from HTTP sessions, over the life of a socket, with each session engine."""
+"""Users from HTTP sessions, over the life of a socket, with each session engine."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class TestWhoItIs:
         assert name(frame()) == ""
 
     def test_the_example_of_the_seeds(self, browser: Client) -> None:
-        """The decorator has transferred the user already."""
+        """The decorator has already transferred the user."""
 
         @channel_session_user_from_http
         def ws_add(message: Message) -> str:
@@ -246,12 +246,12 @@ class TestWhoItIsNoLonger:
         assert self.name(frame()) == ""
         assert name(frame()) == ""
 
-    def test_after_logging_in_as_somebody_else(self, browser: Client, bob: Any) -> None:
+    def test_after_a_login_as_another_user(self, browser: Client, bob: Any) -> None:
         browser.force_login(bob)
         assert self.name(frame()) == ""
 
     def test_after_the_password_was_changed_by_the_user(self, browser: Client, anna: Any) -> None:
-        """Who stays logged in there has a new session."""
+        """The user stays logged in on the site, with a new session."""
         anna.set_password("another")
         anna.save()
         session = session_of(browser)
@@ -286,7 +286,7 @@ class TestWhoItIsNoLonger:
         settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
         assert self.name(frame()) == ""
 
-    def test_but_as_ever_after_an_exchange_of_the_secret_key(self, browser: Client, settings: Any) -> None:
+    def test_users_survive_a_change_of_the_secret_key(self, browser: Client, settings: Any) -> None:
         former = settings.SECRET_KEY
         settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new one", [former]
         assert self.name(frame()) == "anna"
@@ -298,7 +298,7 @@ class TestWhoItIsNoLonger:
 
 
 def test_the_hash_is_compared_in_constant_time(browser: Client) -> None:
-    """By Django, which knows how."""
+    """Django compares it."""
     with mock.patch("django.contrib.auth.constant_time_compare", return_value=False) as compare:
         assert http_name(connect(browser)) == ""
         assert open_socket(connect(browser)) == ""

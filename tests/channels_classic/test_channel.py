@@ -68,7 +68,7 @@ class TestChannel:
 
     @pytest.mark.parametrize("content", [None, "text", ["list"], 1])
     @pytest.mark.parametrize("immediately", [False, True])
-    def test_content_that_is_no_dict_is_refused(self, layer, content, immediately):
+    def test_content_that_is_not_a_dict_is_refused(self, layer, content, immediately):
         with pytest.raises(TypeError) as caught:
             Channel("queue", channel_layer=layer).send(content, immediately=immediately)
         assert repr(content) in str(caught.value)
@@ -124,12 +124,12 @@ class TestGroup:
             assert repr(member) in str(caught.value)
 
     @pytest.mark.parametrize("content", [None, "text", ["list"], 1])
-    def test_content_that_is_no_dict_is_refused(self, layer, content):
+    def test_content_that_is_not_a_dict_is_refused(self, layer, content):
         with pytest.raises(ValueError) as caught:
             Group("chat", channel_layer=layer).send(content)
         assert repr(content) in str(caught.value)
 
-    def test_full_members_are_no_error(self):
+    def test_full_members_are_not_an_error(self):
         layer = InMemoryChannelLayer(capacity=1)
         group = Group("chat", channel_layer=layer)
         group.add("queue")
@@ -151,7 +151,7 @@ class TestPendingSends:
         send_out(pending)
         assert [message["number"] for _, message in received(layer, "queue")] == [1, 2, 3]
 
-    def test_what_is_sent_immediately_does_not_wait(self, layer):
+    def test_immediate_sends_do_not_wait(self, layer):
         Group("chat", channel_layer=layer).add("queue")
         with PendingSends() as pending:
             Channel("queue", channel_layer=layer).send({"number": "later"})
@@ -176,7 +176,7 @@ class TestPendingSends:
                 Group("chat", channel_layer=layer).send({"large": "x" * 2**20})
         assert pending.deliveries == []
 
-    def test_it_knows_all_that_was_sent_to(self, layer):
+    def test_it_knows_the_channels_that_were_sent_to(self, layer):
         with PendingSends() as pending:
             Channel("one", channel_layer=layer).send({})
             Channel("two", channel_layer=layer).send({}, immediately=True)
@@ -303,5 +303,5 @@ class TestLayersWithSendsOfTheirOwn:
         assert "A message to 'queue' was lost. Its server does not answer." in caplog.text
         assert received(layer, "other") == [("other", {})]
 
-    def test_ours_have_none(self):
+    def test_our_layers_override_nothing(self):
         assert not any(has_own(channel_layers["default"], method) for method in ("send", "send_group"))

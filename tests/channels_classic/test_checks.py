@@ -84,7 +84,7 @@ def test_a_layer_that_raises_anything_is_one_error(error, at):
     assert "cannot do it with ***" in text
 
 
-def test_a_sentinel_that_cannot_be_reached_is_no_traceback():
+def test_an_unreachable_sentinel_is_a_warning_without_a_traceback():
     backend = "channels_classic.layers.RedisSentinelChannelLayer"
     config = {"hosts": [("127.0.0.1", 1)]}
     assert [each for each, _ in errors({"default": {**GOOD, "BACKEND": backend, "CONFIG": config}})] in (
@@ -151,7 +151,7 @@ def test_a_misspelt_channel_is_a_warning(channel, meant, included):
         "binding.chat",
     ],
 )
-def test_other_channels_are_not(channel):
+def test_other_channels_are_fine(channel):
     assert errors({"default": {**GOOD, "ROUTING": {channel: consumer}}}) == []
 
 
@@ -160,7 +160,7 @@ def consumer(message):
 
 
 @pytest.mark.parametrize("engine", ["django.contrib.sessions.backends.signed_cookies", __name__])
-def test_sessions_whose_end_nobody_knows_of_are_a_warning(settings, engine):
+def test_sessions_in_signed_cookies_are_a_warning(settings, engine):
     settings.SESSION_ENGINE = engine
     (warning,) = (found for found in run_checks() if found.id == "channels.W001")
     assert not warning.is_serious()
@@ -173,7 +173,7 @@ def test_sessions_whose_end_nobody_knows_of_are_a_warning(settings, engine):
 @pytest.mark.parametrize(
     "engine", ["django.contrib.sessions.backends.cache", "channels_classic.session_engine", "nowhere.engine", "os"]
 )
-def test_other_sessions_are_not(settings, engine):
+def test_other_sessions_are_fine(settings, engine):
     settings.SESSION_ENGINE = engine
     assert [found for found in run_checks() if found.id == "channels.W001"] == []
 

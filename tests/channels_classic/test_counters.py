@@ -19,7 +19,7 @@ def test_a_bound_belongs_to_its_bucket() -> None:
     assert count.calls == len(BUCKETS) + 1
 
 
-def test_consumers_without_end_are_counted_as_one() -> None:
+def test_consumers_beyond_the_limit_are_counted_together() -> None:
     counters = Counters()
     for number in range(MOST_CONSUMERS + 50):
         counters.consumer(f"consumer {number}").add(0)
@@ -43,7 +43,7 @@ def test_threads_lose_no_count() -> None:
     assert counters.received == counters.consumer("a").calls == 200_000
 
 
-def test_what_is_published_is_small_and_has_no_text_of_an_exception() -> None:
+def test_the_summary_is_small_and_has_no_exception_texts() -> None:
     counters = Counters()
     for number in range(100):
         counters.consumer(f"consumer {number}").add(number)

@@ -15,7 +15,7 @@ from tests.worker.conftest import DEADLINE, eventually
 
 
 class Counted(InMemoryChannelLayer):
-    """In memory; counts the beats, and is away when the test wants it."""
+    """A layer in memory that counts heartbeats, and is unreachable when the test wants it."""
 
     life = 0.6
 
@@ -98,7 +98,7 @@ def test_a_lapse_is_noticed_by_the_next_beat(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_dead_are_swept_once_and_the_log_says_what_they_had(caplog: pytest.LogCaptureFixture) -> None:
+def test_dead_processes_are_swept_once_and_the_log_names_their_messages(caplog: pytest.LogCaptureFixture) -> None:
     layer = Counted()
     dead = Process("worker.dead", {"kind": "worker", "threads": 1, "pid": 7, "host": "there"})
     layer.beat(dead)
@@ -172,7 +172,7 @@ def test_a_new_process_waits_as_long_as_a_process_lives() -> None:
 
 @pytest.mark.parametrize("life", [0.2, LIFE_SECONDS, 60])
 def test_an_outage_that_makes_others_look_dead_is_noticed(life: float) -> None:
-    """The others may have beaten a whole interval before this process did."""
+    """The last heartbeats of the others may have been a whole interval before that of this process."""
     beat = min(BEAT_SECONDS, life / 4)
     absence = Absence(lambda: life)
     now = 100.0

@@ -1,4 +1,4 @@
-"""What importing must not do, in interpreters of their own."""
+"""Effects that imports must not have, tested in separate interpreters."""
 
 import os
 import subprocess
@@ -87,7 +87,7 @@ def test_the_worker_is_not_imported_by_the_others():
 
 
 def test_no_settings_are_needed_for_what_application_code_imports():
-    """They are read when a layer is asked for, so that a consumer's module can be imported anywhere."""
+    """Settings are read when a layer is used, so that a module with consumers can be imported anywhere."""
     program = """
 import channels_classic
 from channels_classic import Channel, Group, channel_layers, include, route, route_class
@@ -127,7 +127,7 @@ except AttributeError as error:
     assert run(program) == f"module '{module}' has no attribute 'Chanel'"
 
 
-def test_redis_is_imported_only_by_who_uses_it():
+def test_redis_is_imported_only_when_it_is_used():
     program = """
 import sys
 import channels_classic.layers, interface_server.application

@@ -1,4 +1,4 @@
-"""The journal of a worker process, as it and those who sweep it see it."""
+"""The journal of a worker process, for the process itself and for its sweep."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def process(path: object, name: str = NAME) -> Process:
     return Process(name, {"journal": path})
 
 
-def test_what_is_written_is_read(memory: Path) -> None:
+def test_the_journal_is_read_as_it_was_written(memory: Path) -> None:
     written = Journal(NAME, 3)
     written.pages[0].begin(7)
     written.pages[2].begin(2**40)
@@ -53,7 +53,7 @@ def test_what_is_written_is_read(memory: Path) -> None:
     assert marks[taker_name(NAME, 2)] == Progress(2**40 + 1, 0)
 
 
-def test_what_is_done_is_known_until_the_next_batch(memory: Path) -> None:
+def test_done_messages_are_known_until_the_next_batch(memory: Path) -> None:
     written = Journal(NAME, 2)
     page = written.pages[1]
     page.begin(7)
@@ -91,7 +91,7 @@ def test_a_folder_that_others_can_write_to_is_not_used(
     assert Path(Journal("worker.other", 1).path).parent.parent == elsewhere
 
 
-def test_no_place_at_all_is_an_error_of_the_system(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_place_for_journals_is_an_os_error(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MEMORY", memory / "missing")
     monkeypatch.setattr("tempfile.tempdir", str(memory / "missing"))
     with pytest.raises(OSError, match="has room for the journals"):
@@ -117,7 +117,7 @@ def bad_paths(written: Journal, folder: Path) -> list[object]:
     return [None, 7, "", "\0", str(own.parent), "/etc/passwd", "/dev/zero", link, pipe, empty, public, elsewhere]
 
 
-def test_what_cannot_be_trusted_is_not_read(memory: Path) -> None:
+def test_an_untrusted_journal_is_not_read(memory: Path) -> None:
     written = Journal(NAME, 1)
     for path in bad_paths(written, memory):
         bad = process(path if path is None or isinstance(path, int) else str(path))
@@ -129,7 +129,7 @@ def test_what_cannot_be_trusted_is_not_read(memory: Path) -> None:
 
 
 @given(content=st.binary(max_size=80))
-def test_any_content_is_no_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_any_content_is_handled(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = tmp_path_factory.mktemp("own", numbered=True)
     folder.chmod(0o700)
     path = folder / "1-worker.test.journal"
@@ -140,7 +140,7 @@ def test_any_content_is_no_error(tmp_path_factory: pytest.TempPathFactory, conte
     read_journal(process(str(path)))
 
 
-def test_whoever_sweeps_removes_it(memory: Path) -> None:
+def test_the_sweep_removes_the_journal(memory: Path) -> None:
     written = Journal(NAME, 1)
     remove_journal(process(written.path))
     assert not Path(written.path).exists()
@@ -149,7 +149,7 @@ def test_whoever_sweeps_removes_it(memory: Path) -> None:
     written.remove()
 
 
-def test_those_of_processes_that_are_long_gone_are_removed(memory: Path) -> None:
+def test_stale_journals_are_removed(memory: Path) -> None:
     folder = Path(Journal("worker.alive", 1).path).parent
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait(DEADLINE)

@@ -21,7 +21,7 @@ ESCAPED = "/a\\r\\n2026-01-01 CRITICAL forged\\x1b[2J\\x9b\\u2028\\udcff"
 
 
 @given(st.text())
-def test_what_is_printable_has_one_line(text: str) -> None:
+def test_escaped_text_has_one_line(text: str) -> None:
     assert printable(text).isprintable()
 
 

@@ -69,7 +69,7 @@ def test_lines_of_json() -> None:
     assert "in two lines" in error["exception"]
 
 
-def test_lines_of_nobodys_message() -> None:
+def test_lines_outside_of_consumers() -> None:
     (line,) = run(lambda message: logging.getLogger("radio").warning("static"), JsonFormatter())
     assert "client" not in json.loads(line)
     handler = Collected(logging.Formatter("%(client)s %(channel)s"))
@@ -85,7 +85,7 @@ def test_any_text_is_one_line_of_json(text: str, extras: dict[str, str]) -> None
     assert json.loads(line)["message"] == text
 
 
-def test_the_id_is_no_channel_and_differs() -> None:
+def test_the_id_is_not_a_channel_name_and_is_unique() -> None:
     ids = {client_id(f"interface.abc!{number}") for number in range(1000)}
     assert len(ids) == 1000
     assert all(len(each) == 10 for each in ids)

@@ -1,4 +1,4 @@
-"""What a newcomer gets wrong in settings and routing: each is one line with the cause and the remedy."""
+"""Mistakes of newcomers in settings and routing: each gives one line with the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_another_name_for_hosts(key: str) -> None:
     assert "secret" not in text
 
 
-def test_hosts_of_a_layer_that_has_none() -> None:
+def test_hosts_for_a_layer_without_servers() -> None:
     assert error_of(CONFIG={"hosts": ["redis://x"]}).endswith("Layers over Redis have 'hosts'.")
 
 
@@ -161,7 +161,7 @@ def with_keywords(message: Message, room: str, *, more: str = "") -> None:
         ("channels_classic.rooting.x", "has no attribute 'rooting'; did you mean 'routing'?"),
     ],
 )
-def test_what_is_no_consumer(consumer: Any, part: str) -> None:
+def test_invalid_consumers(consumer: Any, part: str) -> None:
     text = error_of(ROUTING={"websocket.receive": consumer})
     assert text.startswith("CHANNEL_LAYERS['default']['ROUTING']: In the routing, 'websocket.receive': ")
     assert part in text
@@ -172,7 +172,7 @@ def test_what_is_no_consumer(consumer: Any, part: str) -> None:
 @pytest.mark.parametrize(
     "consumer", [good, with_keywords, OfItsOwn, WebsocketConsumer, print, SimpleNamespace, lambda *messages: None]
 )
-def test_what_is_one(consumer: Any) -> None:
+def test_valid_consumers(consumer: Any) -> None:
     assert Route("websocket.receive", consumer).consumer is consumer
 
 
@@ -194,7 +194,7 @@ def test_a_broken_import_says_where(text: str, part: str, tmp_path: Path, monkey
     assert error_of(ROUTING="broken_routing.it").endswith(part)
 
 
-def test_a_frame_that_nobody_handles_is_one_line(
+def test_a_frame_without_a_consumer_is_one_line(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(routing, "_told_of_frames", False)
@@ -227,7 +227,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.usefixtures("outside_of_tests")
 @pytest.mark.parametrize("target", [Channel, Group])
-def test_a_message_that_nobody_can_receive_is_one_warning(target: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_message_that_reaches_nobody_is_one_warning(target: Any, caplog: pytest.LogCaptureFixture) -> None:
     layer = InMemoryChannelLayer()
     for _ in range(3):
         target("test", channel_layer=layer).send({"text": "x"})
@@ -237,7 +237,7 @@ def test_a_message_that_nobody_can_receive_is_one_warning(target: Any, caplog: p
 
 
 @pytest.mark.usefixtures("outside_of_tests")
-def test_no_warning_where_somebody_receives(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_warning_if_somebody_receives(caplog: pytest.LogCaptureFixture) -> None:
     for receive in (
         lambda layer: layer.receive_batch(["test"], 1),
         lambda layer: asyncio.run(layer.areceive_batch(["test"], 1, 0)),
@@ -289,7 +289,7 @@ def test_a_layer_without_the_app_is_a_warning(
 # Outages.
 
 
-def test_an_outage_is_one_line_however_many_notice(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     layer, other = InMemoryChannelLayer(), InMemoryChannelLayer()
     for _ in range(5):
         log_outage(layer, LayerUnavailable("It is gone."))

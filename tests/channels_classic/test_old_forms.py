@@ -94,7 +94,7 @@ class TestAccepted:
             session_key = http_session(lambda message: message.http_session.session_key)
             assert session_key(message(HAND_MADE)) == "abcdefgh12"
 
-    def test_what_is_no_message_of_a_client_stays_what_it_is(self) -> None:
+    def test_messages_that_do_not_come_from_clients_do_not_change(self) -> None:
         content = {"path": b"/tmp/\xff", "headers": {"a": "b"}, "query_string": "a"}
         assert message(content, "crawl").content is content
         standard = {"reply_channel": "a", "path": "/", "query_string": b"", "headers": [[b"host", b"a"]]}
@@ -140,7 +140,7 @@ class TestAccepted:
             object(),
         ],
     )
-    def test_values_that_nobody_can_carry(self, value: Any) -> None:
+    def test_values_that_no_layer_carries(self, value: Any) -> None:
         with pytest.raises(TypeError):
             InMemoryChannelLayer().send("queue", {"a": value})
 
@@ -155,7 +155,7 @@ class TestRefused:
             with pytest.raises(ValueError):
                 route(*arguments, **filters)  # type: ignore[arg-type]
 
-    def test_messages_stay_what_they_are(self) -> None:
+    def test_messages_do_not_change(self) -> None:
         assert message(HAND_MADE).content is HAND_MADE
 
     def test_headers_are_in_lower_case(self) -> None:

@@ -1,4 +1,4 @@
-"""What a consumer does with the layer, in an outage: sessions and groups wait, and nothing is done twice."""
+"""Calls of a consumer in an outage: sessions and groups wait, and nothing is done twice."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def proxy(redis_url: str) -> Iterator[RedisProxy]:
 
 
 class Worker:
-    """In the place of the worker that hosts a consumer: Redis is back when it waits for the third time."""
+    """A stand-in for the worker of a consumer. Redis is back when it waits for the third time."""
 
     def __init__(self, proxy: RedisProxy, stops: bool = False) -> None:
         self.waited = 0

@@ -1,4 +1,4 @@
-"""The supervisor, with processes that do not even start; what it does for ours is tested with the programs."""
+"""The supervisor, with processes that do not even start. The tests of programs cover the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if __name__ == "__main__":
 """
 
 
-def test_what_never_gets_ready_is_tried_less_and_less_often(tmp_path: Path) -> None:
+def test_a_process_that_never_gets_ready_is_started_with_back_off(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     with running([sys.executable, "program.py"], tmp_path) as program:
         program.wait(lambda: len(pauses(program.log)) >= 4)
@@ -47,7 +47,7 @@ def pauses(log: str) -> list[int]:
 
 
 def test_an_outage_of_hours_does_not_end_the_supervisor() -> None:
-    """Its back-off is bounded, however often a process failed."""
+    """Its back-off is bounded."""
     supervisor = Supervisor(print, (), 1, "test")
     child: Any = SimpleNamespace(is_ready=False)
     assert max(supervisor._pause_after(child) for _ in range(3000)) <= LONGEST_PAUSE
@@ -104,7 +104,8 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("how", ["listens", "does not care", "deaf"])
 @pytest.mark.parametrize("signals", [1, 2, 5])
 def test_stopping_always_works(tmp_path: Path, how: str, signals: int) -> None:
-    """With one signal when the time is over, with more of them soon; the status says that it was not in order."""
+    """One signal works after the timeout, and a second one works soon. The status shows that it was not a proper
+    end."""
     (tmp_path / "program.py").write_text(STUBBORN)
     timeout = "0.3" if signals == 1 else "7200"
     with running([sys.executable, "program.py", how, timeout], tmp_path) as program:

@@ -1,4 +1,4 @@
-"""Errors about CONFIG: no secret gets into them, in whatever way a layer quotes it."""
+"""Errors about CONFIG show no secret, however a layer quotes it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_error_is_one_line(text: str) -> None:
     assert line
 
 
-def test_what_is_harmless_stays() -> None:
+def test_harmless_text_stays() -> None:
     error = ValueError("expiry must be a number of seconds, not 'soon'; capacity 7, prefix 'asgi:'")
     config = {"expiry": "soon", "capacity": 7, "prefix": "asgi:", "hosts": ["redis://:secret@localhost"]}
     assert redacted(error, config) == (str(error), error)

@@ -268,7 +268,7 @@ def test_the_default_for_requests_can_be_another():
     assert router.match(message("http.request"))[0] is first
 
 
-def test_what_the_user_routed_keeps_its_place():
+def test_routes_of_the_project_come_first():
     router = Router({"http.request": first})
     router.check_default()
     assert router.match(message("http.request"))[0] is first
@@ -304,7 +304,7 @@ def test_a_path_that_leads_nowhere_is_named(path, reason):
 
 
 @given(st.text(st.sampled_from("ab..._-\u00e9")))
-def test_any_text_that_is_no_path_is_named(path):
+def test_any_text_that_is_not_a_path_is_named(path):
     with pytest.raises(ImportError) as caught:
         import_dotted(path, "the consumer")
     assert f"the consumer {path!r}" in str(caught.value)
@@ -322,7 +322,7 @@ def project(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("missing", ["no_such_library", "no_such_library.part", "consumers_of"])
-def test_what_a_module_fails_to_import_is_named(project, missing):
+def test_a_failed_import_inside_a_module_is_named(project, missing):
     (project / "consumers_of.py").write_text(f"import {missing}\n\ndef connect(message): pass\n")
     with pytest.raises(ImportError) as caught:
         route("queue", "a_project.consumers_of.connect")
@@ -337,7 +337,7 @@ def test_other_errors_of_a_module_are_left_alone(project):
 
 
 @pytest.mark.parametrize("consumer", [42, None, {"not": "callable"}, dotted("not_a_routing")])
-def test_a_consumer_that_is_no_callable_is_named(consumer):
+def test_a_consumer_that_is_not_callable_is_named(consumer):
     value = repr(42) if isinstance(consumer, str) else repr(consumer)
     with pytest.raises(ValueError, match="callable") as caught:
         route("queue", consumer)
@@ -349,7 +349,7 @@ def test_a_consumer_that_is_no_callable_is_named(consumer):
 
 
 @pytest.mark.parametrize("routing", [42, None, {1, 2}, dotted("not_a_routing")])
-def test_a_routing_that_is_none_is_named(routing):
+def test_an_invalid_routing_is_named(routing):
     for build in (Router, include):
         with pytest.raises(ValueError, match="A routing must be") as caught:
             build(routing)
@@ -357,7 +357,7 @@ def test_a_routing_that_is_none_is_named(routing):
 
 
 @pytest.mark.parametrize("entry", [first, "queue", ("queue", first), None])
-def test_an_entry_that_is_no_route_is_named(entry):
+def test_an_entry_that_is_not_a_route_is_named(entry):
     with pytest.raises(ValueError, match=r"holds route\(\), route_class\(\) and include\(\)") as caught:
         Router([route("queue", first), entry])
     assert repr(entry) in str(caught.value)
@@ -370,7 +370,7 @@ def test_route_class_takes_classes_that_name_their_channels():
 
 
 @pytest.mark.parametrize("pattern", ["(", "*", 7, None, rb"^/bytes", re.compile(rb"^/bytes")])
-def test_a_filter_that_is_no_pattern_is_named(pattern):
+def test_a_filter_that_is_not_a_pattern_is_named(pattern):
     for build in (lambda: route("queue", first, path=pattern), lambda: include([], path=pattern)):
         with pytest.raises(ValueError) as caught:
             build()

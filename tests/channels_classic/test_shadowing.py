@@ -37,7 +37,7 @@ def test_it_is_named_at_start_with_the_way_out(project: Project, file: str, comm
 
 
 def test_the_reloader_says_so_too(project: Project) -> None:
-    """It goes on after an error, and waits for the developer to mend it."""
+    """It goes on after an error, and waits until the developer repairs it."""
     project.write({"worker.py": ""})
     with project.running("runserver", f"127.0.0.1:{free_port()}") as server:
         server.wait("a module of its own named 'worker'")
@@ -49,7 +49,7 @@ def test_a_module_of_that_name_inside_a_package_is_fine(project: Project) -> Non
 
 
 def test_ours_hides_theirs_where_it_was_imported_first(project: Project) -> None:
-    """As for ``channels-worker``, which puts the project on the path when it is running already."""
+    """``channels-worker`` is such a case: it puts the project on the path when it is already running."""
     project.write({"project/worker.py": "", "project/myproject/settings.py": SETTINGS})
     project.environment["DJANGO_SETTINGS_MODULE"] = "myproject.settings"
     script = "import worker, sys; sys.path.insert(0, 'project'); import django; django.setup()"

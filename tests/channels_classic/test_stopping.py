@@ -1,11 +1,11 @@
-"""Whoever waits for something else is woken once when the event is set."""
+"""A thread that waits for something else is woken once when the event is set."""
 
 from __future__ import annotations
 
 from channels_classic.stopping import Stopping
 
 
-def test_set_wakes_those_who_wait() -> None:
+def test_set_wakes_waiting_threads() -> None:
     stopping = Stopping()
     woken: list[str] = []
     with stopping.waking(lambda: woken.append("one")), stopping.waking(lambda: woken.append("two")):
@@ -15,7 +15,7 @@ def test_set_wakes_those_who_wait() -> None:
         assert stopping.is_set()
 
 
-def test_those_who_come_later_are_woken_at_once_and_those_who_left_never() -> None:
+def test_late_waiters_are_woken_at_once_and_departed_ones_never() -> None:
     stopping = Stopping()
     woken: list[str] = []
     with stopping.waking(lambda: woken.append("early")):

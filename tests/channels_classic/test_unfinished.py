@@ -1,4 +1,4 @@
-"""Consumers that would never run are refused, wherever their ``yield`` or their ``async`` is."""
+"""Consumers that would never run are refused, for any place of ``yield`` or ``async``."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def wraps_and_runs(consumer: Any) -> Any:
 
 
 class Helped(Socket):
-    """A helper of one's own may be asynchronous: the consumer itself calls it."""
+    """A helper method may be asynchronous, because the consumer itself calls it."""
 
     async def fetch(self) -> None: ...
 
@@ -173,7 +173,7 @@ class Helped(Socket):
     "consumer",
     [coroutine, async_to_sync(coroutine), wraps_and_runs(coroutine), Helped, print, Client, lambda message: None],
 )
-def test_what_runs_is_taken(consumer: Any) -> None:
+def test_consumers_that_run_are_accepted(consumer: Any) -> None:
     check_runs(consumer)
 
 
@@ -192,5 +192,5 @@ def test_the_client_of_tests_tells_too() -> None:
         Client().send_and_consume("test", {})
 
 
-def test_a_routing_of_what_runs() -> None:
+def test_a_routing_with_valid_consumers() -> None:
     assert Router({"websocket.connect": async_to_sync(coroutine)}).channels == {"websocket.connect"}

@@ -10,7 +10,7 @@ from chaos.verdict import Count, Played, judge
 
 
 def visit(frames: int = 3, answered: int = 3, how: str = LEFT, ended: float = 60.0) -> Visit:
-    """A socket that sends a frame in each second from 10 on, and has the answer half a second later."""
+    """A socket that sends a frame each second from second 10 on, and gets the answer half a second later."""
     answers = defaultdict(list, {n: [10.0 + n + 0.5] for n in range(1, answered + 1)})
     sent = {n: 10.0 + n for n in range(1, frames + 1)}
     return Visit("s", 0, 8000, 10.0, ended, how, sent, answers, Counter())
@@ -50,7 +50,7 @@ def test_all_is_well():
         (visit(answered=2, how=CLOSED), ledger([1, 2]), "lost: 1"),
     ],
 )
-def test_what_is_not_as_promised_is_said(visit, entries, what):
+def test_broken_promises_are_reported(visit, entries, what):
     assert what in "; ".join(judged(visit, entries).broken)
 
 

@@ -94,7 +94,7 @@ def test_all_are_dropped(layer: BaseChannelLayer) -> None:
         (["list", "--layer", "other"], "CHANNEL_LAYERS has no 'other'; it has: 'default'."),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(layer: BaseChannelLayer, arguments: list[str], line: str) -> None:
+def test_invalid_options_are_one_line(layer: BaseChannelLayer, arguments: list[str], line: str) -> None:
     die_with(layer, to="ann")
     die_with(layer, to="bob")
     with pytest.raises(CommandError) as caught:

@@ -1,4 +1,4 @@
-"""The stumbles of a first hour with ``manage.py``: each ends in a line that helps, and never in silence."""
+"""Mistakes in the first hour with ``manage.py``: each gives a line that helps."""
 
 from __future__ import annotations
 

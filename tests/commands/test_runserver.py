@@ -67,7 +67,7 @@ def chat(project: Project) -> Iterator[Site]:
 # What it says.
 
 
-def test_what_it_says_at_the_start(chat: Site) -> None:
+def test_lines_at_the_start(chat: Site) -> None:
     chat.server.wait("worker threads")
     for line in (
         "System check identified no issues",
@@ -156,7 +156,7 @@ def test_lines_are_coloured_on_a_terminal(project: Project) -> None:
 
 
 def together(site: Site, seconds: float) -> list[str]:
-    """Two requests at a time to a view that says whether it had company within so many seconds."""
+    """Make two requests at the same time to a view that tells whether they ran together."""
     with ThreadPoolExecutor(2) as clients:
         return [answer.text for answer in clients.map(site.http.get, [f"/together/?seconds={seconds}"] * 2)]
 
@@ -226,7 +226,7 @@ def test_ipv6(project: Project, arguments: list[str]) -> None:
 
 
 def fails(project: Project, *arguments: str) -> str:
-    """The error output of a command that has to fail, and to leave it at that."""
+    """The error output of a command that has to fail and end."""
     done = project.python("manage.py", "runserver", *arguments)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stderr
@@ -304,7 +304,7 @@ def test_a_signal_ends_it_at_once_and_in_order(project: Project, number: signal.
 
 
 def change(site: Site, file: Path, text: str, condition: Callable[[], bool]) -> None:
-    """Write a file, and wait for what should come of it.
+    """Write a file, and wait for the effect.
 
     A change in the first second of a process escapes Django's reloader, so the file is touched now and then.
     """

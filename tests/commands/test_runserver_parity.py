@@ -1,4 +1,4 @@
-"""A project under our ``runserver`` is the same as under Django's: every answer, every line of the log."""
+"""A project under our ``runserver`` gives the same answers and log lines as under Django's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def normal(text: str) -> str:
 
 
 def seen(response: httpx.Response) -> dict[str, Any]:
-    """What should be the same."""
+    """The part of an answer that has to be the same."""
     headers = [(name, normal(value)) for name, value in response.headers.multi_items() if name not in OWN_HEADERS]
     try:
         body: Any = normal(response.content.decode())
@@ -43,7 +43,7 @@ def seen(response: httpx.Response) -> dict[str, Any]:
 
 
 def agree(ours: httpx.Response, theirs: httpx.Response) -> httpx.Response:
-    """Make sure that two answers are the same; gives ours."""
+    """Check that two answers are the same. Returns ours."""
     # Django's server may leave the length of an answer open, and gives one to those that have no content.
     lengths = [response.headers.get("content-length") for response in (ours, theirs)]
     if None in lengths or ours.status_code in (204, 304):
@@ -59,7 +59,7 @@ def both(site: Site, plain: Site, method: str, url: str, **options: Any) -> tupl
 
 
 def same(site: Site, plain: Site, method: str, url: str, **options: Any) -> httpx.Response:
-    """Ask both; the answer, which has to be the same but for what cannot be."""
+    """Ask both servers, and check that the answers agree. Returns ours."""
     return agree(*both(site, plain, method, url, **options))
 
 
@@ -137,7 +137,7 @@ def test_a_file_that_has_not_changed(site: Site, plain: Site) -> None:
 def test_error_pages(
     site: Site, plain: Site, method: str, url: str, status: int, options: dict[str, Any], error: str
 ) -> None:
-    """They show the server's own objects too, which differ; what a developer looks for is the same."""
+    """They also show objects of the server, which differ. The parts for developers are the same."""
     pages = both(site, plain, method, url, **options)
     assert [page.status_code for page in pages] == [status, status]
     for pattern in (

@@ -108,7 +108,7 @@ class Workers:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that have said what they receive, in that order."""
+        """The processes that have logged their channels, in order."""
         return [int(found[0]) for found in STARTED.findall(self.program.log)]
 
     @property
@@ -269,7 +269,7 @@ def test_reload(project: Project, layer: RedisChannelLayer) -> None:
         workers.program.wait(runs_the_new_code)
 
 
-def test_while_nothing_happens_neither_end_does_anything(project: Project, site: Site, redis_url: str) -> None:
+def test_idle_programs_do_nothing(project: Project, site: Site, redis_url: str) -> None:
     with (
         runworker(project, "--threads", 4) as workers,
         site.connect() as client,
@@ -278,7 +278,7 @@ def test_while_nothing_happens_neither_end_does_anything(project: Project, site:
         looks = count(1)
 
         def done() -> list[int]:
-            """What Redis has done for them, and how often each of their threads has gone to sleep."""
+            """The commands that Redis has carried out, and how often each of the threads has gone to sleep."""
             commands: int = looker.info("stats")["total_commands_processed"]
             sleeps = [
                 int(*re.findall(r"\bvoluntary_ctxt_switches:\s+(\d+)", status.read_text()))
@@ -317,7 +317,7 @@ for options in sys.argv[1:]:
 """
 
 
-def test_what_cannot_be_is_said_in_one_line(project: Project) -> None:
+def test_invalid_options_are_one_line(project: Project) -> None:
     known = "it has: 'default', 'second', 'memory'."
     assert refusal(project, "--layer", "third") == f"CommandError: CHANNEL_LAYERS has no 'third'; {known}"
     project.write({"myproject/gone.py": "routing = {'slow': 'myproject.consumers.gone'}"})
@@ -399,7 +399,7 @@ def test_a_second_signal_does_not_wait(project: Project, layer: RedisChannelLaye
 
 @contextmanager
 def ending_without_redis(project: Project) -> Iterator[tuple[Workers, RedisServer]]:
-    """A worker that was told to stop, with an answer for a Redis that is away."""
+    """A worker that is stopping, with an answer for a Redis that is away."""
     with RedisServer() as redis:
         project.write(
             {
@@ -420,7 +420,7 @@ def ending_without_redis(project: Project) -> Iterator[tuple[Workers, RedisServe
             yield workers, redis
 
 
-def test_what_was_sent_waits_for_redis_at_the_end(project: Project) -> None:
+def test_sends_wait_for_redis_at_the_end(project: Project) -> None:
     with ending_without_redis(project) as (workers, redis):
         redis.start()
         assert answer(RedisChannelLayer(hosts=[redis.url])) == {"number": 1}

@@ -1,4 +1,4 @@
-"""The first examples of the classic documents, under the new package's own name and without the old ones'."""
+"""The first examples of the classic documents, with the new package name instead of the old names."""
 
 from __future__ import annotations
 

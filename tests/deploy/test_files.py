@@ -1,4 +1,4 @@
-"""The other recipes: each is valid for its format's checker, and each command in them is one that there is."""
+"""The other recipes: each is valid by the checker of its format, and has only commands that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reverse proxies of the recipes, as they stand but for ports: real ones, before two interface servers."""
+"""The reverse proxies of the recipes, with only ports changed: real ones, before two interface servers."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_one_interface_server_is_stopped_and_no_request_fails(site: Site) -> Non
 
 
 def close_code(client: ClientConnection) -> int | None:
-    """With which code a socket has been closed; ``None`` if it works still."""
+    """The code with which a socket was closed; ``None`` if it still works."""
     try:
         assert client.recv(DEADLINE) == CLIENT
         client.send("still here")

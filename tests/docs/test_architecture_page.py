@@ -1,4 +1,4 @@
-"""What ``docs/architecture.md`` says about the source is there."""
+"""``docs/architecture.md`` names only files that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages for those who come from Channels 4, or go there: what they show works."""
+"""The examples on the pages about coming from Channels 4 and moving to it work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMING = (REPOSITORY / "docs" / "coming-from-channels-4.md").read_text()
 
 
 def blocks(page: str) -> dict[str, str]:
-    """The blocks of Python that name their file, by what they say in their first line."""
+    """The blocks of Python that name their file in the first line, by that line."""
     return dict(re.findall(r"```python\n# ([^\n]+)\n(.*?)```", page, re.DOTALL))
 
 
@@ -64,7 +64,8 @@ def project(tmp_path: Path, redis_server: RedisServer, redis_url: str) -> Projec
 
 
 def test_moving_one_consumer(project: Project) -> None:
-    """A server has the new consumer already, another one the old one still: all clients are in one room."""
+    """One server already has the new consumer, and another one still has the old one. All clients are in one
+    room."""
     project.manage("migrate")
     command = re.search(r"^channels-interface (.*)$", MOVING, re.MULTILINE)
     assert command
@@ -102,7 +103,7 @@ def test_moving_one_consumer(project: Project) -> None:
 
 
 def test_the_settings_on_the_pages(project: Project, redis_server: RedisServer) -> None:
-    """Each makes a project whose check finds nothing to warn of."""
+    """With each, the checks of a project find nothing."""
     last = MOVING[MOVING.index("## 4. ") :]
     shown = [
         blocks(COMING)["settings.py"],

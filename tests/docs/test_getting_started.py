@@ -1,4 +1,4 @@
-"""The tutorial: what it tells people to type in works, after each section."""
+"""The tutorial: the project works after each section."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def users(step: Step) -> None:
 
 
 def names_and_strangers(site: Site) -> None:
-    """Those who have logged in are heard by their names, others not at all."""
+    """Users who have logged in are heard by their names, and others are not heard."""
     with log_in(site, "ada") as ada, log_in(site, "grace") as grace, ExitStack() as stack:
         one = stack.enter_context(tune_in(site, ada, "/?band=marine"))
         other = stack.enter_context(tune_in(site, grace, "/?band=marine"))
@@ -238,7 +238,7 @@ def test_section(steps: dict[str, Step], section: str) -> None:
     EXERCISES[section](steps[section])
 
 
-def test_no_block_is_left_over() -> None:
+def test_every_block_belongs_to_a_section() -> None:
     assert list(SECTIONS) == list(EXERCISES), "Each section with code needs an exercise here, and only those."
     languages = {name: {block.language for block in blocks} for name, blocks in SECTIONS.items()}
     assert {name for name in languages if "js" in languages[name]} == {"A first consumer"}

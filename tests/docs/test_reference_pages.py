@@ -1,4 +1,4 @@
-"""The pages that list settings, options and checks list all of them, and nothing that there is not."""
+"""The pages that list settings, options and checks list all of them, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that people search for lead to the page that answers them: it has them as main index entries."""
+"""Common search words lead to the right page, which has them as main index entries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on sockets beside a site that stays as it is: its files, its programs, and a real nginx."""
+"""The page on sockets beside an unchanged site: its files, its programs, and a real nginx."""
 
 from __future__ import annotations
 
@@ -135,7 +135,8 @@ def served(tmp_path: Path, redis_server: RedisServer, redis_url: str) -> Iterato
 
 
 def test_everything_on_the_page(served: tuple[Project, Site]) -> None:
-    """Views and sockets at one address, one login, and messages from views, a signal, a task and a shell."""
+    """It has views and sockets at one address, one login, and messages from views, a signal, a task and a
+    shell."""
     project, site = served
     user = site.http.get("/login/")
     cookie = {"Cookie": f"sessionid={user.cookies['sessionid']}"}

@@ -1,4 +1,4 @@
-"""``docs/getting-started.md``, as somebody reads it who types everything in."""
+"""Reads ``docs/getting-started.md`` like somebody who types everything in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples as a visitor meets them: each in a process and with a database of its own, in real windows."""
+"""The examples, each with its own process and database, in real browser windows."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Visitor:
             return error.code
 
     def read(self, path: str) -> str:
-        """The page there, or where it leads."""
+        """The page at a path, or where it redirects to."""
         with self.opener.open(self.url + path) as answer:
             return str(answer.read().decode())
 
     def post(self, path: str, **fields: str) -> str:
-        """Where the answer leads."""
+        """The path that the answer redirects to."""
         self.get("/login/")  # for the CSRF cookie, which each log-in changes
         fields["csrfmiddlewaretoken"] = next(
             cookie.value or "" for cookie in self.jar if cookie.name == "csrftoken"
@@ -120,7 +120,7 @@ class Site:
             self.process = None
 
     def execute(self, statement: str, rows: list[tuple[object, ...]]) -> None:
-        """Writes to the database behind the site's back."""
+        """Writes to the database directly."""
         database = sqlite3.connect(self.database)
         with database:
             database.executemany(statement, rows)
@@ -143,7 +143,7 @@ class Site:
         return visitor
 
     def select(self, statement: str, *parameters: object) -> Any:
-        """The one value that there is."""
+        """The single value of a query."""
         database = sqlite3.connect(self.database)
         (value,) = database.execute(statement, parameters).fetchone()
         database.close()

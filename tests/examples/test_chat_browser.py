@@ -117,7 +117,7 @@ def test_reconnects_and_catches_up(enter: Windows, site: Site, room: str) -> Non
         expect(people(page)).to_have_count(2)
 
 
-def test_what_somebody_says_in_a_row_has_one_header(enter: Windows) -> None:
+def test_consecutive_messages_have_one_header(enter: Windows) -> None:
     ann, bob = enter("Ann"), enter("Bob")
     for who, text in ((ann, "one"), (ann, "two"), (bob, "three"), (ann, "four")):
         say(who, text)
@@ -193,7 +193,7 @@ def test_a_message_that_is_too_long_is_refused(enter: Windows) -> None:
     expect(texts(page)).to_have_text(["🌿" * 2000])
 
 
-def test_what_the_server_refuses_comes_back_into_the_box(enter: Windows) -> None:
+def test_a_refused_message_comes_back_into_the_box(enter: Windows) -> None:
     page = enter("Ann")
     say(page, "\x01\x02")
     expect(page.get_by_role("alert")).to_have_text("An empty message was not sent.")

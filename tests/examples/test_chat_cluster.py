@@ -1,4 +1,4 @@
-"""The example chat as several processes over Redis, in a real browser: workers come and go, windows stay."""
+"""The example chat as several processes over Redis, in a real browser, with workers that come and go."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_workers_come_and_go_and_windows_stay(enter: Windows, site: Cluster) -> 
     said: list[str] = []
 
     def talk() -> None:
-        """Both say something, and both see all that was ever said."""
+        """Both say something, and both see all messages."""
         for window in windows:
             said.append(f"message {len(said)}")
             say(window, said[-1])
@@ -101,7 +101,7 @@ def test_workers_serve_static_files_in_development(site: Cluster) -> None:
 
 
 def test_the_procfile(tmp_path: Path) -> None:
-    """What ``make cluster`` starts: Redis, two interface servers and two workers; Ctrl-C ends them all."""
+    """``make cluster`` starts Redis, two interface servers and two workers. Ctrl-C ends them all."""
     honcho = Path(sys.executable).with_name("honcho")
     if not honcho.exists():
         pytest.skip("honcho is not installed: it is in the extra 'cluster'.")
@@ -131,7 +131,7 @@ def test_the_procfile(tmp_path: Path) -> None:
 
 
 def two_free_ports() -> tuple[int, int]:
-    """A port and the next one, both free at the moment, and none that clients get."""
+    """A free port whose next one is free, too, outside of the range for clients."""
     while True:
         port = random.randrange(20_000, 32_000)
         try:

@@ -16,7 +16,7 @@ LONG_NAME = "x" * 30  # as long as names could be
 
 @pytest.fixture
 def site_of_old(tmp_path: Path) -> Iterator[Site]:
-    """Without users, which came with the second migration, and with what guests have left there."""
+    """A site from before the second migration, without users, and with data of guests."""
     site = Site(tmp_path, migration=("rooms", "0001"))
     site.execute(
         "INSERT INTO rooms_message (room, author, text, created) VALUES ('old', ?, ?, '2026-01-01 12:00:00')",

@@ -1,4 +1,4 @@
-"""The example chat's socket, spoken to by a client that does not behave."""
+"""The socket of the example chat, with a client that misbehaves."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def joined(site: Site, room: str, name: str = "Ann") -> Iterator[ClientConnectio
 
 
 def next_frame(connection: ClientConnection, type: str) -> dict[str, Any]:
-    """The next frame of that type; others are passed over."""
+    """The next frame of a type. Others are skipped."""
     while True:
         frame: dict[str, Any] = json.loads(connection.recv(timeout=DEADLINE))
         if frame["type"] == type:
@@ -80,7 +80,7 @@ def test_sockets_from_other_sites_are_refused(site: Site, path: str, origin: str
     assert refused.value.response.status_code == 403
 
 
-def test_what_is_said_at_once_is_saved_as_it_was_said(site: Site, room: str) -> None:
+def test_messages_are_saved_in_the_order_sent(site: Site, room: str) -> None:
     said = [f"{number}" for number in range(30)]
     with joined(site, room) as connection, joined(site, room, "Bob") as other:
         for text in said:
@@ -90,7 +90,7 @@ def test_what_is_said_at_once_is_saved_as_it_was_said(site: Site, room: str) -> 
         assert [message["text"] for message in next_frame(connection, "history")["messages"]] == said
 
 
-def test_whoever_leaves_at_once_is_not_there(site: Site, room: str) -> None:
+def test_a_visitor_who_leaves_at_once_is_not_present(site: Site, room: str) -> None:
     with joined(site, room) as connection:
         assert next_people(connection) == ["Ann"]
         for _ in range(10):
@@ -144,7 +144,7 @@ def test_people_are_counted_by_name_and_leave(site: Site, room: str) -> None:
         assert next_people(first) == ["Ann"]
 
 
-def test_those_of_a_dead_process_are_forgotten(site: Site, room: str) -> None:
+def test_visitors_of_a_dead_process_are_forgotten(site: Site, room: str) -> None:
     long_ago = "2026-01-01 12:00:00"
     site.execute(
         "INSERT INTO rooms_presence (room, reply_channel, name, since, seen) VALUES (?, ?, 'Ghost', ?, ?)",

@@ -1,4 +1,4 @@
-"""Users of the example chat, and their private rooms: by sockets, whose client sends what it likes."""
+"""Users of the example chat and their private rooms, by sockets of arbitrary clients."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_only_the_owner_invites_and_removes(site: Site, private: str, bob: Visit
     assert carl.get(private) == 404
 
 
-def test_whoever_is_removed_hears_no_more(site: Site, private: str, ann: Visitor, bob: Visitor) -> None:
+def test_a_removed_member_gets_no_more(site: Site, private: str, ann: Visitor, bob: Visitor) -> None:
     with joined(site, ann, private) as one, joined(site, bob, private) as two, joined(site, bob, private) as three:
         for connection in (two, three):
             next_frame(connection, "presence")
@@ -144,7 +144,7 @@ def test_membership_counts_at_each_message(site: Site, private: str, bob: Visito
     assert site.count("rooms_message", private.split("/")[2]) == 0
 
 
-def test_who_fell_silent_hears_no_more(site: Site, private: str, ann: Visitor, bob: Visitor) -> None:
+def test_a_visitor_who_fell_silent_gets_no_more(site: Site, private: str, ann: Visitor, bob: Visitor) -> None:
     with joined(site, ann, private) as one, joined(site, bob, private) as two:
         next_frame(two, "presence")
         site.execute("UPDATE rooms_presence SET seen = '2026-01-01 12:00:00' WHERE name = ?", [("bob",)])
@@ -188,7 +188,7 @@ def root(site: Site) -> Visitor:
 
 
 def change_in_admin(site: Site, root: Visitor, change: str, name: str, room: str) -> None:
-    """Takes a user's rights away, in one of several ways."""
+    """Removes a user's rights in one of several ways."""
     user, ann = (site.select("SELECT id FROM auth_user WHERE username = ?", each) for each in (name, "ann"))
     private = site.select("SELECT id FROM rooms_privateroom WHERE key = ?", room)
     account = {"username": name, "date_joined_0": "2026-01-01", "date_joined_1": "12:00:00"}
@@ -220,7 +220,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_silent_socket_reads_no_more(site: Site, ann: Visitor, root: Visitor, change: str) -> None:
-    """It sends nothing after its first message, so no consumer looks at its rights."""
+    """It sends nothing after its first message, so no consumer checks its rights."""
     name = f"dave{CHANGES.index(change)}"
     dave = site.log_in(name)
     room = ann.post("/rooms/", name="Plans")

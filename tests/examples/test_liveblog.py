@@ -117,7 +117,7 @@ def test_a_draft_is_not_for_readers(write: Windows, read: Windows) -> None:
     expect(texts(reader)).to_have_text(["now"])
 
 
-def test_what_the_admin_changes_is_seen_too(write: Windows, read: Windows) -> None:
+def test_changes_in_the_admin_are_seen(write: Windows, read: Windows) -> None:
     writer, reader = write(), read()
     post(writer, "posted")
     pk = writer.get_by_role("feed").locator("[data-pk]").get_attribute("data-pk")
@@ -137,9 +137,7 @@ def test_text_is_text(write: Windows, read: Windows) -> None:
     assert reader.title().startswith("About")
 
 
-def test_what_was_missed_is_there_after_a_reconnect(
-    site: BlogSite, slug: str, write: Windows, read: Windows
-) -> None:
+def test_missed_posts_appear_after_a_reconnect(site: BlogSite, slug: str, write: Windows, read: Windows) -> None:
     writer, reader = write(), read()
     post(writer, "one")
     post(writer, "two")
@@ -158,7 +156,7 @@ def test_what_was_missed_is_there_after_a_reconnect(
     expect(texts(reader)).to_have_text(["three", "two"])
 
 
-def test_what_is_refused_is_said(write: Windows) -> None:
+def test_refusals_are_shown(write: Windows) -> None:
     writer = write()
     writer.get_by_role("button", name="Post", exact=True).click()
     expect(writer.get_by_role("alert")).to_have_text("Write something first.")
@@ -172,7 +170,7 @@ def test_what_is_refused_is_said(write: Windows) -> None:
     expect(texts(writer)).to_have_count(0)
 
 
-def test_what_one_edits_is_not_taken_away_by_another(write: Windows) -> None:
+def test_a_post_in_editing_is_not_overwritten(write: Windows) -> None:
     ann, bob = write(), write()
     post(ann, "draft of both")
     expect(texts(bob)).to_have_text(["draft of both"])
@@ -186,7 +184,7 @@ def test_what_one_edits_is_not_taken_away_by_another(write: Windows) -> None:
     expect(bob.get_by_role("button", name="Edit").last).to_be_focused()
 
 
-def test_new_posts_do_not_move_who_reads_below(write: Windows, read: Windows) -> None:
+def test_new_posts_do_not_move_a_reader_below(write: Windows, read: Windows) -> None:
     writer = write()
     for number in range(12):
         post(writer, f"post {number}\n" * 4)
@@ -224,7 +222,7 @@ def open_socket(site: BlogSite, slug: str, **headers: str) -> Any:
     )
 
 
-def test_who_may_not_write_does_not(site: BlogSite, slug: str) -> None:
+def test_readers_cannot_write(site: BlogSite, slug: str) -> None:
     site.add_blog("elsewhere")
     site.execute(
         "INSERT INTO blog_post (blog_id, text, is_draft, created)"

@@ -55,7 +55,7 @@ def things(page: Page) -> list[str]:
     return [box.input_value() for box in page.locator("tbody").get_by_label("Thing").all()]
 
 
-def test_what_one_writes_all_see(look: Windows) -> None:
+def test_all_windows_see_a_change(look: Windows) -> None:
     ann, bob = look(), look()
     cell(ann, "Bread", "Who").fill("Ann")
     ann.keyboard.press("Tab")
@@ -76,7 +76,7 @@ def test_what_one_writes_all_see(look: Windows) -> None:
 
 
 def test_two_in_one_row(look: Windows) -> None:
-    """What one writes does not undo what the other does, nor disturb it."""
+    """The change of one does not undo or disturb that of the other."""
     ann, bob = look(), look()
     cell(ann, "Bread", "Who").focus()
     ann.keyboard.type("An")
@@ -116,7 +116,7 @@ def test_by_keyboard(look: Windows) -> None:
         expect(cell(page, thing, "Amount")).to_have_value(amount)
 
 
-def test_what_is_refused_is_said_and_shown(look: Windows) -> None:
+def test_a_refused_value_is_reported_and_marked(look: Windows) -> None:
     ann, bob = look(), look()
     amount = cell(ann, "Bread", "Amount")
     for wrong, words in (("-1", "greater than or equal to 0"), ("x", "integer")):
@@ -161,7 +161,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(look: Windows) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-def test_there_is_an_end_to_it(site: TableSite, look: Windows) -> None:
+def test_the_number_of_rows_is_bounded(site: TableSite, look: Windows) -> None:
     look()
     site.execute(
         "INSERT INTO rows_row (thing, amount, who, is_packed) VALUES (?, 1, '', 0)",

@@ -1,4 +1,4 @@
-"""The test in the place of the workers, over Redis: it answers whatever the interface server under test sends."""
+"""A stand-in for workers over Redis, which answers all messages of the interface server under test."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Backend:
         self.send(content, {"status": 200, "headers": headers, "content": answer})
 
     def send(self, content: Content, answer: Content) -> None:
-        """Send to the client that ``content`` came from, when there is room."""
+        """Send to the client of ``content`` when there is room."""
         deadline = time.monotonic() + DEADLINE
         while time.monotonic() < deadline:
             try:

@@ -1,4 +1,4 @@
-"""A channel layer that goes away and comes back when the test says so."""
+"""A channel layer that goes away and comes back on demand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from channels_classic.layers.types import Beat, Lease, Process
 
 
 class FlakyLayer(InMemoryChannelLayer):
-    """In memory, with ``outage`` in the place of a server that can be stopped."""
+    """A layer in memory whose ``outage`` stands for a server that is away."""
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)

@@ -1,4 +1,4 @@
-"""An interface server on a real port, with the test in the place of the worker."""
+"""An interface server on a real port, with the test as the worker."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class Hosted:
         raise AssertionError(f"no message on {channel}")
 
     def receive_for(self, channel: str, reply_channel: str) -> Content:
-        """The next message on a channel that comes from one client; those of others are dropped."""
+        """The next message of one client on a channel. Messages of others are dropped."""
         while (content := self.receive(channel))["reply_channel"] != reply_channel:
             pass
         return content
@@ -157,7 +157,7 @@ class Hosted:
         self.layer.send(reply_channel, content)
 
     def takes(self, reply_channel: str, **content: Any) -> bool:
-        """Send, unless the channel is full; whether it was not."""
+        """Send, unless the channel is full. Returns whether it had room."""
         try:
             self.layer.send(reply_channel, content)
         except ChannelFull:
@@ -169,7 +169,7 @@ class Hosted:
 
 
 def eventually(condition: Callable[[], Any]) -> Any:
-    """Wait for a condition, up to the deadline; gives what it came to."""
+    """Wait for a condition, up to the deadline. Returns its value."""
     deadline = time.monotonic() + DEADLINE
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen"

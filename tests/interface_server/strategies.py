@@ -1,4 +1,4 @@
-"""What consumers may send, right and wrong, for property tests."""
+"""Valid and invalid messages of consumers, for property tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of the access log: whatever a client sends, it is one line, and its fields stay apart."""
+"""Lines of the access log: any request gives one line, with separate fields."""
 
 from __future__ import annotations
 

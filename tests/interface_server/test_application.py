@@ -1,4 +1,4 @@
-"""The life of an interface server: its start, its end, and what goes on while its layer is away."""
+"""The life of an interface server: its start, its end, and outages of its layer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def answer_one(layer: BaseChannelLayer, content: bytes) -> None:
     await layer.asend_batch([layer.prepare(request.content["reply_channel"], {"status": 200, "content": content})])
 
 
-def test_it_works_where_nobody_sends_lifespan_events_and_in_one_event_loop_after_another() -> None:
+def test_it_works_without_lifespan_events_and_in_successive_event_loops() -> None:
     layer = InMemoryChannelLayer()
     server = InterfaceServer(layer)
 
@@ -48,7 +48,7 @@ def test_it_works_where_nobody_sends_lifespan_events_and_in_one_event_loop_after
 
 
 def test_headers_that_no_message_can_carry() -> None:
-    """Another ASGI server may let them pass."""
+    """Another ASGI server may accept them."""
 
     async def exchange() -> None:
         layer = InMemoryChannelLayer()
@@ -119,7 +119,7 @@ def test_an_outage_of_the_layer(start: Start) -> None:
 
 
 class BrokenLayer(InMemoryChannelLayer):
-    """Has a bug that shows when the test says so."""
+    """A layer with a bug that appears on demand."""
 
     def __init__(self, broken: str) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class BrokenLayer(InMemoryChannelLayer):
 
 
 @pytest.mark.parametrize("broken", ["areceive_batch", "asend_batch", "arelease"])
-def test_when_a_part_fails_nobody_waits(start: Start, caplog: pytest.LogCaptureFixture, broken: str) -> None:
+def test_nobody_waits_after_a_part_has_failed(start: Start, caplog: pytest.LogCaptureFixture, broken: str) -> None:
     layer = BrokenLayer(broken)
     hosted = start(layer)
     sockets = [hosted.open("/open"), hosted.open("/leaves")]

@@ -1,4 +1,4 @@
-"""What waits for a slow client is counted in messages and in bytes, and its channel is paused meanwhile."""
+"""Backpressure counts what waits for a slow client in messages and bytes, and pauses its channel."""
 
 from __future__ import annotations
 

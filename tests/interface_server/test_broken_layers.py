@@ -1,4 +1,4 @@
-"""A project's own layer may raise whatever it likes where a message is made: its client gets an error."""
+"""A layer of a project may raise anything when a message is made. The client gets an error."""
 
 from __future__ import annotations
 

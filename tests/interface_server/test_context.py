@@ -1,4 +1,4 @@
-"""What all clients share: its warnings, and the order of things after an outage."""
+"""The context of all clients: its warnings, and the order of calls after an outage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_each_kind_of_warning_comes_once_and_the_kinds_are_bounded(
 
 
 class RepairedLayer(FlakyLayer):
-    """Notes in which order it is told things."""
+    """A layer that records the order of calls."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What clients leave behind in groups."""
+"""Memberships of clients that have left."""
 
 from __future__ import annotations
 

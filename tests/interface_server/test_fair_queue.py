@@ -1,4 +1,4 @@
-"""Who comes next among many clients, whatever happens: order, fairness, bounds."""
+"""The order, the fairness and the bounds of a queue of many clients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def labels(taken: list[Entry]) -> list[str]:
 
 
 def filled(**counts: int) -> tuple[FairQueue, dict[str, ClientQueue]]:
-    """Clients with so many entries each: those of ``a`` are a1, a2 and so on."""
+    """Clients, each with a number of entries: those of ``a`` are a1, a2 and so on."""
     fair, queues = FairQueue(), {name: client() for name in counts}
     for name, count in counts.items():
         for number in range(1, count + 1):
@@ -44,7 +44,7 @@ def test_one_of_each_client_in_rotation() -> None:
     assert not fair
 
 
-def test_who_comes_late_waits_for_one_round() -> None:
+def test_a_late_client_waits_for_one_round() -> None:
     fair, queues = filled(a=9, b=9)
     fair.take(3, 10**6)
     late = client()
@@ -53,7 +53,7 @@ def test_who_comes_late_waits_for_one_round() -> None:
     assert queues["a"].messages == 9
 
 
-def test_what_found_no_room_comes_next() -> None:
+def test_entries_that_found_no_room_come_next() -> None:
     fair, _ = filled(a=3, b=2, c=1)
     taken = fair.take(5, 10**6)
     fair.put_back(taken[2:])
@@ -70,7 +70,7 @@ def test_the_bytes_of_a_round_trip_are_bounded() -> None:
     assert labels(fair.take(9, 1)) == ["3"]
 
 
-def test_what_has_waited_too_long() -> None:
+def test_entries_that_have_waited_too_long() -> None:
     fair, first, second = FairQueue(), client(), client()
     for deadline in (1, 2, 3):
         fair.put(entry(first, f"first {deadline}", deadline=deadline))
@@ -81,7 +81,7 @@ def test_what_has_waited_too_long() -> None:
 
 
 class Clients(RuleBasedStateMachine):
-    """Some clients, and a channel that takes the beginning of what it is offered."""
+    """Some clients, and a channel that takes a part of what it is offered."""
 
     def __init__(self) -> None:
         super().__init__()

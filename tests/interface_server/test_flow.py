@@ -1,4 +1,4 @@
-"""Slow clients and those who send to them."""
+"""Flow control: slow clients and their senders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_paused_channel_refuses_and_the_others_do_not() -> None:
     asyncio.run(scenario())
 
 
-def test_what_was_asked_for_last_counts() -> None:
+def test_the_last_call_counts() -> None:
     async def scenario() -> None:
         layer = FlakyLayer()
         flow = Flow(layer)

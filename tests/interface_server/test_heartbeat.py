@@ -1,4 +1,4 @@
-"""The registry has a process and its sockets while they are there; one that was declared dead begins anew."""
+"""The registry has a process and its sockets while they exist. A process that was declared dead starts anew."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def in_registry(hosted: Hosted) -> Process:
 
 
 def declare_dead(hosted: Hosted) -> Process:
-    """What another process does that has missed the heartbeat."""
+    """Sweep a process like another process that has missed its heartbeats."""
     process = in_registry(hosted)
     assert hosted.layer.sweep(process, lambda _: None) is not None
     return process
@@ -104,7 +104,7 @@ def test_requests_of_a_dead_process_get_503(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_nothing_is_sent_for_a_process_that_was_declared_dead_while_it_was_stopped() -> None:
-    """Its first beat is answered after a client has said something."""
+    """Its first heartbeat is answered after a client has sent something."""
 
     async def scenario() -> None:
         layer = FlakyLayer()
@@ -128,7 +128,7 @@ def test_nothing_is_sent_for_a_process_that_was_declared_dead_while_it_was_stopp
 
 
 class SlowLayer(InMemoryChannelLayer):
-    """Answers beats when the test says so."""
+    """A layer that answers heartbeats on demand."""
 
     def __init__(self) -> None:
         super().__init__()

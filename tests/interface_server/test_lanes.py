@@ -1,4 +1,4 @@
-"""What waits for room in several channels: each on its own, and no client twice while another one waits."""
+"""Messages that wait for room in several channels. Channels are independent, and clients take turns."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_only_a_full_channel_gives_messages_up_for_their_age() -> None:
     assert client.queue.messages == 0
 
 
-def test_what_may_have_arrived_is_not_put_back() -> None:
+def test_messages_that_may_have_arrived_are_not_put_back() -> None:
     lanes = Lanes()
     client = Client(lanes)
     client.put("one", 3)

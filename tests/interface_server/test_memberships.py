@@ -1,4 +1,4 @@
-"""How long clients are members of groups."""
+"""The time for which clients stay in groups."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_membership_lasts_as_long_as_its_client() -> None:
     asyncio.run(scenario())
 
 
-def test_a_membership_ends_with_its_client_and_costs_nothing_where_there_is_none(
+def test_a_membership_ends_with_its_client_and_clients_without_one_cost_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(memberships_module, "SEARCH_SECONDS", 0.05)
@@ -74,7 +74,7 @@ def test_a_membership_ends_with_its_client_and_costs_nothing_where_there_is_none
     asyncio.run(scenario())
 
 
-def test_who_is_added_after_having_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_is_added_after_it_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memberships_module, "LATE_SECONDS", 0.05)
 
     async def scenario() -> None:

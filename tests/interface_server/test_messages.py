@@ -1,4 +1,4 @@
-"""From an ASGI scope, whoever made it, to the content of messages."""
+"""Messages made from ASGI scopes of any server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def scope(**more: Any) -> dict[str, Any]:
     return {"type": "http", "method": "get", "path": "/caf\u00e9", "headers": [], **more}
 
 
-def test_the_least_a_server_may_say() -> None:
+def test_a_minimal_scope() -> None:
     assert messages.http_request(scope(), REPLY, b"", None) == {
         "reply_channel": REPLY,
         "http_version": "1.1",
@@ -30,7 +30,7 @@ def test_the_least_a_server_may_say() -> None:
     }
 
 
-def test_all_that_a_server_may_say() -> None:
+def test_a_full_scope() -> None:
     full = scope(
         http_version="2",
         scheme="https",
@@ -58,7 +58,7 @@ def test_all_that_a_server_may_say() -> None:
     codec.check_message(content)
 
 
-def test_a_socket_in_the_file_system_has_no_address() -> None:
+def test_a_unix_socket_has_no_address() -> None:
     content = messages.http_request(scope(client=None, server=("/run/socket", None)), REPLY, b"", None)
     assert "client" not in content
     assert "server" not in content
@@ -79,7 +79,7 @@ def test_the_end_of_an_exchange() -> None:
 
 
 @pytest.mark.parametrize(("data", "kind"), [("caf\u00e9", "text"), ("", "text"), (b"\xff", "bytes")])
-def test_what_a_socket_says(data: str | bytes, kind: str) -> None:
+def test_messages_of_a_socket(data: str | bytes, kind: str) -> None:
     content = messages.websocket_receive("/a", REPLY, 3, data)
     assert content == {"reply_channel": REPLY, "path": "/a", "order": 3, kind: data}
 

@@ -1,4 +1,4 @@
-"""Which application serves which path."""
+"""The application for each path."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SEGMENTS = st.lists(st.sampled_from(["a", "b", "ab", ""]), max_size=4)
 
 @given(st.sets(SEGMENTS.map("/".join), max_size=5), SEGMENTS)
 def test_it_is_found_by_whole_segments(mounted: set[str], segments: list[str]) -> None:
-    """Whatever is mounted, and however the path ends."""
+    """This holds for any mounts and paths."""
     mounts = Mounts({f"/{path}": application(path) for path in mounted})
     path = "/" + "/".join(segments)
     name = found(mounts, path)
@@ -70,7 +70,8 @@ def test_it_is_found_by_whole_segments(mounted: set[str], segments: list[str]) -
 
 
 def test_each_application_is_started_and_stopped_once(caplog: pytest.LogCaptureFixture) -> None:
-    """However many paths it has, and whatever another one does. One that knows no lifespan is left alone."""
+    """This holds for several paths, and if another application fails. One without lifespan support is left
+    alone."""
     told: list[str] = []
 
     async def careful(scope: Any, receive: Any, send: Any) -> None:

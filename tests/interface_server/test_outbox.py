@@ -24,7 +24,7 @@ from tests.interface_server.loops import running, until
 
 
 class Given:
-    """What the outbox said about each delivery."""
+    """The outcomes of deliveries."""
 
     def __init__(self, layer: FlakyLayer) -> None:
         self.layer = layer
@@ -61,7 +61,7 @@ class Client:
         )
 
 
-def test_what_is_put_in_one_iteration_goes_out_in_one_batch_and_in_order() -> None:
+def test_messages_of_one_iteration_go_out_in_one_batch_in_order() -> None:
     async def scenario() -> None:
         given = Given(FlakyLayer())
         async with running(given.outbox):
@@ -77,7 +77,7 @@ def test_what_is_put_in_one_iteration_goes_out_in_one_batch_and_in_order() -> No
     asyncio.run(scenario())
 
 
-def test_a_full_channel_refuses_what_cannot_wait() -> None:
+def test_a_full_channel_refuses_urgent_messages() -> None:
     async def scenario() -> None:
         given = Given(FlakyLayer(capacity=1))
         async with running(given.outbox):
@@ -93,7 +93,7 @@ def test_a_full_channel_refuses_what_cannot_wait() -> None:
     asyncio.run(scenario())
 
 
-def test_what_waits_for_room_is_tried_again_in_order() -> None:
+def test_messages_that_wait_for_room_are_tried_again_in_order() -> None:
     async def scenario() -> None:
         given = Given(FlakyLayer(capacity=2))
         client = given.client()
@@ -143,8 +143,8 @@ def test_a_full_channel_is_not_offered_all_that_waits_over_and_over_again() -> N
     asyncio.run(scenario())
 
 
-def test_who_takes_its_messages_quickly_gets_them_quickly() -> None:
-    """Retries do not limit how many messages come through a channel that is narrow, but read all the time."""
+def test_a_channel_that_is_read_all_the_time_gets_messages_quickly() -> None:
+    """Retries do not limit the throughput of a small channel that is read all the time."""
 
     async def scenario() -> None:
         given = Given(FlakyLayer(capacity=50))
@@ -192,7 +192,7 @@ def test_the_bounds_of_a_client() -> None:
     asyncio.run(scenario())
 
 
-def test_what_a_client_said_last_is_sent_if_there_is_room() -> None:
+def test_the_last_messages_of_a_client_are_sent_if_there_is_room() -> None:
     async def scenario() -> None:
         given = Given(FlakyLayer(capacity=2))
         leaver = given.client()
@@ -205,7 +205,7 @@ def test_what_a_client_said_last_is_sent_if_there_is_room() -> None:
     asyncio.run(scenario())
 
 
-def test_what_waits_is_dropped_when_its_client_leaves() -> None:
+def test_waiting_messages_are_dropped_when_their_client_leaves() -> None:
     async def scenario() -> None:
         given = Given(FlakyLayer(capacity=1))
         leaver, other = given.client(), given.client()
@@ -239,7 +239,7 @@ def test_drain_waits_for_all_that_was_put() -> None:
 
 
 def test_many_channels() -> None:
-    """Those of which nothing is to be remembered are forgotten, and none is sent to twice or not at all."""
+    """Lanes without anything to remember are forgotten, and every message is sent once."""
 
     async def scenario() -> None:
         given = Given(FlakyLayer(capacity=1))
@@ -258,7 +258,7 @@ def test_many_channels() -> None:
     asyncio.run(scenario())
 
 
-def test_a_client_that_fails_is_no_concern_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_one_client_does_not_affect_others(caplog: pytest.LogCaptureFixture) -> None:
     def fail(outcome: Outcome) -> None:
         raise ValueError("cannot take this")
 
@@ -320,7 +320,7 @@ def test_an_outage(caplog: pytest.LogCaptureFixture, nothing_done: bool) -> None
     asyncio.run(scenario())
 
 
-def test_who_leaves_during_an_outage() -> None:
+def test_a_client_that_leaves_during_an_outage() -> None:
     async def scenario() -> None:
         given = Given(FlakyLayer())
         given.layer.outage = LayerUnavailable("It is gone.", nothing_done=True)
@@ -339,7 +339,7 @@ def test_who_leaves_during_an_outage() -> None:
     asyncio.run(scenario())
 
 
-def test_what_was_lost_is_restored_before_anything_is_sent() -> None:
+def test_lost_data_is_restored_before_anything_is_sent() -> None:
     async def scenario() -> None:
         layer = FlakyLayer()
         steps: list[str] = []
@@ -368,7 +368,7 @@ def test_what_was_lost_is_restored_before_anything_is_sent() -> None:
 
 
 class HangingLayer(FlakyLayer):
-    """Does not answer until the test says so."""
+    """A layer that does not answer until the test allows it."""
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
@@ -429,7 +429,7 @@ def test_a_long_life_without_overdue_answers(
 
 
 @pytest.mark.parametrize("size", [10, 100_000])
-def test_what_is_urgent_is_bounded(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_urgent_messages_are_bounded(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox_module, "ANSWER_SECONDS", DEADLINE)  # a busy machine takes seconds to put all that
 
     async def scenario() -> None:
@@ -450,7 +450,7 @@ def test_what_is_urgent_is_bounded(size: int, monkeypatch: pytest.MonkeyPatch) -
     asyncio.run(scenario())
 
 
-def test_what_is_withdrawn_never_runs() -> None:
+def test_a_withdrawn_message_never_runs() -> None:
     async def scenario() -> None:
         layer = HangingLayer()
         given = Given(layer)
@@ -493,7 +493,7 @@ def test_when_it_is_closed_all_is_refused() -> None:
 
 
 def test_a_full_redis(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Who can wait waits, and who cannot is told at once."""
+    """Other messages wait, and urgent ones are refused at once."""
 
     async def scenario() -> None:
         layer = RedisChannelLayer([redis_url])

@@ -42,7 +42,7 @@ def test_each_client_gets_its_own_in_order() -> None:
     asyncio.run(scenario())
 
 
-def test_one_client_that_fails_is_no_concern_of_the_others(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_a_client_does_not_stop_the_reader(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         layer = FlakyLayer()
         reader = Reader(layer)
@@ -59,7 +59,7 @@ def test_one_client_that_fails_is_no_concern_of_the_others(caplog: pytest.LogCap
     asyncio.run(scenario())
 
 
-def test_who_has_left_gets_nothing_and_leaves_its_groups() -> None:
+def test_a_client_that_has_left_gets_nothing_and_leaves_its_groups() -> None:
     async def scenario() -> None:
         layer = FlakyLayer()
         reader = Reader(layer)

@@ -67,8 +67,8 @@ def test_requests_do_not_pile_up_while_redis_hangs(monkeypatch: pytest.MonkeyPat
         assert response.result(DEADLINE).text == "back"
 
 
-def test_what_nobody_waits_for_any_more_never_runs() -> None:
-    """Its client has been told 503 by the timeout, before the outbox gave it up."""
+def test_a_request_that_has_timed_out_never_runs() -> None:
+    """Its client has got 503 by the timeout, before the outbox gave it up."""
     with hosted_on_redis(http_timeout=0.3, websocket_handshake_timeout=0.3) as (hosted, redis):
         eventually(hosted.layer.processes)
         with hanging(redis):
@@ -109,7 +109,7 @@ def test_a_redis_that_comes_back_empty() -> None:
 
 
 def test_ordered_sockets_go_on_when_redis_comes_back_empty() -> None:
-    """The next message of each has its turn at once, and those behind it wait for it."""
+    """The next message of each socket has its turn at once, and later ones wait for it."""
     with hosted_on_redis() as (hosted, redis):
         layer = hosted.layer
 
@@ -142,7 +142,7 @@ def test_ordered_sockets_go_on_when_redis_comes_back_empty() -> None:
 
 @pytest.mark.parametrize("lose", ["restart", "flushall"])
 def test_a_redis_that_loses_its_data_while_nobody_sends(lose: str) -> None:
-    """No send has failed, and still sockets go on soon: they do not wait for a turn that is over."""
+    """No send has failed, and still sockets go on soon, without waiting for a turn that is over."""
     with hosted_on_redis() as (hosted, redis):
         connection, reply_channel = hosted.open()
         if lose == "restart":
@@ -182,7 +182,7 @@ def is_served(hosted: Hosted) -> bool:
 
 
 def test_ordered_sockets_go_on_after_a_failover_to_a_replica_that_lags_behind() -> None:
-    """It has lost whose turn it is, and a message that waited in its queue: nobody waits for either."""
+    """It has lost the turns, and a message in its queue. Nobody waits for them."""
     with lagging_replica() as redis, closing(RedisChannelLayer([redis.url])) as layer, Hosted(layer) as hosted:
 
         def enter(message: dict[str, Any]) -> bool:
@@ -214,7 +214,7 @@ def test_ordered_sockets_go_on_after_a_failover_to_a_replica_that_lags_behind() 
 
 
 def test_a_message_that_waits_in_its_queue_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long workers take, and though Redis is another one, with the same data."""
+    """This holds for slow workers, and for another Redis with the same data."""
     with hosted_on_redis(directives={"appendonly": "yes"}) as (hosted, redis):
         layer = hosted.layer
         connection, reply_channel = hosted.open()
@@ -250,7 +250,7 @@ def test_a_redis_that_is_back_meets_few_connections_however_many_sockets_there_a
 
 
 def test_after_an_outage_nobody_takes_the_others_for_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the clock of Redis all heartbeats are older than a process lives, until each has beaten again."""
+    """By the clock of Redis all heartbeats are too old, until each process has sent another one."""
     monkeypatch.setattr(RedisChannelLayer, "life", 1.0)
     with hosted_on_redis(directives={"appendonly": "yes"}) as (hosted, redis), ExitStack() as others:
         hosts = [hosted]
@@ -279,7 +279,7 @@ def are_alive(hosted: Hosted, count: int) -> bool:
 
 @pytest.mark.parametrize("lost", ["before", "after"])
 def test_a_frame_on_its_way_when_the_connection_breaks(lost: Cut, redis_url: str) -> None:
-    """Whether Redis took it is found out afterwards: it comes once, and its socket stays open."""
+    """The server finds out later whether Redis took it. It comes once, and its socket stays open."""
     cuts: list[bytes] = []
 
     def cut(trip: bytes) -> Cut:

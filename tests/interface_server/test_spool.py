@@ -1,4 +1,4 @@
-"""A spool gives out what was put in, whether it was in memory or in a file, and what it holds is counted."""
+"""A spool gives out what was put in, from memory or from a file, and counts what it holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 async def end_of_threads() -> None:
-    """Wait until all threads are done, and what they did is known."""
+    """Wait until all threads are done, and their results have arrived."""
     await asyncio.get_running_loop().shutdown_default_executor()
     for _ in range(5):
         await asyncio.sleep(0)
@@ -31,7 +31,7 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_what_fits_stays_in_memory() -> None:
+def test_few_bytes_stay_in_memory() -> None:
     storage = Storage(2**30, 2**20)
     spool = Spool(storage, 100)
     spool.put(b"one")
@@ -43,7 +43,7 @@ def test_what_fits_stays_in_memory() -> None:
     assert (spool.size, storage.size, storage.memory) == (0, 0, 0)
 
 
-def test_what_does_not_fit_goes_to_a_file_and_comes_back() -> None:
+def test_more_bytes_go_to_a_file_and_come_back() -> None:
     async def main() -> None:
         before = open_files()
         storage = Storage(2**30, 2**30)
@@ -70,7 +70,7 @@ def test_what_does_not_fit_goes_to_a_file_and_comes_back() -> None:
     run(main())
 
 
-def test_where_memory_is_short_a_file_is_used_early() -> None:
+def test_a_file_is_used_early_if_memory_is_short() -> None:
     async def main() -> None:
         storage = Storage(2**30, 1000)
         others = Spool(storage, 2**20)
@@ -153,7 +153,7 @@ def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     st.sampled_from([0, 1000, PIECE, 100 * PIECE]),
     st.sampled_from([0, PIECE, 2**30]),
 )
-def test_whatever_is_put_in_comes_out_in_order(steps: list[Any], memory_limit: int, shared_limit: int) -> None:
+def test_all_bytes_come_out_in_order(steps: list[Any], memory_limit: int, shared_limit: int) -> None:
     async def main() -> None:
         storage = Storage(2**30, shared_limit)
         spool = Spool(storage, memory_limit)

@@ -16,7 +16,7 @@ class Waiting:
         self.timed_out += 1
 
 
-def test_who_makes_no_progress_times_out_once_and_nobody_else() -> None:
+def test_only_what_makes_no_progress_times_out_and_once() -> None:
     async def main() -> None:
         timeouts = Timeouts(0.1)
         idle, stopped, busy = Waiting(), Waiting(), Waiting()

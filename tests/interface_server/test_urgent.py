@@ -1,4 +1,4 @@
-"""Messages that cannot wait: in order, bounded, and withdrawn or refused as long as they are here."""
+"""Urgent messages: in order, bounded, and withdrawn or refused as long as they are in the queue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_how_many_bytes_there_may_be() -> None:
     assert queue.put(message(), None)
 
 
-def test_what_is_withdrawn_is_not_taken() -> None:
+def test_a_withdrawn_message_is_not_taken() -> None:
     queue = UrgentQueue()
     first, second = message(), message()
     queue.put(first, "first")

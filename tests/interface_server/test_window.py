@@ -1,4 +1,4 @@
-"""How much a channel is offered, learnt from what it takes."""
+"""The window: how much a channel is offered, judged by what it takes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_channel_that_takes_all_is_offered_more_at_once() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 1000), st.integers(0, 1000)), min_size=1))
-def test_what_is_refused_is_never_much_more_than_what_is_taken(answers: list[tuple[int, int]]) -> None:
+def test_refused_messages_are_not_many_more_than_taken_ones(answers: list[tuple[int, int]]) -> None:
     window, now = Window(), 1.0
     for offered, room in answers:
         offered = min(offered, window.size)

@@ -1,4 +1,4 @@
-"""What the app serves is what its sources give, and the package for npm is complete."""
+"""The files that the app serves are built from the present sources, and the package for npm is complete."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_it_was_built_from_the_sources_as_they_are() -> None:
 
 
 def node_with(package: str) -> str:
-    """The path of Node, with a package of ``js/``; skips the test where one is missing, or fails it."""
+    """The path of Node, with a package of ``js/``. Skips or fails the test if one is missing."""
     node = shutil.which("node")
     if node is None or not (JS / "node_modules" / package).exists():
         reason = f"No Node, or no js/node_modules/{package}: run 'make js'."

@@ -1,4 +1,4 @@
-"""``WebSocketBridge`` in Chromium, against a real server: also one that goes away and comes back."""
+"""``WebSocketBridge`` in Chromium, with a real server, which may go away and come back."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def opened(page: Page, site: Site, path: str = "plain", options: dict[str, Any] 
 
 
 def received(page: Page, number: int) -> Any:
-    """The first so many messages."""
+    """The first ``count`` messages."""
     page.wait_for_function("number => received.length >= number", arg=number)
     return page.evaluate("received")
 
@@ -149,7 +149,7 @@ def test_messages_and_streams(page: Page, site: Site, path: str) -> None:
     ]
 
 
-def test_frames_that_are_not_what_they_should_be(page: Page, site: Site) -> None:
+def test_invalid_frames(page: Page, site: Site) -> None:
     errors: list[str] = []
     page.on("console", lambda message: errors.append(message.text))
     opened(page, site)
@@ -193,7 +193,7 @@ def test_send_before_connect(page: Page, site: Site) -> None:
 
 
 def test_a_server_that_comes_back(page: Page, project: Project) -> None:
-    """What was sent while it was away arrives, once and in order."""
+    """Messages that were sent while it was away arrive once and in order."""
     port = free_port()
     with serving(project, port) as site:
         opened(page, site)
@@ -209,7 +209,7 @@ def test_a_server_that_comes_back(page: Page, project: Project) -> None:
         assert received(page, 6)[5] == ["listen", {"hello": "/a/"}, None]
 
 
-def test_what_waits_is_bounded(page: Page, project: Project) -> None:
+def test_waiting_frames_are_bounded(page: Page, project: Project) -> None:
     port = free_port()
     with serving(project, port) as site:
         opened(page, site, options={"maxEnqueuedMessages": 3})

@@ -1,4 +1,4 @@
-"""Consumers that write down in Redis when they begin and when they end, by socket."""
+"""Consumers that record in Redis, by socket, when they begin and when they end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ LONGEST = float(os.environ.get("LOAD_SECONDS", "0.002"))
 
 @contextmanager
 def recorded(message: Message) -> Iterator[None]:
-    """One value as it begins, one as it ends; the list of the socket shows what ran, when, and how often."""
+    """Record one value at the beginning and one at the end. The list of the socket shows what ran, when, and how
+    often."""
     name = f"load:{message.reply_channel}"
     RECORD.rpush(name, f"begin {message['order']}")
     yield

@@ -1,4 +1,4 @@
-"""The site that ``test_load`` puts under load, in processes of its own; what differs comes by the environment."""
+"""The settings of the site for ``test_load``. The rest comes by environment variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order when something goes wrong: a worker that is killed, a client that vanishes. Real processes, real kills."""
+"""Ordering with faults: real workers are killed, and clients vanish."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def open_socket(address: str) -> ClientConnection:
 
 
 def ran(record: redis.Redis) -> list[list[str]]:
-    """What was written down for each socket, the longest first."""
+    """The records of each socket, the longest first."""
     names = record.keys("load:interface*")
     return sorted((record.lrange(name, 0, -1) for name in names), key=len, reverse=True)
 
@@ -39,7 +39,7 @@ def in_order(*orders: int) -> list[str]:
 
 
 def waiting(record: redis.Redis) -> int:
-    """How many messages wait for their turn."""
+    """The number of messages that wait for their turn."""
     return sum(int(record.hget(name, "waiting") or 0) for name in record.keys("asgi:turns:?*"))
 
 

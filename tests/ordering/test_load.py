@@ -1,4 +1,4 @@
-"""Many sockets that send as fast as they can, many workers: nothing out of order, nothing lost, nothing twice.
+"""Many sockets send as fast as they can to many workers: nothing is out of order, lost or handled twice.
 
 A real interface server, a real Redis, and 8 workers in 4 processes. ``ORDERING_SOCKETS=200 ORDERING_FRAMES=200``
 makes it the full load, which takes a few minutes on two cores.
@@ -35,7 +35,7 @@ DATABASE = "django.contrib.sessions.backends.db"
 
 @pytest.fixture(params=["sqlite", "postgresql", "redis"])
 def site(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """The environment of a site that keeps its channel sessions in one place or another."""
+    """The environment of a site for each place of channel sessions."""
     sqlite = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(tmp_path / "db.sqlite3"),
@@ -54,7 +54,7 @@ def site(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iter
 
 
 async def flood(address: str, sockets: int, frames: int) -> list[list[str]]:
-    """Let each socket send all its frames at once; the replies to each."""
+    """Let each socket send all its frames at once. Returns the replies to each."""
     opening = asyncio.Semaphore(OPENING_AT_ONCE)
 
     async def one() -> list[str]:

@@ -1,7 +1,7 @@
-"""Why turns are kept in the channel layer: the same protocol by reading and writing a session loses messages.
+"""Shows why the channel layer keeps turns: the same protocol in a session loses messages.
 
-No luck is needed to see it. One worker ends the turn of message 1 while another one finds that message 2 comes too
-early; both have read the session before either writes it.
+This does not depend on chance. One worker ends the turn of message 1 while another one finds that message 2 comes
+too early. Both have read the session before either writes it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ Protocol = Naive | Ours
 
 
 def message_2_runs(protocol: Protocol) -> bool:
-    """Whether it ever does: message 1 ends and message 2 arrives at the same time, and nothing else happens."""
+    """Whether message 2 ever runs if message 1 ends and message 2 arrives at the same time."""
     with ThreadPoolExecutor(2) as workers:
         ended = workers.submit(protocol.end, 1)
         entered = workers.submit(protocol.enter, 2)
@@ -107,8 +107,8 @@ def test_read_and_write_in_a_session_lose_a_message() -> None:
     assert not message_2_runs(protocol)
 
 
-def test_one_after_the_other_they_do_not() -> None:
-    """So it is the interleaving that loses it, not a mistake in the steps."""
+def test_sequential_steps_lose_nothing() -> None:
+    """So the interleaving loses the message, and not a mistake in the steps."""
     protocol = Naive()
     run_first_messages(protocol)
     assert not protocol.enter(2)
@@ -140,7 +140,7 @@ def test_steps_of_a_layer_have_only_two_interleavings_and_both_are_right(ours: O
     assert ours.enter(2)
 
 
-def test_nor_is_there_a_third_one(ours: Ours) -> None:
+def test_there_is_no_third_interleaving(ours: Ours) -> None:
     for _ in range(200):
         ours.layer.flush()
         run_first_messages(ours)

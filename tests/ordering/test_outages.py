@@ -1,9 +1,10 @@
-"""Turns whose trips to Redis break, before the server sees them or before the answer is back.
+"""Turns whose round trips to Redis break, before the server sees them or before the answer is back.
 
-What a consumer sent travels with the end of its turn. If that trip breaks, nobody knows whether it arrived. It is
-sent again, and comes once.
+The messages of a consumer travel with the end of its turn. If that round trip breaks, nobody knows whether they
+arrived. They are sent again, and come once.
 
-With the real times: a turn that stayed held would end after 5 minutes, which is longer than any test here waits.
+These tests use the real times: a turn that is not ended would end after 5 minutes, longer than any test here
+waits.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ Frames = Callable[[Message], Any]
 
 
 class Cuts:
-    """Cuts the first trips with a step of a turn, as the test has it, and remembers that it did."""
+    """Cuts the first round trips with a step of a turn, and records that it did."""
 
     def __init__(self, *planned: tuple[str, Cut]) -> None:
         self.planned = list(planned)
@@ -143,7 +144,7 @@ CUT = pytest.mark.parametrize("cut", ["before", "after"])
 @CUT
 @pytest.mark.parametrize("slight", [False, True])
 def test_a_message_whose_turn_it_is(make_site: Any, cut: Cut, slight: bool) -> None:
-    """It runs, once, and nobody waits for it to end in vain. No ``ConsumeLater`` is used up for it."""
+    """It runs once, and its turn ends. It does not use up a ``ConsumeLater``."""
     cuts = Cuts(*[("enter", cut)] * 3)
     site = make_site(cuts)
     site.start(echo, message_retries=0, slight=slight)
@@ -191,7 +192,7 @@ def test_a_message_that_goes_back(make_site: Any, cut: Cut) -> None:
 @CUT
 @pytest.mark.parametrize("hosts", [1, 3])
 def test_the_end_of_a_turn(make_site: Any, redis_servers: list[str], hosts: int, cut: Cut) -> None:
-    """It is sent again, and to end twice is to end once."""
+    """It is sent again, and has its effect once."""
     cuts = Cuts(*[("end", cut)] * 5)
     site = make_site(cuts, *redis_servers[:hosts])
     clients = [f"interface.abc!{number}" for number in range(4)]
@@ -207,7 +208,7 @@ def test_the_end_of_a_turn(make_site: Any, redis_servers: list[str], hosts: int,
 
 
 def test_an_outage_in_which_a_message_waits_in_the_worker(make_site: Any, redis_server: RedisServer) -> None:
-    """However many tries it takes, and though the first one has its turn already."""
+    """This may take many attempts, even if the first one already got the turn."""
     asked: list[str] = []
 
     def cut(trip: bytes) -> Cut:

@@ -1,4 +1,4 @@
-"""The project that all these documents begin with: ``startproject`` and ``startapp``, and Channels installed."""
+"""The project with which all these documents begin: ``startproject`` and ``startapp``, with Channels installed."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ LANGUAGE = re.compile(r"\s*\w*\s*")
 
 
 def code_blocks(text: str) -> list[str]:
-    """What a document has its reader type in, in its order."""
+    """The code that a document tells its reader to type in, in order."""
     is_markdown = re.search(r"^(#+ |```)", text, re.MULTILINE)
     return [plain(block) for block in (markdown_blocks if is_markdown else literal_blocks)(text.splitlines())]
 
@@ -44,5 +44,5 @@ def plain(code: str) -> str:
 
 
 def digest(code: str) -> str:
-    """By which a block is known again."""
+    """The digest that identifies a block."""
     return hashlib.sha256(plain(code).encode()).hexdigest()[:12]

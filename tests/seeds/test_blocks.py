@@ -63,7 +63,7 @@ BLOCKS: dict[str, list[Block]] = {
         Run("757ab56e54eb", oldest.TO_BE_WRITTEN, oldest.test_without_it_django_has_its_page_again),
     ],
     "001": [
-        Run("9271a57ec11b", introduction.INSTALL, introduction.test_what_it_installs_brings_django_along),
+        Run("9271a57ec11b", introduction.INSTALL, introduction.test_its_install_command_brings_django),
         Run("fa02df8be3e1", introduction.CREATE_A_PROJECT, introduction.test_an_echo_server),
         Run("0ab75297d3c4", introduction.GO_THERE, introduction.test_an_echo_server),
         Run("7c3cb60657de", introduction.CREATE_AN_APP, introduction.test_an_echo_server),

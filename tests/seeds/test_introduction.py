@@ -10,8 +10,8 @@ from tests.project import Project
 INSTALL = "pip install channels"
 
 
-def test_what_it_installs_brings_django_along() -> None:
-    """The package of that name is today's Channels; what is to be installed instead is what the tests run with."""
+def test_its_install_command_brings_django() -> None:
+    """The package of that name is Channels 4. The tests run with what is to be installed instead."""
     needed = requires(INSTALL.split()[-1] + "-classic") or []
     assert any(requirement.lower().startswith("django") for requirement in needed)
 

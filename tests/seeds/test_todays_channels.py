@@ -300,7 +300,7 @@ def test_the_layer_in_a_shell(beside: Project, redis_url: str, backend: str) -> 
         "channels.layers.get_channel_layer",
     ],
 )
-def test_under_the_old_names_there_is_nothing_of_it(tmp_path: Path, name: str) -> None:
+def test_names_of_channels_4_do_not_exist_under_the_old_names(tmp_path: Path, name: str) -> None:
     """A name that is not ours is an error, and not something else of ours."""
     module, _, attribute = name.rpartition(".")
     done = Project(tmp_path).python("-c", f"import channels_classic.legacy\nfrom {module} import {attribute}")

@@ -43,7 +43,7 @@ def start_workers() -> Iterator[StartWorkers]:
 
 
 def receive(layer: Any, channel: str = CLIENTS) -> dict[str, Any]:
-    """The content of the next message on a channel; by default, of the next one to any client."""
+    """The content of the next message on a channel. By default it is the next one to any client."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
         _, content = layer.receive([channel], block=True)
@@ -57,7 +57,7 @@ def is_empty(layer: Any, channel: str = CLIENTS) -> bool:
 
 
 def eventually(condition: Callable[[], Any]) -> Any:
-    """Wait for a condition, up to the deadline; gives what it came to."""
+    """Wait for a condition, up to the deadline. Returns its value."""
     deadline = time.monotonic() + DEADLINE
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen"

@@ -1,4 +1,4 @@
-"""Asynchronous consumers: everything that synchronous ones have works in them, and many run at the same time."""
+"""Asynchronous consumers: they have all features of synchronous ones, and many run at the same time."""
 
 from __future__ import annotations
 

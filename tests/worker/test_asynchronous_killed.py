@@ -1,4 +1,4 @@
-"""Workers that are killed while asynchronous consumers run: the same is promised as for synchronous ones."""
+"""Workers that are killed while asynchronous consumers run keep the promises for synchronous ones."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def test_the_client_of_a_lost_request_is_told(layer: RedisChannelLayer, workers:
     assert next_of(layer, "interface.test!")["status"] == 502
 
 
-def test_what_is_at_least_once_runs_again(layer: RedisChannelLayer, workers: Running) -> None:
+def test_a_message_of_an_at_least_once_channel_runs_again_after_a_kill(
+    layer: RedisChannelLayer, workers: Running
+) -> None:
     layer.send("sure", {})
     kill_worker(layer)
     assert next_of(layer, "begun")["deliveries"] == 2
@@ -115,8 +117,8 @@ def test_the_next_frame_of_a_socket_has_its_turn(layer: RedisChannelLayer, worke
     assert next_of(layer, "interface.test!") == {"text": "1"}
 
 
-def test_what_was_done_beside_it_is_left_alone(layer: RedisChannelLayer, workers: Running) -> None:
-    """Though it was taken together with a consumer that still ran."""
+def test_messages_that_were_done_beside_it_are_left_alone(layer: RedisChannelLayer, workers: Running) -> None:
+    """It was taken together with a message whose consumer still ran."""
     for _ in range(5):
         layer.send("websocket.connect", {"reply_channel": "interface.test!client", "path": "/", "order": 0})
     layer.send("sure", {})

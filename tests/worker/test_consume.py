@@ -1,4 +1,4 @@
-"""One message and its consumer: what may come of it."""
+"""One message and its consumer, with all possible ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Sender:
 
 
 def run(consumer: Consumer, channel: str = "test", **content: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Run the consumer on a message; what it leaves to be sent, as pairs of channel and content."""
+    """Run the consumer on a message. Returns the messages to send, as pairs of channel and content."""
     layer = layer_with({channel: consumer})
     message = Message({"reply_channel": REPLY, **content}, channel, layer)
     return sent(layer, consume(message, layer.router, RETRIES, Sender).deliveries)
@@ -122,7 +122,7 @@ def test_a_connect_that_was_answered_at_once_is_left_alone() -> None:
     assert run(consumer, "websocket.connect") == []
 
 
-def test_to_tell_others_is_no_answer() -> None:
+def test_a_message_to_others_is_not_an_answer() -> None:
     def consumer(message: Message) -> None:
         Group("everyone", channel_layer=message.channel_layer).send({"text": "someone is here"})
 
@@ -151,7 +151,7 @@ def test_deny_connection() -> None:
 
 
 def test_what_was_sent_before_deny_connection_goes_out_before_the_close() -> None:
-    """As in Channels 1: the client may be told why. It sees a socket that opens, then one that closes."""
+    """As in Channels 1, the client can learn the reason. It sees a socket that opens and closes."""
 
     def explain_and_deny(message: Message) -> None:
         greet(message)
@@ -160,7 +160,7 @@ def test_what_was_sent_before_deny_connection_goes_out_before_the_close() -> Non
     assert run(explain_and_deny, "websocket.connect") == [(REPLY, {"text": "hello"}), (REPLY, {"close": True})]
 
 
-def test_deny_connection_somewhere_else_is_a_mistake(caplog: pytest.LogCaptureFixture) -> None:
+def test_deny_connection_outside_of_connect_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     assert run(deny, "websocket.receive") == []
     text = caplog.records[0].getMessage()
     assert "tests.worker.test_consume.deny raised DenyConnection for a message on 'websocket.receive'" in text
@@ -227,7 +227,7 @@ def close_generator(message: Message) -> None:
     ("channel", "answer"),
     [("http.request", "status"), ("websocket.connect", "close"), ("websocket.receive", None)],
 )
-def test_what_ends_a_program_is_no_more_than_a_failed_consumer(
+def test_system_exit_is_just_a_failed_consumer(
     caplog: pytest.LogCaptureFixture, consumer: Consumer, channel: str, answer: str | None
 ) -> None:
     left = run(consumer, channel)

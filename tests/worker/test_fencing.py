@@ -1,4 +1,5 @@
-"""A worker that was declared dead while its consumer ran: nothing that the consumer does from then on counts."""
+"""A worker that was declared dead while its consumer ran: nothing that the consumer does afterwards has an
+effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``WorkerHealth``: a thread that has died is noticed, and a stop is no death."""
+"""``WorkerHealth`` notices a dead thread, and does not take a stop for a death."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.health import WorkerHealth
 
 
 class Deadly(InMemoryChannelLayer):
-    """Ends the thread that beats, when it is told to."""
+    """Ends the thread of the heartbeat on demand."""
 
     is_deadly = False
 

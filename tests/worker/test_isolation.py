@@ -1,4 +1,4 @@
-"""What a consumer sets ends with its message: the next client's consumer finds none of it."""
+"""State that a consumer sets ends with its message: the consumer of the next client does not see it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_it_is_the_same_with_the_client_of_tests() -> None:
 
 
 def test_caches_are_made_once_for_a_thread(start_workers: StartWorkers) -> None:
-    """One that connects would else connect for each message."""
+    """Otherwise a cache would connect for each message."""
     seen: list[Any] = []
     layer = layer_with({"test": lambda message: seen.append(caches["default"])})
     start_workers(layer, 1)

@@ -120,7 +120,7 @@ class Numbers:
         assert self.layer.send_batch(deliveries) == []
 
     def receive(self, timeout: float = 0.0) -> int:
-        """Take the answers that are there, or wait for one; returns how many have come by now."""
+        """Take the answers that are there, or wait for one. Returns how many have come by now."""
         batch = self.layer.receive_batch(["answers"], 1000, timeout)
         self.answers += [received.content for received in batch]
         return len(self.answers)
@@ -137,19 +137,19 @@ class Numbers:
 
 
 def lost(program: Running, consumer: str = "mysite.consumers.number") -> int:
-    """How many messages the log says were lost while they ran."""
+    """The number of messages that were lost while they ran, by the log."""
     return sum(line.count(f"({consumer})") for line in program.log.splitlines() if "lost while they ran" in line)
 
 
 def living(program: Running) -> list[int]:
-    """The worker processes under a supervisor that have said that they receive."""
+    """The worker processes under a supervisor that have logged that they receive."""
     said = {int(pid) for pid in re.findall(r"Worker (\d+), ", program.log)}
     return [pid for pid in children_of(program.process.pid) if pid in said]
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_what_is_killed_loses_only_what_it_ran(layer: RedisChannelLayer, workers: Any, seed: int) -> None:
-    """Each message is answered once, or the log says that it was lost while it ran."""
+def test_a_kill_loses_only_running_messages(layer: RedisChannelLayer, workers: Any, seed: int) -> None:
+    """Each message is answered once, or the log names it as lost while it ran."""
     moments = random.Random(seed)
     program = workers("--processes", "2", "--threads", "2")
     program.wait(lambda: len(living(program)) == 2)
@@ -167,8 +167,8 @@ def test_what_is_killed_loses_only_what_it_ran(layer: RedisChannelLayer, workers
     assert layer.channel_statistics("numbers")["messages_pending"] == 0
 
 
-def test_without_a_supervisor_others_notice(layer: RedisChannelLayer, workers: Any) -> None:
-    """What was not started runs elsewhere, and a client whose request ran gets 502."""
+def test_without_a_supervisor_other_processes_notice(layer: RedisChannelLayer, workers: Any) -> None:
+    """Messages that were not started run elsewhere, and a client whose request ran gets 502."""
     first = workers("--threads", "1")
     [pid] = re.findall(r"Worker (\d+), ", first.log)
     numbers = Numbers(layer)

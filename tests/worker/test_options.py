@@ -1,4 +1,4 @@
-"""The options of the commands: what can be read, and one clear line about what cannot."""
+"""The options of the commands: valid values, and one clear line about invalid ones."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_switch_in_the_environment(text: str) -> None:
         ({"consumer_timeout_retire": True}, "--consumer-timeout-retire needs --consumer-timeout SECONDS."),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(values: dict[str, Any], line: str) -> None:
+def test_invalid_options_are_one_line(values: dict[str, Any], line: str) -> None:
     with pytest.raises(BadOption) as caught:
         options_from(values)
     assert str(caught.value) == line

@@ -1,4 +1,4 @@
-"""What the layer knows of a worker process: in-flight messages, a journal, heartbeats, and what a lapse means."""
+"""The presence of a worker process: in-flight messages, the journal, heartbeats, and lapses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def process_of(layer: Any) -> Process:
 
 
 def in_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a worker take all that is there at once, and keep what waits in hand."""
+    """Let a worker take all messages at once, and keep the waiting ones in hand."""
     monkeypatch.setattr("worker.watchdog.PATIENCE", DEADLINE)
     monkeypatch.setattr("worker.pace.Pace.limit", lambda pace: 64)
 
@@ -95,7 +95,7 @@ def test_the_journal_says_what_was_started(start_workers: StartWorkers, monkeypa
 
 
 def lapse(layer: Any, group: WorkerGroup) -> Process:
-    """Declare the workers dead, as if they had been stopped for long; which process that was."""
+    """Declare the workers dead, as if they had been stopped for long. Returns their process."""
     process = process_of(layer)
     layer.sweep(process, read_journal)
     # What the heartbeat does when the process goes on.
@@ -107,7 +107,7 @@ def lapse(layer: Any, group: WorkerGroup) -> Process:
 def test_a_process_that_lapsed_goes_on_under_a_new_name(
     start_workers: StartWorkers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What it had is dropped: nothing is answered twice, and nothing is run twice."""
+    """It drops what it had, so nothing is answered or run twice."""
     held = Held()
     layer = layer_with(
         {"http.request": held, "next": lambda message: message.reply_channel.send({"text": "next"})}
@@ -125,7 +125,7 @@ def test_a_process_that_lapsed_goes_on_under_a_new_name(
     assert "1 messages that consumers had sent were dropped: their process had lapsed." in caplog.text
 
 
-def test_what_waited_in_a_process_that_lapsed_runs_once(
+def test_messages_that_waited_in_a_lapsed_process_run_once(
     start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_one_batch(monkeypatch)
@@ -177,10 +177,10 @@ def test_messages_do_not_start_while_nobody_knows_whether_the_process_has_lapsed
     eventually(lambda: seen == ["0"])  # it has asked, and nothing was wrong
 
 
-def test_what_waits_is_in_flight_until_it_has_run(
+def test_waiting_messages_are_in_flight_until_they_have_run(
     start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The heartbeat may come back in any moment: between a message that must not start, and the next trip."""
+    """The heartbeat may come back at any moment between a message that must not start and the next round trip."""
     in_one_batch(monkeypatch)
     held = Held()
     layer = layer_with({"test": lambda message: held(message) if message["text"] == "1" else None})
@@ -196,10 +196,10 @@ def test_what_waits_is_in_flight_until_it_has_run(
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-def test_what_was_given_back_without_an_answer_runs_once(
+def test_messages_that_were_given_back_without_an_answer_run_once(
     start_workers: StartWorkers, redis_url: str, monkeypatch: pytest.MonkeyPatch, arrived: bool
 ) -> None:
-    """The connection breaks in the moment in which messages behind a slow consumer are given back."""
+    """The connection breaks while messages behind a slow consumer are given back."""
 
     class Broken(RedisChannelLayer):
         breaks = 1

@@ -51,7 +51,7 @@ def answer(message):
 
 @pytest.fixture
 def folder(tmp_path: Path, redis_url: str) -> Path:
-    """A project, as far as a worker needs one."""
+    """A minimal project for a worker."""
     (tmp_path / "mysite").mkdir()
     (tmp_path / "mysite" / "__init__.py").write_text(CONSUMERS)
     (tmp_path / "mysite" / "settings.py").write_text(SETTINGS.format(url=redis_url))
@@ -64,7 +64,7 @@ def layer(redis_url: str) -> RedisChannelLayer:
 
 
 def ask(layer: RedisChannelLayer, question: int) -> int:
-    """Let a worker answer; its process id."""
+    """Let a worker answer. Returns its process id."""
     layer.send("questions", {"question": question})
     (received,) = layer.receive_batch(["answers"], 1, WAIT)
     assert received.content["to"] == question
@@ -109,7 +109,7 @@ A signal that comes just before the main thread begins to wait does not interrup
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_counts_that_does_not_interrupt_the_main_thread(
+def test_a_signal_that_does_not_interrupt_the_main_thread(
     folder: Path, layer: RedisChannelLayer, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-c", MISSES_SIGNALS, "--settings", "mysite.settings"]
@@ -145,7 +145,7 @@ def test_options_by_the_environment(
         assert program.process.wait(DEADLINE) == 0
 
 
-def test_what_cannot_be_is_said_in_one_line(folder: Path) -> None:
+def test_invalid_options_are_one_line(folder: Path) -> None:
     code, text = refusal(folder)
     assert code == 2
     assert "Missing option '--settings'" in text
@@ -213,7 +213,7 @@ main()
 
 
 def test_a_worker_that_hangs_altogether_is_killed(folder: Path, layer: RedisChannelLayer) -> None:
-    """One that was stopped by SIGSTOP, as a debugger does: it cannot even be told to hurry."""
+    """It was stopped by SIGSTOP, so it cannot even be told to hurry."""
     options = ["--settings", "mysite.settings", "--processes", "2", "--stop-timeout", "0.5"]
     with started([sys.executable, "-c", IMPATIENT, *options], folder, 2) as program:
         os.kill(hanging := ask(layer, 1), signal.SIGSTOP)
@@ -224,7 +224,7 @@ def test_a_worker_that_hangs_altogether_is_killed(folder: Path, layer: RedisChan
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_thread_that_dies_ends_its_process(folder: Path, layer: RedisChannelLayer, processes: str) -> None:
-    """Whatever a bug raises: one process ends with status 1, several are replaced."""
+    """A bug may raise anything: a single process ends with status 1, and one of several is replaced."""
     (folder / "mysite" / "layer.py").write_text(
         "from channels_classic.layers import RedisChannelLayer\n"
         "class Layer(RedisChannelLayer):\n"

@@ -1,4 +1,4 @@
-"""When a worker process asks to be replaced."""
+"""The retirement of worker processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.retirement import Retirement, memory_of_this_process
 
 
 @given(limit=st.integers(1, 300))
-def test_after_so_many_messages_it_asks_once(limit: int) -> None:
+def test_after_its_number_of_messages_it_asks_once(limit: int) -> None:
     asked: list[int] = []
     handled = itertools.count()
     retiring = Retirement(lambda: asked.append(next(handled)), max_messages=limit)

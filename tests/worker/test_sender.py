@@ -1,4 +1,4 @@
-"""What consumers sent: in order, and again where a channel was full."""
+"""``Sender``: messages go out in order, and are tried again if a channel is full."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from worker.sender import Sender
 
 
 class FlakyLayer(InMemoryChannelLayer):
-    """In memory, with an outage when the test wants one."""
+    """A layer in memory with outages on demand."""
 
     outage: LayerUnavailable | None = None
     arrives = False
@@ -135,7 +135,7 @@ def test_a_full_redis_delays_what_was_sent_and_nothing_else(redis_url: str) -> N
     layer.close()
 
 
-def test_what_an_outage_keeps_is_not_lost_as_soon_as_what_finds_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_outlast_an_outage_longer_than_a_full_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sender_module, "RETRY_SECONDS", 0)
     given = Given()
     given.layer.outage = GONE
@@ -161,7 +161,7 @@ def test_an_outage_that_lasts_longer_than_a_message_lives(caplog: pytest.LogCapt
     assert "2 messages were lost" in caplog.records[0].getMessage()
 
 
-def test_what_may_have_arrived_is_not_sent_twice(caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_that_may_have_arrived_are_not_sent_twice(caplog: pytest.LogCaptureFixture) -> None:
     given = Given()
     given.layer.outage = LayerUnavailable("It went away.")
     given.add("one", 1, 2)
@@ -219,12 +219,12 @@ class GivenTurns(Given):
         return self.layer.enter_turn(Turn(client, order, "frames"), {"name": order})
 
     def finish(self, order: int, *names: object, client: str = CLIENT) -> None:
-        """A consumer is done that sent these to its client."""
+        """Note that a consumer is done that sent these messages to its client."""
         sends = [self.layer.prepare(client, {"name": name}) for name in names]
         self.sender.add(*sends, self.layer.end_of_turn(client, order))
 
 
-def test_a_turn_ends_behind_what_its_consumer_sent() -> None:
+def test_a_turn_ends_behind_the_messages_of_its_consumer() -> None:
     given = GivenTurns()
     given.finish(0, "a", "b")
     assert given.received("frames") == []
@@ -242,7 +242,7 @@ def test_a_turn_of_a_consumer_that_sent_nothing_ends_as_well() -> None:
 
 
 def test_a_turn_does_not_end_while_a_reply_is_refused() -> None:
-    """Else the reply to the next message, which may run anywhere, could come before it."""
+    """Otherwise the reply to the next message, which may run anywhere, could come before it."""
     given = GivenTurns()
     given.enter(0, "interface.abc!other")
     given.enter(1, "interface.abc!other")

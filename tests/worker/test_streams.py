@@ -1,4 +1,4 @@
-"""Answers that last: they keep no worker from its work, and everything of their view is there for them."""
+"""Streaming answers do not keep workers from their work, and have the state of their view."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="
 
 
 class Gate:
-    """Holds streams up, and notes what they did."""
+    """Holds streams up, and records what they did."""
 
     def __init__(self) -> None:
         self.opened = threading.Event()
@@ -169,7 +169,7 @@ urlpatterns = [
 
 
 class Clients:
-    """Clients of an interface server that is not there: each has a reply channel, and may stop to read."""
+    """Clients without an interface server. Each has a reply channel, and can stop reading."""
 
     def __init__(self, layer: Any) -> None:
         self.layer = layer
@@ -204,7 +204,7 @@ class Clients:
 
 @pytest.fixture
 def start_workers(start_workers: StartWorkers) -> Iterator[StartWorkers]:
-    """As ever, but what waits at the gate may end before the workers have to."""
+    """As usual, but streams at the gate can end before the workers have to."""
     yield start_workers
     gate.opened.set()
 
@@ -250,7 +250,7 @@ def test_before_its_first_part_it_keeps_nobody_either(
 def test_a_large_response_to_a_client_that_does_not_read(
     layer: Any, clients: Clients, start_workers: StartWorkers
 ) -> None:
-    """From the first refusal on; and then all of it, in order, when the client reads again."""
+    """A thread takes over after the first refusal. The client gets all of it in order when it reads again."""
     start_workers(layer, 1)
     client = clients.ask("/download/", reads=False)
     assert clients.answer(clients.ask("/page/")) == (200, b"a page")
@@ -338,7 +338,7 @@ def test_an_answer_to_head_is_complete_with_its_head(
         ("/state-async/", b"de, of the view, 1"),
     ],
 )
-def test_what_the_view_has_set_is_there(
+def test_the_state_of_the_view_is_there(
     layer: Any, clients: Clients, start_workers: StartWorkers, path_: str, answer: bytes
 ) -> None:
     User.objects.create_user("ada")
@@ -367,7 +367,7 @@ def test_its_database_connections_are_its_own_and_closed(
 def test_an_error(
     layer: Any, clients: Clients, start_workers: StartWorkers, caplog: pytest.LogCaptureFixture, after: int
 ) -> None:
-    """Before the first part there is an answer still to give; later only the connection can be ended."""
+    """Before the first part an answer is still possible. Later only the connection can be ended."""
     start_workers(layer, 1)
     client = clients.ask("/broken/", query_string=f"after={after}".encode())
     eventually(lambda: clients.is_answered(client))
@@ -383,7 +383,7 @@ def test_an_error(
     assert "the stream is broken" in str(record.exc_info[1])
 
 
-def test_what_a_stream_sends_does_not_wait_for_its_end(
+def test_the_sends_of_a_stream_do_not_wait_for_its_end(
     layer: Any, clients: Clients, start_workers: StartWorkers
 ) -> None:
     start_workers(layer, 1)

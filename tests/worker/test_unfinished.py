@@ -21,7 +21,7 @@ async def late(message: Any) -> Any:
     [hides(agenerator), hides(generator), late],
     ids=["asynchronous generator", "generator", "result of a coroutine"],
 )
-def test_what_comes_back_unfinished_is_an_error(
+def test_an_unfinished_result_is_an_error(
     start_workers: StartWorkers, caplog: pytest.LogCaptureFixture, consumer: Any
 ) -> None:
     layer = layer_with({"websocket.connect": consumer, "http.request": consumer, "next": lambda message: None})

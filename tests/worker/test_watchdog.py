@@ -1,4 +1,4 @@
-"""Who looks after workers, and when."""
+"""The watchdog of workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.watchdog import PATIENCE, Watchdog
 
 
 class Patient:
-    """Has work that lasts for so many visits."""
+    """A worker whose work lasts for a number of visits."""
 
     def __init__(self) -> None:
         self.visits: queue.Queue[float] = queue.Queue()
@@ -37,7 +37,7 @@ def watchdog(patients: list[Patient]) -> Iterator[Watchdog]:
     watchdog.stop()
 
 
-def test_it_looks_after_all_of_them_until_none_has_work(watchdog: Watchdog, patients: list[Patient]) -> None:
+def test_it_watches_all_workers_until_none_has_work(watchdog: Watchdog, patients: list[Patient]) -> None:
     for _ in range(3):
         patients[1].work = 4
         watchdog.wake()

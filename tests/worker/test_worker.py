@@ -49,7 +49,7 @@ def echo(message: Message) -> None:
 
 
 class FlakyLayer(InMemoryChannelLayer):
-    """In memory, with an outage when the test wants one."""
+    """A layer in memory with outages on demand."""
 
     outage: LayerUnavailable | None = None
     failures = 0
@@ -85,7 +85,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @contextmanager
 def working(worker: Worker) -> Iterator[threading.Thread]:
-    """Let one worker run, without a group around it."""
+    """Run one worker without a group."""
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
@@ -116,7 +116,7 @@ def test_a_consumer_sees_what_it_was_sent_and_where_from(start_workers: StartWor
     assert message.channel_layer is layer
 
 
-def test_what_a_consumer_sends_goes_out_when_it_is_done_and_in_order(start_workers: StartWorkers) -> None:
+def test_sends_go_out_in_order_when_the_consumer_is_done(start_workers: StartWorkers) -> None:
     sent, go_on = threading.Event(), threading.Event()
 
     def consumer(message: Message) -> None:
@@ -182,7 +182,7 @@ def test_the_worker_goes_on_after_any_mistake(
 
 
 def in_one_batch(layer: Any, *contents: dict[str, Any]) -> Worker:
-    """A worker that will take these messages on "test" at once."""
+    """A worker that takes these messages on "test" at once."""
     worker = Worker(layer)
     worker._pace.seconds_per_message = 1e-6
     layer.send_batch([layer.prepare("test", {"reply_channel": REPLY, **content}) for content in contents])
@@ -386,7 +386,7 @@ def test_only_and_excluded_channels(only: Any, exclude: Any, channels: list[str]
     assert Worker(layer, only_channels=only, exclude_channels=exclude).channels() == channels
 
 
-def test_what_is_excluded_is_left_to_others(start_workers: StartWorkers) -> None:
+def test_excluded_channels_are_left_to_other_workers(start_workers: StartWorkers) -> None:
     layer = layer_with({"mine": echo, "theirs": echo})
     start_workers(layer, exclude_channels=["theirs"])
     layer.send("theirs", {"reply_channel": REPLY, "text": "theirs"})
@@ -442,7 +442,7 @@ class Slow:
 
 @pytest.fixture(autouse=True)
 def large_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is, a worker takes many at a time once it knows how quick its consumer is."""
+    """A worker that knows how quick its consumer is takes many messages at once, even on a slow machine."""
     monkeypatch.setattr("worker.pace.BATCH_SECONDS", 1.0)
 
 
@@ -494,7 +494,7 @@ def test_nothing_waits_behind_one_that_comes_late_in_its_batch(start_workers: St
     slow.go_on.set()
 
 
-def test_what_was_sent_does_not_wait_behind_a_slow_consumer(start_workers: StartWorkers) -> None:
+def test_sends_do_not_wait_behind_a_slow_consumer(start_workers: StartWorkers) -> None:
     slow = Slow()
     layer = layer_with({"test": slow}, capacity=1000)
     group = start_workers(layer)
@@ -512,7 +512,7 @@ def test_what_was_sent_does_not_wait_behind_a_slow_consumer(start_workers: Start
     assert receive(layer) == {"text": "slow"}
 
 
-def test_who_is_patient_is_not_relieved() -> None:
+def test_a_worker_within_its_patience_is_not_relieved() -> None:
     slow = Slow()
     layer = layer_with({"test": slow}, capacity=1000)
     worker = Worker(layer)
@@ -527,7 +527,7 @@ def test_who_is_patient_is_not_relieved() -> None:
 
 
 class SlowToTakeBack(InMemoryChannelLayer):
-    """Gives whoever wants to overtake what is given back the time to do so."""
+    """A layer that is slow to take messages back, so that others could overtake them."""
 
     def __init__(self, outage: LayerUnavailable | None, **config: Any) -> None:
         super().__init__(**config)
@@ -578,7 +578,7 @@ def test_a_stop_waits_for_what_is_given_back(outage: LayerUnavailable | None) ->
         assert is_empty(layer, "test")
 
 
-def test_what_cannot_be_given_back_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_giving_back_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     slow, flaky = Slow(), FlakyLayer(capacity=1000)
     layer = layer_with({"test": slow}, flaky)
     worker = Worker(layer)
@@ -595,7 +595,7 @@ def test_what_cannot_be_given_back_is_tried_again(caplog: pytest.LogCaptureFixtu
     ]
 
 
-def test_what_may_be_back_is_not_given_back_twice(caplog: pytest.LogCaptureFixture) -> None:
+def test_messages_that_may_be_back_are_not_given_back_twice(caplog: pytest.LogCaptureFixture) -> None:
     slow, flaky = Slow(), FlakyLayer(capacity=1000)
     layer = layer_with({"test": slow}, flaky)
     worker = Worker(layer)
@@ -733,7 +733,7 @@ def test_a_stop_during_an_outage(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def ending_in_an_outage(flaky: FlakyLayer, layer: Any, slow: Slow, worker: Worker) -> None:
-    """Make the worker end in an outage, with ten messages that it has not started and one that was sent."""
+    """Make the worker end in an outage, with ten messages that were not started and one to send."""
     behind_a_slow_one(layer, slow, worker)
     flaky.outage = GONE
     worker.stop()

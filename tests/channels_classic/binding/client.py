@@ -1,4 +1,4 @@
-"""Somebody who is told of books."""
+"""A client that gets changes of books."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.channels_classic.binding.library.models import Book
 
 
 def bind(**attrs: Any) -> type[WebsocketBinding]:
-    """A binding of books, whose group is that of the shelf, if there is one, or with these attributes."""
+    """Make a binding of books with these attributes. By default its group is that of the shelf, if there is
+    one."""
 
     class BookBinding(WebsocketBinding):
         model = attrs.get("model", Book)
@@ -40,7 +41,7 @@ class Reader(WSClient):
             self.join_group(group)
 
     def told(self) -> list[Any]:
-        """The payloads that came since, each as action, key and data."""
+        """The payloads that have come since the last call, each as action, key and data."""
         payloads = []
         while (frame := self.receive()) is not None:
             payload = frame["payload"]
@@ -51,7 +52,7 @@ class Reader(WSClient):
         return [action for action, _, _ in self.told()]
 
     def ask(self, binding: type[WebsocketBinding], **payload: Any) -> Any:
-        """Send a request; gives the answer, ``None`` for success."""
+        """Send a request. Returns the answer; ``None`` for success."""
         consumers = {"books": binding.consumer}
         with apply_routes([WebsocketDemultiplexer.as_route({"consumers": consumers, "http_user": True})]):
             self.send_and_consume("websocket.receive", text={"stream": "books", "payload": payload})

@@ -14,7 +14,7 @@ SIGNALS = (pre_save, post_save, pre_delete, post_delete)
 
 @pytest.fixture(autouse=True)
 def no_bindings_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test binds is bound in that test only."""
+    """Remove the bindings of a test after it."""
     monkeypatch.setattr(changes, "_listeners", {})
     monkeypatch.setattr(base.BindingMetaclass, "binding_classes", [*base.BindingMetaclass.binding_classes])
     former = [list(signal.receivers) for signal in SIGNALS]
@@ -27,5 +27,5 @@ def no_bindings_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_legacy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever other tests of this process have imported."""
+    """Undo the legacy import of other tests in this process."""
     monkeypatch.setattr(base, "legacy_is_active", lambda: False)

@@ -1,4 +1,4 @@
-"""What clients may change."""
+"""Requests of clients to change rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InboundCase(ChannelTestCase):
         self.watcher = Reader("all")
 
     def refused(self, binding: type[WebsocketBinding], **payload: Any) -> Any:
-        """The text and the errors of an answer; nothing has changed."""
+        """The text and the errors of a refusal. Checks that nothing has changed."""
         before = list(Book.objects.values())
         with self.assertLogs("django.channels", "WARNING") as log:
             answer = self.reader.ask(binding, **payload)
@@ -65,7 +65,7 @@ class TestRequests(InboundCase):
         assert not Book.objects.exists()
 
     def test_actions_of_its_own(self) -> None:
-        """As ``channels_api`` has them: ``run_action`` is the one place where an action is looked at."""
+        """``channels_api`` has such actions: only ``run_action`` checks an action."""
         asked = []
 
         def run_action(self: Any, action: Any, pk: Any, data: Any) -> None:
@@ -199,7 +199,7 @@ class TestRequests(InboundCase):
         assert self.reader.ask(binding, action="create", data={"title": "Emma"}) is None
         assert Book.objects.get().inventory == "ann"
 
-    def test_what_clients_do_not_choose(self) -> None:
+    def test_fields_that_clients_cannot_set(self) -> None:
         shelf = Shelf.objects.create(name="s")
         binding = bind(new_instance=lambda self: Book(shelf=shelf, inventory=self.kwargs["multiplexer"].stream))
         assert self.reader.ask(binding, action="create", data={"title": "Emma", "shelf": None}) is None
@@ -249,7 +249,7 @@ class TestPermission(InboundCase):
         ):
             assert self.refused(binding, **payload) == ("You may not do this.", {})
 
-    def test_what_it_is_asked(self) -> None:
+    def test_the_arguments_of_has_permission(self) -> None:
         asked = []
 
         def has_permission(self: Any, user: Any, action: str, pk: Any) -> bool:
@@ -267,7 +267,7 @@ class TestPermission(InboundCase):
             (False, "delete", book.pk, "books"),
         ]
 
-    def test_it_may_look_for_what_does_not_exist(self) -> None:
+    def test_has_permission_may_look_up_a_missing_row(self) -> None:
         binding = bind(has_permission=lambda self, user, action, pk: Book.objects.get(pk=pk).pages == 1)
         assert self.refused(binding, action="delete", pk=99) == ("This does not exist.", {})
         assert self.refused(binding, action="delete", pk="emma") == ("This does not exist.", {})
@@ -285,13 +285,13 @@ class TestWhatIsRefused(InboundCase):
             assert "data" in self.refused(binding, action="create", data=data)[0]
             assert "data" in self.refused(binding, action="update", pk=1, data=data)[0]
 
-    def test_what_is_long_is_not_repeated(self) -> None:
+    def test_long_values_are_not_repeated(self) -> None:
         with self.assertLogs("django.channels", "WARNING") as log:
             answer = self.reader.ask(bind(), action="x" * 1000, pk="y" * 1000)
         assert answer["request"] == {"action": None, "pk": None}
         assert len(log.output[0]) < 300
 
-    def test_what_does_not_exist(self) -> None:
+    def test_rows_that_do_not_exist(self) -> None:
         binding = bind()
         for pk in (99, "99", "emma", "", 10**30, -1, "\0"):
             assert self.refused(binding, action="delete", pk=pk) == ("This does not exist.", {})
@@ -340,13 +340,13 @@ class TestWhatIsRefused(InboundCase):
             "title": ["This field cannot be null."]
         }
 
-    def test_what_was_not_written_is_not_judged(self) -> None:
+    def test_fields_that_were_not_written_are_not_validated(self) -> None:
         binding = bind(fields=["title", "pages"])
         Book.objects.bulk_create([Book(title="Emma", pages=-1)])
         book = Book.objects.get()
         assert self.reader.ask(binding, action="update", pk=book.pk, data={"title": "x"}) is None
 
-    def test_what_the_binding_refuses(self) -> None:
+    def test_requests_that_the_binding_refuses(self) -> None:
         def validate(self: Any, instance: Book, exclude: set[str]) -> None:
             raise ValidationError("Not today.")
 
@@ -364,7 +364,7 @@ class TestWhatIsRefused(InboundCase):
                 "This conflicts with data that exists."
             )
 
-    def test_failures_of_the_server_say_nothing_of_it(self) -> None:
+    def test_errors_of_the_server_reveal_nothing(self) -> None:
         def update(self: Any, pk: Any, data: Any) -> None:
             Book.objects.update(title="half done")
             raise KeyError("the secret")
@@ -382,14 +382,14 @@ class TestWhatIsRefused(InboundCase):
         }
         assert Book.objects.get().title == "Emma"
 
-    def test_what_tells_the_worker_something_is_left_to_it(self) -> None:
+    def test_exceptions_for_the_worker_are_left_to_it(self) -> None:
         def delete(self: Any, pk: Any) -> None:
             raise ConsumeLater
 
         assert self.reader.ask(bind(delete=delete), action="delete", pk=1) is None
         assert self.reader.get_next_message("websocket.receive")["__retries__"] == 1
 
-    def test_requests_that_come_from_nobody(self) -> None:
+    def test_requests_without_a_reply_channel(self) -> None:
         binding = bind(channel_session_user=False)
         with apply_routes([route("books", binding.consumer)]), self.assertLogs("django.channels", "WARNING"):
             for text in ("{", "[]", "NaN", "[" * 100_000):

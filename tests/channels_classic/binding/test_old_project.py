@@ -1,4 +1,4 @@
-"""A project of long ago, with Redis, an interface server, a worker and clients; unchanged but for one line."""
+"""A project of Channels 1 with one changed line, served with Redis, an interface server, a worker and clients."""
 
 from __future__ import annotations
 
@@ -175,8 +175,8 @@ def test_data_binding(site: Site, project: Project) -> None:
             assert (payload["action"], payload["data"]) == ("create", {"name": "two", "value": 2})
 
 
-def test_two_who_write_different_fields_of_one_row(site: Site) -> None:
-    """At the same time, in different workers: neither undoes what the other does."""
+def test_two_clients_write_different_fields_of_one_row(site: Site) -> None:
+    """They write at the same time, in different workers. Neither undoes the other's change."""
     with site.connect("/binding/") as ann, site.connect("/binding/") as bob:
         ask(ann, action="create", data={"name": "both"})
         pk = receive(ann)["payload"]["pk"]

@@ -1,4 +1,4 @@
-"""What clients are told of changes."""
+"""The messages to clients about changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class OutboundCase(ChannelTestCase):
         self.other = Reader(f"shelf-{self.other_shelf.pk}")
 
     def book(self, title: str = "Emma", **attrs: Any) -> Book:
-        """A book on the shelf that readers have been told of."""
+        """A book on the shelf that readers know."""
         book = Book.objects.create(**{"title": title, "shelf": self.shelf, **attrs})
         self.reader.told()
         self.other.told()
@@ -64,7 +64,7 @@ class TestChanges(OutboundCase):
         ]
         assert self.other.told() == []
 
-    def test_who_comes_later_is_not_told_of_what_was_before(self) -> None:
+    def test_later_members_do_not_get_earlier_changes(self) -> None:
         bind()
         Book.objects.get_or_create(title="Emma", shelf=self.shelf)
         reader = Reader(f"shelf-{self.shelf.pk}")
@@ -127,7 +127,7 @@ class TestChanges(OutboundCase):
         book.delete()
         assert self.reader.actions() == ["delete"]
 
-    def test_what_is_not_saved_is_not_told(self) -> None:
+    def test_unsaved_attributes_are_not_sent(self) -> None:
         bind()
         book = self.book()
         book.title, book.pages = "unsaved", 5
@@ -196,7 +196,7 @@ class TestChanges(OutboundCase):
         self.book()
         assert self.reader.told() == []
 
-    def test_what_else_the_signal_said(self) -> None:
+    def test_other_arguments_of_the_signal(self) -> None:
         seen = []
 
         def serialize_data(self: WebsocketBinding, instance: Any) -> dict[str, Any]:
@@ -288,7 +288,7 @@ class TestManyToMany(OutboundCase):
 
 
 class TestClasses(OutboundCase):
-    """One row, and several classes that it is an instance of."""
+    """A row that is an instance of several classes."""
 
     def test_a_proxy_is_its_model_and_the_other_way_round(self) -> None:
         bind()
@@ -321,7 +321,7 @@ class TestClasses(OutboundCase):
         novel.delete()
         assert self.reader.actions() == ["delete", "delete"]
 
-    def test_a_key_that_is_no_integer(self) -> None:
+    def test_a_key_that_is_not_an_integer(self) -> None:
         bind(model=Paper, fields=["name"], group_names=lambda self, paper: ["papers"])
         bind(model=Code, fields=["text"], group_names=lambda self, code: ["papers"])
         reader = Reader("papers")
@@ -370,7 +370,7 @@ class TestFields(OutboundCase):
             "inventory": "",
         }
 
-    def test_names_that_are_none_and_keys_are_left_out(self) -> None:
+    def test_unknown_names_and_keys_are_left_out(self) -> None:
         assert [field.name for field in bind(fields=("pages", "id", "shout")).selected_fields()] == ["pages"]
 
     def test_members(self) -> None:
@@ -406,7 +406,7 @@ class TestGroupNames(OutboundCase):
         assert set(actions) == {CREATE, UPDATE, DELETE}, "before a change it is asked who would hear of a deletion"
 
     def test_a_group_for_each_action(self) -> None:
-        """As ``channels_api`` has them, whose clients subscribe to an action."""
+        """``channels_api`` has such groups: its clients subscribe to an action."""
 
         def group_names(self: Any, instance: Any, action: str) -> list[str]:
             return [f"book-{action}", f"book-{action}-{instance.pk}"]
@@ -433,7 +433,7 @@ class TestGroupNames(OutboundCase):
         self.book()
         assert reader.actions() == ["create", "create"]
 
-    def test_a_str_is_no_list(self) -> None:
+    def test_a_str_instead_of_a_list(self) -> None:
         bind(group_names=lambda self, instance: "abc")
         with pytest.raises(TypeError, match="must give a list of names, not the str 'abc'"):
             Book.objects.create(title="Emma")

@@ -25,7 +25,7 @@ def visible(cls: Any, book: Any) -> Iterable[str]:
 
 
 class Recorder(WebsocketBinding):
-    """Overrides all of them, as a project does that wants to see what happens."""
+    """Overrides all receivers, like a project that watches changes."""
 
     model = None
     calls: list[Any] = []
@@ -111,7 +111,7 @@ class TestOverridden(ChannelTestCase):
         assert [data["title"] for _, _, data in reader.told()] == ["Emma"]
 
     def test_an_action_can_be_another_one(self) -> None:
-        """What stays in the table and is marked as deleted is gone for clients."""
+        """A row that is only marked as deleted is gone for clients."""
 
         def post_save_receiver(cls: Any, instance: Any, created: bool, **kwargs: Any) -> None:
             cls.post_change_receiver(instance, DELETE if instance.is_secret else UPDATE, **kwargs)
@@ -340,7 +340,7 @@ class TestTransactions(TransactionChannelTestCase):
         binding = bind(group_names=classmethod(visible), post_change_receiver=classmethod(post_change_receiver))
         self.reader = Reader("all")
 
-    def test_what_is_rolled_back_is_not_told(self) -> None:
+    def test_changes_that_are_rolled_back_are_not_sent(self) -> None:
         with transaction.atomic():
             Book.objects.create(title="Emma")
             transaction.set_rollback(True)

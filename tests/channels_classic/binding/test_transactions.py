@@ -1,4 +1,4 @@
-"""What clients are told of transactions: what was committed, once."""
+"""Messages about transactions: clients get what was committed, once."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class TestTransactions(TransactionChannelTestCase):
             ("create", book.pk, {"title": "Emma", "pages": 3, "tags": [Tag.objects.get().pk]})
         ]
 
-    def test_what_was_never_there_for_others_is_not_told(self) -> None:
+    def test_rows_that_others_never_saw_are_not_sent(self) -> None:
         with transaction.atomic():
             book = self.create(title="a secret")
             book.shelf = self.other_shelf
@@ -127,7 +127,7 @@ class TestTransactions(TransactionChannelTestCase):
             self.create("gone").delete()
         assert self.reader.actions() == []
 
-    def test_who_knew_it_is_told_no_more_than_that(self) -> None:
+    def test_members_of_former_groups_get_only_the_deletion(self) -> None:
         book = self.create("known")
         self.reader.told()
         with transaction.atomic():
@@ -217,7 +217,7 @@ class TestTransactions(TransactionChannelTestCase):
             transaction.rollback()
             transaction.set_autocommit(True)
 
-    def test_what_fails_after_the_commit_fails_nobody(self) -> None:
+    def test_errors_after_the_commit_do_not_reach_the_caller(self) -> None:
         def serialize_data(self: Any, instance: Any) -> Any:
             raise KeyError("bug")
 
@@ -240,7 +240,7 @@ class TestTransactions(TransactionChannelTestCase):
 
 
 class Consumers:
-    """What consumers change is told when they are done; for both kinds of test cases."""
+    """Changes of consumers are sent when they are done, in both kinds of test cases."""
 
     def setUp(self) -> None:
         self.shelf = Shelf.objects.create(name="one")
@@ -251,7 +251,7 @@ class Consumers:
         with apply_routes([route("work", consumer)]):
             self.reader.send_and_consume("work")
 
-    def test_told_once_and_behind_what_the_consumer_sends(self) -> None:
+    def test_changes_are_sent_once_behind_the_messages_of_the_consumer(self) -> None:
         def consumer(message: Any) -> None:
             book = Book.objects.create(title="Emma", shelf=self.shelf)
             with transaction.atomic():
@@ -271,7 +271,7 @@ class Consumers:
         assert sent[0] == "sent"
         assert (created[0], created[2]) == ("create", {"title": "Emma", "pages": 4})
 
-    def test_what_another_has_overwritten_meanwhile_is_not_told(self) -> None:
+    def test_overwritten_states_are_not_sent(self) -> None:
         book = Book.objects.create(title="Emma", shelf=self.shelf)
         self.reader.told()
 
@@ -285,7 +285,7 @@ class Consumers:
         self.run_consumer(consumer)
         assert [data["pages"] for _, _, data in self.reader.told()] == [3, 3]
 
-    def test_a_consumer_that_fails_has_changed_what_it_has(self) -> None:
+    def test_changes_of_a_failed_consumer_are_sent(self) -> None:
         def consumer(message: Any) -> None:
             Book.objects.create(title="Emma", shelf=self.shelf)
             try:
@@ -318,7 +318,7 @@ class TestConsumersInATestCase(Consumers, ChannelTestCase):
 
 
 class TestInATestCase(ChannelTestCase):
-    """A test's own transaction does not keep anything from being told."""
+    """The transaction of a test does not keep changes from being sent."""
 
     def setUp(self) -> None:
         self.shelf = Shelf.objects.create(name="one")

@@ -51,7 +51,7 @@ THEIR_APPS = ([], ["daphne", "channels"])
 
 @pytest.mark.parametrize("theirs", THEIR_APPS, ids=lambda apps: "+".join(apps) or "no app")
 def test_the_commands_stay_whose_they_were(tmp_path: Path, theirs: list[str]) -> None:
-    """Wherever in INSTALLED_APPS the app stands, and whatever else of ours is in the settings."""
+    """This holds for any position of the app in INSTALLED_APPS, and with our other settings."""
     project = make_project(tmp_path, LAYERS["redis"] + apps(*theirs))
     before = whose(project)
     assert "channels_classic" not in before
@@ -111,7 +111,7 @@ def test_our_commands_by_their_own_names(tmp_path: Path) -> None:
 
 
 def test_a_classic_layer_that_was_never_described(tmp_path: Path) -> None:
-    """The line says whose layer there is, and where ours goes."""
+    """The error tells whose layer the entry describes, and where ours goes."""
     project = make_project(tmp_path, LAYERS["redis"] + apps("daphne", "channels", "channels_classic"))
     for command in (["classicserver", "--noreload"], ["classicworker"]):
         done = project.python("manage.py", *command)
@@ -138,7 +138,7 @@ def test_routing_for_a_layer_of_theirs(tmp_path: Path, routing: str) -> None:
 
 
 def test_a_second_alias_for_ours(tmp_path: Path) -> None:
-    """Theirs is left alone, and ours is checked; the line says what Channels 4 makes of it."""
+    """Theirs is left alone, and ours is checked. The line tells what Channels 4 does with it."""
     entries = (
         '{"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"},'
         ' "classic": {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}}'

@@ -1,4 +1,4 @@
-"""Our layers with the interface of Channels 4: what its consumers rely on, and both worlds in one group."""
+"""Our layers with the interface of Channels 4, and groups with members of both kinds."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def soon(awaitable: Awaitable[Any]) -> Any:
 
 
 async def nothing(layer: Any, channel: str) -> bool:
-    """Whether nothing comes: what was sent before has come if this has."""
+    """Whether nothing comes on a channel. It sends a message behind anything that might come."""
     task = asyncio.ensure_future(layer.receive(channel))
     done, _ = await asyncio.wait([task], timeout=0.1)
     task.cancel()
@@ -84,7 +84,7 @@ class TestMessages:
         asyncio.run(main())
 
     def test_channels_of_one_process_are_kept_apart(self, make: Make) -> None:
-        """However they are waited for: before, after, all at once."""
+        """The tasks may wait before or after the sends, or all at once."""
         layer = make(capacity=1000)
 
         async def main() -> None:
@@ -128,7 +128,7 @@ class TestMessages:
 
         asyncio.run(main())
 
-    def test_what_cannot_be_sent_or_received(self, make: Make) -> None:
+    def test_invalid_names_and_messages(self, make: Make) -> None:
         layer = make()
 
         async def main() -> None:
@@ -172,8 +172,8 @@ class TestMessages:
             asyncio.run(main())
         assert caplog.text.count("are dropped: 3 wait for its consumer already.") == 1
 
-    def test_what_nobody_asks_for_in_time_is_forgotten(self, make: Make) -> None:
-        """The channels of consumers that have ended leave nothing behind."""
+    def test_messages_that_nobody_asks_for_are_dropped(self, make: Make) -> None:
+        """Channels of consumers that have ended leave nothing behind."""
         layer = make(expiry=0.2, capacity=1000)
 
         async def main() -> None:
@@ -192,7 +192,7 @@ class TestMessages:
 
 class TestCancelling:
     def test_a_cancelled_receive_takes_nothing(self, make: Make) -> None:
-        """At whatever moment."""
+        """This holds for any moment."""
         layer = make()
 
         async def main() -> None:
@@ -212,7 +212,7 @@ class TestCancelling:
         asyncio.run(main())
 
     def test_a_cancelled_receive_of_a_normal_channel(self, make: Make) -> None:
-        """What is sent after it was cancelled is there for the next."""
+        """A message that is sent after the cancellation is there for the next call."""
         layer = make()
 
         async def main() -> None:
@@ -227,7 +227,7 @@ class TestCancelling:
         asyncio.run(main())
 
     def test_a_message_on_a_normal_channel_comes_at_the_moment(self, make: Make) -> None:
-        """Before, at and after it: the message stays, or was received."""
+        """The message comes before, at or after the cancellation. It stays, or was received."""
         layer = make()
 
         async def main() -> None:
@@ -283,7 +283,7 @@ class TestGroups:
         asyncio.run(main())
 
     def test_members_that_never_received_leave_room_for_messages(self, make: Make) -> None:
-        """A process is told of its memberships by its queue, which holds so many messages."""
+        """Changes of membership come through the queue of the process, which holds a limited number."""
         layer = make(capacity=3)
 
         async def main() -> None:
@@ -331,7 +331,8 @@ class TestGroups:
 
 class TestBothWorlds:
     def test_one_group(self, make: Make, caplog: pytest.LogCaptureFixture) -> None:
-        """What serves both has a type and something for the socket. What has no type is for sockets only."""
+        """A message for both kinds has a type and something for the socket. One without a type is for sockets
+        only."""
         layer = make()
         group = Group("room", channel_layer=layer.classic)
         group.add("websocket.send.test!socket")
@@ -369,14 +370,14 @@ class TestBothWorlds:
         asyncio.run(main())
 
     @pytest.mark.parametrize("kind", ["", 3, b"x"])
-    def test_a_type_that_is_none(self, make: Make, kind: Any) -> None:
+    def test_an_invalid_type(self, make: Make, kind: Any) -> None:
         with pytest.raises(ValueError, match="classic_type must be a type such as 'classic.message'"):
             make(classic_type=kind)
 
 
 class TestEventLoops:
     def test_one_after_another(self, make: Make) -> None:
-        """Each call by ``async_to_sync`` has an event loop of its own."""
+        """Each call by ``async_to_sync`` has its own event loop."""
         layer = make()
         one, other = async_to_sync(layer.new_channel)(), async_to_sync(layer.new_channel)()
         async_to_sync(layer.group_add)("room", one)
@@ -388,7 +389,7 @@ class TestEventLoops:
         assert async_to_sync(layer.receive)(one) == {"type": "for.room"}
 
     def test_in_several_threads(self, make: Make) -> None:
-        """Who reads the common queue may end before the others."""
+        """The thread that reads the common queue may end before the others."""
         layer = make()
         channels = [async_to_sync(layer.new_channel)() for _ in range(4)]
         waiting = threading.Barrier(5)
@@ -413,7 +414,7 @@ class TestEventLoops:
         assert received == [[f"for.{number}"] for number in range(4)]
 
     def test_a_loop_that_stands_still_after_its_message(self, make: Make) -> None:
-        """As where ``run_until_complete`` is called again and again."""
+        """This is the case if ``run_until_complete`` is called again and again."""
         layer = make()
         one, other = async_to_sync(layer.new_channel)(), async_to_sync(layer.new_channel)()
         async_to_sync(layer.send)(one, {"type": "x"})
@@ -426,7 +427,7 @@ class TestEventLoops:
         loop.run_until_complete(layer.close())
         loop.close()
 
-    def test_nothing_stays_of_them(self, make: Make) -> None:
+    def test_event_loops_leave_nothing_behind(self, make: Make) -> None:
         layer = make()
         loops: list[weakref.ref[Any]] = []
 
@@ -446,8 +447,8 @@ class TestEventLoops:
 
 
 class TestOutages:
-    def test_receiving_waits_them_out_and_members_are_still_there(self, caplog: pytest.LogCaptureFixture) -> None:
-        """Also when Redis comes back with nothing in it."""
+    def test_receiving_and_memberships_survive_outages(self, caplog: pytest.LogCaptureFixture) -> None:
+        """This also holds if Redis comes back empty."""
         from channels_classic.channels4 import RedisChannelLayer
 
         async def send_again(layer: Any, message: dict[str, Any]) -> None:
@@ -482,7 +483,7 @@ class TestSettings:
     ENTRY = {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}
 
     def test_the_layer_of_the_other_setting(self) -> None:
-        """One layer, which Channels 4 and ``Group`` find each by its own setting."""
+        """Channels 4 and ``Group`` find the same layer, each by its own setting."""
         from channels.layers import get_channel_layer
 
         theirs = {"default": {"BACKEND": "channels_classic.channels4.ClassicChannelLayer"}}
@@ -498,7 +499,7 @@ class TestSettings:
 
             asyncio.run(main())
 
-    def test_there_is_none(self) -> None:
+    def test_a_missing_classic_layer(self) -> None:
         from channels.layers import get_channel_layer
 
         theirs = {"default": {"BACKEND": "channels_classic.channels4.ClassicChannelLayer"}}

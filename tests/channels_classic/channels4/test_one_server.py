@@ -1,4 +1,4 @@
-"""One server for both worlds: ours inside an application of Channels 4, and the other way round."""
+"""One server for both kinds of consumers: ours inside an application of Channels 4, and the other way round."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def hosted(project: Project, host: str) -> Iterator[tuple[Site, Running]]:
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_both_worlds(project: Project, host: str) -> None:
-    """Each kind of consumer knows who logged in, and a message to the group serves all of them."""
+    """Each kind of consumer knows the user, and a message to the group reaches all of them."""
     classic_path = "/classic/" if host == "channels-interface" else "/ws/classic/"
     with hosted(project, host) as (site, worker), ExitStack() as stack:
         worker.wait("channels:")

@@ -71,8 +71,8 @@ class TestDelayedMessage(ChannelTestCase):
         assert DelayedMessage.objects.filter(pk=begun[0].pk).wait_again(60_000) == 1
         assert DelayedMessage.objects.is_due().count() == 2
 
-    def test_one_that_somebody_else_takes_meanwhile(self) -> None:
-        """Whatever the locks of a database are worth: then nothing is sent, and the next try finds the rest."""
+    def test_a_message_that_another_server_takes_meanwhile(self) -> None:
+        """Even without locks in the database, nothing is sent twice, and the next attempt finds the rest."""
         messages = [store(number=number) for number in range(3)]
 
         class Raced(DelayedMessageQuerySet):
@@ -119,7 +119,7 @@ def test_content_comes_back_as_it_was(content: dict[str, Any]) -> None:
 
 
 def test_content_without_bytes_is_json() -> None:
-    """So that rows of Channels 1 are read, and others can read ours."""
+    """So we can read rows of Channels 1, and the other way round."""
     assert json.loads(dump_content({"text": "hi", "list": [1, None]})) == {"text": "hi", "list": [1, None]}
     for text in ("msgpack:x", "no json", "msgpack:kQ=="):
         with pytest.raises(ValueError):

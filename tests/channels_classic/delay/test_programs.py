@@ -74,7 +74,7 @@ def send(layer: RedisChannelLayer, numbers: range, delay: int) -> None:
 
 
 def receive(layer: RedisChannelLayer, enough: int, received: Counter[int]) -> None:
-    """Count what comes, until so many have come."""
+    """Count the messages that come, until ``number`` have come."""
     deadline = time.monotonic() + DEADLINE
     while received.total() < enough:
         assert time.monotonic() < deadline, f"{received.total()} messages have come"
@@ -130,10 +130,11 @@ DelayedMessage.objects.update(sending_since=F("sending_since") - timedelta(minut
 """
 
 
-def test_killed_servers(
+def test_servers_that_are_killed(
     project: Project, layer: RedisChannelLayer, state: Callable[[], tuple[int, list[int]]]
 ) -> None:
-    """Nothing comes twice, and nothing is lost: what may have been sent is in the table, and sent on demand."""
+    """Nothing comes twice, and nothing is lost. Messages that may have been sent are in the table, and are sent
+    again on demand."""
     received: Counter[int] = Counter()
     project.manage("shell", "-v", "0", "-c", STORE.format(messages=MESSAGES))
     for life in range(1, 4):
@@ -160,7 +161,7 @@ def test_killed_servers(
 
 
 def test_a_redis_that_goes_away(tmp_path: Path) -> None:
-    """What is stored is sent when it is back, and what is sent to it then is taken."""
+    """When Redis is back, stored messages are sent, and new ones are taken."""
     received: Counter[int] = Counter()
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
     with RedisServer() as server:
@@ -225,7 +226,7 @@ def test_a_connection_that_the_database_ends(
 
 
 def test_in_development_runserver_does_it(tmp_path: Path) -> None:
-    """With a layer in memory, which no other process could reach."""
+    """The layer is in memory, so no other process could do it."""
     routing = """\
         from channels_classic import Channel, route
 
@@ -270,7 +271,7 @@ def stored(folder: Path) -> int:
     return int(number)
 
 
-def test_it_has_to_make_sense(project: Project) -> None:
+def test_invalid_options(project: Project) -> None:
     for arguments, text in (
         (["--layer", "memory"], "works in one process only"),
         (["--layer", "other"], "CHANNEL_LAYERS has no 'other'"),

@@ -1,4 +1,4 @@
-"""The delay server, in this process: one turn of its loop after the other."""
+"""The delay server in this process, one turn of its loop after another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.delay import BATCH_LIMIT, Worker
 
 
 class Turns(Worker):
-    """Runs for as many turns as ``termed`` is set to, as the tests of old projects do it."""
+    """Runs for a number of turns, by overriding ``termed``, as tests of old projects do."""
 
     left = 0
 
@@ -79,7 +79,7 @@ class TestWorker(ChannelTestCase):
             run(worker=worker)
         assert self.received() == [{"delay": 1}, {"delay": 2}, {"delay": 3}]
 
-    def test_bad_messages_are_said_and_dropped(self) -> None:
+    def test_bad_messages_are_logged_and_dropped(self) -> None:
         bad: list[tuple[dict[str, Any], str]] = [
             ({"delay": None}, "number of milliseconds"),
             ({"delay": "10"}, "number of milliseconds"),
@@ -127,7 +127,7 @@ class TestWorker(ChannelTestCase):
         assert DelayedMessage.objects.count() == 0
         assert sum(len(self.received(f"later.{number}")) for number in range(50)) == 3000
 
-    def test_what_is_received_is_stored_at_once(self) -> None:
+    def test_received_messages_are_stored_at_once(self) -> None:
         for _ in range(50):
             self.send()
         with self.assertNumQueries(3):  # one insert, two looks
@@ -152,7 +152,8 @@ class TestWorker(ChannelTestCase):
         assert self.received() == [{"number": 1}, {"number": 2}]
 
     def test_an_unreachable_layer(self) -> None:
-        """What was surely not sent is sent later. What may have been sent stays in the table."""
+        """Messages that were certainly not sent are sent later. Those that may have been sent stay in the
+        table."""
         layer = channel_layers["default"].channel_layer
         for nothing_done, expected in ((True, [{"a": 1}]), (False, [])):
             store(a=1)
@@ -164,11 +165,11 @@ class TestWorker(ChannelTestCase):
             assert DelayedMessage.objects.count() == 1 - len(expected)
 
     def begin_and_die(self) -> None:
-        """What a server does that is killed while it sends."""
+        """Do what a server does that is killed while it sends."""
         store(a=1)
         assert len(DelayedMessage.objects.begin_sending(10)) == 1
 
-    def test_what_a_killed_server_may_have_sent_is_said_once(self) -> None:
+    def test_messages_of_a_killed_server_are_logged_once(self) -> None:
         self.begin_and_die()
         worker = run()  # another one may be sending it still
         with self.later(61_000), self.assertLogs("django.channels", "ERROR") as logs:
@@ -181,7 +182,7 @@ class TestWorker(ChannelTestCase):
         assert self.received() == []
         assert DelayedMessage.objects.count() == 1
 
-    def test_what_a_killed_server_may_have_sent_is_sent_again_on_demand(self) -> None:
+    def test_messages_of_a_killed_server_are_sent_again_on_demand(self) -> None:
         self.begin_and_die()
         worker = Turns(channel_layers["default"], resend=True)
         run(worker=worker)
@@ -194,7 +195,7 @@ class TestWorker(ChannelTestCase):
         assert DelayedMessage.objects.count() == 0
 
     def test_a_database_that_goes_away_behind_the_sending(self) -> None:
-        """What was sent is not sent again, and deleted when the database is back."""
+        """Sent messages are not sent again, and are deleted when the database is back."""
         store(a=1)
         away = mock.patch.object(DelayedMessageQuerySet, "delete", side_effect=OperationalError)
         worker = Turns(channel_layers["default"])
@@ -207,7 +208,7 @@ class TestWorker(ChannelTestCase):
         assert DelayedMessage.objects.count() == 0
 
     def test_an_unreachable_database(self) -> None:
-        """What was received is stored when it is back."""
+        """Received messages are stored when the database is back."""
         self.send(delay=0)
         away = mock.patch.object(DelayedMessageQuerySet, "bulk_create", side_effect=OperationalError)
         worker = Turns(channel_layers["default"])
@@ -219,7 +220,7 @@ class TestWorker(ChannelTestCase):
         assert self.received() == [{"a": 1}]
 
     def test_idle(self) -> None:
-        """The database is looked at once in a while, not with every message that comes."""
+        """The server reads the database now and then, and not with every message."""
         worker = Turns(channel_layers["default"], database_sleep_duration=600)
         with self.assertNumQueries(2):  # for what is due, and once a minute for what may have been sent
             run(worker=worker)

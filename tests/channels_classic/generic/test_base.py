@@ -151,7 +151,7 @@ class TestAsyncMethods(ChannelTestCase):
             assert client.receive() == {"text": "up"}
             client.send_and_consume("count.down")
 
-    def test_what_a_method_returns_is_awaited(self) -> None:
+    def test_the_awaitable_of_a_method_is_awaited(self) -> None:
         async def refuse() -> None:
             raise ZeroDivisionError
 
@@ -162,7 +162,7 @@ class TestAsyncMethods(ChannelTestCase):
         with apply_routes([route_class(Returns)]), pytest.raises(ZeroDivisionError):
             Client().send_and_consume("count.up")
 
-    def test_the_session_is_saved_behind_it(self) -> None:
+    def test_the_session_is_saved_after_the_consumer(self) -> None:
         class Saves(Counter):
             channel_session = True
 
@@ -177,7 +177,7 @@ class TestAsyncMethods(ChannelTestCase):
                 client.send_and_consume("count.up")
                 assert client.receive() == {"count": count}
 
-    def test_what_is_used_at_once_has_to_be_synchronous(self) -> None:
+    def test_methods_whose_results_are_used_at_once_have_to_be_synchronous(self) -> None:
         async def method(self: Any, *args: Any, **kwargs: Any) -> Any: ...
 
         with pytest.raises(TypeError, match="must be a plain def"):

@@ -145,7 +145,7 @@ class TestDemultiplexer(ChannelTestCase):
 
 
 class TestNothingLeaks(ChannelTestCase):
-    """Between streams, between sockets, onto classes."""
+    """Streams and sockets share no state, and leave none on classes."""
 
     def test_consumers_stay_as_they_are(self) -> None:
         class Plain(JsonWebsocketConsumer):
@@ -215,7 +215,7 @@ class TestNothingLeaks(ChannelTestCase):
 
 
 class TestOrder(ChannelTestCase):
-    """A socket numbers its messages whatever stream they are for, so order is the whole socket's."""
+    """A socket numbers its messages across streams, so ordering applies to the whole socket."""
 
     def check(self, ordered: Any) -> None:
         client = WSClient(ordered=True)
@@ -250,7 +250,7 @@ class TestOrder(ChannelTestCase):
 
 
 def refused(content: Any) -> Any:
-    """What a client is told of a frame that is for nobody."""
+    """The error that a client gets for a frame without a stream."""
     client = WSClient()
     with apply_routes([Streams.as_route()]):
         client.send_and_consume("websocket.receive", {"text": json.dumps(content)})
@@ -261,7 +261,7 @@ def refused(content: Any) -> Any:
 
 
 class TestFramesForNobody(ChannelTestCase):
-    def test_what_the_client_is_told(self) -> None:
+    def test_errors_that_the_client_gets(self) -> None:
         assert refused(frame("wrong", {})) == 'There is no stream "wrong" here.'
         assert refused(frame(["a"], {})) == 'There is no stream ["a"] here.'
         assert refused(frame("a", [1])) == 'The payload for stream "a" must be an object.'
@@ -269,7 +269,7 @@ class TestFramesForNobody(ChannelTestCase):
             assert refused(content) == 'A frame here must be an object with "stream" and "payload".'
 
     def test_payloads_of_any_depth(self) -> None:
-        """Deep ones are refused, wherever the depth is noticed; the consumer is called or the client told."""
+        """Deep payloads are refused. Either the consumer is called, or the client gets an error."""
         for depth in (1, 100, *range(800, 1000, 3), 10_000):
             client = WSClient()
             text = f'{{"stream": "a", "payload": {{"x": {"[" * depth}{"]" * depth}}}}}'
@@ -279,7 +279,7 @@ class TestFramesForNobody(ChannelTestCase):
             assert answer.keys() in ({"error"}, {"stream", "payload"})
             assert client.receive() is None
 
-    def test_what_the_client_is_told_is_short(self) -> None:
+    def test_errors_for_the_client_are_short(self) -> None:
         assert len(refused(frame("x" * 100_000, {}))) < 200
 
     def test_the_mapping_of_before_channels_1(self) -> None:
@@ -319,7 +319,7 @@ likely = st.fixed_dictionaries(
 
 @given(likely | contents)
 def test_any_frame_is_for_its_stream_or_refused(content: Any) -> None:
-    """One answer always, and only from the stream that the frame names."""
+    """There is always one answer, and only from the stream that the frame names."""
     with in_memory_layers(), apply_routes([Streams.as_route()]):
         client = WSClient.__new__(WSClient)
         Client.__init__(client)

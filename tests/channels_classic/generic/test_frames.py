@@ -23,11 +23,11 @@ contents = st.recursive(
 
 
 @given(contents)
-def test_what_is_json_comes_back(content: object) -> None:
+def test_json_comes_back(content: object) -> None:
     assert frames.decode(frames.encode(content)) == content
 
 
-def test_what_django_has_in_json_too() -> None:
+def test_values_of_djangos_json() -> None:
     content = {
         "when": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
         "id": uuid.UUID(int=1),
@@ -45,7 +45,7 @@ def test_what_django_has_in_json_too() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", "{'a': 1}", "[1,]", "NaN", "[Infinity]", '{"a": -Infinity}', "9" * 5000]
 )
-def test_what_is_no_json(text: str) -> None:
+def test_frames_that_are_not_json(text: str) -> None:
     with pytest.raises(ValueError):
         frames.decode(text)
 
@@ -63,6 +63,6 @@ def test_depth() -> None:
         frames.decode("[" * 100_000)
 
 
-def test_what_is_wide_is_not_deep() -> None:
+def test_wide_content_is_not_deep() -> None:
     assert len(frames.decode("[" + ",".join(["[]"] * 1000) + "]")) == 1000
     assert frames.decode('"' + "[" * 1000 + '"') == "[" * 1000

@@ -132,7 +132,7 @@ class TestWebsocketConsumer(ChannelTestCase):
             client.send_and_consume("websocket.connect", {"path": "/"})
         assert [client.receive(), client.receive()] == [{"accept": True}, {"text": "moin"}]
 
-    def test_a_message_that_is_no_sockets(self) -> None:
+    def test_a_message_that_does_not_come_from_a_socket(self) -> None:
         client = Client()
         with apply_routes([Echo.as_route()]), pytest.raises(ValueError, match="no reply_channel"):
             client.send_and_consume("websocket.connect", {"path": "/", "reply_channel": None})
@@ -203,7 +203,7 @@ class TestGroups(ChannelTestCase):
             bob.send_and_consume("websocket.connect", path="/b")
         assert (members("room-a"), members("room-b")) == ([ann.reply_channel], [bob.reply_channel])
 
-    def test_who_is_denied_is_in_no_group(self) -> None:
+    def test_a_denied_socket_is_in_no_group(self) -> None:
         class Denying(WebsocketConsumer):
             groups = ["secret"]
 
@@ -233,7 +233,7 @@ class TestGroups(ChannelTestCase):
             WSClient().send_and_consume("websocket.connect")
         assert members("secret") == []
 
-    def test_one_str_is_no_list_of_groups(self) -> None:
+    def test_a_str_instead_of_a_list_of_groups(self) -> None:
         routes = [WebsocketConsumer.as_route({"groups": "abc"})]
         with apply_routes(routes), pytest.raises(TypeError, match="'abc'"):
             WSClient().send_and_consume("websocket.connect")
@@ -266,7 +266,7 @@ class TestUsersAndOrder(ChannelTestCase):
         assert not any(hasattr(consumer.message, "user") for consumer in consumers)
 
     def test_decorators_on_methods(self) -> None:
-        """With Django's ``method_decorator``, as the original told people to, and without."""
+        """They work with Django's ``method_decorator``, as the documents of Channels 1 advise, and without."""
         seen = []
 
         class Decorated(WebsocketConsumer):
@@ -352,7 +352,7 @@ class TestJsonWebsocketConsumer(ChannelTestCase):
         assert client.receive() == {"key": "VALUE"}
 
     def refused(self, **frame: Any) -> str:
-        """What the client is told."""
+        """The error that the client gets."""
         client = Client()
         with apply_routes([JsonEcho.as_route()]), self.assertLogs("django.channels", "WARNING") as log:
             client.send_and_consume("websocket.receive", {"path": "/socket", **frame})
@@ -362,7 +362,7 @@ class TestJsonWebsocketConsumer(ChannelTestCase):
         assert log.output == [f"WARNING:django.channels:A frame for /socket was refused: {answer['error']}"]
         return str(answer["error"])
 
-    def test_what_is_no_json(self) -> None:
+    def test_frames_that_are_not_json(self) -> None:
         assert self.refused(text="{") == (
             "This frame is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
         )

@@ -724,7 +724,7 @@ def test_an_error_before_the_answer_is_left_to_the_worker() -> None:
     assert replies(layer) == []
 
 
-def test_nobody_is_left_to_answer() -> None:
+def test_a_client_that_has_left_gets_no_answer() -> None:
     layer = InMemoryChannelLayer()
     layer.send("http.request.body?a", {"closed": True})
     with PendingSends() as pending:

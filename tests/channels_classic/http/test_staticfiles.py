@@ -87,7 +87,7 @@ def test_a_file_that_is_not_there(settings: Any, debug: bool) -> None:
     assert (b"missing.css" in reply["content"]) is debug
 
 
-def test_what_is_not_below_the_static_files_is_not_served(tmp_path: Path) -> None:
+def test_files_outside_of_the_static_files_are_not_served(tmp_path: Path) -> None:
     (tmp_path.parent / "secret.txt").write_text("secret")
     for path_ in ("/static/../secret.txt", "/static/%2e%2e/secret.txt", "/static//etc/passwd"):
         (reply,) = answer(path_)

@@ -1,4 +1,4 @@
-"""Layers that break one rule each: what the conformance suite is there to find."""
+"""Layers that break one rule each, which the conformance suite has to find."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What ``BaseChannelLayer`` brings itself, on a layer that adds nothing to it."""
+"""``BaseChannelLayer`` itself, tested on a layer that adds as little as possible."""
 
 import asyncio
 import re
@@ -11,7 +11,7 @@ from channels_classic.layers.conformance import ConformanceTests
 
 
 class PlainLayer(InMemoryChannelLayer):
-    """As little of a layer as there can be: what can be inherited from the base is."""
+    """A minimal layer, which inherits everything that it can."""
 
     asend_batch = BaseChannelLayer.asend_batch
     areceive_batch = BaseChannelLayer.areceive_batch
@@ -34,7 +34,7 @@ def test_the_defaults_are_those_of_the_specification():
 
 @pytest.mark.parametrize("keyword", ["expiry", "group_expiry", "capacity"])
 @pytest.mark.parametrize("value", [0, -1, "60", None, True])
-def test_a_number_that_makes_no_sense_is_refused(keyword, value):
+def test_an_invalid_number_is_refused(keyword, value):
     with pytest.raises(ValueError) as caught:
         PlainLayer(**{keyword: value})
     assert keyword in str(caught.value)
@@ -77,7 +77,7 @@ def test_a_full_channel_says_what_to_do():
 
 
 def test_a_cancelled_receive_lets_the_event_loop_end():
-    """Though its thread waits for messages at the time."""
+    """Its thread may still wait for messages."""
     layer = PlainLayer()
 
     async def main():
@@ -90,7 +90,7 @@ def test_a_cancelled_receive_lets_the_event_loop_end():
     asyncio.run(main())
 
 
-def test_what_a_cancelled_receive_took_is_given_back():
+def test_a_cancelled_receive_gives_back_what_it_took():
     layer = PlainLayer()
 
     async def main():
@@ -123,7 +123,7 @@ def test_a_second_cancellation_loses_nothing_either():
 
 
 class OneWayLayer(PlainLayer):
-    """Takes messages and gives none, or does not take them back."""
+    """Takes messages and gives none, or cannot take messages back."""
 
     fails = ""
     nothing_done = True
@@ -139,7 +139,7 @@ class OneWayLayer(PlainLayer):
         super().give_back(batch)
 
 
-def test_what_became_of_messages_is_told_though_receiving_fails():
+def test_the_outcome_is_returned_although_receiving_fails():
     layer = OneWayLayer(capacity=1)
     layer.fails = "receive"
     deliveries = [layer.prepare("out", {"number": number}) for number in (1, 2)]

@@ -43,8 +43,8 @@ def test_tuples_come_back_as_lists(pair):
 @example({"list": [False] * 1000})
 @example({"list": [-128] * 1000})
 @example({"list": [[], {}] * 100})
-def test_what_is_packed_small_is_small_as_json(message):
-    """What pack relies on when it does not look at the size as JSON."""
+def test_a_message_that_is_small_when_packed_is_small_as_json(message):
+    """``pack`` relies on this when it skips the size as JSON."""
     assert codec.json_size(message) <= 6 * len(codec.pack(message))
 
 
@@ -86,8 +86,8 @@ def test_one_mebibyte_passes_and_one_byte_more_does_not(unit, size_of_unit):
     assert "1048577" in str(caught.value)
 
 
-def test_what_is_long_as_json_only_is_too_large():
-    """So much may hide in a sixth of the bytes."""
+def test_a_message_that_is_too_long_only_as_json_is_refused():
+    """The packed message may have only a sixth of the bytes."""
     message = {"list": [False] * 180_000}
     assert codec.json_size(message) > codec.MAX_JSON_SIZE
     with pytest.raises(MessageTooLarge):
@@ -112,7 +112,7 @@ Point = namedtuple("Point", "x y")
         (True, True),
     ],
 )
-def test_what_is_a_value_by_inheritance_arrives_as_the_plain_one(value, arrives):
+def test_values_of_subclasses_arrive_as_plain_values(value, arrives):
     message = {"value": value}
     codec.check_message(message)
     assert typed(codec.unpack(codec.pack(message))) == typed({"value": arrives})
@@ -184,7 +184,7 @@ def test_a_message_that_holds_itself_is_refused():
 @example(b"\x81\xa1\xff\xc0")
 @example(b"\x91" * 100_000)
 @example(codec.pack({"a": 1}) + b"more")
-def test_bytes_that_are_no_message_are_a_value_error(garbage):
+def test_bytes_that_are_not_packed_are_a_value_error(garbage):
     try:
         message = codec.unpack(garbage)
     except ValueError:
@@ -193,7 +193,7 @@ def test_bytes_that_are_no_message_are_a_value_error(garbage):
 
 
 @pytest.mark.parametrize("value", [b"\x90", b"\xc0", b"\x01", b"\xa1x"])
-def test_packed_but_no_message_is_a_value_error(value):
+def test_packed_bytes_that_are_not_a_message_are_a_value_error(value):
     with pytest.raises(ValueError, match="not a message"):
         codec.unpack(value)
 

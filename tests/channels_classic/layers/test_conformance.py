@@ -95,7 +95,7 @@ def test_a_broken_layer_fails(layer_class, test, monkeypatch):
         ("statistics", "test_waiting_messages_are_counted"),
     ],
 )
-def test_what_a_layer_does_not_have_is_skipped_with_a_reason(extension, test):
+def test_tests_of_missing_extensions_are_skipped_with_a_reason(extension, test):
     class SmallLayer(InMemoryChannelLayer):
         extensions = [name for name in InMemoryChannelLayer.extensions if name != extension]
 
@@ -112,7 +112,7 @@ def test_a_layer_without_extensions_passes_the_rest():
     assert run(BareLayer, "test_messages_come_once_and_in_order").wasSuccessful()
 
 
-def test_tests_of_several_processes_are_skipped_where_there_can_be_but_one():
+def test_tests_of_several_processes_are_skipped_for_one_process():
     result = run(InMemoryChannelLayer, "test_one_process_receives_what_another_sends")
     assert [reason for _, reason in result.skipped] == ["InMemoryChannelLayer works inside one process only."]
 
@@ -133,7 +133,7 @@ def test_layers_are_flushed_and_closed():
     assert events == ["flush", "flush", "close"]
 
 
-def test_who_does_not_say_how_to_make_a_layer_is_told():
+def test_a_missing_make_layer_is_explained():
     class Forgetful(ConformanceTests, unittest.TestCase):
         pass
 

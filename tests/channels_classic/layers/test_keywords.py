@@ -67,7 +67,7 @@ URL = f"redis://user:{SECRET}@localhost:6379/0"
     ],
     ids=str,
 )
-def test_what_is_wrong_is_told_without_secrets(config: dict[str, Any], told: str) -> None:
+def test_errors_have_no_secrets(config: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=re.compile(told, re.DOTALL)) as error:
         RedisChannelLayer(**config)
     assert SECRET not in "".join(traceback.format_exception(error.value, chain=True)).split("Traceback")[-1][-500:]
@@ -95,7 +95,7 @@ def test_what_is_wrong_is_told_without_secrets(config: dict[str, Any], told: str
     ],
     ids=str,
 )
-def test_what_is_wrong_with_sentinels(config: dict[str, Any], told: str) -> None:
+def test_errors_about_sentinels(config: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=re.compile(told, re.DOTALL)) as error:
         RedisSentinelChannelLayer(**config)
     assert SECRET not in str(error.value)
@@ -143,11 +143,11 @@ def test_keywords_of_every_layer(config: dict[str, Any]) -> None:
         (object(), "a value of type object"),
     ],
 )
-def test_what_is_shown_of_a_value(value: Any, told: str | None) -> None:
+def test_values_in_errors(value: Any, told: str | None) -> None:
     assert told is None or masked(value) == told
     assert "secret" not in masked(value)
 
 
-def test_sentinels_that_are_away_break_nothing_at_first() -> None:
+def test_unreachable_sentinels_fail_at_the_first_use() -> None:
     RedisSentinelChannelLayer([("localhost", 1)])
     RedisSentinelChannelLayer([("no-such-host.invalid", 26379)])

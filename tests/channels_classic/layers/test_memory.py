@@ -1,4 +1,4 @@
-"""The in-memory layer: the contract, and what is particular to it."""
+"""The in-memory layer: the contract, and its own features."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ def test_an_unknown_keyword_is_refused():
 
 
 def test_a_thread_that_waits_does_nothing_else():
-    """No polling: it looks when it begins, when it is woken, and when its time is over."""
+    """It does not poll: it looks when it begins, when it is woken, and at its timeout."""
     looks = []
 
     class CountingLayer(InMemoryChannelLayer):
@@ -66,7 +66,7 @@ def test_an_event_loop_that_was_closed_while_it_waited_harms_nobody():
 
 
 def test_nothing_is_lost_or_doubled_when_receives_are_cancelled():
-    """Whatever the moment: before the message, together with it, after it."""
+    """The cancellation comes before, with or after the message."""
     layer = InMemoryChannelLayer(capacity=10_000)
     number_of_messages = 2000
     received = []
@@ -95,7 +95,7 @@ def test_nothing_is_lost_or_doubled_when_receives_are_cancelled():
     assert Counter(received) == Counter(range(number_of_messages))
 
 
-def test_who_waits_in_vain_leaves_nothing_behind():
+def test_waiting_in_vain_leaves_nothing_behind():
     layer = InMemoryChannelLayer()
 
     async def main():
@@ -106,7 +106,7 @@ def test_who_waits_in_vain_leaves_nothing_behind():
     assert len(layer._arrivals) == 0
 
 
-def test_what_was_used_once_does_not_add_up():
+def test_channels_that_were_used_once_do_not_fill_the_memory():
     """Reply channels and groups of a user come and go by the thousand."""
     layer = InMemoryChannelLayer()
     for number in range(100):
@@ -118,7 +118,7 @@ def test_what_was_used_once_does_not_add_up():
     assert (len(layer._queues), len(layer._groups)) == (0, 0)
 
 
-def test_what_expired_and_nobody_looks_at_does_not_add_up():
+def test_expired_messages_that_nobody_reads_do_not_fill_the_memory():
     layer = InMemoryChannelLayer(expiry=0.05, group_expiry=0.05)
     for number in range(100):
         layer.send(f"body?{number}", {})

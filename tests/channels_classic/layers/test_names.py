@@ -110,7 +110,7 @@ def test_patterns_of_new_channels(pattern):
 
 
 @given(parts, parts)
-def test_where_a_message_is_kept_and_counted(front, behind):
+def test_the_queue_and_the_statistics_of_a_channel(front, behind):
     assert names.queue_name(front) == names.kind_name(front) == front
     assert names.queue_name(f"{front}?{behind}") == f"{front}?{behind}"
     assert names.kind_name(f"{front}?{behind}") == f"{front}?"

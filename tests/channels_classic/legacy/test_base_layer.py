@@ -88,7 +88,7 @@ def test_batches() -> None:
         layer.send("c", {})
 
 
-def test_what_it_lacks_is_said() -> None:
+def test_missing_methods_are_named() -> None:
     class Nothing(BaseChannelLayer):
         pass
 

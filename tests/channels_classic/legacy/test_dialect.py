@@ -34,7 +34,7 @@ def test_the_keys_come_as_keywords() -> None:
 
 
 def test_a_consumer_gets_what_it_takes_and_no_more() -> None:
-    """Messages have more keys today than they had when it was written."""
+    """Messages have more keys today than when the consumer was written."""
 
     @Channel.consumer("some.channel")
     def consumer(response_channel: str, path: str, missing: str = "default") -> Any:
@@ -45,7 +45,7 @@ def test_a_consumer_gets_what_it_takes_and_no_more() -> None:
     assert client.send_and_consume("some.channel", sent) == (client.reply_channel, "/", "default")
 
 
-def test_no_reply_channel_no_response_channel() -> None:
+def test_a_message_without_a_reply_channel_has_no_response_channel() -> None:
     @Channel.consumer("some.channel")
     def consumer(response_channel: str | None = None, **kwargs: Any) -> Any:
         return response_channel
@@ -72,7 +72,7 @@ def test_the_old_name_of_http_requests() -> None:
     assert client.receive() == {"status": 200, "content": b"/hello"}
 
 
-def test_it_goes_before_the_routing_of_the_settings(settings: Any) -> None:
+def test_it_takes_precedence_over_the_routing(settings: Any) -> None:
     settings.CHANNEL_LAYERS = {
         "default": {
             "BACKEND": "channels_classic.layers.InMemoryChannelLayer",

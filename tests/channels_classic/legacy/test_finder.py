@@ -125,7 +125,7 @@ def test_an_old_name_is_the_very_module(runs: Callable[[str], str]) -> None:
 
 
 def test_each_old_name_can_be_the_first(runs: Callable[[str], str]) -> None:
-    """In whatever order: here a module before its package, and the old name before the new."""
+    """Any order works: here a module comes before its package, and the old name before the new one."""
     runs("""\
         import channels_classic.legacy
         import channels.exceptions
@@ -168,7 +168,7 @@ def test_asgiref_itself_stays(runs: Callable[[str], str]) -> None:
 
 
 def test_the_command_line_of_python_knows_them_too(runs: Callable[[str], str]) -> None:
-    """What looks for a module without importing it."""
+    """``python -m`` looks for a module without importing it."""
     runs("""\
         import channels_classic.legacy
         from importlib.util import find_spec
@@ -185,7 +185,7 @@ def test_the_command_line_of_python_knows_them_too(runs: Callable[[str], str]) -
     ("old", "new"),
     [("channels.nothing", "channels_classic.nothing"), ("channels.no.thing", "channels_classic.no")],
 )
-def test_what_is_not_there_is_named_as_what_it_means(project: Project, old: str, new: str) -> None:
+def test_a_missing_module_is_named_by_its_new_name(project: Project, old: str, new: str) -> None:
     done = project.python("-c", f"import channels_classic.legacy; import {old}")
     assert done.returncode
     assert f"ModuleNotFoundError: No module named '{new}'" in done.stderr
@@ -221,7 +221,7 @@ class TestInSettings:
 
     @pytest.mark.parametrize("entry", ["channels.apps.ChannelsConfig", "channels"])
     def test_the_class_of_the_app(self, project: Project, runs: Callable[[str], str], entry: str) -> None:
-        """It can be named in INSTALLED_APPS; whoever imports it does not change what the plain name means."""
+        """It can be named in INSTALLED_APPS. Its import does not change the meaning of the plain name."""
         project.write({"settings.py": SETTINGS.replace('"channels"', f'"{entry}"')})
         runs(
             """\
@@ -283,7 +283,7 @@ class TestInSettings:
 
 
 class TestOtherPackagesOfThatName:
-    def test_it_comes_too_late(self, project: Project) -> None:
+    def test_a_late_legacy_import(self, project: Project) -> None:
         project.write({"channels/__init__.py": "", "late.py": "import channels\nimport channels_classic.legacy\n"})
         done = project.python("late.py")
         error = done.stderr.splitlines()[-1]
@@ -324,7 +324,7 @@ class TestOtherPackagesOfThatName:
         done = project.python("-c", "import channels_classic.legacy")
         assert f"another 'channels' in {project.folder / 'channels.py'}" in done.stderr
 
-    def test_a_folder_that_is_no_package_says_nothing(self, project: Project) -> None:
+    def test_a_folder_that_is_not_a_package_is_ignored(self, project: Project) -> None:
         project.write({"channels/notes.txt": ""})
         done = project.python("-W", "error", "-c", "import channels_classic.legacy")
         assert done.returncode == 0, done.stderr

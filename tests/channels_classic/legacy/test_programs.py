@@ -1,4 +1,4 @@
-"""The programs on an old project: where the one line has to stand for each of them."""
+"""The programs on an old project, and the place of the legacy import for each of them."""
 
 from __future__ import annotations
 

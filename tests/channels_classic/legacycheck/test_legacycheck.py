@@ -105,7 +105,7 @@ def test_files_that_are_read_before_the_settings(found: Find) -> None:
     assert found(**{"myproject/asgi.py": late}) == [("myproject/asgi.py", 2, "legacy-import-late")]
 
 
-def test_names_that_are_not_here(found: Find) -> None:
+def test_names_that_do_not_exist_here(found: Find) -> None:
     module = """\
         from channels.asgi import no_such_thing
         from channels.no_such_module import anything
@@ -334,14 +334,14 @@ def test_what_django_changed(found: Find) -> None:
     ]
 
 
-def test_what_is_no_python_3(found: Find) -> None:
+def test_files_that_are_not_python_3(found: Find) -> None:
     assert found(**{"chat/old.py": "x = 1\nprint 'a'\n", "chat/odd.py": "\0"}) == [
         ("chat/odd.py", 1, "python-3"),
         ("chat/old.py", 2, "python-3"),
     ]
 
 
-def test_imports_of_the_module_beside(found: Find) -> None:
+def test_imports_of_neighbouring_modules(found: Find) -> None:
     module = """\
         import signals
         from serializers import RoomSerializer
@@ -392,7 +392,7 @@ def test_the_configuration_of_an_app(found: Find, name: str, lines: list[int]) -
     assert [line for _, line, _ in found(**{"chat/__init__.py": f"default_app_config = {name!r}\n"})] == lines
 
 
-def test_what_others_wrote_is_left_alone(found: Find) -> None:
+def test_folders_of_other_peoples_code_are_left_alone(found: Find) -> None:
     old = "from channels import Nothing\n"
     files = dict.fromkeys(("node_modules/a.py", ".tox/a.py", "build/a.py", "py3/lib/a.py", "large.py"), old)
     files["py3/pyvenv.cfg"] = ""

@@ -71,7 +71,7 @@ FILES = {
 
 
 class Monitored:
-    """A program, and what it says of itself."""
+    """A program and its monitor."""
 
     def __init__(self, program: Running, monitor: int, port: int = 0) -> None:
         self.program = program
@@ -187,7 +187,7 @@ def test_the_numbers_are_those_of_what_happened(site: Site) -> None:
     assert "a secret" not in worker.get("/status").text
 
 
-def test_depth_and_age_of_what_nobody_takes(site: Site) -> None:
+def test_depth_and_age_of_a_channel_that_nobody_reads(site: Site) -> None:
     interface = site.interface()
     interface.wait("/livez", 200)
     with pytest.raises(httpx.TimeoutException):
@@ -196,7 +196,7 @@ def test_depth_and_age_of_what_nobody_takes(site: Site) -> None:
     interface.program.wait(lambda: interface.metrics()["channels_channel_oldest_seconds", "http.request"] > 0)
 
 
-def test_without_its_redis_nothing_is_ready_and_the_numbers_go_on(site: Site) -> None:
+def test_without_redis_nothing_is_ready_and_metrics_go_on(site: Site) -> None:
     interface, worker = site.interface(), site.worker()
     interface.wait("/readyz", 200)
 
@@ -228,7 +228,7 @@ def test_an_event_loop_that_is_stuck_is_not_alive(site: Site) -> None:
     interface.wait("/livez", 200)
 
 
-def test_who_drains_is_not_ready(site: Site) -> None:
+def test_a_draining_process_is_not_ready(site: Site) -> None:
     interface, _ = site.interface("--drain", "3"), site.worker()
     interface.wait("/readyz", 200)
     with interface.socket(), interface.socket(), interface.socket():
@@ -240,7 +240,8 @@ def test_who_drains_is_not_ready(site: Site) -> None:
 
 @pytest.mark.parametrize("kind", ["interface", "worker"])
 def test_the_processes_of_a_supervisor_are_one(site: Site, kind: str) -> None:
-    """Added up, also when one is killed, renewed or stopped; not ready while one is missing."""
+    """Their metrics are added up, even when one is killed, renewed or stopped. They are not ready while one is
+    missing."""
     worker = site.worker("--processes", "2") if kind == "worker" else site.worker()
     interface = site.interface("--processes", "2") if kind == "interface" else site.interface()
     several = worker if kind == "worker" else interface

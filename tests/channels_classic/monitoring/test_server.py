@@ -1,4 +1,4 @@
-"""``MonitorServer``: where it listens, what it answers, and what it makes of clients that do not behave."""
+"""``MonitorServer``: its addresses, its answers, and clients that misbehave."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def server() -> Iterator[MonitorServer]:
 
 
 @pytest.mark.parametrize("where", ["", "0x10", ":", ":9100", "9100:x", "70000", "-1", "٣", "host:", "1 2"])
-def test_what_is_no_place(where: str) -> None:
+def test_invalid_addresses(where: str) -> None:
     with pytest.raises(BadMonitor, match="--monitor must be PORT, HOST:PORT or the PATH"):
         MonitorServer(where, lambda: GOOD)
 
 
-def test_a_place_that_is_taken(tmp_path: Path) -> None:
+def test_an_address_that_is_taken(tmp_path: Path) -> None:
     port = free_port()
     for where in (str(port), f"127.0.0.1:{port}", str(tmp_path / "monitor")):
         server = MonitorServer(where, lambda: GOOD)
@@ -105,7 +105,7 @@ def test_clients_that_say_nothing_are_bounded_and_others_are_answered_again(serv
 @pytest.mark.parametrize(
     "request_line", [b"\xff\xfe\r\n\r\n", b"POST /livez HTTP/1.1\r\n\r\n", b"GET /" + b"a" * 70_000]
 )
-def test_requests_that_are_none(server: MonitorServer, request_line: bytes) -> None:
+def test_invalid_requests(server: MonitorServer, request_line: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as client:
         client.settimeout(DEADLINE)
         client.sendall(request_line)

@@ -1,4 +1,4 @@
-"""``Status``: survives the way to another process; those of several processes are added up."""
+"""``Status``: passes to another process unchanged, and several can be added up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which origins may connect."""
+"""The origins that may connect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def connect(*origins: bytes | str) -> Message:
 
 @allowed_hosts_only
 def consumer(message: Message, **kwargs: Any) -> Any:
-    """Lets in who may come in."""
+    """Accepts allowed origins."""
     return kwargs or "let in"
 
 
@@ -51,7 +51,7 @@ def allowed(settings: Any) -> None:
         "http://192.0.2.1:8000",
     ],
 )
-def test_who_is_let_in(origin: str) -> None:
+def test_allowed_origins(origin: str) -> None:
     assert consumer(connect(origin)) == "let in"
 
 
@@ -84,7 +84,7 @@ def test_who_is_let_in(origin: str) -> None:
         ["https://example.com", "https://evil.example"],
     ],
 )
-def test_who_is_not(origins: list[Any]) -> None:
+def test_denied_origins(origins: list[Any]) -> None:
     with pytest.raises(DenyConnection) as caught:
         consumer(connect(*origins))
     assert "denied for its origin" in str(caught.value)
@@ -170,7 +170,7 @@ def test_a_validator_of_one_s_own() -> None:
             decorated(connect(*origins))
 
 
-def test_a_validator_that_says_nothing() -> None:
+def test_a_validator_without_validate_origin() -> None:
     class Silent(BaseOriginValidator):
         pass
 

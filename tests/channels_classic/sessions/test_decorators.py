@@ -98,7 +98,7 @@ def look(message: Message) -> dict[str, Any]:
 
 
 class TestChannelSession:
-    def test_what_one_message_puts_there_the_next_one_finds(self, engine: str) -> None:
+    def test_the_next_message_finds_the_session(self, engine: str) -> None:
         assert look(message_of()) == {}
         put(message_of(), room="a", number=1)
         assert look(message_of()) == {"room": "a", "number": 1}
@@ -107,7 +107,7 @@ class TestChannelSession:
         assert look(message_of("interface.abc!two")) == {}
 
     def test_it_ends_when_the_client_has_left(self, engine: str) -> None:
-        """Whether its last consumer looks at it, changes it, or fails. What was loaded can still be read."""
+        """The last consumer may read it, change it, or fail. A loaded session can still be read."""
         put(message_of(), room="a")
         left = message_of(channel="websocket.disconnect")
         assert look(left) == {"room": "a"}
@@ -179,7 +179,7 @@ class TestChannelSession:
         with pytest.raises(CreateError):
             session.save(must_create=True)
 
-    def test_one_that_was_deleted_can_be_saved_by_hand_if_it_is_known(self, engine: str) -> None:
+    def test_a_deleted_session_can_be_saved_by_hand(self, engine: str) -> None:
         @channel_session
         def delete(message: Message) -> None:
             session = message.channel_session
@@ -262,7 +262,7 @@ class TestChannelSession:
         assert stored() == {"b": 2}
 
     def test_two_messages_that_make_the_session_at_the_same_time(self, engine: str) -> None:
-        """Without order, neither loses what the other put there."""
+        """Without ordering, neither loses the values of the other."""
 
         @channel_session
         def first(message: Message) -> None:
@@ -370,7 +370,7 @@ def test_the_engine_of_channel_sessions_may_be_another_one(settings: Any) -> Non
 
 
 def test_a_database_that_fails_is_no_deleted_session(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Django's engine says the same for both: the change must not be lost without a word."""
+    """Django's engine raises the same error for both, and the change must not be lost silently."""
     settings.SESSION_ENGINE = DJANGO_ENGINES["db"]
     put(message_of(), a=1)
 
@@ -388,7 +388,7 @@ def test_a_database_that_fails_is_no_deleted_session(settings: Any, monkeypatch:
 
 @pytest.mark.parametrize("name", DJANGO_ENGINES)
 class TestStrangers:
-    """Somebody who knows a reply channel's name or a key, of whichever kind, gets nothing by it."""
+    """The name of a reply channel or any key gives nobody access to a session."""
 
     @pytest.fixture(autouse=True)
     def _engine(self, settings: Any, name: str) -> None:
@@ -415,7 +415,7 @@ class TestStrangers:
         session = self.store(key)
         assert dict(session.items()) == {}
 
-    def test_nor_can_it_be_changed_as_one(self) -> None:
+    def test_a_channel_session_cannot_be_changed_as_an_http_session(self) -> None:
         put(message_of(), secret="channel")
         session = self.store(session_for_reply_channel(CLIENT).session_key)
         session["secret"] = "stranger's"
@@ -473,7 +473,7 @@ class TestHttpSession:
         assert see(connect(cookie=f"mine={http.session_key}")) is not None
         assert see(connect(cookie=f"sessionid={http.session_key}")) is None
 
-    def test_none_where_there_is_none(self) -> None:
+    def test_a_client_without_a_key_has_no_session(self) -> None:
         for message in (connect(), connect(cookie=""), connect(cookie="a=b"), message_of(text="a frame")):
             assert see(message) is None
 
@@ -492,7 +492,7 @@ class TestHttpSession:
         assert reloaded(http) == {"colour": "blue"}
 
     @pytest.mark.parametrize("key", ["\x00" * 10, "abcde\tfghi", "\x7f" * 32, "\xfc" * 32])
-    def test_what_no_engine_has_to_be_asked_for(self, http: Any, key: str) -> None:
+    def test_invalid_keys_do_not_reach_the_engine(self, http: Any, key: str) -> None:
         """PostgreSQL, for one, takes no NUL in a text, and memcached nothing but printable ASCII in a key."""
         assert see(connect(cookie=f"sessionid={key}")) is None
         assert see(connect(query=f"session_key={quote(key)}".encode())) is None
@@ -599,7 +599,7 @@ class TestBothSessions:
 
 
 def test_sessions_in_threads_do_not_meet(settings: Any) -> None:
-    """Each message has its own session object, though they are of one class."""
+    """Each message has its own session object of a shared class."""
     settings.SESSION_ENGINE = DJANGO_ENGINES["cache"]
     barrier = threading.Barrier(4)
     seen: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""Sessions in the channel layer: where they are, how long, and that nothing stays."""
+"""Sessions in the channel layer: their place, their time, and their end."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_session_is_one_key_under_the_prefix_of_the_layer(redis_url: str, on_r
     assert 990 < on_redis.ttl(key) <= 1000
 
 
-def test_what_is_read_by_others_is_no_secret_of_an_encrypted_layer(redis_url: str, on_redis: Any) -> None:
+def test_an_encrypted_layer_encrypts_sessions(redis_url: str, on_redis: Any) -> None:
     use(RedisChannelLayer(hosts=[redis_url], symmetric_encryption_keys=["old"]))
     count(frame())
     [key] = on_redis.keys("*")
@@ -74,7 +74,7 @@ def test_what_is_read_by_others_is_no_secret_of_an_encrypted_layer(redis_url: st
     assert look(frame()) == 1
 
 
-def test_one_that_was_encrypted_with_another_key_is_none(
+def test_a_session_under_another_key_counts_as_missing(
     redis_url: str, on_redis: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     use(RedisChannelLayer(hosts=[redis_url], symmetric_encryption_keys=["old"]))
@@ -152,7 +152,7 @@ def test_creating_and_updating_are_told_apart() -> None:
         session.save()
 
 
-def test_a_key_that_nobody_gave_out_becomes_no_session() -> None:
+def test_an_unknown_key_does_not_become_a_session() -> None:
     use(InMemoryChannelLayer())
     session = SessionStore("abcdefgh12345678")
     assert session.get("colour") is None

@@ -157,7 +157,7 @@ def test_a_strict_consumer_that_a_slight_one_calls_is_strict(layer: InMemoryChan
         ({"reply_channel": CLIENT, "order": -1}, "-1"),
     ],
 )
-def test_messages_that_have_no_order(layer: InMemoryChannelLayer, content: dict[str, Any], lacking: str) -> None:
+def test_messages_without_an_order(layer: InMemoryChannelLayer, content: dict[str, Any], lacking: str) -> None:
     @enforce_ordering
     def consumer(message: Message) -> None:
         pytest.fail("it should not have run")
@@ -177,7 +177,7 @@ def test_a_call_without_a_message() -> None:
         consumer()
 
 
-def test_a_layer_that_cannot(layer: InMemoryChannelLayer) -> None:
+def test_a_layer_without_ordering(layer: InMemoryChannelLayer) -> None:
     class Poor(InMemoryChannelLayer):
         extensions = ["groups"]
         enter_turn = BaseChannelLayer.enter_turn
@@ -240,7 +240,7 @@ def test_consume_later_for_the_last_time_ends_the_turn(layer: InMemoryChannelLay
 
 
 class Deaf(InMemoryChannelLayer):
-    """In memory; of so many steps of turns, the answer is lost."""
+    """A layer in memory that loses the answers to a number of steps."""
 
     failures = 0
 
@@ -258,7 +258,7 @@ class Deaf(InMemoryChannelLayer):
 
 
 def test_a_layer_that_is_away_for_a_moment() -> None:
-    """The step is taken again at once, without anybody who waits."""
+    """The step is repeated at once, even without a worker."""
     layer = Deaf()
     later = True
 
@@ -278,7 +278,7 @@ def test_a_layer_that_is_away_for_a_moment() -> None:
 
 
 class Patient:
-    """Runs consumers, and waits so many times for a layer."""
+    """Runs consumers, and waits a number of times for a layer."""
 
     def __init__(self, patience: float, pause: float = 0) -> None:
         self.patience = patience
@@ -302,7 +302,7 @@ class Patient:
 
 
 def test_a_layer_that_is_away_for_longer() -> None:
-    """Whoever runs the consumer says whether to wait."""
+    """The host of the consumer decides whether to wait."""
     layer = Deaf()
     host = Patient(3)
     consumer = enforce_ordering(lambda message: message["order"])
@@ -409,7 +409,7 @@ def start(bare: BaseChannelLayer) -> Iterator[Callable[..., None]]:
 
 
 def replies(layer: Any, count: int) -> list[Any]:
-    """What the client gets, in order."""
+    """The replies that the client gets, in order."""
     deadline = time.monotonic() + DEADLINE
     texts: list[Any] = []
     while len(texts) < count and time.monotonic() < deadline:
@@ -434,7 +434,7 @@ def test_replies_come_in_order_from_many_workers(bare: BaseChannelLayer, start: 
 
 
 def test_the_session_is_saved_before_the_next_message_runs(bare: BaseChannelLayer, start: Any) -> None:
-    """Whichever decorator is outside."""
+    """This holds for any nesting of the decorators."""
 
     def count(message: Message) -> None:
         number = message.channel_session.get("count", 0)
@@ -452,7 +452,7 @@ def test_the_session_is_saved_before_the_next_message_runs(bare: BaseChannelLaye
 
 
 def test_a_worker_is_not_kept_by_a_message_that_waits(bare: BaseChannelLayer, start: Any) -> None:
-    """With one thread busy, the other one runs all that need not wait."""
+    """While one thread is busy, the other one runs all messages that need not wait."""
     opened = threading.Event()
 
     @enforce_ordering

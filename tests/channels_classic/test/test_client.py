@@ -54,7 +54,7 @@ class TestClient(ChannelTestCase):
         assert client.send_and_consume("echo", fail_on_none=False) is None
 
     @apply_routes(route("hello", lambda message, **kwargs: kwargs, path=r"^/(?P<room>\w+)"))
-    def test_what_the_route_found(self) -> None:
+    def test_keyword_arguments_of_the_route(self) -> None:
         assert Client().send_and_consume("hello", {"path": "/lobby"}) == {"room": "lobby"}
 
     def test_sends_wait_for_the_end_of_the_consumer(self) -> None:
@@ -84,7 +84,7 @@ class TestClient(ChannelTestCase):
                 client.send_and_consume("go")
         assert client.receive() == {"text": "before"}
 
-    def test_denied_where_nothing_can_be(self) -> None:
+    def test_denying_another_message_than_a_connect(self) -> None:
         def consumer(message: Message) -> None:
             raise DenyConnection
 

@@ -140,7 +140,7 @@ class TestOtherRoutesWhileItRuns(ChannelLiveServerTestCase):
                 assert answer_to("newer") == "HELLO"
             assert answer_to("new") == "HELLO"
 
-    def test_what_is_not_routed_is_done_as_ever(self) -> None:
+    def test_default_routes_still_work(self) -> None:
         with apply_routes({"websocket.receive": shout}):
             assert get(f"{self.live_server_url}/users/").status_code == 200
             assert get(f"{self.live_server_url}/static/{Path(__file__).name}").status_code == 200

@@ -56,7 +56,7 @@ class TestApplyRoutes(TestCase):
         applied.exit()
         assert self.channels() == set()
 
-    def test_what_nobody_routed(self) -> None:
+    def test_default_routes_stay(self) -> None:
         """The views and the sockets of a router that serves somebody stay; a router without them gets none."""
         with apply_routes({"one": echo}):
             router = channel_layers["default"].router

@@ -73,7 +73,7 @@ class TestWSClient(ChannelTestCase):
         with pytest.raises(AssertionError, match="it should have one of accept"):
             self.connect("/?nothing=known")
 
-    def test_an_answer_that_is_no_accept_can_be_looked_at(self) -> None:
+    def test_an_answer_that_does_not_accept_can_be_received(self) -> None:
         def connect(message: Message) -> None:
             message.reply_channel.send({"accept": False})
             message.reply_channel.send({"text": "said to nobody"})
@@ -95,7 +95,7 @@ class TestWSClient(ChannelTestCase):
             client.send_and_consume("websocket.connect", path="/second/")
         assert [client.receive(), client.receive()] == [{"accept": False}, None]
 
-    def test_what_was_accepted_without_a_look_is_not_there_later(self) -> None:
+    def test_an_unchecked_accept_is_not_received_later(self) -> None:
         def connect(message: Message) -> None:
             message.reply_channel.send({"accept": True})
             message.reply_channel.send({"text": message["path"]})
@@ -161,7 +161,7 @@ class TestWSClient(ChannelTestCase):
                 client.consume("websocket.connect")
         assert client.receive() is None
 
-    def test_nobody_to_accept(self) -> None:
+    def test_no_consumer_for_the_connect(self) -> None:
         client = WSClient()
         assert client.consume("websocket.connect", fail_on_none=False) is None
         assert client.send_and_consume("websocket.connect", fail_on_none=False) is None
@@ -198,7 +198,7 @@ class TestWSClient(ChannelTestCase):
         client.send(client.reply_channel, {"bytes": b"\x00"})
         assert client.receive()["bytes"] == b"\x00"
 
-    def test_a_text_that_is_no_str(self) -> None:
+    def test_a_text_that_is_not_a_str(self) -> None:
         """No server would send it, but a consumer under test may."""
         client = WSClient()
         for json in (True, False):
@@ -235,7 +235,7 @@ class TestWSClient(ChannelTestCase):
         own = {"code": 1006, "path": "/x", "headers": []}
         assert self.content("websocket.disconnect", client, content=own) == own
 
-    def test_what_is_written_by_hand(self) -> None:
+    def test_keys_that_the_test_gives(self) -> None:
         content = {"path": b"/\xc3\xbc", "query_string": "a=b", "headers": {"Origin": "http://a", "x": b"\xe4"}}
         assert self.content("websocket.connect", content=content) == {
             "path": "/\u00fc",

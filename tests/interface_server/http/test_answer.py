@@ -1,4 +1,4 @@
-"""An HTTP answer without a socket: what messages become, and that nothing illegal ever comes out."""
+"""An HTTP answer without a socket: its messages become legal events."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_what_comes_after_the_last_chunk_is_ignored(late: dict[str, Any]) -> Non
     assert answer.size == 3
 
 
-def test_content_that_is_none_is_empty() -> None:
+def test_content_none_is_empty() -> None:
     answer = Answer()
     assert answer.feed({"status": 200, "content": None, "more_content": True})[1] == body(b"", True)
     assert answer.feed({"content": None, "more_content": True}) == [body(b"", True)]
@@ -140,7 +140,7 @@ def test_a_status_without_content_has_none(status: int) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_answer_is_refused_and_an_error_can_still_be_told(message: dict[str, Any], reason: str) -> None:
+def test_an_invalid_answer_is_refused_and_an_error_can_still_be_sent(message: dict[str, Any], reason: str) -> None:
     answer = Answer()
     with pytest.raises(BadAnswer, match=reason):
         answer.feed(message)
@@ -180,7 +180,7 @@ messages = plausible | st.builds(lambda first, second: {**first, **second}, plau
 
 
 class Client:
-    """Takes ASGI events as a strict server would, and fails at the first that is out of place."""
+    """Takes ASGI events like a strict server, and fails at the first illegal one."""
 
     def __init__(self, has_content: bool) -> None:
         self.has_content = has_content

@@ -1,4 +1,4 @@
-"""What waits of an answer: however the client reads, it gets all of it in order; its sender waits meanwhile."""
+"""The backlog of an answer: a client gets all of it in order at any speed, and its sender waits meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 class SlowConnection:
-    """Takes ``window`` bytes, and nothing more before there is a new one."""
+    """Takes ``window`` bytes, and nothing more until the window is renewed."""
 
     def __init__(self) -> None:
         self.window = 0
@@ -66,7 +66,7 @@ steps = st.lists(
 
 
 @given(steps, st.sampled_from([0, 1000, 2 * PIECE]))
-def test_whatever_the_order_of_events(taken: list[tuple[str, int]], memory: int) -> None:
+def test_any_order_of_events(taken: list[tuple[str, int]], memory: int) -> None:
     async def main() -> None:
         connection, storage = SlowConnection(), Storage(2**30, memory)
         emptied: list[bool] = []
@@ -110,7 +110,7 @@ def test_whatever_the_order_of_events(taken: list[tuple[str, int]], memory: int)
 
 
 @pytest.mark.parametrize("is_scarce", [False, True])
-def test_how_much_may_wait(is_scarce: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bounds_of_a_backlog(is_scarce: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         monkeypatch.setattr(backlog_module, "IN_FLIGHT", 2**20)
         storage = Storage(0 if is_scarce else 2**30, 2**30)

@@ -1,4 +1,4 @@
-"""An answer without end, whose client leaves: the worker is told, and its thread is free again."""
+"""An endless answer whose client leaves: the worker learns it, and its thread is free again."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_client_that_leaves(start: Callable[..., Hosted], layer: BaseChannelLa
 
 
 def test_an_interface_server_that_was_killed(redis_url: str) -> None:
-    """Nobody reads its queue any more, so that it fills up, and the stream ends."""
+    """Nobody reads its queue any more, so the queue fills up, and the stream ends."""
     layer = RedisChannelLayer([redis_url], channel_capacity={"interface.*": 20})
     endless = Endless(send_timeout=0.1)
     with pytest.raises(ChannelFull, match=r"'interface\.test!1' is full"):

@@ -91,7 +91,7 @@ def test_pipelined_requests_are_answered_in_order(hosted: Hosted) -> None:
         assert read_response(client)[1] == path.encode()
 
 
-def test_bytes_in_the_path_that_are_no_utf_8(hosted: Hosted) -> None:
+def test_bytes_in_the_path_that_are_not_utf_8(hosted: Hosted) -> None:
     hosted.raw(b"GET /%FFx HTTP/1.1\r\nHost: a\r\n\r\n")
     request = hosted.receive("http.request")
     assert request["path"] == "/\ufffdx"
@@ -194,7 +194,7 @@ def upload(hosted: Hosted, size: int = 2_000_000) -> tuple[socket.socket, dict[s
 
 
 def rest_of_body(hosted: Hosted, channel: str) -> dict[str, Any]:
-    """The last message on a body channel that was given up; the parts before it are passed over."""
+    """The last message on a body channel that was given up. The parts before it are skipped."""
     while (part := hosted.receive(channel)).get("content"):
         assert part["more_content"]
     return part
@@ -226,7 +226,7 @@ def test_a_client_that_goes_away_while_its_body_is_read(hosted: Hosted) -> None:
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nha",
     ],
 )
-def test_half_a_request_and_nobody_there_any_more(start: Start, half: bytes) -> None:
+def test_half_a_request_from_a_client_that_has_left(start: Start, half: bytes) -> None:
     hosted = start()
     hosted.raw(half).close()
     response = hosted.get("/whole")
@@ -240,7 +240,7 @@ def test_half_a_request_and_nobody_there_any_more(start: Start, half: bytes) -> 
 
 @pytest.mark.parametrize("rate", [0, 100, 10_000])
 def test_a_body_that_comes_slowly(start: Start, rate: int) -> None:
-    """The rest comes when the time limit has passed three times; in each of them, 300 bytes of it did."""
+    """The rest comes after three time limits. In each of them 300 bytes have come."""
     hosted = start(http_timeout=0.5, min_body_rate=rate)
     client = hosted.raw(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n")
     try:
@@ -276,7 +276,7 @@ def test_half_a_request_and_a_client_that_waits(start: Start) -> None:
         b"GET / HTTP/1.1\r\nHost: a\r\nna\xefve: 1\r\n\r\n",
     ],
 )
-def test_what_is_no_http_gets_400(hosted: Hosted, nonsense: bytes) -> None:
+def test_invalid_requests_get_400(hosted: Hosted, nonsense: bytes) -> None:
     assert read_until_closed(hosted.raw(nonsense)).startswith(b"HTTP/1.1 400 ")
     assert hosted.is_empty("http.request")
 
@@ -370,7 +370,7 @@ def test_a_second_status_ends_the_connection(hosted: Hosted, caplog: pytest.LogC
     ],
     ids=str,
 )
-def test_what_is_no_answer_is_a_500_and_an_error_in_the_log(
+def test_an_invalid_answer_is_a_500_and_an_error_in_the_log(
     hosted: Hosted, caplog: pytest.LogCaptureFixture, message: dict[str, Any], reason: str
 ) -> None:
     response = hosted.get("/bad")
@@ -507,7 +507,7 @@ def test_many_at_once(hosted: Hosted) -> None:
 
 
 def test_a_long_body_is_sent_on_at_the_workers_pace(start: Start) -> None:
-    """However slow the worker is, few parts of the body wait in the layer."""
+    """Only a few parts of the body wait in the layer, even for a slow worker."""
     hosted = start()
     sent = bytes(range(256)) * 80_000  # 20 MB
     response = hosted.request("POST", "/up", content=sent)
@@ -573,7 +573,7 @@ def test_bodies_that_are_too_large_together(start: Start, caplog: pytest.LogCapt
 
 
 def test_a_body_that_comes_slowly_but_steadily(start: Start) -> None:
-    """The time limit is for no progress at all, not for the whole body."""
+    """The time limit is for progress, and not for the whole body."""
     hosted = start(http_timeout=0.4)
     client = hosted.raw(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
     for _ in range(20):
@@ -598,8 +598,8 @@ def test_a_body_that_comes_too_slowly(start: Start) -> None:
     assert hosted.is_empty("http.request")
 
 
-def test_a_head_is_over_with_its_head(hosted: Hosted) -> None:
-    """Also on a stream, and with a further request behind it."""
+def test_an_answer_to_head_ends_with_its_head(hosted: Hosted) -> None:
+    """This also holds for a stream, and with another request behind it."""
     client = hosted.raw(
         b"HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     )
@@ -622,7 +622,7 @@ def test_a_client_that_leaves_with_a_further_request_behind(hosted: Hosted, size
     assert hosted.receive_for("http.disconnect", reply_channel)["path"] == "/gone"
 
 
-def test_parts_that_say_nothing_are_warned_of_once_for_each_kind(
+def test_parts_without_known_keys_give_one_warning_for_each_kind(
     hosted: Hosted, caplog: pytest.LogCaptureFixture
 ) -> None:
     misspelt = f"cotnent{len(hosted.access)}"  # of a kind that this server has not met
@@ -646,7 +646,7 @@ def test_a_second_answer_later_is_logged(hosted: Hosted, caplog: pytest.LogCaptu
     eventually(lambda: errors(caplog) == ["A second answer to /twice was ignored."])
 
 
-def test_an_answer_that_comes_too_late_is_no_second_one(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_late_answer_is_not_a_second_answer(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     hosted = start(http_timeout=0.2)
     response = hosted.get("/late")
     reply_channel = hosted.receive("http.request")["reply_channel"]

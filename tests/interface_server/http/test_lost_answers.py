@@ -1,4 +1,4 @@
-"""The connection to Redis breaks when a message has arrived and nobody was told: it is not sent again."""
+"""The connection to Redis breaks after a message has arrived and before the answer: it is not sent again."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def upload(far: Hosted) -> socket.socket:
 
 
 def rest_of_body(far: Hosted, request: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """What came over the body channel, and the message that ended it."""
+    """The parts on the body channel, and the message that ended them."""
     content = b""
     while (part := far.receive(request["body_channel"])).get("more_content"):
         content += part["content"]
@@ -85,7 +85,7 @@ def test_a_request_that_may_have_arrived(proxy: RedisProxy, far: Hosted) -> None
 
 
 def test_a_connect_that_may_have_arrived(proxy: RedisProxy, far: Hosted) -> None:
-    """What its consumer did can be undone by that of the disconnect."""
+    """The consumer of the disconnect can undo what the consumer of the connect did."""
     proxy.cut_after(b"asgi:queue:websocket.connect")
     dialled = far.dial()
     with pytest.raises(InvalidStatus) as refused:

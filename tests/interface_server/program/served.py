@@ -35,7 +35,7 @@ class Served:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that have said where they listen, in that order."""
+        """The processes that have logged their address, in order."""
         return [int(pid) for pid, _, _ in LISTENS.findall(self.program.log)]
 
     @property
@@ -63,7 +63,7 @@ Serve = Callable[..., Served]
 
 
 def refused(folder: Path, *options: object, **variables: str) -> tuple[int, str]:
-    """The status and the one message with which the program ends when it is given ``options``."""
+    """The status and the one line with which the program ends, given ``options``."""
     done = completed([*MODULE, *options], folder, variables)
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
@@ -78,7 +78,7 @@ def is_refused(served: Served) -> bool:
 
 @contextmanager
 def in_a_thread(function: Callable[[], Any]) -> Iterator[Callable[[], Any]]:
-    """Runs ``function`` meanwhile; gives a function that waits for its result."""
+    """Runs ``function`` in a thread. Returns a function that waits for its result."""
     results: list[Any] = []
     thread = threading.Thread(target=lambda: results.append(function()))
     thread.start()

@@ -1,4 +1,4 @@
-"""Options that do not fit are one line that says which, and what to do; never a secret."""
+"""Invalid options give one line that names the option and the remedy, and no secret."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ print(json.dumps(outcomes))
 
 @pytest.fixture(scope="module")
 def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
-    """The status and the output of the program by its options, for all that it refuses."""
+    """The status and the output of the program for each set of invalid options."""
     folder = tmp_path_factory.mktemp("refusals")
     (folder / "broken.py").write_text("raise RuntimeError('not today')\n")
     (folder / "memory.py").write_text(
@@ -81,7 +81,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, s
 
 
 @pytest.mark.parametrize(("options", "code", "text"), CASES, ids=str)
-def test_what_cannot_be_is_said_in_one_line(
+def test_invalid_options_are_one_line(
     refusals: dict[str, tuple[int, str]], options: list[str], code: int, text: str
 ) -> None:
     ended, printed = refusals[str(options)]

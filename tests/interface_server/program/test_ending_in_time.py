@@ -1,4 +1,4 @@
-"""``ending_in_time`` by itself: whatever the process does, signals end it."""
+"""``ending_in_time`` by itself: signals end a process whatever it does."""
 
 from __future__ import annotations
 

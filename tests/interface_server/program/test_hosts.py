@@ -1,4 +1,4 @@
-"""``interface_server:application`` under ASGI servers that are not ours, made from environment variables."""
+"""``interface_server:application`` under other ASGI servers, configured by environment variables."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_close_codes(host: Host, backend: Backend) -> None:
 
 
 def client_code(host: Host, code: int) -> int:
-    """What a host tells of the code with which a client closed: hypercorn tells nothing."""
+    """The code of a client's close that a host passes on. hypercorn passes none on."""
     return 1006 if host.name == "hypercorn" else code
 
 
@@ -184,7 +184,7 @@ def test_handshakes_that_are_refused(host: Host, backend: Backend, path: str) ->
 
 
 def test_the_end_of_the_host(host: Host, backend: Backend) -> None:
-    """The last test of each host: it ends it, and workers hear that the socket is gone."""
+    """The last test of each host ends it. Workers learn that the socket is gone."""
     with host.connect("/end/") as client:
         client.send("hello")
         assert client.recv(DEADLINE) == "hello"
@@ -197,8 +197,8 @@ def test_the_end_of_the_host(host: Host, backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("name", ["uvicorn", "hypercorn"])
-def test_variables_that_do_not_fit(name: str, tmp_path: Path) -> None:
-    """Hosts with lifespan events do not start then, and say why."""
+def test_invalid_variables(name: str, tmp_path: Path) -> None:
+    """Hosts with lifespan events do not start, and log the reason."""
     if find_spec(name) is None:
         pytest.skip(f"{name} is not installed.")
     command = [sys.executable, *(part.format(port=free_port()) for part in COMMANDS[name])]

@@ -1,4 +1,4 @@
-"""An interface server is killed: others say goodbye for its sockets, and nothing of it is left."""
+"""An interface server is killed: others send the goodbyes of its sockets, and nothing of it is left."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def of(backend: Backend, channel: str) -> list[dict[str, str]]:
 
 
 def keys_of(client: redis.Redis, process: str) -> list[bytes]:
-    """The keys that bear the name of a process, but what keeps the turns of its clients in order for a moment."""
+    """The keys with the name of a process, without the turns of its clients, which stay for a moment."""
     return [key for key in client.scan_iter(f"*{process}*") if b":value:" not in key]
 
 
@@ -89,7 +89,7 @@ time.sleep(600)
 
 
 def test_a_client_of_a_worker_that_was_killed_gets_502(serve: Serve, redis_url: str, tmp_path: Path) -> None:
-    """The interface server itself sweeps the worker: there is nobody else."""
+    """The interface server itself sweeps the worker, because there is no other process."""
     served = serve()
     command = [sys.executable, "-c", WORKER.format(url=redis_url)]
     with running(command, tmp_path, "worker.txt") as worker:

@@ -153,7 +153,7 @@ def test_a_client_that_answers_no_ping_is_given_up(serve: Serve, backend: Backen
         assert alive.recv(DEADLINE) == "still here"
 
 
-def test_what_clients_may_send_and_agree_on(serve: Serve, backend: Backend) -> None:
+def test_limits_and_subprotocols(serve: Serve, backend: Backend) -> None:
     protocols = ("--ws-protocol", "chat", "--ws-protocol", "news")
     served = serve(*protocols, "--max-message-size", "10", "--root-path", "/app/")
     with served.connect(subprotocols=["other", "news"]) as client:
@@ -168,7 +168,7 @@ def test_what_clients_may_send_and_agree_on(serve: Serve, backend: Backend) -> N
     assert served.get("/app/page").json()["root_path"] == "/app"
 
 
-def test_whom_it_believes(serve: Serve, backend: Backend) -> None:
+def test_trusted_proxies(serve: Serve, backend: Backend) -> None:
     headers = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
     for number, (options, address, scheme) in enumerate(
         [
@@ -255,7 +255,7 @@ def test_a_configuration_for_its_log(serve: Serve, backend: Backend, tmp_path: P
     assert lines[0]["logger"] == "django.channels"
 
 
-def test_how_much_it_says(serve: Serve, backend: Backend) -> None:
+def test_verbosity(serve: Serve, backend: Backend) -> None:
     quiet, loud = serve(log="quiet.txt"), serve("-vv", log="loud.txt")
     for served in (quiet, loud):
         assert served.get("/").status_code == 200

@@ -95,7 +95,7 @@ class Load:
 
 @contextmanager
 def load(url: str, backend: Backend) -> Iterator[Load]:
-    """Load during the block; behind it, each frame that was sent has to have come once."""
+    """Run the load during the block. Afterwards each sent frame must have come once."""
     clients = Load(url)
     try:
         eventually(lambda: len(clients.sent) > 10 * SOCKETS and clients.answers)
@@ -117,7 +117,7 @@ def load(url: str, backend: Backend) -> Iterator[Load]:
 
 
 def close_code(client: ClientConnection) -> int | None:
-    """What the server closes the socket with, behind what it still sends."""
+    """The code with which the server closes the socket, behind its last frames."""
     try:
         while True:
             client.recv(DEADLINE)
@@ -162,7 +162,7 @@ def test_a_supervisor_renews_its_processes_under_load(serve: Serve, backend: Bac
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_frames_that_wait_for_a_full_channel_are_run(serve: Serve, redis_url: str, processes: int) -> None:
-    """What a client has sent waits in the server, because nobody takes it; then the server is told to stop."""
+    """Frames of a client wait in the server, because nobody takes them, when the server stops."""
     served = serve("--processes", processes, processes=processes)
     with ExitStack() as clients:
         with Backend(redis_url):
@@ -180,7 +180,7 @@ def test_frames_that_wait_for_a_full_channel_are_run(serve: Serve, redis_url: st
 
 
 def test_a_socket_that_the_parent_opened(serve: Serve, backend: Backend, tmp_path: Path, redis_url: str) -> None:
-    """As systemd does it: who comes while no server is there waits for the next one."""
+    """systemd does this. A client that comes while no server is there waits for the next one."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         handed_over = {"pass_fds": [listening.fileno()], "port": ("--fd", listening.fileno())}
         first = serve(**handed_over)

@@ -82,9 +82,7 @@ def test_what_does_not_finish_in_time_is_cut_off(serve: Serve, backend: Backend,
     backend.wait_for("http.disconnect")
 
 
-def test_a_part_that_fails_ends_the_process(
-    serve: Serve, backend: Backend, tmp_path: Path, redis_url: str
-) -> None:
+def test_a_failed_part_ends_the_process(serve: Serve, backend: Backend, tmp_path: Path, redis_url: str) -> None:
     (tmp_path / "broken.py").write_text(
         "from channels_classic.layers import RedisChannelLayer\n"
         "class Broken(RedisChannelLayer):\n"

@@ -1,4 +1,4 @@
-"""What does not fit together for TLS is said in one line, and the password is never in it."""
+"""Invalid options for TLS give one line, without the password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def context(certificate: Certificate, **options: str | None) -> ssl.SSLContext:
     return tls_context(*files, **{"password": "secret", "ca_certs": None, "ciphers": None, **options})
 
 
-def test_what_fits(certificate: Certificate) -> None:
+def test_valid_options(certificate: Certificate) -> None:
     asks_nobody = context(certificate, ciphers="ECDHE+AESGCM")
     assert asks_nobody.verify_mode == ssl.CERT_NONE
     older = [cipher["name"] for cipher in asks_nobody.get_ciphers() if cipher["protocol"] != "TLSv1.3"]

@@ -38,7 +38,7 @@ def ask(address: tuple[str, int], data: bytes = b"GET / HTTP/1.1\r\nHost: a\r\n\
 
 
 def received(client: socket.socket) -> bytes:
-    """What the client gets; nothing where its connection is reset."""
+    """The bytes that the client gets; none if its connection is reset."""
     try:
         return client.recv(100)
     except ConnectionResetError:

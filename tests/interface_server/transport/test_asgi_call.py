@@ -1,4 +1,4 @@
-"""Any ASGI application on the HTTP connection of our own."""
+"""Any ASGI application on our HTTP connection."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_an_application_that_returns_too_early(events: int, caplog: pytest.LogCa
     [[(b"x", b"a\r\nb: c")], [(b"x y", b"a")], [(b"content-length", b"3")]],
     ids=["value", "name", "length"],
 )
-def test_a_response_that_is_none(headers: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_response(headers: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await start(send, headers=headers)
         await body(send, b"four")

@@ -1,4 +1,4 @@
-"""Clients that stall or flood before they have asked anything."""
+"""Clients that stall or flood before their first request."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_a_second_head_that_does_not_end_in_time(hosted: Hosted, monkeypatch: py
     assert read_response(client)[0].status == 408
 
 
-def test_a_client_that_says_nothing(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_client(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     assert read_until_closed(hosted.raw()) == b""
 
 
-def test_a_client_that_has_said_enough_is_left_alone(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_with_a_complete_request_is_left_alone(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.2)
     slow = hosted.get("/slow")
     connection, reply_channel = hosted.open()
@@ -84,8 +84,8 @@ def test_a_large_head_that_is_not_too_large(hosted: Hosted) -> None:
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def test_a_trailer_is_no_header(hosted: Hosted) -> None:
-    """A proxy checks headers that the worker trusts, but may let pass what comes behind the body."""
+def test_a_trailer_is_not_a_header(hosted: Hosted) -> None:
+    """A proxy checks headers that workers trust, but may pass trailers on."""
     client = hosted.raw(CHUNKED + b"4\r\nbody\r\n0\r\nX-User: forged\r\n\r\n")
     request = hosted.receive("http.request")
     assert request["body"] == b"body"
@@ -99,7 +99,7 @@ def test_a_trailer_is_no_header(hosted: Hosted) -> None:
     [(b"4\r\nbody\r\n0\r\n", b"a: b\r\n"), (b"4\r\nbody\r\n0\r\na: ", b"x" * 10), (b"4;a=", b"x" * 10)],
     ids=["many trailers", "one trailer", "an extension of a chunk"],
 )
-def test_what_is_around_a_body_comes_to_an_end(hosted: Hosted, beginning: bytes, more: bytes) -> None:
+def test_framing_of_a_body_is_bounded(hosted: Hosted, beginning: bytes, more: bytes) -> None:
     client = hosted.raw(CHUNKED + beginning)
     with suppress(ConnectionError):
         for _ in range(20):
@@ -109,7 +109,7 @@ def test_what_is_around_a_body_comes_to_an_end(hosted: Hosted, beginning: bytes,
     assert hosted.is_empty("http.request")
 
 
-def test_a_body_before_a_head_is_no_part_of_it(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_is_not_part_of_the_next_head(hosted: Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_parser, "MAX_HEAD", 1000)
     client = hosted.raw(
         b"POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000 + b"GET /2 HTTP/1.1\r\n"
@@ -122,7 +122,7 @@ def test_a_body_before_a_head_is_no_part_of_it(hosted: Hosted, monkeypatch: pyte
         client.sendall(b"Host: a\r\n\r\n")
 
 
-def test_a_client_that_asks_and_asks(start: Callable[..., Hosted], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_client_that_floods_requests(start: Callable[..., Hosted], caplog: pytest.LogCaptureFixture) -> None:
     hosted = start()
     client = hosted.raw()
 
@@ -131,7 +131,7 @@ def test_a_client_that_asks_and_asks(start: Callable[..., Hosted], caplog: pytes
             client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 1000)
 
     def answer() -> bool:
-        """Answer what there is; whether nobody waits any more."""
+        """Answer waiting requests. Returns whether none waits any more."""
         while (content := hosted.layer.receive(["http.request"])[1]) is not None:
             hosted.send(content["reply_channel"], status=200)
         return hosted.server.context.reader.clients == 0
@@ -175,7 +175,7 @@ FRAMED = {
 @pytest.mark.parametrize("framed", FRAMED.values(), ids=FRAMED)
 @pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
 def test_an_offer_to_upgrade_that_is_not_taken(hosted: Hosted, offer: bytes, framed: bytes, pieces: str) -> None:
-    """RFC 9110, section 7.8: the body is read, and what comes behind it is the next request."""
+    """RFC 9110, section 7.8: the body is read, and the next request follows it."""
     head = b"POST /first HTTP/1.1\r\nHost: a\r\n" + offer
     behind = b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     client = hosted.raw()
@@ -254,7 +254,7 @@ def test_headers_of_a_consumer_that_are_the_servers_business(hosted: Hosted, mor
 
 @pytest.mark.parametrize("status", [b"HTTP/1.1 400 ", b"HTTP/1.1 501 "])
 def test_a_request_that_is_refused_takes_nothing_with_it(hosted: Hosted, status: bytes) -> None:
-    """What comes behind it is no request any more."""
+    """Bytes behind it are not taken for a request."""
     line = b"CONNECT b:80" if b"501" in status else b"GET a"
     client = hosted.raw(line + b" HTTP/1.1\r\nHost: b:80\r\n\r\nGET /behind HTTP/1.1\r\nHost: a\r\n\r\n")
     assert read_until_closed(client).startswith(status)

@@ -1,4 +1,4 @@
-"""Requests out of bytes, without a connection: what is read, in any segmentation, and what is refused."""
+"""Parsing requests without a connection: accepted in any segmentation, or refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Request = tuple[str, bytes, bytes, list[tuple[bytes, bytes]], bytes]
 
 
 def read_all(pieces: list[bytes]) -> list[Request]:
-    """All requests that are complete, whatever the pieces they come in."""
+    """All complete requests in the pieces."""
     reader = RequestReader()
     requests: list[Request] = []
     head: Head | None = None
@@ -85,7 +85,7 @@ def requests(draw: st.DrawFn) -> tuple[list[bytes], list[bytes], bytes, list[byt
 def test_an_offer_to_upgrade_changes_nothing(
     sent: list[tuple[list[bytes], list[bytes], bytes, list[bytes]]], cuts: list[int], byte_by_byte: bool
 ) -> None:
-    """RFC 9110, section 7.8: an offer that is not taken is ignored, whatever comes behind it."""
+    """RFC 9110, section 7.8: an offer that is not accepted is ignored, with any bytes behind it."""
     data = b"".join(b"\r\n".join([*lines, *offer, b"", b""]) + body for lines, offer, body, _ in sent)
     pieces = [data[place : place + 1] for place in range(len(data))] if byte_by_byte else split(data, cuts)
     received = read_all(pieces)
@@ -99,7 +99,7 @@ def test_an_offer_to_upgrade_changes_nothing(
 
 
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([b"\r\n", b"GET / HTTP/1.1\r\n", b"Host: a\r\n\r\n"])))
-def test_whatever_comes_is_a_request_or_refused(pieces: list[bytes]) -> None:
+def test_any_bytes_are_a_request_or_are_refused(pieces: list[bytes]) -> None:
     try:
         requests = read_all(pieces)
     except BadRequest:
@@ -180,7 +180,7 @@ def head_of(data: bytes) -> Head:
         (HANDSHAKE + b"Transfer-Encoding: chunked", 400),
     ],
 )
-def test_what_is_ambiguous_or_no_request_is_refused(lines: bytes, status: int) -> None:
+def test_ambiguous_and_invalid_requests_are_refused(lines: bytes, status: int) -> None:
     with pytest.raises(BadRequest) as refused:
         head_of(lines + b"\r\n\r\n")
     assert refused.value.status in (status, 400)
@@ -188,7 +188,7 @@ def test_what_is_ambiguous_or_no_request_is_refused(lines: bytes, status: int) -
 
 @pytest.mark.parametrize("cut", range(12))
 def test_a_line_that_ends_otherwise_is_refused_at_once(cut: int) -> None:
-    """Also where the client waits for an answer and sends nothing more."""
+    """This also holds if the client waits for an answer and sends nothing more."""
     with pytest.raises(BadRequest):
         read_all(split(b"GET / HTTP/1.1\nHost: a\n\n", [cut, 14, 15]))
     with pytest.raises(BadRequest):
@@ -227,7 +227,7 @@ CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
 )
 @pytest.mark.parametrize("byte_by_byte", [False, True])
-def test_chunks_that_are_none(chunks: bytes, byte_by_byte: bool) -> None:
+def test_invalid_chunks(chunks: bytes, byte_by_byte: bool) -> None:
     pieces = [CHUNKED, *(chunks[place : place + 1] for place in range(min(len(chunks), 6000)))]
     with pytest.raises(BadRequest):
         read_all([*pieces, chunks[6000:]] if byte_by_byte else [CHUNKED + chunks])

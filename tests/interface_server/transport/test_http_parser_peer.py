@@ -1,4 +1,4 @@
-"""Another parser in the place of a proxy: where both accept bytes, they read the same requests in them."""
+"""Another parser stands for a proxy: if both accept bytes, they read the same requests."""
 
 from __future__ import annotations
 

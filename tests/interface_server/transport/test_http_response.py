@@ -1,4 +1,4 @@
-"""Responses as bytes: who reads them finds the content that was sent, and where it ends."""
+"""Responses as bytes: a reader finds the content and its end."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_one_date(recwarn: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("parts", [(b"hello",), (b"hel", b"lo")])
-def test_how_a_response_is_sent_is_nothing_that_headers_say(
+def test_headers_do_not_decide_how_a_response_is_sent(
     header: tuple[bytes, bytes], parts: tuple[bytes, ...]
 ) -> None:
     """RFC 9110, section 7.6.1."""
@@ -136,7 +136,7 @@ def test_http_1_0_can_keep_the_connection() -> None:
     assert b"connection: keep-alive\r\n" in sent
 
 
-def test_what_is_out_of_order() -> None:
+def test_events_out_of_order() -> None:
     with pytest.raises(RuntimeError, match="Expected http.response.start"):
         Response(keep_alive=True).write(b"", False)
     response, _ = respond()
@@ -159,7 +159,7 @@ def test_a_short_response() -> None:
     st.booleans(),
     st.booleans(),
 )
-def test_whatever_is_sent_arrives(
+def test_all_content_arrives(
     status: int, parts: list[bytes], says_length: bool, is_http_1_0: bool, keep_alive: bool
 ) -> None:
     content = b"".join(parts)

@@ -1,4 +1,4 @@
-"""Pings: who answers stays, who does not goes, and one timer serves all."""
+"""Pings: a client that does not answer is closed, and one timer serves all."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Recorder:
         self.looked.set()
 
 
-def test_one_look_serves_all_and_none_is_made_for_nobody(monkeypatch) -> None:
+def test_one_timer_serves_all_and_none_runs_without_connections(monkeypatch) -> None:
     monkeypatch.setattr(keepalive, "TICK", 0.01)
 
     async def main() -> None:
@@ -55,8 +55,8 @@ def test_one_look_serves_all_and_none_is_made_for_nobody(monkeypatch) -> None:
     asyncio.run(main())
 
 
-def test_who_is_held_up_need_not_answer(redis_url: str, tmp_path: Path) -> None:
-    """While the layer has no room, nothing is read from a client: it may be silent for longer than that."""
+def test_a_client_that_is_not_read_from_need_not_answer_pings(redis_url: str, tmp_path: Path) -> None:
+    """While the layer has no room, nothing is read from a client, so its answers may be missing."""
     port = free_port()
     command = [sys.executable, "-m", "interface_server", "--redis", redis_url, "--port", port]
     command += ["--ping-interval", "0.1", "--ping-timeout", "1"]

@@ -1,4 +1,4 @@
-"""The client's address behind proxies: whatever the headers say, only trusted proxies are believed."""
+"""The address of a client behind proxies: only headers of trusted proxies count."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_peer_on_a_socket_for_both_families() -> None:
 
 
 @pytest.mark.parametrize("name", ["10.0.0.0/99", "10.0.0.1/8", "proxy", "1.2.3", "uniq"])
-def test_a_name_that_is_none(name: str) -> None:
+def test_an_invalid_name(name: str) -> None:
     with pytest.raises(ValueError, match="should be an address, a network such as 10.0.0.0/8, 'unix' or"):
         TrustedProxies(f"127.0.0.1, {name}")
 
@@ -85,7 +85,7 @@ def test_the_scheme(kind: str, value: bytes, scheme: str) -> None:
     assert scope["scheme"] == scheme
 
 
-def test_without_trusted_proxies_nobody_is_believed() -> None:
+def test_without_trusted_proxies_headers_are_ignored() -> None:
     scope = scope_of((b"x-forwarded-for", b"6.6.6.6"), (b"x-forwarded-proto", b"https"))
     forwarded(scope, None)
     assert (scope["client"], scope["scheme"]) == (PEER, "http")
@@ -95,8 +95,8 @@ addresses = st.ip_addresses().filter(lambda address: not (address.version == 6 a
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255, exclude_characters=","))), addresses, st.booleans())
-def test_what_a_client_writes_changes_nothing(forged: list[str], truth: str, is_one_line: bool) -> None:
-    """A client's own header stands left of what the proxy appends."""
+def test_headers_of_a_client_change_nothing(forged: list[str], truth: str, is_one_line: bool) -> None:
+    """A client's own header is left of what the proxy appends."""
     written = [", ".join([*forged, truth])] if is_one_line else [*forged, truth]
     for client in (PEER, None):
         assert client_by("*", *written, client=client) == str(ipaddress.ip_address(truth))

@@ -1,4 +1,4 @@
-"""The server by itself: a line comes, the same line goes; and how it stops."""
+"""The server by itself, with an echo of lines, and how it stops."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.interface_server.transport.served import Served
 
 
 class Echo(asyncio.Protocol):
-    """Answers each line; between ``hold`` and ``release`` it is busy."""
+    """Answers each line. Between ``hold`` and ``release`` it is busy."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -50,7 +50,7 @@ class Echo(asyncio.Protocol):
 
 
 class Life:
-    """An application that notes its life and can die on demand."""
+    """An application that records its lifespan, and can die on demand."""
 
     def __init__(self) -> None:
         self.events: list[str] = []

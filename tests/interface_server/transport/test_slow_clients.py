@@ -1,4 +1,4 @@
-"""Clients that read slowly or not at all: their senders wait, nobody else does, and what is kept is bounded."""
+"""Clients that read slowly or not at all: only their senders wait, and memory is bounded."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def read_until(client: socket.socket, size: int) -> None:
 
 
 def open_slowly(hosted: Hosted) -> tuple[ClientConnection, str]:
-    """A client that reads nothing but what it is asked for, so that its buffers fill up."""
+    """A client that reads only on demand, so that its buffers fill up."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(hosted.address)
@@ -182,7 +182,7 @@ SIZE = 64 * 1024
 
 
 def overwhelm(hosted: Hosted) -> ClientConnection:
-    """A slow client and a quick one in a group that has been sent more than is kept for the slow one."""
+    """A slow client and a quick one in a group that got more messages than are kept for the slow one."""
     slow, to_slow = open_slowly(hosted)
     quick, to_quick = hosted.open("/quick")
     for reply_channel in (to_slow, to_quick):
@@ -194,7 +194,7 @@ def overwhelm(hosted: Hosted) -> ClientConnection:
 
 
 def catch_up(hosted: Hosted, slow: ClientConnection) -> list[int]:
-    """Let the slow client read until it hears of something new; what it got up to then."""
+    """Let the slow client read until it gets something new. Returns what it got before."""
     received: list[int] = []
 
     def read() -> None:

@@ -1,4 +1,4 @@
-"""How the connections end when their server stops: what has an end reaches it, and what has none is ended."""
+"""The end of connections when their server stops: exchanges finish, and endless responses are ended."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_request_that_is_on_its_way_is_served() -> None:
 
 
 def test_clients_that_were_not_accepted_yet_are_served() -> None:
-    """The system completes connections by itself; they wait while the event loop is busy."""
+    """The system completes connections by itself. They wait while the event loop is busy."""
     busy, go_on = threading.Event(), threading.Event()
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -173,7 +173,7 @@ def test_clients_that_were_not_accepted_yet_are_served() -> None:
 
 
 def test_the_closing_is_spread_over_the_drain_time() -> None:
-    """Connections are closed one after the other, and serve until then."""
+    """Connections close one after another, and serve until then."""
 
     class Noting:
         def __init__(self, server: Server) -> None:

@@ -25,7 +25,7 @@ from tests.interface_server.transport.served import Served
 
 
 class Site:
-    """An ASGI application whose sockets do what ``script`` says; it notes what it received."""
+    """An ASGI application whose sockets run ``script``. It records the events that it receives."""
 
     def __init__(self, script: Callable[..., Any]) -> None:
         self.script = script
@@ -114,7 +114,7 @@ def frame(opcode: Opcode, data: bytes = b"", fin: bool = True) -> bytes:
 
 
 def read_frame(client: socket.socket) -> tuple[Opcode, bytes]:
-    """The next frame of the server's, whose data is short."""
+    """The next short frame of the server."""
     head = read_exactly(client, 2)
     assert head[1] < 126
     return Opcode(head[0] & 15), read_exactly(client, head[1])
@@ -130,7 +130,7 @@ def read_exactly(client: socket.socket, size: int) -> bytes:
 
 
 def close_code(client: socket.socket) -> int:
-    """The code of the server's close frame; other frames before it are skipped."""
+    """The code of the server's close frame. Other frames before it are skipped."""
     while (read := read_frame(client))[0] is not Opcode.CLOSE:
         pass
     return Close.parse(read[1]).code
@@ -209,7 +209,7 @@ def test_a_refusal_with_a_response_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("status", [101, 99, 600])
-def test_a_refusal_with_no_status(status: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_with_an_invalid_status(status: int, caplog: pytest.LogCaptureFixture) -> None:
     async def answer(receive: Any, send: Any, scope: Any) -> None:
         await send({"type": "websocket.http.response.start", "status": status, "headers": []})
         await send({"type": "websocket.http.response.body", "body": b""})
@@ -261,7 +261,7 @@ def test_an_application_that_ends(accepted: bool) -> None:
         (b"/" + b"x" * 9000, b"", 414),
     ],
 )
-def test_a_handshake_that_is_none(path: bytes, headers: bytes, status: int) -> None:
+def test_an_invalid_handshake(path: bytes, headers: bytes, status: int) -> None:
     with served(echo) as (server, site):
         response = read_until_closed(raw(server, path, headers))
         assert response.startswith(b"HTTP/1.1 %d " % status)
@@ -394,7 +394,7 @@ def test_a_compression_bomb() -> None:
     ],
     ids=itertools.count(),  # the frames have random masks
 )
-def test_what_breaks_the_protocol(data: bytes, code: int) -> None:
+def test_violations_of_the_protocol(data: bytes, code: int) -> None:
     with served(echo) as (server, site):
         client = opened(server)
         client.sendall(data)

@@ -1,4 +1,4 @@
-"""What a client sends, as messages: whatever the reads and fragments are, and whenever the application holds."""
+"""Reading messages of a client, for any reads, fragments and holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from interface_server.transport.websocket_reader import PIECE, MessageReader
 
 
 class Client:
-    """Both ends: bytes go in, what the application gets is in ``got``."""
+    """Both ends: bytes go in, and the messages for the application are in ``got``."""
 
     def __init__(self, max_size: int = 2**20, hold_after: set[int] | None = None) -> None:
         self.protocol = ServerProtocol(state=State.OPEN, max_size=max_size)
@@ -130,7 +130,7 @@ def test_a_message_that_is_too_large_in_however_many_fragments(size: int, cuts: 
 
 
 @pytest.mark.parametrize("cuts", [[], [1], [3]])
-def test_text_that_is_no_utf_8(cuts: list[int]) -> None:
+def test_text_that_is_not_utf_8(cuts: list[int]) -> None:
     client = Client()
     frames = fragmented(b"ab\xff\xfe", cuts)
     frames[0] = bytes([frames[0][0] - 1]) + frames[0][1:]  # binary to text
@@ -159,7 +159,7 @@ def test_no_bytes_raise(data: bytes) -> None:
 
 
 def unchecked(opcode: Opcode, data: bytes, fin: bool) -> bytes:
-    """A frame as a client could send it that knows no rules."""
+    """A frame of a client that ignores all rules."""
     size = bytes([0x80 | len(data)]) if len(data) < 126 else bytes([0x80 | 126, *len(data).to_bytes(2)])
     return bytes([fin << 7 | opcode]) + size + bytes(4) + data
 

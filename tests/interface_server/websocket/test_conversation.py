@@ -1,4 +1,4 @@
-"""A WebSocket without a socket: what messages become, and that nothing illegal ever comes out."""
+"""A WebSocket without a socket: messages become legal events."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_when_open(message: dict[str, Any], events: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("message", [{"text": "hello"}, {"close": True}, {"accept": True}, {"text": 5}], ids=str)
-def test_when_closed_nothing_is_said(message: dict[str, Any]) -> None:
+def test_a_closed_socket_sends_nothing(message: dict[str, Any]) -> None:
     conversation = opened()
     conversation.feed({"close": True})
     assert conversation.feed(message) == []
@@ -99,7 +99,7 @@ def test_when_closed_nothing_is_said(message: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_a_message_that_does_not_fit_is_ignored_as_a_whole(message: dict[str, Any], reason: str) -> None:
+def test_an_invalid_message_is_ignored_as_a_whole(message: dict[str, Any], reason: str) -> None:
     conversation = opened()
     with pytest.raises(BadMessage, match=reason):
         conversation.feed(message)
@@ -122,7 +122,7 @@ def test_a_message_that_does_not_fit_is_ignored_as_a_whole(message: dict[str, An
     ],
     ids=str,
 )
-def test_a_handshake_goes_on_after_what_does_not_fit(message: dict[str, Any], reason: str) -> None:
+def test_a_handshake_goes_on_after_an_invalid_message(message: dict[str, Any], reason: str) -> None:
     conversation = Conversation()
     with pytest.raises(BadMessage, match=reason):
         conversation.feed(message)
@@ -147,7 +147,7 @@ def test_a_handshake_goes_on_after_what_does_not_fit(message: dict[str, Any], re
     ],
     ids=str,
 )
-def test_a_close_with_a_code_that_is_none(message: dict[str, Any], reason: str) -> None:
+def test_a_close_with_an_invalid_code(message: dict[str, Any], reason: str) -> None:
     """It ends the handshake. An open socket ignores it."""
     conversation = opened()
     with pytest.raises(BadMessage, match=reason) as ignored:
@@ -229,7 +229,7 @@ wild = st.fixed_dictionaries(
 
 
 class Socket(RuleBasedStateMachine):
-    """Feeds a conversation in any order, and takes its events as a strict ASGI server would."""
+    """Feeds a conversation in any order, and takes its events like a strict ASGI server."""
 
     @initialize(offered=st.lists(st.sampled_from(["chat", "soap"]), max_size=2))
     def connect(self, offered: list[str]) -> None:

@@ -20,7 +20,7 @@ Start = Callable[..., Hosted]
 
 
 def test_a_client_that_leaves_while_its_messages_wait_for_room(start: Start) -> None:
-    """What still waits is dropped: nobody is there to care, and others wait behind it."""
+    """Its waiting messages are dropped, because they are useless, and others wait behind them."""
     hosted = start(InMemoryChannelLayer(channel_capacity={"websocket.receive": 2}))
     socket, _ = hosted.open()
     for number in range(5):
@@ -33,7 +33,7 @@ def test_a_client_that_leaves_while_its_messages_wait_for_room(start: Start) -> 
     assert hosted.is_empty("websocket.receive")
 
 
-def test_what_a_client_says_right_before_it_leaves(start: Start) -> None:
+def test_the_last_messages_of_a_client_that_leaves(start: Start) -> None:
     hosted = start()
     for number in range(20):
         socket, _ = hosted.open()
@@ -44,7 +44,7 @@ def test_what_a_client_says_right_before_it_leaves(start: Start) -> None:
 
 
 class UncertainLayer(InMemoryChannelLayer):
-    """Takes a frame, and is gone before it can say so."""
+    """Takes a frame, and goes away before it answers."""
 
     async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
         full = await super().asend_batch(deliveries)
@@ -53,10 +53,11 @@ class UncertainLayer(InMemoryChannelLayer):
         return full
 
 
-def test_a_frame_of_which_nobody_knows_whether_it_was_taken_counts(start: Start) -> None:
-    """Two messages of one order would be worse than one that is missing: the second would never be handled.
+def test_a_frame_with_an_unknown_outcome_counts(start: Start) -> None:
+    """Two messages with the same order would be worse than a missing one, because the second would never be
+    handled.
 
-    And what a client says last is not lost in the outage.
+    The last messages of a client are not lost in the outage either.
     """
     hosted = start(UncertainLayer())
     socket, _ = hosted.open()
@@ -77,7 +78,7 @@ def test_many_leave_while_no_worker_has_time(start: Start) -> None:
     assert hosted.is_empty("websocket.disconnect")
 
 
-def test_those_that_find_no_room_are_counted(
+def test_goodbyes_that_find_no_room_are_counted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(goodbyes_module, "REPORT_SECONDS", 0.3)
@@ -104,7 +105,7 @@ def test_those_that_find_no_room_are_counted(
     assert second.startswith("3 websocket.disconnect messages were given up")
 
 
-def test_those_that_may_be_lost_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_goodbyes_that_may_be_lost_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         layer = FlakyLayer()
         outbox = Outbox(layer)

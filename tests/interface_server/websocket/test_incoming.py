@@ -1,4 +1,4 @@
-"""What one client says on its way to the layer: its numbers, its bounds, and when it should be read from."""
+"""The messages of one client on their way to the layer: their numbers, their bounds, and pauses of reading."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_it_is_full_from_one_mark_down_to_another(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 100_000])
-def test_who_exceeds_its_bounds_is_closed(size: int) -> None:
+def test_a_client_that_exceeds_its_bounds_is_closed(size: int) -> None:
     async def scenario() -> None:
         async with started(capacity=1) as given:
             flood, other = given.client(), given.client()

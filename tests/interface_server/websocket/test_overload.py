@@ -1,4 +1,4 @@
-"""Sockets and a ``websocket.receive`` that is full: nobody suffers for another one."""
+"""Sockets and a full ``websocket.receive``: no client suffers because of another one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def narrow_layer(capacity: int) -> InMemoryChannelLayer:
 
 @contextmanager
 def echoing(hosted: Hosted, seconds: float = 0.0) -> Iterator[list[dict[str, Any]]]:
-    """A worker that takes so long for each message; what it was given."""
+    """Run a worker that takes a while for each message. Yields the messages that it got."""
     taken: list[dict[str, Any]] = []
     stopped = threading.Event()
 
@@ -101,7 +101,7 @@ def test_many_messages_at_once_are_no_flood_when_they_are_read_at_their_pace(sta
     assert [hosted.receive("websocket.receive")["order"] for _ in range(count)] == list(range(1, count + 1))
 
 
-def test_who_leaves_while_nothing_is_taken_from_it_is_noticed(start: Start) -> None:
+def test_a_client_that_leaves_while_it_is_not_read_from_is_noticed(start: Start) -> None:
     hosted = start(narrow_layer(10))
     client = flooding(hosted, b"/leaves", Frame(Opcode.TEXT, b"x" * 50).serialize(mask=True) * 500)
     eventually(lambda: hosted.layer.channel_statistics("websocket.receive")["channel_full_count"])
@@ -113,7 +113,7 @@ def test_who_leaves_while_nothing_is_taken_from_it_is_noticed(start: Start) -> N
 
 
 def test_workers_that_are_away_close_nobody(start: Start) -> None:
-    """Longer than a frame was once tried again."""
+    """They are away for longer than frames were once tried again."""
     hosted = start(narrow_layer(5))
     connections = [hosted.open(f"/{number}")[0] for number in range(20)]
     for connection in connections:
@@ -131,7 +131,7 @@ def test_workers_that_are_away_close_nobody(start: Start) -> None:
 
 
 class FullLayer(InMemoryChannelLayer):
-    """One whose ``websocket.receive`` others keep full."""
+    """A layer whose ``websocket.receive`` others keep full."""
 
     async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
         full = [number for number, delivery in enumerate(deliveries) if delivery.name == "websocket.receive"]
@@ -139,7 +139,7 @@ class FullLayer(InMemoryChannelLayer):
         return full
 
 
-def test_who_has_waited_for_as_long_as_a_message_lives_is_closed(start: Start) -> None:
+def test_a_socket_that_has_waited_for_the_expiry_is_closed(start: Start) -> None:
     hosted = start(FullLayer(expiry=0.5))
     silent, _ = hosted.open("/silent")
     connection, _ = hosted.open("/waits")

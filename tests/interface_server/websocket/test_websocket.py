@@ -194,7 +194,7 @@ def test_a_client_that_goes_away_before_the_accept(hosted: Hosted) -> None:
     assert hosted.receive_for("websocket.disconnect", reply_channel)["path"] == "/gone"
 
 
-def test_text_that_is_no_utf_8(hosted: Hosted) -> None:
+def test_text_that_is_not_utf_8(hosted: Hosted) -> None:
     connection, reply_channel = hosted.open()
     connection.send(b"\xff", text=True)
     assert code_of(connection) == 1007
@@ -274,7 +274,7 @@ def test_nobody_accepts(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     ],
     ids=str,
 )
-def test_what_does_not_fit_the_handshake_is_ignored_with_a_warning(
+def test_invalid_messages_during_the_handshake_are_ignored_with_a_warning(
     hosted: Hosted, caplog: pytest.LogCaptureFixture, message: dict[str, Any], reason: str
 ) -> None:
     dialled = hosted.dial("/odd")
@@ -347,7 +347,7 @@ def test_data_is_sent_and_close_closes(hosted: Hosted) -> None:
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_ignored_with_a_warning(
+def test_invalid_messages_are_ignored_with_a_warning(
     hosted: Hosted, caplog: pytest.LogCaptureFixture, message: dict[str, Any], reason: str
 ) -> None:
     connection, reply_channel = hosted.open("/odd")
@@ -359,7 +359,7 @@ def test_what_does_not_fit_is_ignored_with_a_warning(
     assert reason in warning
 
 
-def test_messages_that_say_nothing_are_warned_of_once_for_each_kind(
+def test_messages_without_known_keys_give_one_warning_for_each_kind(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     hosted = start()

@@ -1,4 +1,4 @@
-"""The fast path for whole messages, against the ``websockets`` package on the same bytes."""
+"""The fast path for whole messages, compared with the package ``websockets`` on the same bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ frames = st.builds(
 
 
 def read_by_protocol(piece: bytes) -> Frame | None:
-    """The frame that the package finds in a piece which is one frame, and nothing else."""
+    """The frame that the package finds in a piece with exactly one frame."""
     protocol = ServerProtocol(state=State.OPEN)
     protocol.receive_data(piece)
     found = cast("list[Frame]", protocol.events_received())
@@ -56,7 +56,7 @@ def test_whole_messages_are_read_as_by_the_package(opcode: Opcode, length: int) 
 
 @pytest.mark.filterwarnings("error")
 @given(frames, st.booleans(), st.integers(-3, 3))
-def test_no_other_bytes_are_read_otherwise(frame: Frame, mask: bool, cut: int) -> None:
+def test_other_pieces_are_left_to_the_package(frame: Frame, mask: bool, cut: int) -> None:
     try:
         piece = frame.serialize(mask=mask)
     except Exception:  # a control frame that must not be so long, or be fragmented
@@ -66,7 +66,7 @@ def test_no_other_bytes_are_read_otherwise(frame: Frame, mask: bool, cut: int) -
 
 @given(st.binary(max_size=20), st.sampled_from([b"", b"\x81", b"\x82", b"\x81\xfe", b"\x82\x80", b"\x81\xff"]))
 @example(b"\x00\x05abcdhello", b"\x81\xfe")
-def test_no_bytes_at_all_are_read_otherwise(rest: bytes, head: bytes) -> None:
+def test_any_bytes_are_read_as_by_the_package(rest: bytes, head: bytes) -> None:
     check(head + rest)
 
 

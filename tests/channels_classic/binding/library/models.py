@@ -1,4 +1,4 @@
-"""Models for bindings to be about."""
+"""Models for the tests of bindings."""
 
 from __future__ import annotations
 

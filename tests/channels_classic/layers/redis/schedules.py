@@ -1,4 +1,4 @@
-"""Every order in which the steps of several calls may meet: the calls are carried out one round trip at a time."""
+"""Runs the steps of several calls in every possible order, one round trip at a time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from channels_classic.layers.redis.connections.steps import Steps
 
 
 def all_schedules(run: Callable[[Callable[[int], int]], None]) -> int:
-    """Call ``run`` once for every way in which the choices that it asks for can be made; how often that was.
+    """Call ``run`` once for every combination of the choices that it asks for. Returns the number of calls.
 
     Arguments:
-        run: is given a function that chooses a number below the one that it is called with.
+        run: called with a function that chooses a number below its argument.
     """
     script: list[int] = []
     count = 0
@@ -30,7 +30,7 @@ def all_schedules(run: Callable[[Callable[[int], int]], None]) -> int:
 
 
 class _Choices:
-    """Makes the choices that a script tells, then always the first; and keeps what it was asked."""
+    """Makes the choices of a script, then always the first one, and records the questions."""
 
     def __init__(self, script: Sequence[int]) -> None:
         self._script = script
@@ -45,7 +45,7 @@ class _Choices:
 def interleave(
     servers: Sequence[Server], calls: Sequence[Iterator[Steps[Any]]], choose: Callable[[int], int]
 ) -> list[tuple[int, Any]]:
-    """Carry out calls, one round trip of one of them at a time, in the order that ``choose`` tells.
+    """Carry out calls, one round trip of one of them at a time, in the order that ``choose`` decides.
 
     Arguments:
         calls: each a sequence of calls that are made one after another.

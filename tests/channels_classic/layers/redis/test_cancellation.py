@@ -1,4 +1,4 @@
-"""Receives that are cancelled: whatever the server has handed out by then goes back to it."""
+"""Cancelled receives give back what the server has handed out by then."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ CHANNELS = ["queue", "sends.one!a"]
 
 
 class Relay:
-    """Stands between a layer and its server, and can hold back what goes to and fro."""
+    """Stands between a layer and its server, and can hold back the traffic."""
 
     def __init__(self) -> None:
         self._gates: dict[str, list[asyncio.Event]] = {"requests": [], "answers": []}
 
     def hold(self, direction: str) -> None:
-        """Hold back what goes this way on the connections that are there by now."""
+        """Hold back the traffic in one direction on the present connections."""
         for gate in self._gates[direction]:
             gate.clear()
 
@@ -98,7 +98,7 @@ async def cancelled(task: asyncio.Task[Any]) -> None:
 
 @pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("cancellations", [1, 2])
-def test_the_answer_is_on_its_way(server: RedisServer, channel: str, cancellations: int) -> None:
+def test_cancelling_while_the_answer_is_on_its_way(server: RedisServer, channel: str, cancellations: int) -> None:
     """The server has handed out the message, and the event loop has not seen it."""
 
     async def main() -> None:
@@ -124,8 +124,8 @@ def test_the_answer_is_on_its_way(server: RedisServer, channel: str, cancellatio
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_the_question_is_on_its_way(server: RedisServer, channel: str) -> None:
-    """The server is told to end a wait that has not begun there: it is told again when it has."""
+def test_cancelling_while_the_question_is_on_its_way(server: RedisServer, channel: str) -> None:
+    """The command that ends the wait arrives before the wait has begun, so it is sent again."""
 
     async def main() -> None:
         relay = Relay()
@@ -149,10 +149,10 @@ def test_the_question_is_on_its_way(server: RedisServer, channel: str) -> None:
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 @pytest.mark.parametrize("to_group", [False, True], ids=["channels", "group"])
-def test_at_every_turn_of_the_event_loop(
+def test_cancelling_at_every_turn_of_the_event_loop(
     server: RedisServer, layer: RedisChannelLayer, run: Callable[[Coroutine[Any, Any, None]], None], to_group: bool
 ) -> None:
-    """Messages that were there before, and messages that come meanwhile."""
+    """Messages were there before, or come meanwhile."""
     for channel in CHANNELS:
         layer.group_add("group", channel)
     layer.receive_batch(QUEUES, 10)
@@ -194,7 +194,7 @@ def test_at_every_turn_of_the_event_loop(
 
 
 def test_connections_are_used_again(server: RedisServer, layer: RedisChannelLayer) -> None:
-    """A cancelled receive costs none."""
+    """A cancelled receive closes no connection."""
 
     async def main() -> None:
         with server.client() as client:
@@ -234,8 +234,8 @@ def test_a_server_that_hangs_does_not_hold_up_the_end(
     assert numbers_in(layer) == [("queue", 1)]
 
 
-def test_the_scripts_are_gone(server: RedisServer, layer: RedisChannelLayer) -> None:
-    """What the wait has taken goes back, though what was asked for behind it could not be carried out."""
+def test_cancelling_when_the_scripts_are_gone(server: RedisServer, layer: RedisChannelLayer) -> None:
+    """A message that the wait has taken goes back, although the commands behind it failed."""
 
     async def main() -> None:
         relay = Relay()

@@ -1,4 +1,4 @@
-"""Redis Cluster: several ``hosts`` with a hash tag each, as the page on layers has it."""
+"""Redis Cluster: several ``hosts``, each with a hash tag, as the page on layers shows."""
 
 from __future__ import annotations
 

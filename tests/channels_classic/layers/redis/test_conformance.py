@@ -34,11 +34,11 @@ class OnRedis(ConformanceTests):
 
 
 class TestOneServer(OnRedis, TestCase):
-    """As most projects have it."""
+    """The set-up of most projects."""
 
 
 class TestOneServerEncrypted(OnRedis, TestCase):
-    """All that is said in secret."""
+    """With encryption."""
 
     config = {"symmetric_encryption_keys": ["new", "old"]}
 
@@ -52,7 +52,7 @@ class TestThreeServers(OnRedis, TestCase):
 
 
 class TestClusterEncrypted(OnRedis, TestCase):
-    """The nodes of a cluster, with a hash tag each, that say all in secret."""
+    """The nodes of a cluster, each with a hash tag, and with encryption."""
 
     config = {"symmetric_encryption_keys": ["new", "old"]}
 

@@ -1,4 +1,4 @@
-"""What somebody who can write to Redis, but has no key, can do with what is encrypted: nothing."""
+"""Somebody who can write to Redis, but has no key, can do nothing with encrypted data."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def test_a_change_of_membership_cannot_be_moved(make_layer: MakeLayer, client: r
     assert layer.joined() == []
 
 
-def test_what_waited_for_its_turn_arrives(make_layer: MakeLayer) -> None:
-    """It waits for longer than messages live, and lives anew in its queue."""
+def test_a_message_that_waited_for_its_turn_arrives(make_layer: MakeLayer) -> None:
+    """It waits longer than messages live, and gets a new time of expiry in its queue."""
     layer = make_layer(expiry=0.3)
     assert layer.enter_turn(Turn("interface.one!client", 0, "frames"), {"order": 0})
     assert not layer.enter_turn(Turn("interface.one!client", 1, "frames"), {"order": 1})
@@ -151,7 +151,7 @@ def test_a_value_stays_under_its_name(
     assert layer.get_value("session of the admin") is not None
 
 
-def test_a_value_is_no_message_and_the_other_way_round(make_layer: MakeLayer, client: redis.Redis) -> None:
+def test_values_and_messages_cannot_be_exchanged(make_layer: MakeLayer, client: redis.Redis) -> None:
     layer = make_layer()
     layer.send("name", {})
     (value,) = client.lrange("asgi:queue:name", 0, -1)

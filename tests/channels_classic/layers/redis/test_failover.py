@@ -1,4 +1,4 @@
-"""Another server becomes the master: real sentinels, and a proxy that leads to a replica that lags behind."""
+"""Another server becomes the master: by real sentinels, and by a proxy to a replica that lags behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAULTS: dict[str, Callable[[Watched], None]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_all_connections_leave_the_old_master(fault: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Though it would go on taking messages for seconds, and though one of the sentinels hangs."""
+    """The old master would still take messages for seconds, and one of the sentinels hangs."""
     with watched() as site, ExitStack() as stack:
         layer = RedisSentinelChannelLayer(site.hosts, capacity=10_000)
         stack.callback(layer.close)
@@ -74,7 +74,7 @@ def test_all_connections_leave_the_old_master(fault: str, caplog: pytest.LogCapt
 
 
 def test_a_switch_that_no_sentinel_could_tell_of() -> None:
-    """The only sentinel was away when it took place. It is asked when it is back."""
+    """The only sentinel was away during the switch. It is asked when it is back."""
     with watched() as site, ExitStack() as stack:
         proxy = stack.enter_context(RedisProxy(f"redis://127.0.0.1:{site.sentinels[0].port}"))
         host, port = proxy.url.removeprefix("redis://").removesuffix("/0").split(":")
@@ -118,7 +118,7 @@ def layer(lagging: LaggingReplica) -> Iterator[RedisChannelLayer]:
 
 
 def until_it_answers(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Try again what failed because connections were broken."""
+    """Repeat a call that fails because connections are broken."""
     found: list[Any] = []
     wait_until(lambda: found.append(call(*arguments)) is None, "an answer")
     return found[-1]
@@ -142,7 +142,7 @@ def test_memberships_are_told_to_a_replica_that_took_over(
 def test_a_worker_waits_for_memberships_that_are_told_again(
     lagging: LaggingReplica, layer: RedisChannelLayer
 ) -> None:
-    """It does not wait where the processes that it has sent to before are there."""
+    """It does not wait if the processes that it has sent to before are back."""
     holder = RedisChannelLayer([lagging.url])
     holder.group_add("old", "process!one")
     lagging.stop_following()
@@ -178,7 +178,7 @@ def test_a_server_that_was_restarted_with_its_data(tmp_path: Any) -> None:
         layer.close()
 
 
-def test_a_user_who_may_not_ask_which_server_it_is() -> None:
+def test_a_user_without_the_right_to_ask_for_the_server() -> None:
     with RedisServer() as server:
         with server.client() as client:
             client.execute_command("ACL", "SETUSER", "default", "-info")
@@ -192,7 +192,7 @@ def test_a_user_who_may_not_ask_which_server_it_is() -> None:
 def test_turns_of_a_replica_that_took_over(
     layer: RedisChannelLayer, lagging: LaggingReplica, settled: bool
 ) -> None:
-    """They are brought forward when what is missing can be in no queue any more."""
+    """Clients go on when the missing messages can be in no queue any more."""
     client = "interface.abc!one"
 
     def handle(order: int) -> None:

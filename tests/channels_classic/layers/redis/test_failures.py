@@ -1,4 +1,4 @@
-"""The Redis layer when a part of a call fails: what was taken comes to the caller, what was refused is told."""
+"""The Redis layer when a part of a call fails: taken messages reach the caller, and refused ones are known."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def receive(request: pytest.FixtureRequest) -> Receive:
 
 @contextmanager
 def full(client: redis.Redis) -> Iterator[None]:
-    """Have the server hold as much as it may."""
+    """Fill the memory of the server."""
     client.config_set("maxmemory", 1)
     yield
     client.config_set("maxmemory", 0)
@@ -56,7 +56,7 @@ def full(client: redis.Redis) -> Iterator[None]:
 
 @contextmanager
 def denied(client: redis.Redis, command: str) -> Iterator[None]:
-    """Have the server refuse a command to everybody, in scripts as well."""
+    """Make the server refuse a command, in scripts, too."""
     client.execute_command("ACL", "SETUSER", "default", f"-{command}")
     yield
     client.execute_command("ACL", "SETUSER", "default", f"+{command}")
@@ -99,7 +99,7 @@ def test_a_full_redis_refuses_an_event_loop(layer: RedisChannelLayer, client: re
 
 
 @pytest.mark.parametrize("to_group", [False, True], ids=["channel", "group"])
-def test_what_is_taken_while_a_full_redis_refuses(
+def test_messages_are_taken_while_a_full_redis_refuses_others(
     layer: RedisChannelLayer, client: redis.Redis, to_group: bool
 ) -> None:
     layer.group_add("group", "out")
@@ -119,13 +119,13 @@ def test_what_is_taken_while_a_full_redis_refuses(
     assert numbers(layer.receive_batch(["in"], 10)) == [1, 2]
 
 
-def test_what_is_given_back_expires_still(layer: RedisChannelLayer, client: redis.Redis) -> None:
+def test_a_message_that_is_given_back_still_expires(layer: RedisChannelLayer, client: redis.Redis) -> None:
     layer.send("in", {"number": 1})
     layer.give_back(layer.receive_batch(["in"], 10))
     assert 0 < client.pttl("asgi:queue:in") <= 60_000
 
 
-def test_a_full_redis_that_nobody_has_read_from(layer: RedisChannelLayer, client: redis.Redis) -> None:
+def test_a_full_redis_without_an_epoch(layer: RedisChannelLayer, client: redis.Redis) -> None:
     layer.send("in", {"number": 1})
     assert client.exists("asgi:epoch") == 0
     with full(client):
@@ -133,7 +133,7 @@ def test_a_full_redis_that_nobody_has_read_from(layer: RedisChannelLayer, client
 
 
 def test_the_end_of_a_turn_that_a_full_redis_refuses(layer: RedisChannelLayer, client: redis.Redis) -> None:
-    """What was sent in front of it was sent only once: nobody may take it for not done."""
+    """The messages before it were sent, and must not be sent again."""
     assert layer.enter_turn(Turn("interface.test!a", 0, "frames"), {})
     assert not layer.enter_turn(Turn("interface.test!a", 1, "frames"), {"number": 1})
     end = layer.end_of_turn("interface.test!a", 0)
@@ -153,7 +153,7 @@ def test_the_end_of_a_turn_that_a_full_redis_refuses(layer: RedisChannelLayer, c
 # What was taken comes to the caller.
 
 
-def test_what_is_taken_though_a_second_trip_for_a_group_fails(
+def test_messages_are_returned_although_a_second_trip_for_a_group_fails(
     server: RedisServer, layer: RedisChannelLayer, client: redis.Redis
 ) -> None:
     layer.group_add("group", "out")
@@ -169,7 +169,7 @@ def test_what_is_taken_though_a_second_trip_for_a_group_fails(
     assert numbers(error.value.received) == [1]
 
 
-def test_what_became_of_messages_though_receiving_fails(
+def test_the_outcome_of_messages_is_known_although_receiving_fails(
     server: RedisServer, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = RedisChannelLayer([server.url], capacity=1)
@@ -184,7 +184,7 @@ def test_what_became_of_messages_though_receiving_fails(
     layer.close()
 
 
-def test_what_ended_the_wait_though_the_rest_fails(
+def test_the_message_that_ended_a_wait_is_returned_although_the_rest_fails(
     server: RedisServer, layer: RedisChannelLayer, client: redis.Redis, receive: Receive
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
@@ -195,7 +195,7 @@ def test_what_ended_the_wait_though_the_rest_fails(
             assert numbers(waiting.result(PATIENCE)) == [1]
 
 
-def test_what_is_taken_though_members_cannot_be_told_again(
+def test_messages_are_returned_although_members_cannot_be_told_again(
     server: RedisServer, layer: RedisChannelLayer, client: redis.Redis, receive: Receive
 ) -> None:
     layer.group_add("group", "test.process!one")
@@ -257,7 +257,7 @@ def on_its_own(server: RedisServer, number: int) -> None:
     layer.close()
 
 
-def test_what_one_server_gives_though_another_fails(
+def test_messages_of_one_server_are_returned_although_another_fails(
     server: RedisServer, second: RedisServer, both: RedisChannelLayer, receive: Receive
 ) -> None:
     on_its_own(server, 1)
@@ -270,7 +270,7 @@ def test_what_one_server_gives_though_another_fails(
     assert numbers(receive(both, ["in"])) == [2]
 
 
-def test_what_ended_the_wait_on_one_server_though_another_fails(
+def test_the_message_that_ended_a_wait_is_returned_although_another_server_fails(
     server: RedisServer, second: RedisServer, both: RedisChannelLayer
 ) -> None:
     with ThreadPoolExecutor(1) as pool, second.client() as client:
@@ -327,7 +327,7 @@ def test_the_end_of_a_turn_on_a_server_that_is_away(
 
 
 @pytest.mark.parametrize("keyword", ["connection_kwargs", "url"])
-def test_an_idle_wait_is_no_timeout(server: RedisServer, receive: Receive, keyword: str) -> None:
+def test_an_idle_wait_is_not_a_timeout(server: RedisServer, receive: Receive, keyword: str) -> None:
     if keyword == "url":
         layer = RedisChannelLayer([f"{server.url}?socket_timeout=1.5"])
     else:
@@ -341,7 +341,7 @@ def test_an_idle_wait_is_no_timeout(server: RedisServer, receive: Receive, keywo
     layer.close()
 
 
-def test_an_idle_wait_on_several_servers_is_no_timeout(server: RedisServer, second: RedisServer) -> None:
+def test_an_idle_wait_on_several_servers_is_not_a_timeout(server: RedisServer, second: RedisServer) -> None:
     layer = RedisChannelLayer([server.url, second.url], connection_kwargs={"socket_timeout": 1.5})
     assert layer.receive_batch(["in"], 10, 2) == []
     layer.close()

@@ -1,6 +1,6 @@
-"""The conformance suite on fakeredis: a server in this process, for those who have no Redis for their tests.
+"""The conformance suite on fakeredis, a server in this process, for projects whose tests have no Redis.
 
-Nothing in the layer knows of fakeredis: all it takes is another place for the connections to come from.
+The layer does not know fakeredis: it only needs another source of connections.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from channels_classic.layers.conformance import ConformanceTests
 
 
 class FakeSource:
-    """Where the connections to a fakeredis come from."""
+    """The source of connections to a fakeredis."""
 
     def __init__(self, server: fakeredis.FakeServer) -> None:
         self._server = server

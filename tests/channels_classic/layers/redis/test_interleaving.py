@@ -19,7 +19,7 @@ numbers = count()
 
 
 class Room:
-    """A group and a process with two clients, which nobody else has anything to do with.
+    """A group and a process with two clients, which no other test uses.
 
     Arguments:
         sender, reader: the layers of two processes, as they are for a site.
@@ -56,11 +56,11 @@ class Room:
         return received
 
     def everything(self) -> list[str]:
-        """The channels that what is left in the queue is for."""
+        """The channels of the messages that are left in the queue."""
         return [received.channel for received in self.reader.receive_batch([self.process], 100)]
 
     def after(self) -> set[str]:
-        """Who gets what is sent once all is over."""
+        """The channels that get a message that is sent at the end."""
         self.everything()
         self.sender.send_group(self.group, {})
         return set(self.everything())
@@ -91,8 +91,8 @@ def carry_out(room: Room, choose: Any, *calls: Iterator[Steps[Any]]) -> list[Any
     return interleave(room.reader._transport.servers, calls, choose)
 
 
-def test_who_has_left_hears_nothing_any_more(make_room: Callable[[], Room]) -> None:
-    """The last member of a process leaves while somebody sends, and the process reads."""
+def test_a_member_that_has_left_gets_nothing(make_room: Callable[[], Room]) -> None:
+    """The last member of a process leaves while another process sends, and its process reads."""
 
     def play(room: Room, choose: Any) -> None:
         room.sender.group_add(room.group, room.one)
@@ -114,8 +114,8 @@ def test_who_has_left_hears_nothing_any_more(make_room: Callable[[], Room]) -> N
     run_all(make_room, play)
 
 
-def test_a_reader_that_was_never_told_does_not_put_back_who_leaves(make_room: Callable[[], Room]) -> None:
-    """It has to ask Redis for the members, because another one read what it was told."""
+def test_a_reader_without_the_changes_does_not_restore_a_member_that_leaves(make_room: Callable[[], Room]) -> None:
+    """It has to ask Redis for the members, because another reader got the changes."""
 
     def play(room: Room, choose: Any) -> None:
         room.sender.group_add(room.group, room.one)
@@ -136,7 +136,7 @@ def test_a_reader_that_was_never_told_does_not_put_back_who_leaves(make_room: Ca
     run_all(make_room, play)
 
 
-def test_who_has_joined_hears_everything_from_then_on(make_room: Callable[[], Room]) -> None:
+def test_a_member_that_has_joined_gets_everything(make_room: Callable[[], Room]) -> None:
     def play(room: Room, choose: Any) -> None:
         room.sender.group_add(room.group, room.two)
         room.everything()
@@ -158,7 +158,7 @@ def test_who_has_joined_hears_everything_from_then_on(make_room: Callable[[], Ro
 
 
 def test_coming_and_going_at_the_same_time(make_room: Callable[[], Room]) -> None:
-    """Either may be the last word. Whoever Redis does not list is not listed by the process either."""
+    """Either call may be the last. A member that Redis does not list is not listed by the process either."""
 
     def play(room: Room, choose: Any) -> None:
         room.sender.group_add(room.group, room.two)
@@ -180,7 +180,7 @@ def test_coming_and_going_at_the_same_time(make_room: Callable[[], Room]) -> Non
     run_all(make_room, play)
 
 
-def test_a_change_is_one_round_trip_where_it_can_be(make_room: Callable[[], Room]) -> None:
+def test_a_change_is_one_round_trip_if_possible(make_room: Callable[[], Room]) -> None:
     room = make_room()
     trips = []
 
@@ -199,8 +199,9 @@ def test_a_change_is_one_round_trip_where_it_can_be(make_room: Callable[[], Room
     assert len(trips) == 2 * len({server for servers in trips for server in servers})
 
 
-def test_an_answer_that_comes_late_does_not_put_back_who_has_left(make_room: Callable[[], Room]) -> None:
-    """One reader asks Redis for the members; before it has the answer, another one is told that they have left."""
+def test_a_late_answer_does_not_restore_a_member_that_has_left(make_room: Callable[[], Room]) -> None:
+    """One reader asks Redis for the members. Before it has the answer, another reader learns that they have
+    left."""
     room = make_room()
     servers = room.reader._transport.servers
 

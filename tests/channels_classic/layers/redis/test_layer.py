@@ -1,4 +1,4 @@
-"""How the Redis layer is configured, and what it says and does about what it cannot use."""
+"""The configuration of the Redis layer, and its reaction to what it cannot use."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_connection_kwargs_reach_redis_py(make_layer: MakeLayer) -> None:
         assert works(make_layer([(server.host, server.port)], connection_kwargs={"password": "secret"}))
 
 
-def test_databases_of_one_server_do_not_meet(redis_server: RedisServer, make_layer: MakeLayer) -> None:
+def test_databases_of_one_server_are_independent(redis_server: RedisServer, make_layer: MakeLayer) -> None:
     first = make_layer([{"host": redis_server.host, "port": redis_server.port, "db": 3}])
     second = make_layer([{"host": redis_server.host, "port": redis_server.port, "db": 4}])
     first.send("test", {})
@@ -87,7 +87,7 @@ def test_a_bare_host_is_refused(hosts: Any) -> None:
 
 
 @pytest.mark.parametrize("host", [None, 6379, ("localhost",), ("a", 1, 2), b"redis://localhost"])
-def test_a_host_that_is_none(host: Any) -> None:
+def test_an_invalid_host(host: Any) -> None:
     with pytest.raises(ValueError, match="hosts must be a list of URLs"):
         RedisChannelLayer([host])
 
@@ -122,7 +122,7 @@ def refusal(layer: RedisChannelLayer) -> LayerUnavailable:
     return error.value
 
 
-def test_nobody_listens(make_layer: MakeLayer) -> None:
+def test_no_server_listens(make_layer: MakeLayer) -> None:
     port = free_port()
     error = refusal(make_layer([f"redis://127.0.0.1:{port}/0"]))
     assert str(error).startswith(f"Cannot connect to Redis at 127.0.0.1:{port}, database 0: ")
@@ -169,12 +169,12 @@ def test_a_redis_that_is_too_old(make_layer: MakeLayer) -> None:
     assert error.nothing_done
 
 
-def test_a_server_that_is_no_redis(make_layer: MakeLayer) -> None:
+def test_a_server_that_is_not_redis(make_layer: MakeLayer) -> None:
     with RespServer(lambda command: b"HTTP/1.1 400 Bad Request\r\n\r\n") as server:
         assert "Redis at 127.0.0.1" in str(refusal(make_layer([server.url])))
 
 
-def test_another_program_has_our_keys(client: redis.Redis, redis_url: str, make_layer: MakeLayer) -> None:
+def test_another_program_uses_our_keys(client: redis.Redis, redis_url: str, make_layer: MakeLayer) -> None:
     client.set("asgi:queue:test", "not a list")
     layer = make_layer([redis_url])
     for call in (lambda: layer.send("test", {}), lambda: layer.receive(["test"])):
@@ -183,7 +183,7 @@ def test_another_program_has_our_keys(client: redis.Redis, redis_url: str, make_
     assert works(make_layer([redis_url], prefix="other:"))
 
 
-def test_a_user_who_may_not_ask_for_the_version(make_layer: MakeLayer) -> None:
+def test_a_user_without_the_right_to_ask_for_the_version(make_layer: MakeLayer) -> None:
     with RedisServer() as server, server.client() as administrator:
         administrator.acl_setuser("site", True, passwords=["+secret"], commands=["+@all", "-info"], keys=["asgi*"])
         assert works(make_layer([f"redis://site:secret@{server.host}:{server.port}/0"]))
@@ -218,7 +218,7 @@ ENVELOPES = {
 
 @pytest.mark.parametrize("stamped", [True, False], ids=["stamped", "bare"])
 @pytest.mark.parametrize("channel", ["test", "test?one", "test.process!"])
-def test_what_strangers_leave_is_dropped(
+def test_foreign_entries_are_dropped(
     stamped: bool, channel: str, redis_servers: list[str], make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     for hosts in (redis_servers[:1], redis_servers):
@@ -238,7 +238,7 @@ def test_what_strangers_leave_is_dropped(
         layer.flush()
 
 
-def test_what_strangers_leave_while_a_reader_waits(
+def test_foreign_entries_do_not_end_a_wait(
     client: redis.Redis, redis_url: str, make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = make_layer([redis_url])
@@ -294,7 +294,7 @@ def test_a_message_under_an_unknown_key_is_dropped(
     assert "A message on 'test' was dropped" in caplog.text
 
 
-def test_a_plain_message_is_dropped_by_who_has_keys(
+def test_a_layer_with_keys_drops_a_plain_message(
     redis_url: str, client: redis.Redis, make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_layer([redis_url]).send("test", {})
@@ -303,7 +303,7 @@ def test_a_plain_message_is_dropped_by_who_has_keys(
 
 
 @pytest.mark.parametrize("keys", ["key", b"key", [1]])
-def test_keys_that_are_no_list_of_strings(keys: Any) -> None:
+def test_encryption_keys_that_are_not_a_list_of_strings(keys: Any) -> None:
     with pytest.raises(ValueError, match="symmetric_encryption_keys must be a list of strings"):
         RedisChannelLayer(symmetric_encryption_keys=keys)
 
@@ -311,7 +311,7 @@ def test_keys_that_are_no_list_of_strings(keys: Any) -> None:
 # Prefixes.
 
 
-def test_two_prefixes_do_not_meet(redis_url: str, client: redis.Redis, make_layer: MakeLayer) -> None:
+def test_two_prefixes_are_independent(redis_url: str, client: redis.Redis, make_layer: MakeLayer) -> None:
     first = make_layer([redis_url], prefix="one:", stats_prefix="one-meta:", capacity=1)
     second = make_layer([redis_url], prefix="two:", stats_prefix="two-meta:", capacity=1)
     for layer in (first, second):
@@ -326,7 +326,7 @@ def test_two_prefixes_do_not_meet(redis_url: str, client: redis.Redis, make_laye
 
 @pytest.mark.parametrize("fresh", [0, 1, 3])
 @pytest.mark.parametrize("old", [0, 1, 2, 5])
-def test_what_has_expired_does_not_wait(
+def test_expired_messages_do_not_wait(
     redis_url: str, client: redis.Redis, make_layer: MakeLayer, old: int, fresh: int
 ) -> None:
     layer = make_layer([redis_url])

@@ -1,4 +1,4 @@
-"""What operators of Redis do: users with few rights, and clusters, as the page on layers has them."""
+"""Managed Redis servers: users with few rights, and clusters, as the page on layers shows them."""
 
 from __future__ import annotations
 

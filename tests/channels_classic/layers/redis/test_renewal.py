@@ -39,7 +39,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[Make]:
 
 
 def read(layer: BaseChannelLayer) -> list[str]:
-    """What the process gets; so it learns of changes of membership, too."""
+    """Receive for the process, which so also learns changes of membership."""
     return [received.channel for received in layer.receive_batch([PROCESS], 100)]
 
 
@@ -77,7 +77,7 @@ def test_a_membership_that_is_renewed_lasts(make: Make) -> None:
         assert read(layer) == [STAYS]
 
 
-def test_who_has_left_is_not_made_a_member_again(make: Make) -> None:
+def test_a_renewal_does_not_restore_a_member_that_has_left(make: Make) -> None:
     layer = make()
     for channel in (STAYS, LEAVES):
         layer.group_add("one", channel)
@@ -106,8 +106,8 @@ def test_for_an_event_loop(make: Make) -> None:
     assert layer.group_channels("one") == [STAYS]
 
 
-def test_what_the_server_has_lost_is_made_again(redis_url: str, redis_server: RedisServer) -> None:
-    """As after a failover to a replica that had not been told yet."""
+def test_memberships_that_the_server_has_lost_are_made_again(redis_url: str, redis_server: RedisServer) -> None:
+    """This happens after a failover to a replica that lagged behind."""
     layer = RedisChannelLayer([redis_url])
     for group in ("one", "two"):
         layer.group_add(group, STAYS)

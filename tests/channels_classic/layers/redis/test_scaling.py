@@ -1,4 +1,5 @@
-"""What the Redis layer asks of Redis: no more for more members, nothing that stays, and nothing while all wait."""
+"""The load of the Redis layer on Redis: independent of members, without keys that stay, and none while all
+wait."""
 
 from __future__ import annotations
 
@@ -42,13 +43,13 @@ def other(redis_url: str) -> Iterator[RedisChannelLayer]:
 
 
 def commands_since_reset(client: redis.Redis) -> dict[str, int]:
-    """How often each command was carried out, by clients and by scripts, but for what tests look inside with."""
+    """The number of calls of each command, by clients and scripts, without those of the tests themselves."""
     calls = {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in client.info("commandstats").items()}
     return {name: number for name, number in calls.items() if not name.startswith(("info", "config", "client"))}
 
 
 def join(layer: RedisChannelLayer, group: str, number: int) -> list[str]:
-    """Let so many channels of the process be members, as the process knows."""
+    """Make ``number`` channels of the process members, and let the process learn it."""
     members = [f"{PROCESS}{member}" for member in range(number)]
     for member in members:
         layer.group_add(group, member)
@@ -118,7 +119,7 @@ def test_a_broadcast_by_remembered_routes_is_one_trip(
 def test_remembered_routes_that_are_wrong_by_now(
     client: redis.Redis, layer: RedisChannelLayer, other: RedisChannelLayer
 ) -> None:
-    """Whoever is in the group when it is sent to gets the message, once, in order with the rest of the batch."""
+    """Present members of the group get the message once, in order with the rest of the batch."""
     processes = [f"interface.{number}!" for number in range(4)]
     numbers = iter(range(1000))
 
@@ -177,7 +178,7 @@ def left_behind(client: redis.Redis) -> set[str]:
 @pytest.mark.parametrize("goodbye", [True, False], ids=["discard", "no discard"])
 def test_connections_that_came_and_went(goodbye: bool, client: redis.Redis, layer: RedisChannelLayer) -> None:
     async def receive(number: int) -> int:
-        """Read until so many messages have come, as an interface server does."""
+        """Read until ``number`` messages have come, as an interface server does."""
         while number > 0:
             number -= len(await layer.areceive_batch([PROCESS], 1000, PATIENCE))
         return number
@@ -243,7 +244,7 @@ def test_every_key_ends_by_itself(client: redis.Redis, layer: RedisChannelLayer)
 def commands_while_waiting(
     servers: list[str], wait: Callable[[RedisChannelLayer], Any], wake: str, seconds: float = 2
 ) -> int:
-    """How many commands the servers carry out in a while in which one reader waits and nothing is sent."""
+    """The number of commands that the servers carry out while one reader waits and nothing is sent."""
     layer = RedisChannelLayer(servers, prefix="idle:", stats_prefix="idle-meta:")
     clients = [redis.Redis.from_url(url, decode_responses=True) for url in servers]
     with ThreadPoolExecutor(1) as pool:

@@ -112,7 +112,7 @@ def test_a_bare_service_is_refused() -> None:
 
 
 @pytest.mark.parametrize("host", [6379, ("localhost",), ("localhost", "port")])
-def test_a_sentinel_that_is_none(host: Any) -> None:
+def test_an_invalid_sentinel(host: Any) -> None:
     with pytest.raises(ValueError, match=r"must be a \(host, port\) pair or a redis:// URL"):
         RedisSentinelChannelLayer([host])
 
@@ -120,7 +120,7 @@ def test_a_sentinel_that_is_none(host: Any) -> None:
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
 @pytest.mark.parametrize("hangs", [False, True], ids=["ends", "hangs"])
 def test_another_server_becomes_the_master(tmp_path: Path, hangs: bool, asynchronous: bool) -> None:
-    """Also while the old one keeps its connections open, and answers nothing."""
+    """The old one may keep its connections open, and answer nothing."""
     with ExitStack() as stack:
         master = stack.enter_context(RedisServer())
         replica = stack.enter_context(RedisServer())
@@ -179,8 +179,8 @@ def test_another_server_becomes_the_master(tmp_path: Path, hangs: bool, asynchro
         exchange(layer)
 
 
-def test_who_listens_to_the_sentinels(sentinel: Sentinel) -> None:
-    """One thread for each of them, until threads and event loops have let go of the layer; and then again."""
+def test_one_thread_listens_to_each_sentinel(sentinel: Sentinel) -> None:
+    """The threads run until threads and event loops have closed the layer, and run again when it is used."""
 
     def listeners() -> int:
         return sum(thread.name == f"sentinel 127.0.0.1:{sentinel.port}" for thread in threading.enumerate())

@@ -1,4 +1,4 @@
-"""Shipments of takers whose answer is lost: they are sent again, and arrive once."""
+"""Shipments of takers whose answer is lost are sent again, and arrive once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_sending(trip: bytes) -> bool:
 
 
 class Given:
-    """A taker whose trips break, and a reader whose trips do not."""
+    """A taker whose round trips break, and a reader whose round trips do not."""
 
     def __init__(self, stack: ExitStack, urls: Sequence[str], cut: Callable[[bytes], Cut]) -> None:
         self.proxies = [stack.enter_context(RedisProxy(url, cut)) for url in urls]
@@ -73,7 +73,7 @@ def make() -> Iterator[Callable[..., Given]]:
 def test_whatever_breaks_each_message_arrives_once_and_in_order(
     make: Callable[..., Given], redis_servers: list[str], hosts: int, seed: int
 ) -> None:
-    """What was refused is told, though the answer that first told it was lost."""
+    """Refused messages are known, although the first answer that named them was lost."""
     dice = random.Random(seed)
     cuts: dict[Cut, int] = defaultdict(int)
 
@@ -110,7 +110,7 @@ def test_whatever_breaks_each_message_arrives_once_and_in_order(
 
 
 def test_a_shipment_that_arrives_late_is_not_sent_once_more(make: Callable[..., Given], redis_url: str) -> None:
-    """It was in the connection of a server that hung, and its sender has sent it again meanwhile."""
+    """It was in the connection of a server that hung, and was sent again meanwhile."""
     late: list[bytes] = []
 
     def cut(trip: bytes) -> Cut:
@@ -131,7 +131,7 @@ def test_a_shipment_that_arrives_late_is_not_sent_once_more(make: Callable[..., 
 
 
 def replay(url: str, trip: bytes) -> None:
-    """Let a server carry out what it had not seen."""
+    """Let a server carry out commands that it had not read yet."""
     with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)) as connection:
         connection.sendall(trip)
         assert not connection.recv(2**16).startswith(b"-")

@@ -22,7 +22,7 @@ numbers = count()
 
 @pytest.fixture(params=["plain", "encrypted", "several"])
 def layers(request: pytest.FixtureRequest, redis_servers: list[str]) -> Iterator[list[RedisChannelLayer]]:
-    """Those of two living processes."""
+    """The layers of two living processes."""
     config: dict[str, Any] = {"at_least_once": ["mail"], "max_deliveries": 2}
     if request.param == "encrypted":
         config["symmetric_encryption_keys"] = ["secret"]
@@ -36,7 +36,7 @@ def layers(request: pytest.FixtureRequest, redis_servers: list[str]) -> Iterator
 
 
 def die(layer: RedisChannelLayer) -> dict[str, tuple[int, int]]:
-    """Let a process die that is a worker and has sockets; what its journal says."""
+    """Let a process die that is a worker and has sockets. Returns the content of its journal."""
     process = Process(DEAD, {"kind": "worker"})
     layer.beat(process)
     for number in range(3):
@@ -66,7 +66,7 @@ def die(layer: RedisChannelLayer) -> dict[str, tuple[int, int]]:
 
 
 def journal(started: dict[str, tuple[int, int]], process: Process) -> dict[str, tuple[int, int]]:
-    """What is read when the process is swept."""
+    """The journal for the sweep."""
     assert process.name == DEAD
     return started
 
@@ -77,7 +77,7 @@ def steps_of(layer: RedisChannelLayer, started: dict[str, tuple[int, int]]) -> S
 
 
 def carry_out(servers: list[Server], steps: Steps[Any], at_most: int) -> bool:
-    """Carry out so many round trips of a call; whether it came to its end."""
+    """Carry out ``steps`` round trips of a call. Returns whether it came to its end."""
     answers = None
     try:
         for _ in range(at_most):
@@ -90,12 +90,12 @@ def carry_out(servers: list[Server], steps: Steps[Any], at_most: int) -> bool:
 
 
 def forget_lock(layer: RedisChannelLayer) -> None:
-    """Let the time of a sweep that was killed be over."""
+    """End the claim of a sweep that was killed."""
     layer._transport.servers[0].round_trip([("DEL", layer._keys[0].sweep(DEAD))])
 
 
 def check(layer: RedisChannelLayer) -> None:
-    """What has to be true after the sweep, however it came about."""
+    """Check the state after the sweep."""
     assert layer.clients(DEAD) == []
     assert layer.group_channels("group") == []
     [goodbye] = layer.receive_batch(["websocket.disconnect"], 10)
@@ -143,7 +143,7 @@ def test_a_sweep_that_is_killed_after_any_step(layers: list[RedisChannelLayer]) 
 
 
 def test_nobody_sweeps_a_process_that_departs(layers: list[RedisChannelLayer]) -> None:
-    """Others see it between two steps. If it is killed there, they go on when its time is over."""
+    """Other processes see it between two steps. If it is killed there, they go on after the time of its claim."""
     one, two = layers
     for at_most in count(1):
         for layer in layers:
@@ -162,8 +162,8 @@ def test_nobody_sweeps_a_process_that_departs(layers: list[RedisChannelLayer]) -
         nothing_is_left(two)
 
 
-def test_what_is_swept_does_not_depart_with_what_it_had(layers: list[RedisChannelLayer]) -> None:
-    """A process that was taken for dead comes to its end while another one sweeps it."""
+def test_a_process_that_is_swept_does_not_depart_with_its_messages(layers: list[RedisChannelLayer]) -> None:
+    """A process that was declared dead ends while another one sweeps it."""
     one, two = layers
     started = die(one)
     assert not carry_out(two._transport.servers, steps_of(two, started), 2)
@@ -174,7 +174,7 @@ def test_what_is_swept_does_not_depart_with_what_it_had(layers: list[RedisChanne
 
 
 def test_two_sweeps_at_the_same_time(redis_servers: list[str]) -> None:
-    """The lock was lost, as after a failover: one goes on at any step of the other."""
+    """The claim was lost, as after a failover, so two sweeps mix in any order of steps."""
     prefix = f"sweep{next(numbers)}:"
     config: dict[str, Any] = {"at_least_once": ["mail"], "max_deliveries": 2}
     one, two = (

@@ -1,4 +1,4 @@
-"""Which messages of sockets Redis has taken: an interface server asks when an answer was lost."""
+"""The messages of sockets that Redis has taken. An interface server asks for this when an answer was lost."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_the_last_order_of_each_socket(layer: RedisChannelLayer) -> None:
     assert taken(layer) == {ONE: 2, TWO: 0}
 
 
-def test_what_was_refused_does_not_count(layer: RedisChannelLayer) -> None:
+def test_refused_messages_do_not_count(layer: RedisChannelLayer) -> None:
     refused = layer.send_batch([frame(layer, ONE, order) for order in range(20)])
     assert refused
     assert taken(layer) == {ONE: refused[0] - 1}
 
 
-def test_to_register_a_socket_does_not_take_its_order_back(layer: RedisChannelLayer) -> None:
+def test_registering_a_socket_does_not_lower_its_order(layer: RedisChannelLayer) -> None:
     layer.send_batch([frame(layer, ONE, 4, b"will")])
 
     async def register() -> None:

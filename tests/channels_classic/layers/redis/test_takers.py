@@ -1,4 +1,4 @@
-"""Takers over Redis: answers that are lost, stopped processes, other versions, and what is left behind."""
+"""Takers over Redis: lost answers, stopped processes, other versions, and keys that stay."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read(batch: Any) -> list[int]:
 def test_no_trip_that_is_cut_loses_or_doubles_a_message(
     server: RedisServer, layer: RedisChannelLayer, where: Cut, timeout: float
 ) -> None:
-    """Each trip in turn is cut; the taker goes on, and in the end has seen each message once."""
+    """Each round trip in turn is cut. The taker goes on, and in the end has seen each message once."""
     for cut_at in range(6):
         trips = 0
 
@@ -72,7 +72,7 @@ def test_no_trip_that_is_cut_loses_or_doubles_a_message(
             behind.close()
 
 
-def test_what_is_given_back_twice_comes_back_once(server: RedisServer, layer: RedisChannelLayer) -> None:
+def test_a_message_that_is_given_back_twice_comes_back_once(server: RedisServer, layer: RedisChannelLayer) -> None:
     with RedisProxy(server.url) as proxy:
         behind = RedisChannelLayer([proxy.url])
         taker = taker_of(behind)
@@ -89,7 +89,7 @@ def test_what_is_given_back_twice_comes_back_once(server: RedisServer, layer: Re
 def test_a_worker_that_dies_while_it_waits_takes_nothing_along(
     server: RedisServer, layer: RedisChannelLayer
 ) -> None:
-    """Its connection goes with it; the next message wakes another worker."""
+    """Its connection ends with it. The next message wakes another worker."""
     with RedisProxy(server.url) as proxy:
         behind = RedisChannelLayer([proxy.url])
         waits = threading.Event()
@@ -116,7 +116,7 @@ def test_a_worker_that_dies_while_it_waits_takes_nothing_along(
 
 
 def test_a_refused_message_ends_the_wait_at_once(layer: RedisChannelLayer, server: RedisServer) -> None:
-    """And so does a server that is full: its worker has to tell its sender, and to try again."""
+    """A full server does so, too. The worker has to tell the sender, and to try again."""
     taker = taker_of(layer)
     layer._queues._capacity_of = lambda channel: 1
     send(layer, 1, channel="full")
@@ -132,7 +132,7 @@ def test_a_refused_message_ends_the_wait_at_once(layer: RedisChannelLayer, serve
 
 
 def test_routes_that_have_changed_do_not_wait(layer: RedisChannelLayer, server: RedisServer) -> None:
-    """What goes to a group is sent once more to where its members are now, then the end of the turn is told."""
+    """A message to a group is sent again by the present routes, before the end of the turn."""
     other = RedisChannelLayer([server.url])
     taker = taker_of(layer)
     other.group_add("group", "one")
@@ -147,7 +147,7 @@ def test_routes_that_have_changed_do_not_wait(layer: RedisChannelLayer, server: 
 
 
 def test_one_message_wakes_one_worker(server: RedisServer, layer: RedisChannelLayer, client: redis.Redis) -> None:
-    """However many wait: the others are not woken for nothing."""
+    """Other workers that wait are not woken in vain."""
     takers = [taker_of(layer, Process(f"worker.{number}", {})) for number in range(5)]
     batches: list[list[int]] = []
     threads = [
@@ -172,7 +172,7 @@ def test_one_message_wakes_one_worker(server: RedisServer, layer: RedisChannelLa
 
 
 def test_a_trip_of_a_process_that_was_swept_in_the_meantime(server: RedisServer, layer: RedisChannelLayer) -> None:
-    """It waited; when a message comes it takes nothing, and another one is woken for it."""
+    """When a message comes, the waiting worker takes nothing, and another one is woken."""
     stopped = RedisChannelLayer([server.url])
     taker = taker_of(stopped)
     failures: list[Exception] = []
@@ -211,7 +211,7 @@ def test_an_interface_server_that_was_swept_sends_nothing_for_its_sockets(layer:
 def test_a_server_that_has_lost_its_data_knows_its_processes_again(
     server: RedisServer, layer: RedisChannelLayer, client: redis.Redis
 ) -> None:
-    """They have not lapsed: what they send is taken before their next heartbeat, too."""
+    """They have not lapsed. Their messages are taken even before their next heartbeat."""
     taker = taker_of(layer)
     client.flushall()
     full, _ = layer.send_and_receive([layer.prepare("queue", {"number": 1})], [], 0, taker=taker)
@@ -227,7 +227,7 @@ def test_a_server_that_has_lost_its_data_knows_its_processes_again(
 
 
 def previous_send(client: redis.Redis, channel: str, packed: bytes) -> None:
-    """Append a message as the version before did, which rang no bells."""
+    """Append a message like the previous version, which rang no bells."""
     seconds, microseconds = client.time()
     stamp = b"%016d" % (seconds * 1_000_000 + microseconds + 60_000_000)
     client.rpush(f"asgi:queue:{channel}", stamp + b"m\0" + packed)
@@ -237,7 +237,7 @@ def previous_send(client: redis.Redis, channel: str, packed: bytes) -> None:
 def test_the_previous_version_sends_to_this_one(
     layer: RedisChannelLayer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody rings for its messages: they are found when a wait is over."""
+    """Nobody rings for its messages, so they are found when a wait is over."""
     monkeypatch.setattr("channels_classic.layers.redis.taking.LONGEST_WAIT", 0.2)
     taker = taker_of(layer)
     delivery = layer.prepare("queue", {"number": 1})
@@ -255,7 +255,7 @@ def test_the_previous_version_sends_to_this_one(
 
 
 def test_the_previous_version_takes_from_this_one(layer: RedisChannelLayer, client: redis.Redis) -> None:
-    """By ``BLPOP`` on the queue itself, and what a sweep has put back as well."""
+    """It takes by ``BLPOP`` on the queue itself, and also takes messages that a sweep has put back."""
     taker = taker_of(layer)
     send(layer, 1)
     layer.receive_batch(["queue"], 5, taker=taker)
@@ -269,7 +269,7 @@ def test_the_previous_version_takes_from_this_one(layer: RedisChannelLayer, clie
 
 
 def test_nothing_of_a_process_stays(layer: RedisChannelLayer, client: redis.Redis) -> None:
-    """Whether it departs or is swept, and though others still send to it."""
+    """This holds whether it departs or is swept, and although others still send to it."""
     for end in (layer.depart, lambda process: layer.sweep(process, lambda process: None)):
         process = Process(f"interface.{id(end)}", {"threads": 1})
         taker = taker_of(layer, process)
@@ -292,7 +292,7 @@ def test_nothing_of_a_process_stays(layer: RedisChannelLayer, client: redis.Redi
 
 
 def test_a_prefix_shared_by_mistake(server: RedisServer, layer: RedisChannelLayer) -> None:
-    """What another program has under a key is told, and the process goes on."""
+    """The error names the foreign key, and the process goes on."""
     with redis.Redis.from_url(server.url) as client:
         client.set("asgi:inflight:worker.one.0", "something else")
         taker = taker_of(layer)

@@ -1,4 +1,4 @@
-"""Turns when something does not come: time, and what stays behind. The rest is in the conformance suite."""
+"""Turns whose ends or messages do not come, and the keys that stay. The rest is in the conformance suite."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def outlive(seconds: float) -> None:
         time.sleep(left)
 
 
-def test_what_comes_back_comes_first(layer: BaseChannelLayer) -> None:
+def test_messages_that_come_back_come_first(layer: BaseChannelLayer) -> None:
     enter(layer, 0)
     enter(layer, 1)
     layer.send("frames", {"order": 99})
@@ -77,7 +77,7 @@ def test_what_comes_back_comes_first(layer: BaseChannelLayer) -> None:
     assert came_back(layer) == [1, 99]
 
 
-def test_who_waits_for_a_running_message_does_not_expire(
+def test_a_message_that_waits_for_a_running_one_does_not_expire(
     layer: BaseChannelLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(turns, "LEASE_SECONDS", 60)
@@ -105,7 +105,7 @@ def test_a_killed_worker_does_not_block_its_client(
     assert came_back(layer) == [2]
 
 
-def test_the_next_message_of_any_client_sees_to_those_that_waited_long_enough(layer: BaseChannelLayer) -> None:
+def test_a_message_of_any_client_lets_overdue_clients_go_on(layer: BaseChannelLayer) -> None:
     enter(layer, 0)
     enter(layer, 1)
     enter(layer, 2)
@@ -133,7 +133,7 @@ def test_a_lost_message_is_passed_over(layer: BaseChannelLayer, caplog: pytest.L
     assert came_back(layer) == [4]
 
 
-def test_the_message_that_arrives_may_be_the_one_to_go_on_with(layer: BaseChannelLayer) -> None:
+def test_an_arriving_message_may_be_the_next_one(layer: BaseChannelLayer) -> None:
     enter(layer, 0)
     end(layer, 0)
     enter(layer, 5)
@@ -143,8 +143,8 @@ def test_the_message_that_arrives_may_be_the_one_to_go_on_with(layer: BaseChanne
     assert came_back(layer) == [5]
 
 
-def test_nobody_is_passed_over_who_may_still_come(layer: BaseChannelLayer) -> None:
-    """The time runs from when others wait for it, not from the end of the turn before."""
+def test_a_message_that_may_still_come_is_not_passed_over(layer: BaseChannelLayer) -> None:
+    """The time runs from the moment when others wait, and not from the end of the turn before."""
     enter(layer, 0)
     end(layer, 0)
     outlive(PATIENCE)
@@ -196,7 +196,7 @@ def test_a_first_message_whose_worker_died_holds_up_slight_order_no_longer(layer
 
 
 def test_a_goodbye_whose_frame_was_lost_is_handled_all_the_same(layer: BaseChannelLayer) -> None:
-    """The client sends no more, so it is the interface server that sees to it, by releasing its channel again."""
+    """The client sends nothing more, so the interface server releases its channel again."""
     enter(layer, 0)
     end(layer, 0)
     layer.release([CLIENT])
@@ -207,7 +207,7 @@ def test_a_goodbye_whose_frame_was_lost_is_handled_all_the_same(layer: BaseChann
     assert enter(layer, 2)
 
 
-def test_too_many_that_wait(layer: BaseChannelLayer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_messages_that_wait(layer: BaseChannelLayer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "MAX_WAITING", 3)
     for order in range(1, 4):
         assert not enter(layer, order)
@@ -233,7 +233,7 @@ def test_turns_in_memory_are_forgotten() -> None:
 
 
 class TestNothingStaysBehind:
-    """In Redis, by the times of expiry that its keys have."""
+    """All keys in Redis have a time of expiry."""
 
     @pytest.fixture
     def layer(self, redis_url: str) -> Iterator[RedisChannelLayer]:
@@ -272,7 +272,7 @@ class TestNothingStaysBehind:
         end(layer, 1, last=True)
         assert seconds_left() == {"asgi:turns:interface.abc!one": 60}
 
-    def test_who_waited_in_slight_order_is_known_for_as_long_as_it_lives(
+    def test_the_tokens_of_slight_order_are_kept_as_long_as_their_messages(
         self, layer: RedisChannelLayer, seconds_left: Callable[[], dict[str, int]]
     ) -> None:
         layer.enter_turn(Turn(CLIENT, 1, "frames", slight=True, token="one"), {})
@@ -285,7 +285,7 @@ class TestNothingStaysBehind:
         layer.flush()
         assert seconds_left() == {}
 
-    def test_after_a_release(
+    def test_keys_after_a_release(
         self,
         layer: RedisChannelLayer,
         seconds_left: Callable[[], dict[str, int]],
@@ -305,7 +305,7 @@ class TestNothingStaysBehind:
         end(layer, 1)
         assert seconds_left() == {"asgi:turns:interface.abc!one": 60}
 
-    def test_who_vanished_is_struck_off_the_list_of_those_that_wait(
+    def test_a_client_that_vanished_is_removed_from_the_waiting_clients(
         self, layer: RedisChannelLayer, redis_server: RedisServer, seconds_left: Callable[[], dict[str, int]]
     ) -> None:
         enter(layer, 0)

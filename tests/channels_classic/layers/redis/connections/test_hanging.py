@@ -1,4 +1,4 @@
-"""A Redis that hangs, and connections that break in ways of their own."""
+"""A Redis that hangs, and connections that break in unusual ways."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def in_loop(layer: RedisChannelLayer, main: Callable[[], Any]) -> None:
 
 
 def test_an_event_loop_gives_up(server: RedisServer, quick: RedisChannelLayer) -> None:
-    """Also a wait for messages, and also if the connection has to be made first."""
+    """This also holds for a wait for messages, and if the connection has to be made first."""
 
     async def main() -> None:
         deliveries = [quick.prepare("interface.test!one", {"number": 1})]
@@ -85,8 +85,10 @@ def test_a_thread_gives_up(server: RedisServer, quick: RedisChannelLayer) -> Non
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
-def test_what_was_given_up_is_withdrawn(server: RedisServer, quick: RedisChannelLayer, asynchronous: bool) -> None:
-    """Although it lies in the connection, and the server reads it when it goes on."""
+def test_a_command_that_was_given_up_is_not_carried_out(
+    server: RedisServer, quick: RedisChannelLayer, asynchronous: bool
+) -> None:
+    """It is still in the connection, and the server reads it when it goes on."""
     quick.send("test", {"number": 0})
     assert len(quick.receive_batch(["test"], 10)) == 1
 
@@ -199,15 +201,15 @@ def test_an_idle_connection_that_is_reset(server: RedisServer) -> None:
 
 
 class Unforeseen(Exception):
-    """What nobody has thought of."""
+    """An error that nobody has thought of."""
 
 
 @pytest.mark.parametrize("where", ["send_packed_command", "read_response", "connect"])
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
-def test_an_error_that_nobody_foresaw(
+def test_an_unexpected_error(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch, where: str, asynchronous: bool
 ) -> None:
-    """It is a ``LayerUnavailable`` that says what it was; the connection is not used again."""
+    """It becomes a ``LayerUnavailable`` with its text, and the connection is not used again."""
     import redis.asyncio.connection
     import redis.connection
 

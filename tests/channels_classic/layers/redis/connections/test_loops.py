@@ -1,4 +1,4 @@
-"""Event loops that end: nothing of them stays, neither the loop nor a connection."""
+"""Event loops that end leave nothing behind, neither the loop nor a connection."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def test_nothing_stays_of_a_loop_that_ended(
         time.sleep(0.01)
 
 
-def test_what_is_waited_for_at_the_end_is_let_go(server: RedisServer, layer: RedisChannelLayer) -> None:
-    """A task that waits for a message is cancelled with its loop; the message stays for others."""
+def test_a_wait_at_the_end_of_its_loop_is_cancelled(server: RedisServer, layer: RedisChannelLayer) -> None:
+    """A task that waits for a message is cancelled with its loop. A message stays for others."""
 
     async def main() -> None:
         task = asyncio.create_task(layer.areceive_batch(["queue"], 1, 60))
@@ -80,7 +80,7 @@ def test_what_is_waited_for_at_the_end_is_let_go(server: RedisServer, layer: Red
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_loop_that_is_closed_without_being_shut_down(layer: RedisChannelLayer) -> None:
-    """It is forgotten when the next loop comes; the connections went with it."""
+    """It is forgotten when the next loop comes. Its connections ended with it."""
     loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
 
     async def main() -> None:
@@ -97,8 +97,8 @@ def test_a_loop_that_is_closed_without_being_shut_down(layer: RedisChannelLayer)
     assert [loop() for loop in loops] == [None] * 3
 
 
-def test_the_scripts_are_told_once(server: RedisServer, layer: RedisChannelLayer) -> None:
-    """A loop that lives for a single call, as those of ``async_to_sync``, does not tell them again."""
+def test_the_scripts_are_loaded_once(server: RedisServer, layer: RedisChannelLayer) -> None:
+    """A loop that lives for a single call, such as those of ``async_to_sync``, does not load them again."""
 
     async def main() -> None:
         await layer.asend_batch([layer.prepare("queue", {})])

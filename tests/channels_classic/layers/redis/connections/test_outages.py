@@ -1,4 +1,4 @@
-"""The Redis layer while its server is away, and when it comes back: no layer has to be made again."""
+"""The Redis layer while its server is away, and when it comes back. It works on without a restart."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def wait_for_reader(server: RedisServer) -> None:
-    """Wait until somebody waits on the server for a message."""
+    """Wait until a reader waits on the server for a message."""
     with server.client() as client:
         wait_until(lambda: client.info("clients")["blocked_clients"] == 1)
 
@@ -329,7 +329,7 @@ def test_a_message_that_a_worker_had_in_its_hands_is_the_next_one(
 
 
 def test_an_end_whose_beginning_is_lost(server: RedisServer, layer: RedisChannelLayer) -> None:
-    """What was handled had its turn: the next one does not wait for it."""
+    """A handled message had its turn, so the next one does not wait for it."""
     client = "interface.test!client"
     layer.enter_turn(Turn(client, 0, "frames"), {})
     layer.send_batch([layer.end_of_turn(client, 0)])
@@ -342,7 +342,7 @@ def test_an_end_whose_beginning_is_lost(server: RedisServer, layer: RedisChannel
     assert layer.receive(["frames"]) == ("frames", {"order": 2})
 
 
-def test_to_resume_changes_nothing_for_those_whose_turns_are_there(layer: RedisChannelLayer) -> None:
+def test_resuming_changes_nothing_for_clients_whose_turns_are_known(layer: RedisChannelLayer) -> None:
     client = "interface.test!client"
     assert layer.enter_turn(Turn(client, 0, "frames"), {})
     layer.resume_turns({client: 5})

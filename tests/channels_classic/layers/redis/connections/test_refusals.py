@@ -1,4 +1,4 @@
-"""A Redis that says "not me" or "not now": nothing was done, and people are told what that means."""
+"""A Redis that refuses commands for a while: nothing was done, and the error tells what to do."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNSURE = {
 
 
 def answering(refusal: str) -> Any:
-    """A server with which all goes well until a message is to be sent."""
+    """A server that works until a message is sent."""
 
     def answer(command: list[bytes]) -> bytes:
         name = command[0].upper()
@@ -101,7 +101,7 @@ def replica(server: RedisServer) -> Iterator[RedisServer]:
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
 def test_a_master_that_was_demoted_is_left(server: RedisServer, replica: RedisServer, asynchronous: bool) -> None:
-    """Its connections would go on; they are closed, so that the address is asked for the way once more."""
+    """Its connections still work, but are closed, so that the address is looked up again."""
     layer = RedisChannelLayer([server.url])
     layer.send("test", {})
     deliveries = [layer.prepare("test", {})]
@@ -135,7 +135,7 @@ def test_a_master_that_was_demoted_is_left(server: RedisServer, replica: RedisSe
 
 
 def test_a_master_without_replicas(server: RedisServer, layer: RedisChannelLayer) -> None:
-    """The real thing: what is to be kept is refused, nothing was done, and it goes on afterwards."""
+    """A real master refuses writes. Nothing was done, and the layer goes on afterwards."""
     with server.client() as client:
         client.config_set("min-replicas-to-write", 1)
         with pytest.raises(LayerUnavailable, match="min-replicas-to-write") as error:
