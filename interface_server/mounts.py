@@ -20,8 +20,8 @@ class Mounts:
     """
 
     def __init__(self, applications: Mapping[str, Application]) -> None:
-        by_length = sorted(applications, key=len, reverse=True)
-        self._applications = [(path.rstrip("/") + "/", applications[path]) for path in by_length]
+        prefixes = [(f"{path.rstrip('/')}/", application) for path, application in applications.items()]
+        self._applications = sorted(prefixes, key=lambda mounted: len(mounted[0]), reverse=True)
         # An application that is mounted at several paths has one lifespan.
         self._lifespans = [Lifespan(application) for application in dict.fromkeys(applications.values())]
 

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from interface_server.mounts import Mounts
@@ -55,6 +55,7 @@ def test_the_longest_path_that_fits_counts(path: str, name: str | None) -> None:
 SEGMENTS = st.lists(st.sampled_from(["a", "b", "ab", ""]), max_size=4)
 
 
+@example({"", "/", "a"}, ["a"])
 @given(st.sets(SEGMENTS.map("/".join), max_size=5), SEGMENTS)
 def test_it_is_found_by_whole_segments(mounted: set[str], segments: list[str]) -> None:
     """This holds for any mounts and paths."""
