@@ -106,6 +106,32 @@ class Command(RunServer):
 """
 
 
+OWN_RUN = """\
+from channels import channel_layers
+from channels.management.commands import runserver
+from channels.management.commands.runserver import Server, WorkerThread
+
+class Command(runserver.Command):
+    def inner_run(self, *args, **options):
+        layer = channel_layers["default"]
+        layer.router.check_default(http_consumer=self.get_consumer(*args, **options))
+        for _ in range(2):
+            WorkerThread(layer, self.logger).start()
+        Server(
+            channel_layer=layer,
+            host=self.addr,
+            port=int(self.port),
+            signal_handlers=not options["use_reloader"],
+            action_logger=self.log_action,
+            http_timeout=60,
+            ws_protocols=None,
+        ).run()
+
+    def log_action(self, protocol, action, details):
+        self.stdout.write("%s %s" % (action, details["path"]))
+"""
+
+
 @pytest.fixture
 def project(tmp_path: Path, redis_server: RedisServer, redis_url: str) -> Project:
     commands = "tools/management/commands"
@@ -172,6 +198,18 @@ def test_a_server_of_the_project(project: Project) -> None:
     assert "60 '' 5" in said
     assert r"HTTP GET /\x1b/ 200 [0.50, 1.2.3.4:5]" in said
     assert "{'ws_protocols': None} {'text': 'hi'}" in said
+
+
+def test_a_command_that_starts_threads_and_server_by_itself(project: Project) -> None:
+    project.write({"tools/management/commands/runserver.py": OWN_RUN})
+    with project.served() as site:
+        assert site.http.get("/page").status_code == 200
+        with site.connect("/room") as client:
+            client.send("hello")
+            assert client.recv() == "hello"
+        for line in ("complete /page", "connecting /room", "connected /room", "disconnected /room"):
+            site.server.wait(line)
+    assert site.server.end() == 0
 
 
 @pytest.mark.parametrize("status", [101, 204, 301, 304, 400, 404, 503])

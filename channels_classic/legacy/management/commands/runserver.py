@@ -1,7 +1,8 @@
 """``manage.py runserver`` as projects of Channels 1 extend it.
 
-They derive a command from ``Command`` and override ``log_action``, or put a server of their own in the place of
-``server_cls`` or ``Server``. All other projects get the current command.
+They derive a command from ``Command`` and override its methods, use ``Server`` and ``WorkerThread`` in an
+``inner_run`` of their own, or put another class in the place of ``server_cls`` or ``Server``. All other projects
+get the current command.
 """
 
 from __future__ import annotations
@@ -18,16 +19,14 @@ from django.core.management.base import CommandError
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
 from channels_classic.exceptions import InvalidChannelLayerError
+from channels_classic.legacy import server as _server
+from channels_classic.legacy.server import Server
 from channels_classic.log import printable, setup_logger
 from channels_classic.management.commands import runserver
 from channels_classic.management.commands.runserver import DevelopmentServer
-from interface_server.access import path_of
 from worker import Worker, WorkerGroup
 
 __all__ = ["Command", "Server", "WorkerThread"]
-
-Server = DevelopmentServer
-"""The class that serves. A class in its place is made as in Channels 1, with ``channel_layer``, ``endpoints`` …"""
 
 STYLES = {1: "HTTP_INFO", 2: "HTTP_SUCCESS", 3: "HTTP_REDIRECT", 4: "HTTP_BAD_REQUEST", 5: "HTTP_SERVER_ERROR"}
 """The style of a line, by the first digit of its status."""
@@ -44,6 +43,7 @@ class Command(runserver.Command):
     """Django's ``runserver``, with WebSockets, channels and consumers."""
 
     protocol = "http"
+    server_cls: Any = Server
     addr: str
     port: str
 
@@ -57,14 +57,16 @@ class Command(runserver.Command):
 
     def inner_run(self, *args: Any, **options: Any) -> None:
         """Run the current server, or that of the project."""
-        server: Any = Server if self.server_cls is DevelopmentServer else self.server_cls
-        is_ours = isinstance(server, type) and issubclass(server, DevelopmentServer)
-        if options["use_asgi"] and not is_ours:
-            self._serve(server, *args, **options)
+        chosen: Any = Server if self.server_cls is _server.Server else self.server_cls
+        if chosen is _server.Server:
+            chosen = DevelopmentServer
+        is_current = isinstance(chosen, type) and issubclass(chosen, DevelopmentServer)
+        if options["use_asgi"] and not is_current:
+            self._serve(chosen, *args, **options)
             return
         if type(self).log_action is not Command.log_action:
-            server = type("Server", (server,), {"access_log": staticmethod(self._log_access)})
-        self.server_cls = server
+            chosen = type("Server", (chosen,), {"access_log": staticmethod(self._log_access)})
+        self.server_cls = chosen
         super().inner_run(*args, **options)
 
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
@@ -89,14 +91,8 @@ class Command(runserver.Command):
             return
         sys.stderr.write(style(f"[{time.strftime('%Y/%m/%d %H:%M:%S')}] {printable(line)}") + "\n")
 
-    def _log_access(self, event: str, scope: Any, details: dict[str, Any]) -> None:
-        protocol, _, action = event.partition(".")
-        client = scope.get("client")
-        known = {"path": path_of(scope), "client": f"{client[0]}:{client[1]}" if client else None}
-        if protocol == "http":
-            known |= {"method": scope["method"], "status": details["status"], "size": details["size"]}
-            known["time_taken"] = details["seconds"]
-        self.log_action(protocol, action or "complete", known)
+    def _log_access(self, *event: Any) -> None:
+        self.log_action(*_server.as_action(*event))
 
     def _serve(self, server: Any, *args: Any, **options: Any) -> None:
         try:
