@@ -65,7 +65,7 @@ docs: $(VENV)/.installed-docs ## Build the documentation in docs/_build/html. A 
 js: ## Build what the app serves to browsers from js/. Needs Node and npm.
 	@cd js && npm ci --no-audit --no-fund && npm run --silent build
 
-bench: $(VENV)/.redis ## Measure against other stacks (about an hour). ARGS= goes to the suite: try ARGS=--quick or ARGS=--help.
+bench: $(VENV)/.redis ## Measure against other stacks (over an hour). ARGS=--own: this project alone (5 minutes). ARGS=--help.
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTHON) -m benchmarks $(ARGS)
 
 chaos: $(VENV)/.installed-chaos $(VENV)/.redis ## Stop, kill and take away parts of a cluster under load, and count what comes of it. ARGS=--help.

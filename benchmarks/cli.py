@@ -17,7 +17,7 @@ from benchmarks.environments import ROOT
 from benchmarks.loads import LOADS, Load
 from benchmarks.plan import Plan
 from benchmarks.processes import StackError
-from benchmarks.stacks import STACKS, Stack
+from benchmarks.stacks import OWN, STACKS, Stack
 
 OUTPUT = ROOT / "docs" / "performance-results.md"
 
@@ -82,6 +82,11 @@ def _list(context: click.Context, parameter: click.Parameter, wanted: bool) -> N
     "--quick", is_flag=True, help="Run one round of one second per load, to check that everything works."
 )
 @click.option(
+    "--own",
+    is_flag=True,
+    help="Run two short rounds of this project alone, in about five minutes, for everyday use.",
+)
+@click.option(
     "--list",
     is_flag=True,
     is_eager=True,
@@ -99,23 +104,29 @@ def bench(
     size: int,
     output: Path | None,
     quick: bool,
+    own: bool,
 ) -> None:
     """Measure channels-classic and its peers in turn, under the same loads, on this machine.
 
-    Each stack serves with one worker process and its default settings. All share one Redis. Nothing listens beyond
-    127.0.0.1. A full run takes about an hour. Do not use the machine meanwhile.
+    Each stack serves with its default settings, and with one worker process unless its name says more. All share
+    one Redis. Nothing listens beyond 127.0.0.1. A full run takes more than an hour. Leave the machine alone
+    meanwhile.
     """
     chosen_loads = _choose(LOADS, loads, "loads")
-    chosen_stacks = _choose(STACKS, stacks, "stacks")
-    plan = Plan(1.0, 0.5, 2.0, size) if quick else Plan(seconds, warm_up, idle_seconds, size)
+    chosen_stacks = _choose(OWN if own else STACKS, stacks, "stacks")
+    plan = Plan(seconds, warm_up, idle_seconds, size)
+    if quick:
+        plan, rounds = Plan(1.0, 0.5, 2.0, size), 1
+    elif own:
+        plan, rounds = Plan(1.5, 0.5, 5.0, size), 2
     _raise_file_limit()
     signal.signal(signal.SIGTERM, _stop)
     try:
-        results, circumstances = runner.run(chosen_loads, chosen_stacks, plan, 1 if quick else rounds)
+        results, circumstances = runner.run(chosen_loads, chosen_stacks, plan, rounds)
     except StackError as error:
         raise click.ClickException(str(error)) from None
     click.echo(report.terminal(chosen_loads, chosen_stacks, results))
-    if output is None and not (quick or loads or stacks):
+    if output is None and not (quick or own or loads or stacks):
         output = OUTPUT
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)

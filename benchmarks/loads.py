@@ -19,7 +19,7 @@ from benchmarks.plan import Plan
 from benchmarks.processes import Servers, StackError, machine_cpu_seconds, running
 from benchmarks.redis_server import RedisServer
 from benchmarks.results import Measurement, middle_and_tail
-from benchmarks.stacks import BROADCAST, ECHO, HTTP, IDLE, LAYER, Stack
+from benchmarks.stacks import BROADCAST, ECHO, HTTP, IDLE, LAYER, SIZES, Stack
 
 SETTLING = 2.0
 """Seconds between the last handshake and the measurement of idle sockets."""
@@ -187,6 +187,16 @@ def _echo(sockets: int) -> Load:
     )
 
 
+def _echo_of_size(sockets: int, name: str, size: int) -> Load:
+    return Load(
+        f"echo-{sockets}-{name}",
+        f"WebSocket echo, {_count(sockets, 'socket')}, {size:,} bytes",
+        SIZES,
+        "echoes",
+        _traffic(SIZES, lambda stack, port, _, recorder: EchoLoad(port, stack.echo_path, sockets, size, recorder)),
+    )
+
+
 def _broadcast(sockets: int) -> Load:
     return Load(
         f"broadcast-{sockets}",
@@ -209,6 +219,8 @@ LOADS: tuple[Load, ...] = (
     _http(50),
     _echo(1),
     _echo(50),
+    _echo_of_size(50, "1k", 1024),
+    _echo_of_size(50, "16k", 16 * 1024),
     _broadcast(200),
     _broadcast(2000),
     Load("layer-send", "The layer alone: send", LAYER, "sends", _layer("send")),

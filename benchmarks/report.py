@@ -36,11 +36,13 @@ class Row:
     :param stack: the stack.
     :param measurement: its medians, or its failure.
     :param ratio: how many times better the first stack is; ``None`` for itself and where one has no figure.
+    :param spread: the lowest and the highest rate of a round.
     """
 
     stack: Stack
     measurement: Measurement
     ratio: float | None
+    spread: tuple[float, float] | None = None
 
 
 def _figure(name: str, scale: float, digits: int) -> Callable[[Measurement], str]:
@@ -52,6 +54,7 @@ def _figure(name: str, scale: float, digits: int) -> Callable[[Measurement], str
 
 
 TRAFFIC_COLUMNS = (
+    Column("CPU µs", _figure("cpu", 1e6, 1)),
     Column("rate /s", _figure("rate", 1, 0)),
     Column("p50 ms", _figure("p50", 1e3, 2)),
     Column("p99 ms", _figure("p99", 1e3, 2)),
@@ -61,6 +64,9 @@ TRAFFIC_COLUMNS = (
     Column("memory MiB", _figure("memory", 2**-20, 0)),
 )
 """The columns of all loads but the idle one; CPU times are for one message."""
+
+SPREAD = "lowest to highest"
+"""The heading of the rates of single rounds, which stands behind the columns of all loads but the idle one."""
 
 IDLE_COLUMNS = (
     Column("KiB a socket", _figure("memory", 2**-10, 1)),
@@ -91,7 +97,12 @@ def rows(load: Load, stacks: Sequence[Stack], results: Results) -> list[Row]:
             best[key] = (stack, measurement)
     ours = results.of(load.name, stacks[0].name)
     return [
-        Row(stack, measurement, None if stack is stacks[0] else _ratio(load, ours, measurement))
+        Row(
+            stack,
+            measurement,
+            None if stack is stacks[0] else _ratio(load, ours, measurement),
+            results.spread(load.name, stack.name),
+        )
         for stack, measurement in best.values()
     ]
 
@@ -111,13 +122,26 @@ def _section(load: Load, stacks: Sequence[Stack], results: Results) -> Iterator[
     if not found:
         return
     yield [""]
-    yield [f"{load.title} ({load.unit})", *(column.title for column in columns(load)), RATIO]
+    yield [f"{load.title} ({load.unit})", *_titles(load)]
     for row in found:
         if row.measurement.failure:
             yield [f"  {row.stack.title}{_reservation(load, row, results)}", f"failed: {row.measurement.failure}"]
         else:
-            figures = [column.text(row.measurement) for column in columns(load)]
-            yield [f"  {row.stack.title}{_reservation(load, row, results)}", *figures, _times(row)]
+            yield [f"  {row.stack.title}{_reservation(load, row, results)}", *_figures(load, row)]
+
+
+def _titles(load: Load) -> list[str]:
+    """The headings of the figures of a load."""
+    spread = [] if load.kind == IDLE else [SPREAD]
+    return [*(column.title for column in columns(load)), *spread, RATIO]
+
+
+def _figures(load: Load, row: Row) -> list[str]:
+    """The figures of a row."""
+    spread = (
+        [] if load.kind == IDLE else [NOTHING if row.spread is None else "{:,.0f} to {:,.0f}".format(*row.spread)]
+    )
+    return [*(column.text(row.measurement) for column in columns(load)), *spread, _times(row)]
 
 
 def _aligned(cells: list[str], widths: list[int]) -> str:
@@ -160,7 +184,7 @@ def _markdown_section(load: Load, stacks: Sequence[Stack], results: Results) -> 
     found = rows(load, stacks, results)
     if not found:
         return ""
-    titles = ["stack", *(column.title for column in columns(load)), RATIO]
+    titles = ["stack", *_titles(load)]
     lines = [f"### {load.title}", "", "| " + " | ".join(titles) + " |"]
     lines.append("| --- |" + " ---: |" * (len(titles) - 1))
     for row in found:
@@ -168,7 +192,7 @@ def _markdown_section(load: Load, stacks: Sequence[Stack], results: Results) -> 
             cells = [f"failed: {row.measurement.failure}".replace("|", "/")]
             cells += [""] * (len(titles) - 2)
         else:
-            cells = [*(column.text(row.measurement) for column in columns(load)), _times(row)]
+            cells = _figures(load, row)
         lines.append("| " + " | ".join([row.stack.title + _reservation(load, row, results), *cells]) + " |")
     return "\n".join(lines)
 

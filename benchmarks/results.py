@@ -42,6 +42,13 @@ class Measurement:
     others: float | None = None
     failure: str | None = None
 
+    @property
+    def cpu(self) -> float | None:
+        """What the processes of the stack and Redis used together."""
+        if self.server_cpu is None:
+            return None
+        return self.server_cpu + (self.redis_cpu or 0.0)
+
 
 FIGURES = ("rate", "p50", "p99", "server_cpu", "redis_cpu", "client_cpu", "memory", "others")
 
@@ -100,6 +107,12 @@ class Results:
         """The median for a load and a stack, or ``None`` where it was not measured."""
         rounds = self.measurements.get((load, stack))
         return median(rounds) if rounds else None
+
+    def spread(self, load: str, stack: str) -> tuple[float, float] | None:
+        """The lowest and the highest rate of all rounds. ``None`` if fewer than two rounds have one."""
+        rounds = self.measurements.get((load, stack), [])
+        rates = [measurement.rate for measurement in rounds if measurement.rate is not None]
+        return (min(rates), max(rates)) if len(rates) > 1 else None
 
     def failures(self, load: str, stack: str) -> tuple[int, int]:
         """The number of rounds that failed, and of all rounds."""

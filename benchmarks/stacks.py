@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from benchmarks.environments import ROOT, Environment
 
-HTTP, ECHO, BROADCAST, LAYER, IDLE = "http", "echo", "broadcast", "layer", "idle"
-EVERYTHING = frozenset({HTTP, ECHO, BROADCAST, LAYER, IDLE})
+HTTP, ECHO, SIZES, BROADCAST, LAYER, IDLE = "http", "echo", "sizes", "broadcast", "layer", "idle"
+EVERYTHING = frozenset({HTTP, ECHO, SIZES, BROADCAST, LAYER, IDLE})
 
 SITES = ROOT / "benchmarks" / "sites"
 
@@ -120,7 +120,14 @@ class Stack:
     reference: bool = False
 
 
-def _classic(name: str, title: str, loads: frozenset[str], echo_path: str = "/echo") -> Stack:
+def _classic(
+    name: str,
+    title: str,
+    loads: frozenset[str],
+    echo_path: str = "/echo",
+    interfaces: int = 1,
+    workers: int = 1,
+) -> Stack:
     return Stack(
         name,
         title,
@@ -128,9 +135,11 @@ def _classic(name: str, title: str, loads: frozenset[str], echo_path: str = "/ec
         "classic",
         (
             Command(
-                "interface", "{bin}/python -m interface_server --redis {redis} --bind 127.0.0.1 --port {port}"
+                "interface",
+                "{bin}/python -m interface_server --redis {redis} --bind 127.0.0.1 --port {port}"
+                f" --processes {interfaces}",
             ),
-            Command("worker", "{bin}/python manage.py runworker"),
+            Command("worker", f"{{bin}}/python manage.py runworker --processes {workers}"),
         ),
         loads,
         echo_path=echo_path,
@@ -205,13 +214,18 @@ def _limit(kind: str, loads: frozenset[str], ready_path: str | None) -> Stack:
 STACKS: tuple[Stack, ...] = (
     _classic("classic", "channels-classic", EVERYTHING),
     _classic("classic-async", "channels-classic, async def consumer", frozenset({ECHO}), "/echo-async"),
+    _classic("classic-2-workers", "channels-classic, 2 worker processes", frozenset({HTTP, ECHO}), workers=2),
+    _classic("classic-4-workers", "channels-classic, 4 worker processes", frozenset({HTTP, ECHO}), workers=4),
+    _classic(
+        "classic-2-interfaces", "channels-classic, 2 interface processes", frozenset({HTTP, ECHO}), interfaces=2
+    ),
     _channels_1("channels-1", "Channels 1.1.8, asgi_redis", CHANNELS_1),
     _channels_1("channels-1-tx", "Channels 1.1.8, asgi_redis, txredisapi", CHANNELS_1_TX),
     _channels_4("uvicorn", "pubsub", "pubsub layer", PUBSUB_LAYER, EVERYTHING),
-    _channels_4("uvicorn", "core", "core layer", CORE_LAYER, EVERYTHING - {HTTP}),
+    _channels_4("uvicorn", "core", "core layer", CORE_LAYER, EVERYTHING - {HTTP, SIZES}),
     _channels_4("uvicorn", "sync", "sync consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
-    _channels_4("daphne", "pubsub", "pubsub layer", PUBSUB_LAYER, EVERYTHING - {LAYER}),
-    _channels_4("daphne", "core", "core layer", CORE_LAYER, EVERYTHING - {HTTP, LAYER}),
+    _channels_4("daphne", "pubsub", "pubsub layer", PUBSUB_LAYER, EVERYTHING - {LAYER, SIZES}),
+    _channels_4("daphne", "core", "core layer", CORE_LAYER, EVERYTHING - {HTTP, LAYER, SIZES}),
     _channels_4("daphne", "sync", "sync consumer", PUBSUB_LAYER, frozenset({ECHO}), "/echo-sync"),
     Stack(
         "beside",
@@ -239,6 +253,9 @@ STACKS: tuple[Stack, ...] = (
         packages=("django", "gunicorn"),
     ),
     _limit("http", frozenset({HTTP}), "/hello"),
-    _limit("websocket", frozenset({ECHO, BROADCAST, IDLE}), None),
+    _limit("websocket", frozenset({ECHO, SIZES, BROADCAST, IDLE}), None),
 )
 """All stacks, in the order of the tables. The others are compared with the first one."""
+
+OWN = tuple(stack for stack in STACKS if stack.environment is CLASSIC)
+"""Those of this project."""

@@ -85,6 +85,21 @@ def test_rounds_that_failed_do_not_enter_the_median() -> None:
     assert median(rounds[1:2]) == Measurement(failure="broken")
 
 
+def test_the_spread_is_that_of_the_rounds_that_succeeded() -> None:
+    results = Results()
+    for measurement in (Measurement(rate=3.0), Measurement(failure="broken"), Measurement(rate=1.0)):
+        results.add("traffic", "ours", measurement)
+    results.add("traffic", "once", Measurement(rate=1.0))
+    assert results.spread("traffic", "ours") == (1.0, 3.0)
+    assert results.spread("traffic", "once") is None
+
+
+def test_the_cpu_time_is_that_of_servers_and_redis() -> None:
+    assert Measurement(server_cpu=2.0, redis_cpu=1.0).cpu == 3.0
+    assert Measurement(server_cpu=2.0).cpu == 2.0
+    assert Measurement(failure="broken").cpu is None
+
+
 def test_a_python_that_is_not_there_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SetupError, match="set PYTHON21 to its path"):
         find_python("2.1")
@@ -118,8 +133,8 @@ def test_the_table_has_ratios_failures_and_the_better_variant() -> None:
     text = report.markdown(loads, stacks, results, circumstances, None)  # type: ignore[arg-type]
 
     rows = [line for line in text.splitlines() if line.startswith("| the ")]
-    assert rows[0].startswith("| the ours | 1,200 | 1.00 | 2.00 |")
-    assert rows[1].startswith("| the faster | 300 |")
+    assert rows[0].startswith("| the ours | – | 1,200 | 1.00 | 2.00 |")  # noqa: RUF001
+    assert rows[1].startswith("| the faster | – | 300 |")  # noqa: RUF001
     assert rows[1].endswith("| 4.0 × |")  # noqa: RUF001
     assert rows[2].startswith("| the broken | failed: no / Python |")
     assert rows[3] == "| the ours | 10.0 | 0.20 | 0.20 | 0.40 |  |"
