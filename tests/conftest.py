@@ -25,6 +25,9 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
+MOST_PROCESSES = 16
+"""Each takes 300 MB, and twice that while it has a browser."""
+
 START_PROGRAMS = re.compile(
     r"^tests/(chaos|commands|deploy|docs|examples|js|ordering|seeds|interface_server/program)/"
     r"|/channels4/test_(beside|one)|programs\.py|killed\.py|test_(old_project|pytest_plugin|live|finder|sweep)\.py"
@@ -59,8 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """The number of processes of ``-n auto``: two for each core, because the tests wait half of the time."""
-    return 2 * (os.cpu_count() or 1)
+    """The number of processes of ``-n auto``: three for each core, because tests wait more than they compute."""
+    return min(3 * (os.cpu_count() or 1), MOST_PROCESSES)
 
 
 @pytest.fixture(scope="session")

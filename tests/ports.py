@@ -8,8 +8,10 @@ import random
 import socket
 from collections.abc import Iterator
 
-PORTS = (10_000, 32_000)
-PORTS_OF_A_PROCESS = 200
+PORTS = (10_000, 20_000)
+"""The 10,000 ports above these are left to the buses of Redis clusters, each 10,000 above the port of its node."""
+
+PORTS_OF_A_PROCESS = 100
 _holders: list[socket.socket] = []
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.cookiejar
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import browser  # noqa: F401
+from tests.ports import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_DEADLINE = 60  # seconds
@@ -83,9 +83,7 @@ class Site:
     def __init__(self, folder: Path, migration: Sequence[str] = ()) -> None:
         self.database = folder / "db.sqlite3"
         self.log = folder / "server.log"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = f"127.0.0.1:{free_port()}"
         self.url = f"http://{self.address}"
         (folder / f"{self.example}_quick.py").write_text(QUICK_HASHES.format(self.settings))
         settings = ("REDIS_URL", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "HTTPS")
