@@ -75,8 +75,10 @@ class _LastResort(logging.StreamHandler[Any]):
         ) and super().filter(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line; in a consumer, with the id of the client whose message it handles."""
-        line, client = super().format(record), current_client()
+        """The line with the id of its client: the one that it is about, or whose message a consumer handles."""
+        line, client = super().format(record), getattr(record, "client", "-")
+        if client == "-":
+            client = current_client()
         if client == "-":
             return line
         first, end, rest = line.partition("\n")  # the other lines are a traceback

@@ -23,6 +23,11 @@ def client_id(reply_channel: str | None) -> str:
     return blake2s(reply_channel.encode(), digest_size=5).hexdigest() if reply_channel else "-"
 
 
+def about_client(reply_channel: str) -> dict[str, str]:
+    """The ``extra`` of a line that is about a client, and is logged outside of its consumers."""
+    return {"client": client_id(reply_channel), "channel": "-"}
+
+
 def current_client() -> str:
     """The id of the client whose message is handled in this context; ``-`` if there is none."""
     message = message_at_work.get()

@@ -9,6 +9,7 @@ from typing import Any
 from channels_classic.layers.capacity import BODY_PREFIX
 from channels_classic.layers.names import new_channel_name
 from channels_classic.log import logger
+from channels_classic.log_context import about_client
 from interface_server import messages
 from interface_server.asgi_types import Event, Scope
 from interface_server.http.answer import Answer, BadAnswer, is_of_dead_worker, plain
@@ -74,6 +75,11 @@ class Exchange:
         """The request, for the log."""
         return f"{self._scope['method']} {self._scope['path']}"
 
+    @property
+    def _about(self) -> dict[str, str]:
+        """The ``extra`` of lines in the log."""
+        return about_client(self._reply_channel)
+
     # From the client.
 
     def begin(self) -> None:
@@ -123,7 +129,9 @@ class Exchange:
             self._respond(BODY_TOO_LARGE)
             return False
         if bodies.size + size > bodies.limit:
-            logger.warning("%s was refused: the bodies of other requests fill max_bodies_size.", self)
+            logger.warning(
+                "%s was refused: the bodies of other requests fill max_bodies_size.", self, extra=self._about
+            )
             self._respond(BUSY)
             return False
         return True
@@ -174,7 +182,7 @@ class Exchange:
         except OSError as error:
             self._storage_failed(error)
         except Exception:
-            logger.exception("The body of %s could not be sent on:", self)
+            logger.exception("The body of %s could not be sent on:", self, extra=self._about)
             self._give_up(BAD_ANSWER, "a part of the request's body could not be sent on")
 
     def _send_request(self, body: bytes, body_channel: str | None = None) -> None:
@@ -207,7 +215,7 @@ class Exchange:
             return
         if self._answer.is_complete:
             if "status" in content:
-                logger.error("A second answer to %s was ignored.", self._scope["path"])
+                logger.error("A second answer to %s was ignored.", self._scope["path"], extra=self._about)
             return
         try:
             events = self._answer.feed(content)
@@ -215,7 +223,7 @@ class Exchange:
             self._context.warn_once(error.keys, "A part of the answer to %s was ignored: %s.", self, error)
             return
         except BadAnswer as error:
-            logger.error("The answer to %s is invalid, so the exchange ends: %s.", self, error)
+            logger.error("The answer to %s is invalid, so the exchange ends: %s.", self, error, extra=self._about)
             self._give_up(BAD_ANSWER, "its consumer made a mistake")
             return
         self._send(events)
@@ -286,7 +294,7 @@ class Exchange:
 
     def _cut(self, reason: str) -> None:
         if not self._is_over and not self._answer.is_complete:
-            logger.error("The answer to %s was cut: %s.", self, reason)
+            logger.error("The answer to %s was cut: %s.", self, reason, extra=self._about)
             self._finish()
             self._connection.abort()
 
@@ -303,7 +311,7 @@ class Exchange:
             self._exchanges.timeouts.stop(self)  # the connection itself watches for clients that read too slowly
 
     def _storage_failed(self, error: OSError) -> None:
-        logger.error("A temporary file for %s cannot be used: %s.", self, error)
+        logger.error("A temporary file for %s cannot be used: %s.", self, error, extra=self._about)
         self._give_up(BUSY, "it does not fit into memory")
 
     def _finish(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from channels_classic.log import logger
+from channels_classic.log_context import about_client
 from interface_server.context import Context
 from interface_server.http.answer import is_of_dead_worker
 from interface_server.spool import Storage
@@ -66,4 +67,4 @@ class Exchanges:
         if "status" not in content or is_of_dead_worker(content):
             return
         if (path := self._answered.get(reply_channel)) is not None:
-            logger.error("A second answer to %s was ignored.", path)
+            logger.error("A second answer to %s was ignored.", path, extra=about_client(reply_channel))

@@ -10,6 +10,7 @@ from channels_classic.counters import counters
 from channels_classic.layers import MessageTooLarge
 from channels_classic.layers.types import Client
 from channels_classic.log import logger
+from channels_classic.log_context import about_client
 from interface_server import messages
 from interface_server.asgi_types import Event, Receive, Scope, Send
 from interface_server.context import Context
@@ -99,7 +100,7 @@ class WebSocket:
             self._context.warn_once(error.keys, IGNORED, self._path, error)
             return
         except BadMessage as error:
-            logger.warning(IGNORED, self._path, error)
+            logger.warning(IGNORED, self._path, error, extra=about_client(self._reply_channel))
             events = list(error.events)
         if events and self._outgoing.is_full:
             self._outgoing.clear()
