@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
+import pytest
 import redis
 from redis.crc import key_slot
 
@@ -50,10 +51,9 @@ class RedisCluster:
 
     def start(self) -> None:
         """Start the nodes and return when each serves."""
-        # Its bus listens on the port 10,000 above that of the clients.
-        self.nodes = [
-            self._stack.enter_context(RedisServer(port=free_port(), cluster_enabled="yes")) for _ in range(NODES)
-        ]
+        for _ in range(NODES):
+            self.nodes.append(start_node())
+            self._stack.callback(self.nodes[-1].close)
         first, *others = self.nodes
         for number, node in enumerate(self.nodes):
             _ask(node, "CLUSTER", "ADDSLOTS", *self._slots(number))
@@ -79,6 +79,24 @@ class RedisCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stack.close()
+
+
+def start_node() -> RedisServer:
+    """A server in cluster mode, which runs.
+
+    Its bus listens on the port 10,000 above that of its clients, which an outgoing connection of any program may
+    have. Then it takes another port.
+    """
+    for attempts_left in reversed(range(10)):
+        node = RedisServer(port=free_port(), cluster_enabled="yes")
+        try:
+            node.start()
+        except pytest.fail.Exception:
+            if not attempts_left:
+                raise
+        else:
+            return node
+    raise AssertionError("not reached")
 
 
 def _tags() -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ import redis
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.types import Turn
 from tests.interface_server.hosted import eventually
-from tests.ports import free_port
 from tests.project import REPOSITORY
+from tests.redis_cluster import start_node
 from tests.redis_server import RedisServer
 
 PAGE = (REPOSITORY / "docs" / "layers.md").read_text()
@@ -90,8 +91,7 @@ def test_each_part_of_the_rule_is_needed(server: RedisServer, rule: list[str]) -
 @pytest.fixture
 def cluster() -> Iterator[str]:
     """The URL of a cluster of one node, which has all slots."""
-    port = free_port()
-    with RedisServer(port=port, cluster_enabled="yes") as server:
+    with closing(start_node()) as server:
         with redis.Redis(server.host, server.port) as client:
             client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
             eventually(lambda: "cluster_state:ok" in as_text(client.execute_command("CLUSTER", "INFO")))
