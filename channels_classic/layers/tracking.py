@@ -123,6 +123,10 @@ class ProcessCalls(ABC):
         """The reply channels of the sockets of an interface server process, by its name."""
         return []
 
+    def client_groups(self, reply_channel: str) -> list[str]:
+        """The groups that a client is a member of, by its reply channel."""
+        return []
+
     def register_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
         """Tell the layer of sockets again, after it has lost its data.
 

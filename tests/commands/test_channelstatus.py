@@ -122,7 +122,11 @@ def test_inspect_a_socket(layer: BaseChannelLayer) -> None:
     socket = "interface.a!abc"
     delivery = layer.prepare("websocket.connect", {"reply_channel": socket, "path": "/"})
     assert layer.send_batch([delivery._replace(client=Client(socket, 0, pack({"path": "/"})))]) == []
+    for group in ("room-2", "room-1"):
+        layer.group_add(group, socket)
+    layer.group_add("room-3", "interface.a!other")
     text = printed("channelinspect", "socket", socket)
+    assert "groups: room-1, room-2\n" in text
     assert f"client: {client_id(socket)}\n" in text
     assert "host: web-1\npid: 97\n" in text
     for other in ("interface.a!other", "interface.b!abc"):

@@ -34,6 +34,23 @@ class RegistryTests(TakerHarness):
         self.assertEqual(layer.beat(ONE), (False, []))
         self.assertEqual(sorted(layer.processes()), [ONE, TWO])
 
+    def test_the_groups_of_a_client(self) -> None:
+        """They are those that the client has joined, and that have not ended."""
+        layer = self.new_layer("processes", "groups", group_expiry=0.5)
+        one, two = "sends.one!a", "sends.one!b"
+        self.assertEqual(layer.client_groups(one), [])
+        for number in range(20):
+            layer.group_add(f"group{number}", one)
+        layer.group_add("group0", two)
+        layer.group_discard("group1", one)
+        self.assertEqual(
+            sorted(layer.client_groups(one)), sorted(f"group{number}" for number in (0, *range(2, 20)))
+        )
+        self.assertEqual(layer.client_groups(two), ["group0"])
+        layer.group_discard("group0", two)
+        self.assertEqual(layer.client_groups(two), [])
+        self.wait_until(lambda: layer.client_groups(one) == [])
+
     def test_a_process_without_heartbeats_is_dead(self) -> None:
         """The others learn of it until it is swept. Then it is forgotten."""
         layer = self.new_layer("processes")

@@ -69,6 +69,10 @@ class Groups:
             self.discard(group, channel)
         return list(members)
 
+    def of_channel(self, channel: str, now: float) -> list[str]:
+        """The groups that a channel is a member of."""
+        return [group for group in self._joined.get(channel, ()) if self._ends[group][channel] >= now]
+
     def members_by_queue(self, group: str, now: float) -> dict[str, tuple[str, ...]]:
         """The members of a group, by the queue that they share."""
         by_queue: dict[str, list[str]] = {}

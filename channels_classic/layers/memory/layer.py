@@ -296,6 +296,12 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             return self._processes.sockets(process)
 
+    def client_groups(self, reply_channel: str) -> list[str]:
+        """As the contract has it."""
+        names.check_channel(reply_channel)
+        with self._lock:
+            return self._groups.of_channel(reply_channel, time.monotonic())
+
     def register_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
         """As the contract has it."""
         with self._lock:

@@ -273,6 +273,31 @@ class Groups:
                 channels += [process + local.decode() for local in answer[::2]]
         return channels
 
+    def of_client(self, channel: str) -> Steps[list[str]]:
+        """The groups that a channel of a process is a member of."""
+        queue = names.queue_name(channel)
+        local = channel[len(queue) :]
+        trips = Trips()
+        for server in range(self._placement.count):
+            trips.add(server, ("SMEMBERS", self._keys[server].joined(queue)), ("TIME",))
+        answers = yield trips
+        trips = Trips()
+        joined = {server: [group.decode() for group in of_server[0]] for server, of_server in answers.items()}
+        for server, groups in joined.items():
+            for group in groups:
+                trips.add(server, ("ZSCORE", self._keys[server].members(group, queue), local))
+        if not trips:
+            return []
+        scores = yield trips
+        found = []
+        for server, groups in joined.items():
+            seconds, microseconds = map(int, answers[server][1])
+            now = seconds * 1000 + microseconds // 1000
+            for group, ends in zip(groups, scores.get(server, ()), strict=True):
+                if ends is not None and float(ends) >= now:
+                    found.append(group)
+        return found
+
     def members(self, group: str, process: str, now: int) -> Steps[list[str]]:
         """The members of ``group`` in ``process``, from the table, or from Redis if the table has none."""
         with self._lock:

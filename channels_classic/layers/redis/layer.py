@@ -277,6 +277,11 @@ class RedisChannelLayer(BaseChannelLayer):
         """As the contract has it."""
         return self._transport.run(self._sockets.channels(process))
 
+    def client_groups(self, reply_channel: str) -> list[str]:
+        """As the contract has it."""
+        names.check_channel(reply_channel)
+        return self._transport.run(self._groups.of_client(reply_channel))
+
     def register_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
         """As the contract has it."""
         self._transport.run(self._sockets.register(process, clients))

@@ -19,7 +19,7 @@ from channels_classic.management.layers import using_layer
 class Command(BaseCommand):
     """Shows what a layer knows about one group, channel or socket."""
 
-    help = "Shows the members of a group, what waits in a channel, or the process that holds a socket."
+    help = "Shows the members of a group, what waits in a channel, or the process and the groups of a socket."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -70,7 +70,7 @@ def inspect_channel(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
 
 
 def inspect_socket(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
-    """The process that has a socket."""
+    """The process that has a socket, and the groups that it is in."""
     check_channel(name)
     owner = name.partition("!")[0]
     found = {process.name: process for process in layer.processes()}
@@ -86,6 +86,7 @@ def inspect_socket(layer: BaseChannelLayer, name: str) -> dict[str, Any]:
         "process": owner,
         "host": details.get("host"),
         "pid": details.get("pid"),
+        "groups": sorted(layer.client_groups(name)),
     }
 
 
