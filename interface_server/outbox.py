@@ -31,6 +31,9 @@ ANSWER_SECONDS = 5.0
 DEADLINE_CHECK_SECONDS = 0.5
 """Seconds between two searches of a full channel for messages that have waited too long."""
 
+SELDOM_READ = "http.disconnect"
+"""In most projects nobody reads this channel. That it is full is no news, and does not count."""
+
 
 class _Batch:
     """The messages of one round trip to the layer: the urgent ones, then those of the lanes."""
@@ -261,7 +264,8 @@ class Outbox:
 
     def _settle(self, batch: _Batch, refused: Sequence[int]) -> None:
         counters.sent += len(batch.deliveries) - len(refused)
-        counters.full += len(refused)
+        if refused:
+            counters.full += sum(batch.deliveries[position].name != SELDOM_READ for position in refused)
         now = self._loop.time()
         position = len(batch.urgent)
         for load in batch.loads:

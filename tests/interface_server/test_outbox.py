@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 
+from channels_classic.counters import counters
 from channels_classic.layers import Delivery, LayerUnavailable, RedisChannelLayer
 from interface_server import outbox as outbox_module
 from interface_server import urgent as urgent_module
@@ -89,6 +90,20 @@ def test_a_full_channel_refuses_urgent_messages() -> None:
             assert await given.outbox.send(given.delivery("narrow", name="fourth")) is Outcome.REFUSED
             assert given.received("narrow") == ["first"]
             assert await given.outbox.send(given.delivery("narrow", name="fifth")) is Outcome.TAKEN
+
+    asyncio.run(scenario())
+
+
+def test_only_a_full_channel_that_somebody_reads_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "full", 0)
+
+    async def scenario() -> None:
+        given = Given(FlakyLayer(capacity=1))
+        async with running(given.outbox):
+            for channel in ("narrow", "http.disconnect"):
+                outcomes = [await given.outbox.send(given.delivery(channel)) for _ in range(3)]
+                assert outcomes == [Outcome.TAKEN, Outcome.REFUSED, Outcome.REFUSED]
+        assert counters.full == 2
 
     asyncio.run(scenario())
 
