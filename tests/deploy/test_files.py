@@ -9,9 +9,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import kubernetes_validate
 import pytest
 import yaml
@@ -19,7 +21,9 @@ import yaml
 from interface_server.program import serving
 from interface_server.program.cli import main as interface
 from interface_server.transport.server import ServerSettings
-from tests.project import DEADLINE, REPOSITORY
+from tests.interface_server.hosted import eventually
+from tests.ports import free_port
+from tests.project import DEADLINE, REPOSITORY, Project
 from worker.cli import main as worker
 
 DEPLOY = REPOSITORY / "deploy"
@@ -70,10 +74,58 @@ def test_the_units(unit: Path, tmp_path: Path) -> None:
     assert [line for line in done.stderr.splitlines() if unit.name in line] == []
 
 
-def test_the_file_for_fly() -> None:
+def test_the_file_for_fly(tmp_path: Path, redis_url: str) -> None:
+    """Its commands run with its environment, and answer its checks; only the ports are others."""
     settings = tomllib.loads((DEPLOY / "platforms" / "fly.toml").read_text())
     assert settings["http_service"]["processes"] == ["interface"]
-    assert set(settings["processes"]) == {"interface", "worker"}
+    assert set(settings["processes"]) == set(settings["checks"]) == {"interface", "worker"}
+    project = Project(tmp_path, {path: text.replace("REDIS", redis_url) for path, text in SITE.items()})
+    monitors: dict[str, int] = {}
+    with ExitStack() as stack:
+        for name, command in settings["processes"].items():
+            monitors[name] = free_port()
+            check = settings["checks"][name]
+            assert check["port"] == settings["metrics"][0]["port"] == 9101
+            environment = {
+                variable: value.replace("9101", str(monitors[name])) for variable, value in settings["env"].items()
+            }
+            assert environment["CHANNELS_INTERFACE_PORT"] == str(settings["http_service"]["internal_port"])
+            environment |= {
+                "CHANNELS_INTERFACE_PORT": str(free_port()),
+                "CHANNELS_INTERFACE_REDIS": redis_url,
+                "CHANNELS_INTERFACE_PREFIX": "fly:",
+            }
+            project.environment.update(environment)
+            program, *options = shlex.split(command)
+            module = {"channels-interface": "interface_server", "channels-worker": "worker"}[program]
+            stack.enter_context(project.running(*options, program=["-m", module], log=f"{name}.txt"))
+        for name, port in monitors.items():
+            eventually(lambda: answers(port, settings["checks"][name]["path"]))  # noqa: B023
+            assert answers(port, settings["metrics"][0]["path"])
+
+
+SITE = {
+    "mysite/__init__.py": "",
+    "mysite/settings.py": """
+        SECRET_KEY = "for tests"
+        INSTALLED_APPS = ["channels_classic"]
+        CHANNEL_LAYERS = {
+            "default": {
+                "BACKEND": "channels_classic.layers.RedisChannelLayer",
+                "ROUTING": [],
+                "CONFIG": {"hosts": ["REDIS"], "prefix": "fly:"},
+            }
+        }
+        """,
+}
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a monitor answers with 200."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=DEADLINE, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 # What they have in common.
