@@ -207,6 +207,10 @@ class Queues:
         """Read the entry in the answer of a server to ``wait``."""
         return Entry(server, self._keys[server].queue_of(answer[0]), answer[1])
 
+    def key(self, queue: str, server: int) -> str:
+        """The key of a queue."""
+        return self._keys[server].queue(queue)
+
     def peek(self, queues: Sequence[str], limit: int, server: int) -> Command:
         """The command that gives the times of the first entries of queues."""
         return ("peek", len(queues), *self._keys[server].queues(queues), limit)

@@ -74,6 +74,7 @@ class Receiving:
         self._lock = threading.Lock()
         # Messages to groups whose members could not be read. They are kept until the process receives again.
         self._unopened: list[Entry] = []
+        self._foreign: set[str] = set()
         self.failed = False
         """Whether an error was left to the next call, which then must check the servers before it waits."""
 
@@ -264,6 +265,8 @@ class Receiving:
                 except LayerUnavailable as error:
                     failure = error
             entries += given.entries
+            if given.foreign:
+                self._tell_of(given)
         if len(asked) > 1:
             entries = in_order(entries)
         received, unasked = yield from self._open_all(entries, now)
@@ -273,6 +276,18 @@ class Receiving:
                 raise failure
             self.pass_over(failure)
         return received, bool(entries)
+
+    def _tell_of(self, given: Taken) -> None:
+        """Log, once for each, the queues whose keys another program uses."""
+        for queue in given.foreign:
+            if queue not in self._foreign:
+                self._foreign.add(queue)
+                logger.error(
+                    "Nothing can be received from %r: the key %s holds something else. Does another program use "
+                    "keys with the same prefix? Set another one.",
+                    queue,
+                    self._queues.key(queue, given.server),
+                )
 
     def _take_unopened(self, asked: Mapping[int, list[str]]) -> list[Entry]:
         with self._lock:

@@ -27,6 +27,7 @@ class Taken(NamedTuple):
         entries: queue by queue, in the order in which these were asked for.
         has_lapsed: whether the process that asked was declared dead.
         unseen: what the taker that asked has in-flight without having seen it.
+        foreign: the queues whose keys are no lists, because another program uses them.
     """
 
     server: int
@@ -35,6 +36,7 @@ class Taken(NamedTuple):
     entries: list[Entry]
     has_lapsed: bool = False
     unseen: Sequence[bytes] = ()
+    foreign: Sequence[str] = ()
 
     @classmethod
     def of(cls, server: int, answer: Sequence[Any], queues: Sequence[str] = ()) -> Taken:
@@ -45,13 +47,16 @@ class Taken(NamedTuple):
         """
         *counts, now, epoch, state = answer[len(answer) - len(queues) - 3 :]
         entries: list[Entry] = []
+        foreign: list[str] = []
         for queue, count in zip(queues, counts, strict=True):
-            if count:
+            if count < 0:
+                foreign.append(queue)
+            elif count:
                 start = len(entries)
                 entries += [Entry(server, queue, value) for value in answer[start : start + count]]
         if isinstance(state, int):
-            return cls(server, now, epoch, entries, state == DECLARED_DEAD)
-        return cls(server, now, epoch, entries, False, state)
+            return cls(server, now, epoch, entries, state == DECLARED_DEAD, (), foreign)
+        return cls(server, now, epoch, entries, False, state, foreign)
 
 
 def last_taken(answers: Answers, asked: Mapping[int, Sequence[str]]) -> list[Taken | LayerUnavailable]:

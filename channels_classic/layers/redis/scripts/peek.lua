@@ -13,7 +13,8 @@ local time = redis.call("TIME")
 local stamps = {}
 for q = 1, #KEYS do
     stamps[q] = {}
-    for position, value in ipairs(redis.call("LRANGE", KEYS[q], 0, ARGV[1] - 1)) do
+    -- A key that is no list belongs to another program. The other queues are to be read all the same.
+    for position, value in ipairs(redis.pcall("LRANGE", KEYS[q], 0, ARGV[1] - 1)) do
         stamps[q][position] = string.sub(value, 1, 16)
     end
 end

@@ -27,7 +27,7 @@
 --   9  the prefix of all keys
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
--- Returns one list: the entries of all queues, how many there are of each, the time in microseconds (16 digits), the
+-- Returns one list: the entries of all queues, how many there are of each (-1 if its key is no list), the time in microseconds (16 digits), the
 -- epoch, and 0. Instead of the 0 there is 1 if the process was declared dead, or a list of what the taker has
 -- in-flight and has not received. In both cases nothing is taken.
 
@@ -65,6 +65,20 @@ if takes then
     end
 end
 
+-- A key that is no list belongs to another program. The script must not fail because of it: what it has popped before
+-- would be lost.
+local is_foreign = {}
+local function pop(q, key, count)
+    local values = redis.pcall("LPOP", key, count)
+    if not values or not values.err then
+        return values or {}
+    elseif string.find(values.err, "WRONGTYPE", 1, true) then
+        is_foreign[q] = true
+        return {}
+    end
+    return redis.call("LPOP", key, count)
+end
+
 local share = limit > 0 and math.max(1, math.floor(limit / queues))
 local is_empty = {}
 for q = 1, queues do
@@ -72,14 +86,14 @@ for q = 1, queues do
     if takes then
         count = share and math.min(share, limit) or tonumber(ARGV[9 + q])
     end
-    taken[q] = count > 0 and redis.call("LPOP", KEYS[3 + q], count) or {}
+    taken[q] = count > 0 and pop(q, KEYS[3 + q], count) or {}
     is_empty[q] = #taken[q] < count
     limit = limit - #taken[q]
 end
 if takes and share then
     for q = 1, queues do
         if limit > 0 and not is_empty[q] then
-            local values = redis.call("LPOP", KEYS[3 + q], limit) or {}
+            local values = pop(q, KEYS[3 + q], limit)
             is_empty[q] = #values < limit
             for _, value in ipairs(values) do
                 taken[q][#taken[q] + 1] = value
@@ -117,9 +131,9 @@ for q = 1, normal do
 end
 
 local answer = taken[1]
-local counts = { #answer }
+local counts = { is_foreign[1] and -1 or #answer }
 for q = 2, queues do
-    counts[q] = #taken[q]
+    counts[q] = is_foreign[q] and -1 or #taken[q]
     for _, value in ipairs(taken[q]) do
         answer[#answer + 1] = value
     end

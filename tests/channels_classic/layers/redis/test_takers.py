@@ -301,3 +301,24 @@ def test_a_prefix_shared_by_mistake(server: RedisServer, layer: RedisChannelLaye
         client.delete("asgi:inflight:worker.one.0")
     send(layer, 1)
     assert read(layer.receive_batch(["queue"], 5, taker=taker)) == [1]
+
+
+@pytest.mark.parametrize("with_taker", [True, False])
+def test_a_queue_whose_key_is_somebody_elses(
+    server: RedisServer, layer: RedisChannelLayer, with_taker: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The messages of other channels are not lost with it, and the log tells of it once."""
+    taker = taker_of(layer) if with_taker else None
+    with redis.Redis.from_url(server.url) as client:
+        client.set("asgi:queue:theirs", "something else")
+        seen: list[int] = []
+        for number in range(4):
+            send(layer, number)
+            seen += read(layer.receive_batch(["queue", "theirs"], 5, taker=taker))
+        assert seen == [0, 1, 2, 3]
+        [record] = caplog.records
+        assert "asgi:queue:theirs" in record.getMessage()
+        assert "Set another one" in record.getMessage()
+        client.delete("asgi:queue:theirs")
+    send(layer, 4, channel="theirs")
+    assert read(layer.receive_batch(["queue", "theirs"], 5, taker=taker)) == [4]
