@@ -10,16 +10,16 @@ from typing import Any, ClassVar
 
 from channels_classic.layers import codec, names, turns
 from channels_classic.layers.base import BaseChannelLayer
-from channels_classic.layers.exceptions import Lapsed
 from channels_classic.layers.fencing import acting_process
 from channels_classic.layers.memory.arrivals import Arrivals
 from channels_classic.layers.memory.groups import Groups
+from channels_classic.layers.memory.immediate import ImmediateCalls
 from channels_classic.layers.memory.inflight import InFlight
 from channels_classic.layers.memory.letters import DeadLetters
 from channels_classic.layers.memory.processes import Processes
 from channels_classic.layers.memory.queues import Entry, Queues
 from channels_classic.layers.memory.sweep import Sweep
-from channels_classic.layers.memory.turns import Due, Turns
+from channels_classic.layers.memory.turns import Turns
 from channels_classic.layers.memory.values import Values
 from channels_classic.layers.redelivery import Rules
 from channels_classic.layers.takers import Taker
@@ -38,7 +38,7 @@ from channels_classic.layers.types import (
 )
 
 
-class InMemoryChannelLayer(BaseChannelLayer):
+class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
     """Keeps everything in this process. All its threads and event loops can use it.
 
     It takes the keywords of ``BaseChannelLayer``. Waiting costs nothing, because the sender wakes those that wait.
@@ -75,7 +75,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
                 self._tidy(now)
             for position, delivery in enumerate(deliveries):
                 if delivery.turn_end is not None:
-                    self._put_in_front(self._turns.end(delivery.name, delivery.turn_end))
+                    self._queues.put_due_in_front(self._turns.end(delivery.name, delivery.turn_end))
                 elif delivery.to_group:
                     members = self._groups.members_by_queue(delivery.name, now)
                     self._queues.send_to_members(members, now, delivery.payload)
@@ -98,7 +98,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
 
         def take() -> bool:
             if taker is not None:
-                self._check_lapse(taker)
+                self._processes.check(taker.process)
             taken.extend(self._queues.take(channels, limit))
             return bool(taken)
 
@@ -123,7 +123,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         if taker is None:
             return super().send_and_receive(deliveries, channels, limit, timeout)
         with self._lock:
-            self._check_lapse(taker)
+            self._processes.check(taker.process)
         ends = [position for position, delivery in enumerate(deliveries) if delivery.turn_end is not None]
         full = self.send_batch([delivery for delivery in deliveries if delivery.turn_end is None])
         if full:
@@ -134,10 +134,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
         if not channels:
             return full, []
         return full, self.receive_batch(channels, limit, 0 if full else timeout, taker)
-
-    async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
-        """As the contract has it; never waits."""
-        return self.send_batch(deliveries)
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
         """As the contract has it."""
@@ -157,7 +153,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
         entries = [received.receipt for received in batch]
         with self._lock:
             if taker is not None:
-                self._check_lapse(taker)
+                self._processes.check(taker.process)
                 self._in_flight.give_back(taker, entries)
             self._queues.put_in_front(entries)
             self._arrivals.tell()
@@ -191,20 +187,8 @@ class InMemoryChannelLayer(BaseChannelLayer):
         channels = list(channels)
         with self._lock:
             self._groups.release(channels)
-            self._put_in_front(self._turns.release(channels))
+            self._queues.put_due_in_front(self._turns.release(channels))
             self._arrivals.tell()
-
-    async def agroup_add(self, group: str, channel: str) -> None:
-        """As the contract has it; never waits."""
-        self.group_add(group, channel)
-
-    async def agroup_discard(self, group: str, channel: str) -> None:
-        """As the contract has it; never waits."""
-        self.group_discard(group, channel)
-
-    async def arelease(self, channels: Iterable[str]) -> None:
-        """As the contract has it; never waits."""
-        self.release(channels)
 
     def joined(self) -> list[str]:
         """As the contract has it."""
@@ -217,13 +201,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             self._groups.renew(channels)
 
-    async def arenew(self, channels: Iterable[str]) -> None:
-        """As the contract has it; never waits."""
-        self.renew(channels)
-
-    async def arepair(self) -> None:
-        """As the contract has it: there is nothing to lose."""
-
     # Turns.
 
     def enter_turn(self, turn: Turn, message: dict[str, Any]) -> bool:
@@ -235,7 +212,7 @@ class InMemoryChannelLayer(BaseChannelLayer):
             lease = turns.RENEWED_LEASE_SECONDS if self._beats else turns.LEASE_SECONDS
             verdict, back = self._turns.enter(turn, payload, lease)
             if back:
-                self._put_in_front(back)
+                self._queues.put_due_in_front(back)
                 self._arrivals.tell()
         return may_run(verdict, turn)
 
@@ -308,18 +285,6 @@ class InMemoryChannelLayer(BaseChannelLayer):
             for channel, (order, will) in clients.items():
                 self._processes.note(Client(channel, order, will))
 
-    async def abeat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
-        """As the contract has it; never waits."""
-        return self.beat(process, leases)
-
-    async def adepart(self, process: Process) -> None:
-        """As the contract has it; never waits."""
-        self.depart(process)
-
-    async def aregister_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
-        """As the contract has it; never waits."""
-        self.register_clients(process, clients)
-
     def open_answer(self, process: str, reply_channel: str) -> None:
         """As the contract has it."""
         with self._lock:
@@ -381,18 +346,10 @@ class InMemoryChannelLayer(BaseChannelLayer):
         with self._lock:
             self._queues.pause(channels)
 
-    async def apause(self, channels: Iterable[str]) -> None:
-        """As the contract has it; never waits."""
-        self.pause(channels)
-
     def resume(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
         with self._lock:
             self._queues.resume(channels)
-
-    async def aresume(self, channels: Iterable[str]) -> None:
-        """As the contract has it; never waits."""
-        self.resume(channels)
 
     # Flush and statistics.
 
@@ -424,22 +381,13 @@ class InMemoryChannelLayer(BaseChannelLayer):
     # All of these run under the lock.
 
     def _check_actor(self) -> None:
-        process = acting_process()
-        if process and self._processes.has_lapsed(process):
-            raise Lapsed(process)
-
-    def _check_lapse(self, taker: Taker) -> None:
-        if self._processes.has_lapsed(taker.process):
-            raise Lapsed(taker.process)
+        if process := acting_process():
+            self._processes.check(process)
 
     def _sweep(self, process: Process) -> Sweep:
         rules = Rules(process, self.is_at_least_once, self.max_deliveries)
         parts = (self._queues, self._groups, self._turns, self._processes, self._in_flight, self._letters)
         return Sweep(*parts, process, rules)
-
-    def _put_in_front(self, back: Sequence[Due]) -> None:
-        now = time.monotonic()
-        self._queues.put_in_front([Entry.of(now, due.channel, due.payload) for due in back])
 
     def _tidy(self, now: float) -> None:
         """Drop what has expired where nobody looks any more, so that memory does not grow."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from channels_classic.layers.exceptions import Lapsed
 from channels_classic.layers.tracking import GONE_SECONDS
 from channels_classic.layers.types import Beat, Client, Process
 
@@ -61,6 +62,15 @@ class Processes:
     def has_lapsed(self, name: str) -> bool:
         """Whether a process that has sent heartbeats was declared dead."""
         return name in self._known and name not in self._states
+
+    def check(self, name: str) -> None:
+        """Check that a process was not declared dead.
+
+        Raises:
+            Lapsed: it was.
+        """
+        if self.has_lapsed(name):
+            raise Lapsed(name)
 
     def remove(self, name: str) -> tuple[dict[str, Socket], list[str]]:
         """Remove a process. Returns its sockets and its streaming answers."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from channels_classic.layers import codec, names
+from channels_classic.layers.memory.turns import Due
 from channels_classic.layers.traffic import traffic
 from channels_classic.layers.types import Received
 
@@ -83,6 +84,11 @@ class Queues:
         """Put entries back in front of their queues, so that the first of them comes out first."""
         for entry in reversed(entries):
             self._queues.setdefault(names.queue_name(entry.channels[0]), deque()).appendleft(entry)
+
+    def put_due_in_front(self, due: Sequence[Due]) -> None:
+        """Put messages that need not wait any longer for their turns in front of their channels."""
+        now = time.monotonic()
+        self.put_in_front([Entry.of(now, one.channel, one.payload) for one in due])
 
     def take(self, channels: list[str], limit: int) -> list[Received]:
         """Take up to ``limit`` entries out of queues. A busy queue does not starve the others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from channels_classic.layers import codec, names
@@ -12,7 +12,7 @@ from channels_classic.layers.memory.inflight import Batch, InFlight
 from channels_classic.layers.memory.letters import DeadLetters
 from channels_classic.layers.memory.processes import Processes, Socket
 from channels_classic.layers.memory.queues import Entry, Queues
-from channels_classic.layers.memory.turns import Due, Turns
+from channels_classic.layers.memory.turns import Turns
 from channels_classic.layers.redelivery import (
     BAD_GATEWAY,
     GOODBYE_CHANNEL,
@@ -72,7 +72,7 @@ class Sweep:
         sockets, answers = self._processes.remove(self._process.name)
         for reply_channel in answers:
             self._reply(reply_channel, BAD_GATEWAY)
-        self._put_back(self._turns.release(list(sockets)))
+        self._queues.put_due_in_front(self._turns.release(list(sockets)))
         goodbyes = self._say_goodbye(sockets)
         self.remove_own()
         counts = self._counts
@@ -114,13 +114,9 @@ class Sweep:
             letter = DeadLetter(names.random_part(), *lost, deliveries, time.time(), reason)
             self._letters.add(letter, len(entry.payload))
         if (turn := turn_of(*lost)) is not None:
-            self._put_back(self._turns.lose(turn))
+            self._queues.put_due_in_front(self._turns.lose(turn))
         if (answer := answer_to(lost)) is not None:
             self._reply(*answer)
-
-    def _put_back(self, due: Sequence[Due]) -> None:
-        """Put messages whose turns have come back in front of their channels."""
-        self._queues.put_in_front([Entry.of(time.monotonic(), one.channel, one.payload) for one in due])
 
     def _reply(self, reply_channel: str, content: dict[str, Any]) -> None:
         self._queues.send(reply_channel, Entry.of(time.monotonic(), reply_channel, codec.pack(content)))
