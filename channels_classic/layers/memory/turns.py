@@ -125,7 +125,8 @@ class Turns:
         for client in clients:
             back += self._wake(client, now)
             state = self._clients.get(client)
-            if state is not None:
+            # A client that was released before is not kept for longer.
+            if state is not None and not (state.gone and state.lease is None and not state.waiting):
                 state.gone = True
                 back += self._go_on(client, state, now)
                 self._keep(client, state, now)

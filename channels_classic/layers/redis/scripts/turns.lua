@@ -283,6 +283,9 @@ elseif step == "lose" then
 elseif redis.call("EXISTS", KEYS[1]) == 1 then
     local turns = load(KEYS[1], client)
     if step == "release" then
+        if turns.gone and not turns.lease and turns.waiting == 0 then
+            return { verdict, passed_over } -- it was released before, and is not to be kept for longer
+        end
         turns.gone = true
         go_on(turns)
     elseif step == "end" then

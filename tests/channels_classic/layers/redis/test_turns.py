@@ -272,6 +272,21 @@ class TestNothingStaysBehind:
         end(layer, 1, last=True)
         assert seconds_left() == {"asgi:turns:interface.abc!one": 60}
 
+    def test_a_second_release_does_not_keep_them_for_longer(
+        self,
+        layer: RedisChannelLayer,
+        seconds_left: Callable[[], dict[str, int]],
+        redis_server: RedisServer,
+    ) -> None:
+        """An interface server releases each channel once more after a minute."""
+        enter(layer, 0)
+        end(layer, 0, last=True)
+        [key] = seconds_left()
+        with redis_server.client() as client:
+            client.pexpire(key, 10_000)
+        layer.release(["interface.abc!one"])
+        assert seconds_left() == {key: 10}
+
     def test_the_tokens_of_slight_order_are_kept_as_long_as_their_messages(
         self, layer: RedisChannelLayer, seconds_left: Callable[[], dict[str, int]]
     ) -> None:
