@@ -82,6 +82,8 @@ async def show(
         await act.play(stage)
         times.append((began, time.monotonic()))
         await asyncio.sleep(calm)
+        # The next act must not have to answer for frames that still wait because of this one.
+        await _until(crowd.has_caught_up)
     crowd.fall_silent()
     await _until(crowd.has_all_answers)
     await crowd.leave()

@@ -93,6 +93,18 @@ class Crowd:
         """Whether every frame of the sockets that are open was answered."""
         return all(len(visit.answers) == len(visit.sent) for visit in self.visits if visit.ended is None)
 
+    def has_caught_up(self) -> bool:
+        """Whether every open socket has the answer to a frame of the last second, or to the last one before that.
+
+        A frame that was lost, with later ones answered, does not count.
+        """
+        since = time.monotonic() - 1
+        return all(
+            max(visit.answers, default=0) >= max((n for n, sent in visit.sent.items() if sent <= since), default=0)
+            for visit in self.visits
+            if visit.ended is None
+        )
+
     async def leave(self) -> None:
         """Close every socket, and wait for that."""
         self._leaving.set()
