@@ -11,7 +11,8 @@ from channels_classic.layers.contract import LayerContract
 
 
 def misfits(layer_class: type[BaseChannelLayer]) -> Iterator[str]:
-    """Describe each method that cannot be called as the contract calls it: it was written for an older version.
+    """A text for each method that does not accept the calls of the contract, because it was written for an older
+    version.
 
     Without this check, the first message would fail.
     """
@@ -25,14 +26,14 @@ def misfits(layer_class: type[BaseChannelLayer]) -> Iterator[str]:
 
 
 def _parameters(method: Callable[..., Any]) -> str:
-    """The parameters of a method for people, without ``self`` and annotations."""
+    """The parameters of a method as a text, without ``self`` and annotations."""
     signature = inspect.signature(method)
     bare = [one.replace(annotation=one.empty) for one in signature.parameters.values()]
     return str(signature.replace(parameters=bare[1:], return_annotation=signature.empty))
 
 
 def _missing(own: Callable[..., Any], method: Callable[..., Any]) -> list[str]:
-    """The parameters of ``method`` that ``own`` does not take."""
+    """The parameters of ``method`` that ``own`` does not accept."""
     expected = list(inspect.signature(method).parameters.values())
     parameters = list(inspect.signature(own).parameters.values())
     kinds = {parameter.kind for parameter in parameters}

@@ -22,8 +22,8 @@ from interface_server.asgi_types import Scope
 from interface_server.context import AccessLog
 
 MAX_OPEN = 10_000
-"""So many requests and handshakes have spans at the same time. A handshake that its client breaks off leaves none
-that could be ended, so the oldest goes when there are more."""
+"""The most requests and handshakes with spans at the same time. A handshake that its client breaks off never ends
+its span, so the oldest one is dropped when there are more."""
 
 LASTING = ("http.request", "websocket.connect")
 """The messages whose spans last until the client has its answer."""
@@ -31,7 +31,7 @@ LASTING = ("http.request", "websocket.connect")
 MOMENTARY = ("websocket.receive", "websocket.disconnect")
 
 ENDS = ("http", "websocket.connected", "websocket.rejected")
-"""The events of the access log that end the spans that last."""
+"""The events of the access log that end these spans."""
 
 SWITCHING_PROTOCOLS = 101
 
@@ -57,8 +57,8 @@ HEADERS = HeaderGetter()
 class ClientTracing:
     """The spans of the clients of one interface server.
 
-    ``stamp`` begins them when a message of a client is made, and lets the message carry their context. The events
-    of the access log end those that last.
+    ``stamp`` begins them when a message of a client is made, and puts their context into the message. Events of
+    the access log end those that wait for an answer.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class ClientTracing:
         return span
 
     def around(self, access_log: AccessLog | None) -> AccessLog:
-        """An access log that also ends spans."""
+        """Make an access log that also ends spans."""
 
         def log_access(event: str, scope: Scope, details: dict[str, Any]) -> None:
             if event in ENDS and (span := self._open.pop(details["client"], None)) is not None:
@@ -111,7 +111,7 @@ class ClientTracing:
     # To clients.
 
     def received(self, batch: Sequence[Received]) -> None:
-        """Messages were handed to clients: a span for each, from when it was sent; for a group only one."""
+        """Make a span, from the time of sending, for each message that was handed to clients; one for a group."""
         members: dict[int, list[Received]] = {}
         for received in batch:
             members.setdefault(id(received.content), []).append(received)

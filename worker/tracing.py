@@ -24,7 +24,7 @@ class ConsumerTracing:
     """Makes a span of each consumer that runs, as a child of the span that sent its message.
 
     Arguments:
-        router: tells which consumer a message is for.
+        router: finds the consumer of a message.
     """
 
     def __init__(self, router: Router) -> None:
@@ -33,7 +33,7 @@ class ConsumerTracing:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Make spans while the block runs; ``failed`` has to be told of the errors of consumers."""
+        """Make spans while the block runs. ``failed`` has to be called with the errors of consumers."""
         trace_sends()
         consumer_started.connect(self._begin, weak=False, dispatch_uid=self)
         consumer_finished.connect(self._end, weak=False, dispatch_uid=self)
@@ -45,7 +45,7 @@ class ConsumerTracing:
             consumer_finished.disconnect(dispatch_uid=self)
 
     def failed(self, error: BaseException, text: str, *args: object) -> None:
-        """As ``log_error``, for the span as well."""
+        """Do as ``log_error``, and note the error in the span."""
         span = self._running.get()
         if span is not None:
             span.record_exception(error)
@@ -74,7 +74,7 @@ class ConsumerTracing:
             {**attributes, "messaging.operation.type": "process"},
         )
         self._running.set(span)
-        # In the context of this consumer alone.
+        # This is the context of this consumer only.
         attach(set_span_in_context(span, parent))
 
     def _end(self, **kwargs: Any) -> None:

@@ -1,8 +1,9 @@
 """The receivers of Channels 1, for projects that override or call them (specification, section 10).
 
-Usually nobody does, and the functions in ``changes`` get Django's signals for all bindings of a model at once. A
-class that overrides one of these methods gets the signals by them. Then it may keep a change back, or tell it as
-another action. What it lets through is told as any other change: after the commit, with the row as it is then.
+Usually no class overrides them, and the functions in ``changes`` get Django's signals for all bindings of a model
+at once. A class that overrides one of these methods gets the signals through them. It can hold a change back, or
+announce it as another action. Changes that it passes on are sent like any other: after the commit, with the row as
+it is then.
 """
 
 from __future__ import annotations
@@ -20,33 +21,33 @@ from channels_classic.binding.commits import Known, announce, read, tell_at_ends
 from channels_classic.binding.requests import CREATE, DELETE, UPDATE
 
 KEPT = "_channels_known_to"
-"""The attribute of an instance with what the clients of each binding knew of it before the change."""
+"""The attribute of an instance with the state that the clients of each binding knew before the change."""
 
 
 class Receivers:
-    """The part of a binding class that Django's signals can be connected to."""
+    """The methods of a binding class that Django's signals can be connected to."""
 
     model: ClassVar[Any]
     has_own_receivers: ClassVar[bool] = False
 
     @classmethod
     def pre_save_receiver(cls, instance: Any, **kwargs: Any) -> None:
-        """An instance is about to be saved."""
+        """Handle an instance that is about to be saved."""
         cls.pre_change_receiver(instance, CREATE if instance._state.adding else UPDATE)
 
     @classmethod
     def post_save_receiver(cls, instance: Any, created: bool, **kwargs: Any) -> None:
-        """An instance has been saved."""
+        """Handle an instance that has been saved."""
         cls.post_change_receiver(instance, CREATE if created else UPDATE, **kwargs)
 
     @classmethod
     def pre_delete_receiver(cls, instance: Any, **kwargs: Any) -> None:
-        """An instance is about to be deleted."""
+        """Handle an instance that is about to be deleted."""
         cls.pre_change_receiver(instance, DELETE)
 
     @classmethod
     def post_delete_receiver(cls, instance: Any, **kwargs: Any) -> None:
-        """An instance has been deleted."""
+        """Handle an instance that has been deleted."""
         cls.post_change_receiver(instance, DELETE, **kwargs)
 
     @classmethod
@@ -99,7 +100,7 @@ def overrides(binding: type[Receivers]) -> bool:
 
 
 def connect(binding: type[Receivers], models: Iterable[type[Model]]) -> None:
-    """Let Django's signals about these models reach the receivers of a binding."""
+    """Connect Django's signals about these models to the receivers of a binding."""
     tell_at_ends()
     for model in {each for registered in models for each in classes_of(registered)}:
         pre_save.connect(binding.pre_save_receiver, sender=model)

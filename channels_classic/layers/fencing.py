@@ -1,11 +1,11 @@
-"""Fencing: once a process was declared dead, the layer refuses what code does in its name.
+"""Fencing: after a process was declared dead, the layer refuses everything that its code still does.
 
-The code may not know it: its process was stopped, others have taken over, and now it goes on. So a worker says in
-each of its threads which process acts there. The contexts of its consumers inherit this, and so do their tasks,
+The code may not know that its process was stopped, and that others have taken over. So a worker sets in each of
+its threads the process that acts there. The contexts of its consumers inherit this, and so do their tasks,
 streaming answers, and calls of ``sync_to_async``. A plain ``threading.Thread`` does not.
 
-Layers refuse messages, memberships, turns and values. For what is kept elsewhere, such as a session in a database,
-``confirm`` is called just before.
+Layers refuse messages, memberships, turns and values. Call ``confirm`` just before you store something elsewhere,
+such as a session in a database.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Actor(Protocol):
         """The name of the process in the registry of its layer."""
 
     def confirm(self) -> None:
-        """Make sure that the process was not declared dead, as far as the layer can be asked.
+        """Check that the process was not declared dead, as far as the layer can be asked.
 
         Raises:
             Lapsed: it was.
@@ -33,7 +33,7 @@ _actor: ContextVar[Actor | None] = ContextVar("actor", default=None)
 
 
 def act_as(actor: Actor | None) -> None:
-    """Say in whose name the code in this context acts from now on; ``None`` for nobody's."""
+    """Set the process in whose name the code in this context acts from now on; ``None`` for none."""
     _actor.set(actor)
 
 
@@ -44,7 +44,7 @@ def acting_process() -> str:
 
 
 def confirm() -> None:
-    """Make sure that the process in whose name this context acts was not declared dead.
+    """Check that the process in whose name this context acts was not declared dead.
 
     Raises:
         Lapsed: it was.

@@ -1,4 +1,4 @@
-"""Clients that are gone: whoever still sends such a client an answer in parts can ask here, and stop."""
+"""Clients that are gone: a worker that streams an answer to such a client asks here, and stops."""
 
 from __future__ import annotations
 

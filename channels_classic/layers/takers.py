@@ -33,9 +33,9 @@ class Taker:
         self.was_full = False
         """Whether the last batch had as many messages as the taker had asked for."""
         self.unconfirmed: object = None
-        """What the layer needs to send the messages of the last call again, because their answer was lost."""
+        """The data that the layer needs to send the messages of the last call again if their answer was lost."""
         self.announced: dict[int, bytes] = {}
-        """The servers that know the taker, each with the epoch in which it was told."""
+        """The servers that know the taker, each with its epoch at that time."""
 
     def ask(self) -> int:
         """Make the number of the next batch, which is greater than all before."""

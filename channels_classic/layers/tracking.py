@@ -90,8 +90,7 @@ class ProcessCalls(ABC):
         """
 
     def sweep(self, process: Process, started: Started) -> Swept | None:
-        """Give to others what a dead process had, and remove what it owned. Any process that knows of its death
-        may call this.
+        """Give to others what a dead process had, and remove what it owned. Any process may call this.
 
         From the first step on, the process itself can take and send nothing more: its calls raise ``Lapsed``.
         Messages that were not started go back in front of their channels. Messages that were started run again if
@@ -102,7 +101,7 @@ class ProcessCalls(ABC):
         Each step can be repeated, so another sweep finishes one that was killed.
 
         Returns:
-            What was done; ``None`` if somebody else sweeps that process at the moment.
+            The result; ``None`` if somebody else sweeps that process at the moment.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer. The sweep has to be called again.
@@ -128,35 +127,34 @@ class ProcessCalls(ABC):
         return []
 
     def register_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
-        """Tell the layer of sockets again, after it has lost its data.
+        """Register sockets again after the layer has lost its data.
 
         Arguments:
             clients: for each reply channel the order of its last message that the layer has taken, and its will.
         """
 
     def open_answer(self, process: str, reply_channel: str) -> None:
-        """Say that a process gives an answer that lasts; if the process dies, its client gets 502."""
+        """Note that a process begins a streaming answer. If the process dies, the client gets 502."""
 
     def close_answer(self, process: str, reply_channel: str) -> None:
-        """End ``open_answer``."""
+        """Note that a streaming answer has ended."""
 
     # Dead letters.
 
     def dead_letters(self) -> list[DeadLetter]:
-        """The messages of channels that are at-least-once which killed their workers too often, the oldest
-        first."""
+        """The dead letters, the oldest first."""
         return []
 
     def dead_letter_count(self) -> int:
-        """How many dead letters there are."""
+        """The number of dead letters."""
         return len(self.dead_letters())
 
     def retry_dead_letter(self, identity: str) -> bool:
-        """Send a dead letter to its channel once more, as if it were new; whether it was there."""
+        """Send a dead letter to its channel once more, as if it were new. Returns whether it was there."""
         return False
 
     def drop_dead_letter(self, identity: str) -> bool:
-        """Drop a dead letter; whether it was there."""
+        """Drop a dead letter. Returns whether it was there."""
         return False
 
     # The same for an event loop.

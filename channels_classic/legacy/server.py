@@ -1,4 +1,4 @@
-"""``Server``: the interface server for code that made and ran that of Channels 1 itself."""
+"""``Server``: the interface server for code that made and ran the server of Channels 1 itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHUTDOWN_SECONDS = 5.0
 """Seconds that exchanges may take to finish when the server stops."""
 
 STOP_SECONDS = 12.0
-"""Seconds that everything may take to end then."""
+"""Seconds that everything may take to end when the server stops."""
 
 
 class Server:
@@ -42,7 +42,7 @@ class Server:
         ping_interval, ping_timeout: seconds between pings, and until an answer to one has to come.
         ws_protocols: subprotocols that are accepted.
         root_path: the prefix that a proxy removes from paths.
-        others: accepted, and not used.
+        others: other keywords of Channels 1, which are ignored.
     """
 
     def __init__(
@@ -85,17 +85,17 @@ class Server:
         self._server = make_server(application, server_settings)
 
     def stop(self) -> None:
-        """Let ``run`` end. Any thread may call this."""
+        """Make ``run`` end. Any thread may call this."""
         self._server.stop()
 
     def run(self, started: Callable[[], None] = lambda: None) -> None:
-        """Serve.
+        """Serve until the process has to stop.
 
         Arguments:
             started: called when clients can be served.
 
         Raises:
-            ValueError: an endpoint is not one of those that are possible here, or there is none.
+            ValueError: there is no endpoint, or one that is not supported here.
             OSError: an address is not available.
         """
         if not self.endpoints:
@@ -111,7 +111,7 @@ class Server:
 
 
 def as_action(event: str, scope: Any, details: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """An event of the access log as an ``action_logger`` takes it."""
+    """Translate an event of the access log for an ``action_logger``."""
     protocol, _, action = event.partition(".")
     client = scope.get("client")
     known = {"path": path_of(scope), "client": f"{client[0]}:{client[1]}" if client else None}

@@ -8,15 +8,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 HELP = "Record traces with OpenTelemetry. Needs the extra channels-classic[tracing]."
-"""What the commands say about ``--tracing``."""
+"""The help text of ``--tracing``."""
 
 
 class NoTracing(Exception):
-    """Nothing can be traced here; the text says what to do."""
+    """Tracing is not possible here. The text tells what to do."""
 
 
 def check_tracing() -> None:
-    """Make sure that OpenTelemetry is installed.
+    """Check that OpenTelemetry is installed.
 
     Raises:
         NoTracing: it is not.

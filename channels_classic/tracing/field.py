@@ -1,7 +1,7 @@
 """The field of a message that carries the context of a trace. Readers that do not trace ignore it.
 
-It has the headers that OpenTelemetry's propagators write, ``traceparent`` above all (W3C Trace Context), and the
-time at which the message was sent, so that its reader knows how long it has waited.
+It has the headers of OpenTelemetry's propagators, above all ``traceparent`` (W3C Trace Context), and the time at
+which the message was sent, so that its reader knows how long it has waited.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ FIELD = "__trace__"
 
 
 class Carried(NamedTuple):
-    """What a message carries.
+    """The content of the field.
 
     Arguments:
-        context: of the span that sent it.
-        sent: when (Unix time, nanoseconds), by the clock of its sender.
+        context: the context of the span that sent the message.
+        sent: the Unix time of sending in nanoseconds, by the clock of the sender.
     """
 
     context: Context
@@ -30,14 +30,14 @@ class Carried(NamedTuple):
 
 
 def with_context(content: Mapping[str, Any], span: Span) -> dict[str, Any]:
-    """A message that carries the context of a span, and is sent now."""
+    """A copy of a message with the context of a span, and the present time."""
     headers: dict[str, str] = {}
     inject(headers, set_span_in_context(span))
     return {**content, FIELD: {"headers": headers, "sent": time_ns()}}
 
 
 def carried_by(content: Mapping[str, Any]) -> Carried | None:
-    """What a message carries; ``None`` if its sender did not trace, or wrote something else there."""
+    """Read the field of a message; ``None`` if there is none, or it has another form."""
     match content.get(FIELD):
         case {"headers": dict() as headers, "sent": int() as sent}:
             texts = {name: value for name, value in headers.items() if isinstance(value, str)}

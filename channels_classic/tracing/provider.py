@@ -12,7 +12,7 @@ from channels_classic.log import logger
 
 @contextmanager
 def recording() -> Iterator[None]:
-    """Check that spans are recorded, run the block, and then let the exporter send what it still has."""
+    """Check that spans are recorded, and let the exporter send the last ones after the block."""
     if isinstance(get_tracer_provider(), ProxyTracerProvider):
         logger.warning(
             "--tracing records nothing, because this process has no TracerProvider. Set one in the settings, or "

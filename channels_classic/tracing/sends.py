@@ -1,4 +1,4 @@
-"""Spans of messages that are sent while another span is at work, such as the span of a consumer."""
+"""Spans of messages that are sent inside another span, such as the span of a consumer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from channels_classic.tracing.field import with_context
 from channels_classic.version import __version__
 
 tracer = get_tracer("channels_classic", __version__)
-"""Makes all spans of this project. It becomes effective when the process sets a ``TracerProvider``."""
+"""Makes all spans of this project. It takes effect when the process sets a ``TracerProvider``."""
 
 SYSTEM = {"messaging.system": "channels_classic"}
 
@@ -24,7 +24,7 @@ def client_attributes(reply_channel: Any) -> dict[str, str]:
 
 
 def stamp(name: str, content: dict[str, Any], to_group: bool = False) -> dict[str, Any]:
-    """Make a span for a message that is sent while another span is at work; the message carries its context.
+    """Make a span for a message that is sent inside another span. The message carries its context.
 
     Arguments:
         name: the name of the channel, or of the group if ``to_group``.
@@ -36,7 +36,7 @@ def stamp(name: str, content: dict[str, Any], to_group: bool = False) -> dict[st
     if to_group:
         what = "group"
     elif (kind := kind_name(name)) != name:
-        # Each client has a channel of its own: there are too many to tell them apart by name.
+        # Each client has its own channel, which are too many for names of spans.
         what = "reply" if kind.endswith("!") else kind
         attributes |= {"messaging.destination.name": kind, **client_attributes(name)}
     with tracer.start_as_current_span(f"send {what}", kind=SpanKind.PRODUCER, attributes=attributes) as span:
@@ -44,8 +44,8 @@ def stamp(name: str, content: dict[str, Any], to_group: bool = False) -> dict[st
 
 
 def trace_sends() -> None:
-    """Let each message that this process sends carry the context of its trace.
+    """Make each message that this process sends carry the context of its trace.
 
-    Workers with ``--tracing`` do so. Call it in other processes that send messages, such as those of Celery.
+    Workers with ``--tracing`` do this. Call it in other processes that send messages, such as those of Celery.
     """
     BaseChannelLayer.stamp = staticmethod(stamp)

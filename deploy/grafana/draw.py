@@ -1,4 +1,4 @@
-"""Draws the dashboard with what a Prometheus answers, as a picture. It needs matplotlib.
+"""Draws the dashboard as a picture, with data from a Prometheus server. It needs matplotlib.
 
 python deploy/grafana/draw.py http://127.0.0.1:9090 dashboard.png
 """
@@ -28,14 +28,14 @@ def targets() -> Iterator[tuple[str, str]]:
 
 
 def ask(prometheus: str, path: str, **parameters: Any) -> list[dict[str, Any]]:
-    """The series that a Prometheus answers with."""
+    """Ask a Prometheus server for series."""
     with urlopen(f"{prometheus}/api/v1/{path}?{urlencode(parameters)}", timeout=30) as answer:  # noqa: S310
         result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
     return result
 
 
 def at_interval(expression: str, seconds: float) -> str:
-    """An expression as Grafana sends it."""
+    """An expression with Grafana's variable for the interval filled in."""
     return expression.replace("$__rate_interval", f"{math.ceil(seconds)}s")
 
 
@@ -81,7 +81,7 @@ def draw(prometheus: str, file: str, seconds: float, step: float, interval: floa
 
 
 def inside(place: dict[str, int], height: int) -> tuple[float, float, float, float]:
-    """Where the axes of a panel are, as parts of the picture: left, bottom, width, height."""
+    """The place of a panel's axes as fractions of the picture: left, bottom, width, height."""
     left, top, width, rows = (place[name] for name in "xywh")
     return (left + 1) / COLUMNS, 1 - (top + rows - 0.8) / height, (width - 1.2) / COLUMNS, (rows - 1.8) / height
 

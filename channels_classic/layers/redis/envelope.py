@@ -51,10 +51,10 @@ class Envelope(NamedTuple):
         return self.payload[1:] if self.kind == AGAIN else self.payload
 
     def end(self, stamp: bytes) -> bytes:
-        """When the message ends, as a stamp.
+        """The time of expiry of the message, as a stamp.
 
         Arguments:
-            stamp: that the queue has. Whoever can write to Redis may have put it off.
+            stamp: the stamp in the queue. Somebody who can write to Redis may have delayed it.
         """
         return min(stamp, b"%016d" % self.expires) if self.expires else stamp
 

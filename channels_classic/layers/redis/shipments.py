@@ -1,4 +1,4 @@
-"""Shipments: the messages that one call sends, until all answers are there.
+"""Shipments: the messages of one call, until all answers have come.
 
 If an answer is lost, nobody knows whether the messages arrived. So a taker numbers its shipments, and each server
 keeps the number of the last one, with the positions of what it refused (``send.lua``). Then the taker can send the
@@ -21,10 +21,10 @@ class Shipment:
     """Messages on their way.
 
     Arguments:
-        messages: what the caller sends, without the ends of turns.
-        pushes: the entries that are still to be sent.
-        number: greater than those of the taker's shipments before; ``None`` if no taker sends.
-        remembered: groups and their routes, if these have to be right still.
+        messages: the messages, without the ends of turns.
+        pushes: the entries that still have to be sent.
+        number: the number of the shipment, greater than those before; ``None`` if no taker sends.
+        remembered: groups and their remembered routes, if these must not have changed.
     """
 
     messages: Sequence[Delivery]
@@ -32,13 +32,13 @@ class Shipment:
     number: int | None = None
     remembered: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    # Where there are several servers.
+    # For several servers.
     attempt: int = 0
-    """How many servers have been asked to take what others refused."""
+    """The number of servers that were asked to take what others refused."""
     start: int = field(default_factory=lambda: random.randrange(2**16))
-    """Which server is the first."""
+    """The position of the first server."""
     refused: dict[int, list[Push]] = field(default_factory=dict)
-    """For each server that has answered in this attempt, what it refused."""
+    """For each server that has answered in this attempt, the pushes that it refused."""
     full: list[int] = field(default_factory=list)
     """The positions of messages that no server takes."""
 
@@ -47,15 +47,15 @@ class Shipment:
 
 
 def messages_of(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """What is sent, without the ends of turns."""
+    """The messages among deliveries, without the ends of turns."""
     return [delivery for delivery in deliveries if delivery.turn_end is None]
 
 
 def unconfirmed(taker: Taker, messages: Sequence[Delivery]) -> Shipment | None:
-    """The shipment of these messages whose answer was lost, if that is so."""
+    """The shipment of these messages, if its answer was lost."""
     shipment = taker.unconfirmed
     if isinstance(shipment, Shipment) and len(shipment.messages) == len(messages):
-        # Equal messages may be others.
+        # They have to be the same objects, because equal messages may be different ones.
         if all(one is other for one, other in zip(shipment.messages, messages, strict=True)):
             return shipment
     return None

@@ -1,7 +1,7 @@
-"""What a server gives out: the answer to ``receive.lua`` and ``take.lua``.
+"""``Taken``: the answer of a server to ``receive.lua`` and ``take.lua``.
 
-It is one flat list, which Redis sends in one piece. Before version 7, it sends each list in a list in a piece of
-its own, and the reader wakes up for each of them.
+The answer is one flat list, which Redis sends in one piece. Before version 7, Redis sends each nested list in a
+piece of its own, and the reader wakes up for each of them.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ DECLARED_DEAD = 1
 
 
 class Taken(NamedTuple):
-    """What one server has given out.
+    """What one server has handed out.
 
     Arguments:
-        server: its position.
-        now: the time there: 16 digits, microseconds.
-        epoch: of the data there.
-        entries: queue by queue, in the order in which these were asked for.
+        server: the position of the server.
+        now: its time: 16 digits, microseconds.
+        epoch: the epoch of its data.
+        entries: the entries, queue by queue, in the order in which the queues were asked for.
         has_lapsed: whether the process that asked was declared dead.
-        unseen: what the taker that asked has in-flight without having seen it.
-        foreign: the queues whose keys are no lists, because another program uses them.
+        unseen: what the taker that asked has in-flight and has not received.
+        foreign: the queues whose keys are not lists, because another program uses them.
     """
 
     server: int
@@ -60,7 +60,7 @@ class Taken(NamedTuple):
 
 
 def last_taken(answers: Answers, asked: Mapping[int, Sequence[str]]) -> list[Taken | LayerUnavailable]:
-    """What each server has given out by the last command of a round trip.
+    """What each server has handed out in the last command of a round trip.
 
     Arguments:
         asked: for each server the queues in the order in which they were asked for.

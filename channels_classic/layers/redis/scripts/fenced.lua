@@ -8,7 +8,7 @@
 -- ARGV
 --   1  the process
 --   2  the epoch in which it was registered
---   3  the command; its key comes next, and then
+--   3  the command, whose key comes next; then
 --   …  its arguments
 --
 -- Returns 1 if the process was declared dead, else 0, and the answer to the command.

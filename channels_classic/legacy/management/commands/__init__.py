@@ -1,1 +1,1 @@
-"""The commands with what projects of Channels 1 override and replace in them."""
+"""The commands in the form that projects of Channels 1 extend."""

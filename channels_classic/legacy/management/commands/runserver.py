@@ -1,8 +1,7 @@
 """``manage.py runserver`` as projects of Channels 1 extend it.
 
-They derive a command from ``Command`` and override its methods, use ``Server`` and ``WorkerThread`` in an
-``inner_run`` of their own, or put another class in the place of ``server_cls`` or ``Server``. All other projects
-get the current command.
+They derive a command from ``Command`` and override its methods, use ``Server`` and ``WorkerThread`` in their own
+``inner_run``, or replace ``server_cls`` or ``Server``. All other projects get the current command.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Command(runserver.Command):
     port: str
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run."""
+        """Run the server."""
         self.verbosity: int = options["verbosity"]
         self.logger = setup_logger(verbosity=self.verbosity)
         self.http_timeout: float = options["http_timeout"]
@@ -56,7 +55,7 @@ class Command(runserver.Command):
         super().handle(*args, **options)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        """Run the current server, or that of the project."""
+        """Run the current server, or the server of the project."""
         chosen: Any = Server if self.server_cls is _server.Server else self.server_cls
         if chosen is _server.Server:
             chosen = DevelopmentServer
@@ -72,8 +71,8 @@ class Command(runserver.Command):
     def log_action(self, protocol: str, action: str, details: dict[str, Any]) -> None:
         """Write a line about a request or a WebSocket to standard error.
 
-        It is called for each of them where a subclass overrides it. Otherwise the logger ``django.server`` gets
-        them all.
+        It is called for each of them if a subclass overrides it. Otherwise they go to the logger
+        ``django.server``.
 
         Arguments:
             protocol: ``http`` or ``websocket``.

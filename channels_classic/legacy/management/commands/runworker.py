@@ -1,8 +1,8 @@
 """``manage.py runworker`` as projects of Channels 1 extend it.
 
-They derive a command from ``Command`` and override ``consumer_called``, or put a class of their own in the place
-of ``Worker`` or ``WorkerGroup`` in this module. Then the workers run in this process, with the options that there
-were. All other projects get the current command.
+They derive a command from ``Command`` and override ``consumer_called``, or replace ``Worker`` or ``WorkerGroup``
+in this module. Then the workers run in this process, with the options of Channels 1. All other projects get the
+current command.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Command(runworker.Command):
     """Runs workers until SIGTERM or Ctrl-C."""
 
     def consumer_called(self, channel: str, message: Message) -> None:
-        """Called before each consumer, with ``-v 2`` and more."""
+        """Log a message before its consumer runs. It is called with ``-v 2`` and more."""
         self.logger.debug("%s", channel)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run."""
+        """Run the workers."""
         self.verbosity: int = options["verbosity"]
         self.logger = setup_logger(verbosity=self.verbosity)
         callback = self.consumer_called if self.verbosity > 1 else None
@@ -97,7 +97,7 @@ def _layer_with_routes(alias: str) -> Any:
         layer = channel_layers[alias]
     except InvalidChannelLayerError as error:
         raise CommandError(str(error)) from None
-    # A class of the project may share its messages with other processes, although it derives from this one.
+    # A layer class of the project may share messages with other processes, although it derives from this one.
     if type(layer.channel_layer) is InMemoryChannelLayer:
         raise CommandError(
             f"{where(alias)} is InMemoryChannelLayer, which works inside one process only: this worker would "
