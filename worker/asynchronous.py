@@ -13,8 +13,8 @@ from channels_classic.layers import BaseChannelLayer, Lease
 from channels_classic.log import logger
 from worker.completions import Completions
 from worker.held import RunningAsync
-from worker.lanes import Lanes
 from worker.presence import Presence
+from worker.sync_threads import SyncThreads
 
 BLOCKED_SECONDS = 0.2
 """Seconds that a consumer may block the event loop before a warning."""
@@ -44,7 +44,7 @@ class ConsumerLoop:
         self._running: dict[RunningAsync, asyncio.Task[None] | None] = {}
         self._new: list[RunningAsync] = []
         self._waiting: set[Callable[[], None]] = set()
-        self._lanes = Lanes()
+        self._sync_threads = SyncThreads()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -145,7 +145,7 @@ class ConsumerLoop:
         try:
             loop.run_until_complete(self._until_stopped())
         finally:
-            self._lanes.close()
+            self._sync_threads.close()
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
@@ -168,14 +168,14 @@ class ConsumerLoop:
             self._running[run] = loop.create_task(coroutine, context=run.unfinished.context)
 
     async def _live(self, run: RunningAsync) -> None:
-        lane = self._lanes.take()
-        lane.enter(run.shared_connections)
+        thread = self._sync_threads.take()
+        thread.enter(run.shared_connections)
         try:
             await run.unfinished.finish()
         finally:
-            if lane.is_used:
-                await asyncio.shield(lane.leave(run.received.channel))
-            self._lanes.give_back(lane)
+            if thread.is_used:
+                await asyncio.shield(thread.leave(run.received.channel))
+            self._sync_threads.put(thread)
             self._end(run)
 
     def _end(self, run: RunningAsync) -> None:

@@ -13,7 +13,7 @@ from django.db import connections
 from worker.connections import after_consumer, before_consumer
 
 
-class Lane(ThreadPoolExecutor):
+class SyncThread(ThreadPoolExecutor):
     """A thread for the synchronous parts of one consumer at a time, with its own database connections.
 
     The thread starts when a consumer first uses it, and stays for the next one.
@@ -30,7 +30,7 @@ class Lane(ThreadPoolExecutor):
         SyncToAsync.context_to_thread_executor[self._context] = self
 
     def enter(self, shared: Mapping[str, Any]) -> None:
-        """Run the synchronous parts of the current context in this lane.
+        """Run the synchronous parts of the current context in this thread.
 
         Arguments:
             shared: database connections that any thread may use: those of a test.
@@ -47,7 +47,7 @@ class Lane(ThreadPoolExecutor):
         return super().submit(fn, *args, **kwargs)
 
     async def leave(self, channel: str) -> None:
-        """Note that a consumer that used the lane has ended: roll back what it left open, close old connections.
+        """Note that a consumer that used the thread has ended: roll back what it left open, close old connections.
 
         Arguments:
             channel: the channel that its message came from.
@@ -71,30 +71,30 @@ class Lane(ThreadPoolExecutor):
             del connections[alias]
 
 
-class Lanes:
-    """The lanes of an event loop.
+class SyncThreads:
+    """The threads for synchronous parts of one event loop.
 
     The last one used is used first, so that there are no more threads than consumers that had synchronous parts
     at the same time.
     """
 
     def __init__(self) -> None:
-        self._free: list[Lane] = []
-        self._all: list[Lane] = []
+        self._free: list[SyncThread] = []
+        self._all: list[SyncThread] = []
 
-    def take(self) -> Lane:
-        """Take a lane that nobody else uses."""
+    def take(self) -> SyncThread:
+        """Take a thread that nobody else uses."""
         if not self._free:
-            lane = Lane(len(self._all) + 1)
-            self._all.append(lane)
-            return lane
+            thread = SyncThread(len(self._all) + 1)
+            self._all.append(thread)
+            return thread
         return self._free.pop()
 
-    def give_back(self, lane: Lane) -> None:
-        """Return a lane whose consumer has ended."""
-        self._free.append(lane)
+    def put(self, thread: SyncThread) -> None:
+        """Return a thread whose consumer has ended."""
+        self._free.append(thread)
 
     def close(self) -> None:
         """End all threads in which nothing runs."""
-        for lane in self._all:
-            lane.close()
+        for thread in self._all:
+            thread.close()
