@@ -59,7 +59,8 @@ format: $(VENV)/.installed-lint ## Format the code, and fix what the linter can 
 	$(BIN)/python -m ruff format .
 
 docs: $(VENV)/.installed-docs ## Build the documentation in docs/_build/html. A warning is an error.
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@# All pages are written again: Sphinx forgets the index entries of pages that it skips, and the search needs them.
+	$(BIN)/python -m sphinx -W --keep-going -q -a -E -b html docs docs/_build/html
 	@echo "Built: docs/_build/html/index.html"
 
 js: ## Build what the app serves to browsers from js/. Needs Node and npm.
