@@ -99,7 +99,8 @@ class Command(runserver.Command):
         except InvalidChannelLayerError as error:
             raise CommandError(str(error)) from None
         layer.router.check_default(self.get_consumer(*args, **options))
-        self.check(display_num_errors=True)
+        if not options["skip_checks"]:
+            self.check(display_num_errors=True)
         self.check_migrations()
         host = self.addr.strip("[]").replace(":", r"\:")
         workers = None
