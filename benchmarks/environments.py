@@ -101,8 +101,7 @@ class Environment:
 
 
 def find_python(version: str | None) -> str:
-    """Find a Python of this version: by ``PYTHON36`` in the environment (for 3.6), then on the PATH, then in
-    pyenv.
+    """Find a Python of this version: by ``PYTHON36`` in the environment (for 3.6), on the PATH, or in pyenv.
 
     :param version: as ``"3.6"``; ``None`` is the Python that runs this program.
     :raises SetupError: there is none; the text says how to help.

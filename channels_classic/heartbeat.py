@@ -65,8 +65,7 @@ def _host_id() -> str:
 
 
 class Heartbeat:
-    """Sends heartbeats for one process, in a thread of its own, and sweeps processes whose heartbeats have
-    stopped.
+    """Sends the heartbeats of one process, in a thread of its own, and sweeps dead processes.
 
     Arguments:
         layer: the channel layer with the registry.

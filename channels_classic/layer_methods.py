@@ -11,8 +11,7 @@ from channels_classic.layers.contract import LayerContract
 
 
 def misfits(layer_class: type[BaseChannelLayer]) -> Iterator[str]:
-    """A text for each method that does not accept the calls of the contract, because it was written for an older
-    version.
+    """A text for each method that does not accept the calls of the contract, but only those of an older version.
 
     Without this check, the first message would fail.
     """

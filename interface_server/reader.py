@@ -38,8 +38,7 @@ class Client(Protocol):
 
     @property
     def registration(self) -> tuple[int, bytes] | None:
-        """For the registry: the order of the last message that the layer has taken, and the packed will, if
-        any."""
+        """For the registry: the order of the last message that the layer has taken, and the packed will."""
 
     def abort(self) -> None:
         """End as well as possible, because the process cannot go on, and no message will come any more."""

@@ -14,8 +14,7 @@ from worker.senders import Senders
 
 
 def finish(in_hand: InHand, senders: Senders, is_hurried: Callable[[], bool], acknowledge: bool = True) -> None:
-    """Give back what was not started, send what consumers have sent, and wait a while for a layer that is
-    unreachable.
+    """Give back what was not started, and send what consumers have sent. Waits a while for an unreachable layer.
 
     Arguments:
         is_hurried: tells whether there is no time to wait any longer.

@@ -151,8 +151,7 @@ class InHand:
             self.give_back()
 
     def settle(self) -> None:
-        """Give messages back again if it is unknown whether they are back. Until then they can neither start nor
-        count as done.
+        """Give messages back again if it is unknown whether they are back. Before that they cannot start.
 
         Raises:
             LayerUnavailable: the layer does not answer.

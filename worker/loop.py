@@ -244,8 +244,7 @@ class Worker(Termed):
             pass  # then the worker is not waiting for messages, and checks by itself
 
     def hurry(self) -> None:
-        """Make ``run`` end without waiting for a layer that is unreachable or full. A signal handler may call
-        it."""
+        """Make ``run`` end without waiting for a layer. A signal handler may call this."""
         self._hurried = True
 
     def relieve(self, patience: float) -> bool:

@@ -86,8 +86,7 @@ class Hand:
 
 
 class Presence:
-    """A worker process in the registry of its layer: its name, its heartbeat, its journal, and a hand for each
-    thread.
+    """A worker process in the registry of its layer: its name, heartbeat and journal, and a hand for each thread.
 
     Arguments:
         layer: a channel layer with the extension "processes".

@@ -1,5 +1,4 @@
-"""The part of the contract about processes: which are alive, what each of them has, and what happens when one
-dies.
+"""The part of the contract about processes: their registry, what each has, and the sweep of a dead one.
 
 These calls belong to the extension ``processes``. A layer without it has the defaults here: what a process has
 when it is killed is lost.

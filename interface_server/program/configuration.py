@@ -212,8 +212,7 @@ class Configuration:
         self.make_trusted_proxies()
 
     def set_up_logging(self) -> None:
-        """Set logging up: by --log-config, or by the project's LOGGING, or else to standard error. The project is
-        already imported.
+        """Set logging up by --log-config, or by LOGGING of the imported project, or else to standard error.
 
         Raises:
             BadConfiguration: the file of --log-config is not usable.

@@ -162,8 +162,8 @@ class Batches:
         return positions(pushes, refused), received
 
     def _origin(self, deliveries: Sequence[Delivery], server: int = 0) -> Origin | None:
-        """The interface server that sends, if these are messages of its sockets; or else the process in whose name
-        this context acts."""
+        """The interface server, if these are messages of its sockets, or else the process that acts in this
+        context."""
         for delivery in deliveries:
             if delivery.client is not None:
                 process = names.process_name(delivery.client.channel)

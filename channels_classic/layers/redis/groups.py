@@ -321,6 +321,5 @@ class Groups:
 
 
 def _has_lapsed(answer: Any) -> bool:
-    """Whether ``group_add.lua``, ``group_discard.lua`` or ``send.lua`` did nothing, because of a process that was
-    declared dead."""
+    """Whether the script did nothing, because the process was declared dead."""
     return bool(answer == LAPSED or (isinstance(answer, list) and answer[-1] == LAPSED))

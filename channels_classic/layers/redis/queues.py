@@ -165,8 +165,7 @@ class Queues:
         return arguments
 
     def sent(self, server: int, answer: Any, origin: Origin | None = None) -> tuple[Sequence[int], Sequence[Any]]:
-        """Read the answer of a server to ``send``: the entries that were refused, and the routes that have
-        changed.
+        """Read the answer to ``send``: the entries that were refused, and the routes that have changed.
 
         Raises:
             LayerUnavailable: nothing was sent, because the command arrived too late.

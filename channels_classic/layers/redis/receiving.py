@@ -94,8 +94,7 @@ class Receiving:
         receiving: Steps[list[Received]],
         failure: LayerUnavailable | None = None,
     ) -> Steps[list[Received]]:
-        """Receive behind sending. If there were messages to send, an error of receiving must not hide their
-        outcome.
+        """Receive behind sending, without letting an error of receiving hide the outcome of sending.
 
         Arguments:
             failure: the error of sending, if there was one.
@@ -337,8 +336,7 @@ class Receiving:
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
-    """Put the entries of several servers into the order in which the reader gets them: channel by channel, and in
-    each normal channel the oldest first."""
+    """Sort the entries of several servers by channel, and within each normal channel by age."""
     by_channel: dict[str, list[Entry]] = {}
     for entry in entries:
         by_channel.setdefault(entry.queue, []).append(entry)

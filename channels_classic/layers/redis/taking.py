@@ -73,8 +73,7 @@ class Taking:
     def add_commands(
         self, trips: Trips, taker: Taker, channels: list[str], limit: int, timeout: float, behind: int | None
     ) -> dict[int, list[str]]:
-        """Add a taker's round trip to the only server to ``trips``. Returns the channels that it asks for, in
-        their order.
+        """Add a taker's round trip to the only server to ``trips``. Returns its channels, in their order.
 
         Arguments:
             timeout: seconds to wait for a message.

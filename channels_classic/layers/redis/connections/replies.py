@@ -16,8 +16,7 @@ class OtherServer(LayerUnavailable):
 
 
 class BrokenOff(LayerUnavailable):
-    """The server refused a command in the middle of a script. The commands before are done, so the script must not
-    run again."""
+    """The server refused a command in the middle of a script, which must not run again as a whole."""
 
 
 class _Meaning(NamedTuple):

@@ -60,8 +60,7 @@ def one_round_trip(trips: Trips) -> Steps[None]:
 
 
 def change(trips: Trips) -> Steps[Answers]:
-    """Make round trips that change something. One of several servers may carry out its part although another
-    fails.
+    """Make round trips that change something. One server may carry out its part although another one fails.
 
     Raises:
         LayerUnavailable: one of them has failed. ``nothing_done`` tells about all of them.
