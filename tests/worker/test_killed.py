@@ -40,6 +40,7 @@ from channels_classic.routing import route
 routing = [
     route("numbers", "mysite.consumers.number"),
     route("sure", "mysite.consumers.number", at_least_once=True),
+    route("leaks", "mysite.consumers.leak"),
     route("poison", "mysite.consumers.poison", at_least_once=True),
     route("http.request", "mysite.consumers.number"),
     route("websocket.receive", "mysite.consumers.remember"),
@@ -57,6 +58,12 @@ from channels_classic.sessions import channel_session
 def number(message):
     time.sleep(message["seconds"])
     Channel("answers").send({"number": message["number"], "deliveries": message.deliveries, "pid": os.getpid()})
+
+LEAKED = []
+
+def leak(message):
+    LEAKED.append(b"x" * 2**20)
+    number(message)
 
 @channel_session
 def remember(message):
@@ -221,6 +228,19 @@ def test_the_session_of_a_socket_goes_though_its_disconnect_is_lost(
         program.wait(lambda: not client.keys("asgi:value:session:*"))
         assert len(layer.receive_batch(["left"], 10)) == 1
         program.wait(lambda: not client.keys("asgi:queue:*"))
+
+
+def test_processes_that_leak_are_replaced_under_load(layer: RedisChannelLayer, workers: Any) -> None:
+    """Each message is answered once, and the memory of the processes stays bounded."""
+    program = workers("--processes", "2", "--threads", "2", "--max-memory", "128M")
+    program.wait(lambda: len(living(program)) == 2)
+    numbers = Numbers(layer)
+    while program.log.count("is to be replaced: it takes") < 3:
+        numbers.send(50, "leaks", 0.01)
+        numbers.wait(numbers.sent - 25)
+    numbers.wait(numbers.sent)
+    assert numbers.counts == dict.fromkeys(range(numbers.sent), 1)
+    assert len({answer["pid"] for answer in numbers.answers}) >= 4
 
 
 def test_a_declared_message_runs_again(layer: RedisChannelLayer, workers: Any) -> None:
