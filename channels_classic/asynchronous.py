@@ -7,6 +7,7 @@ event loop. So code around a consumer, such as a decorator, must not do its seco
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from inspect import isawaitable
 from typing import Any
@@ -20,6 +21,15 @@ which is called next and may wait for a database or a channel layer."""
 
 REST = "_rest"
 """The attribute of a class-based consumer with its awaitable."""
+
+
+def is_in_event_loop() -> bool:
+    """Whether an event loop runs in this thread, so that nothing here may wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def rest_of(result: Any) -> Awaitable[Any] | None:

@@ -121,8 +121,9 @@ class Group(_Named):
     def add(self, channel: Channel | str) -> None:
         """Make ``channel`` a member, until it is discarded or the layer's ``group_expiry`` has passed.
 
-        In a worker it waits for a layer that does not answer.
+        In a worker it waits for a layer that does not answer. In an ``async def`` use the asynchronous form.
         """
+        pending.warn_of_blocking("Group.add", "aadd")
         through_outages(
             lambda: self.channel_layer.group_add(self.name, _channel_name(channel)), self.channel_layer
         )
@@ -130,8 +131,9 @@ class Group(_Named):
     def discard(self, channel: Channel | str) -> None:
         """End the membership of ``channel``; nothing happens if it is not a member.
 
-        In a worker it waits for a layer that does not answer.
+        In a worker it waits for a layer that does not answer. In an ``async def`` use the asynchronous form.
         """
+        pending.warn_of_blocking("Group.discard", "adiscard")
         through_outages(
             lambda: self.channel_layer.group_discard(self.name, _channel_name(channel)), self.channel_layer
         )

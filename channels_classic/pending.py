@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
+from channels_classic.asynchronous import is_in_event_loop
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, ChannelFull, Delivery, LayerUnavailable, Lease
+from channels_classic.log import logger
 from channels_classic.lonely import warn_if_lonely
 from channels_classic.own_sends import Call
 from channels_classic.stopping import Stopping
@@ -33,6 +35,10 @@ class Host(Protocol):
         """Run long work for a client in another thread. Returns whether a thread was free."""
 
 
+MOST_WARNINGS = 100
+"""The most consumers and calls that ``warn_of_blocking`` warns about."""
+
+_warned: set[tuple[str, str]] = set()
 _current: ContextVar[PendingSends | None] = ContextVar("pending_sends", default=None)
 _stopping: ContextVar[Stopping | None] = ContextVar("stopping", default=None)
 
@@ -52,9 +58,9 @@ class PendingSends:
     __slots__ = (
         "__weakref__",
         "_token",
+        "asynchronous",
         "calls",
         "deliveries",
-        "goes_on",
         "host",
         "is_over",
         "names",
@@ -68,8 +74,8 @@ class PendingSends:
         # These are made late, because most consumers need neither.
         self.turn_ends: Sequence[tuple[BaseChannelLayer, Delivery]] = ()
         self.calls: Sequence[Call] = ()
-        self.goes_on = False
-        """Whether the consumer continues in an event loop after its call has returned."""
+        self.asynchronous = ""
+        """The name of the consumer, if it continues in an event loop after its call has returned."""
         self.is_over = False
         """Whether the consumer has ended. A task that it has started, and that goes on, sends at once."""
 
@@ -79,7 +85,7 @@ class PendingSends:
 
     def __exit__(self, *exc_info: object) -> None:
         _current.reset(self._token)
-        if not self.goes_on:
+        if not self.asynchronous:
             self.finish()
 
     def resume(self) -> None:
@@ -107,6 +113,7 @@ def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None
         ChannelFull: it is sent now, and the channel is full.
     """
     if not collect(layer, delivery, immediately):
+        warn_of_blocking("send", "asend")
         layer.send_now(delivery)
         warn_if_lonely(layer)
 
@@ -144,7 +151,30 @@ def call(
         if not immediately:
             pending.calls = [*pending.calls, Call(send, name, copy.deepcopy(content))]
             return
+    warn_of_blocking("send", "asend")
     send(name, content)
+
+
+def warn_of_blocking(call: str, instead: str) -> None:
+    """Warn about a call that waits for the layer in an event loop, once for each asynchronous consumer.
+
+    Arguments:
+        call: the name of the method.
+        instead: the name of its asynchronous form.
+    """
+    pending = _current.get()
+    if pending is None or not pending.asynchronous or not is_in_event_loop():
+        return
+    warning = (pending.asynchronous, call)
+    if warning not in _warned and len(_warned) < MOST_WARNINGS:
+        _warned.add(warning)
+        logger.warning(
+            "The consumer %s has called %s, which blocks the event loop until the channel layer has answered. In "
+            "an async def, use 'await' and %s.",
+            pending.asynchronous,
+            call,
+            instead,
+        )
 
 
 def settle_turn(reply_channel: str) -> None:

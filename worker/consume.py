@@ -120,10 +120,10 @@ def _begin(
         try:
             rest = _call(run)
             if rest is not None:
-                pending.goes_on = True
+                pending.asynchronous = name_of(consumer)
                 return Unfinished(run, rest, context)
         finally:
-            if not pending.goes_on:
+            if not pending.asynchronous:
                 count_of(consumer).add(perf_counter() - began)
                 # Django logs what receivers raise. The consumer has done its work.
                 consumer_finished.send_robust(sender=sender)
@@ -161,7 +161,7 @@ class Unfinished:
         self._run = run
         self._rest = rest
         self.context = context
-        self.name = name_of(run.consumer)
+        self.name = run.pending.asynchronous
         """The dotted name of the consumer."""
         self.pending = run.pending
         """What it sends."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 
+from channels_classic.asynchronous import is_in_event_loop
 from channels_classic.backoff import Backoff
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease
 from channels_classic.outages import log_outage
@@ -12,15 +12,6 @@ from channels_classic.pending import Work
 from channels_classic.stopping import Stopping
 from worker.sender import Sender
 from worker.streams import StreamThreads
-
-
-def is_in_event_loop() -> bool:
-    """Whether an event loop runs in this thread, so that nothing here may wait."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 class WorkerHost:

@@ -159,11 +159,19 @@ class AdaptedLayer:
     def _is_own(self, channel: str) -> bool:
         return names.queue_name(channel).endswith(f".{self.client_prefix}!")
 
-    async def _receive_for_process(self, queue: str, timeout: float) -> list[Received]:
-        return await self._receive([queue], BATCH_LIMIT, timeout)
+    async def _receive_for_process(
+        self, queue: str, timeout: float, is_wanted: Callable[[], bool]
+    ) -> list[Received]:
+        return await self._receive([queue], BATCH_LIMIT, timeout, is_wanted)
 
-    async def _receive(self, channels: list[str], limit: int, timeout: float) -> list[Received]:
-        """Receive messages that consumers of Channels 4 can handle; there may be none."""
+    async def _receive(
+        self, channels: list[str], limit: int, timeout: float, is_wanted: Callable[[], bool] = lambda: True
+    ) -> list[Received]:
+        """Receive messages that consumers of Channels 4 can handle; there may be none.
+
+        Arguments:
+            is_wanted: whether anybody still waits for messages. If not, an outage ends the call.
+        """
         backoff = Backoff()
         while True:
             layer = self.classic
@@ -174,6 +182,8 @@ class AdaptedLayer:
                     self._losses = layer.losses
                 batch = await layer.areceive_batch(channels, limit, timeout)
             except LayerUnavailable as error:
+                if not is_wanted():
+                    return []
                 if not backoff.failures:
                     logger.warning("Nothing can be received for now; trying again. %s", error)
                 await asyncio.sleep(backoff.fail())

@@ -68,14 +68,15 @@ class Mailboxes:
     """Hands received messages out. Threads and event loops share it.
 
     Arguments:
-        receive: waits up to the given seconds for the next messages of a queue.
+        receive: waits up to the given seconds for the next messages of a queue. It asks its last argument whether
+            anybody still waits for them.
         capacity_of: gives the capacity of a channel.
         expiry: seconds that a message is kept.
     """
 
     def __init__(
         self,
-        receive: Callable[[str, float], Awaitable[list[Received]]],
+        receive: Callable[[str, float, Callable[[], bool]], Awaitable[list[Received]]],
         capacity_of: Callable[[str], int],
         expiry: float,
     ) -> None:
@@ -116,7 +117,7 @@ class Mailboxes:
             queue = self._queues.setdefault(names.queue_name(channel), Queue(names.queue_name(channel)))
             if queue.reader is not None and queue.reader.loop.is_running():
                 return
-        batch = await self._receive(queue.name, 0)
+        batch = await self._receive(queue.name, 0, lambda: True)
         with self._lock:
             self._put_all(queue, batch)
 
@@ -224,7 +225,7 @@ class Mailboxes:
                 if queue.waiting_loop() is None:
                     queue.reader = None
                     return
-            batch = await self._receive(queue.name, WAIT_SECONDS)
+            batch = await self._receive(queue.name, WAIT_SECONDS, lambda: queue.waiting_loop() is not None)
             with self._lock:
                 self._put_all(queue, batch)
             # Tasks that have got a message may ask for another one before this checks whether they do.

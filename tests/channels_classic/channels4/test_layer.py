@@ -478,6 +478,22 @@ class TestOutages:
             asyncio.run(main())
         assert "Nothing can be received for now" in caplog.text
 
+    def test_the_end_of_a_process_is_none(self, redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+        """Its last consumer has ended. Its connections are closed while the reader still waits for messages."""
+        from channels_classic.channels4 import RedisChannelLayer
+
+        layer = RedisChannelLayer([redis_url])
+
+        async def main() -> None:
+            channel = await layer.new_channel()
+            assert await nothing(layer, channel)
+            await layer.close()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            await soon(asyncio.gather(*others))
+
+        asyncio.run(main())
+        assert not caplog.records
+
 
 class TestSettings:
     ENTRY = {"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {}}
