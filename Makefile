@@ -69,7 +69,7 @@ js: ## Build what the app serves to browsers from js/. Needs Node and npm.
 bench: $(VENV)/.redis ## Measure against other stacks (over an hour). ARGS=--own: this project alone (5 minutes). ARGS=--help.
 	@PATH="$(abspath $(BIN)):$$PATH" $(PYTHON) -m benchmarks $(ARGS)
 
-chaos: $(VENV)/.installed-chaos $(VENV)/.redis ## Stop, kill and take away parts of a cluster under load, and count what comes of it. ARGS=--help.
+chaos: $(VENV)/.installed-chaos $(VENV)/.redis ## Stop, kill and remove parts of a cluster under load, and count the consequences. ARGS=--help.
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m chaos $(ARGS)
 
 # Empty files mark what has been done. It is done again when what is required has changed, or for another Python.

@@ -1,4 +1,4 @@
-// Builds what the Django app serves from src/ and partysocket:
+// Builds the files that the Django app serves from src/ and partysocket:
 //   websocketbridge.js   a plain script, which defines `channels.WebSocketBridge`; also under its path of Channels 1
 //   websocketbridge.mjs  the same as an ES module
 //   websocketbridge.d.ts, websocketbridge.d.mts  the types of both
@@ -13,7 +13,7 @@ import { build } from "esbuild";
 const here = dirname(fileURLToPath(import.meta.url));
 const target = process.argv[2] ?? join(here, "../channels_classic/static");
 
-// What the test without Node looks for, to see whether the sources have changed since.
+// The digest by which a test without Node sees whether the sources have changed since the build.
 const sources = ["build.mjs", "package-lock.json", "src/websocketbridge.d.ts", "src/websocketbridge.js"];
 const hash = createHash("sha256");
 for (const source of sources) {

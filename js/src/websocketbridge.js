@@ -1,19 +1,19 @@
 /**
- * A WebSocket for pages of a site on channels-classic: frames are JSON, to and from consumers or, by stream, a
- * demultiplexer. It connects again when the connection is lost, and keeps what is sent meanwhile.
+ * A WebSocket for pages of a site on channels-classic. Its frames are JSON, for consumers or the streams of a
+ * demultiplexer. It reconnects when the connection is lost, and keeps messages that are sent meanwhile.
  */
 
 import ReconnectingWebSocket from "partysocket/ws";
 
-/** How many frames wait for a connection at the most; what is sent beyond that is dropped. */
+/** The most frames that wait for a connection. More frames are dropped. */
 const MAX_WAITING_FRAMES = 1000;
 
-/** How many characters of frames wait for a connection at the most. */
+/** The most characters of frames that wait for a connection. */
 const MAX_WAITING_SIZE = 1024 * 1024;
 
 /**
- * Pauses between tries to connect: about a second, growing by half with each try, up to 15 to 30 seconds. The random
- * part keeps all the pages that lost a server from coming back at the same moment.
+ * Pauses between attempts to connect: about a second at first, growing by half with each attempt, up to 15 to 30
+ * seconds. The random part keeps pages that have lost a server from coming back at the same moment.
  */
 function pauses() {
   return {
@@ -25,7 +25,7 @@ function pauses() {
 
 export class WebSocketBridge {
   /**
-   * @param {object} [options] for every `connect`, whose own options come first.
+   * @param {object} [options] options for every `connect`. Options of `connect` itself take precedence.
    */
   constructor(options) {
     this.options = { ...options };
@@ -36,11 +36,11 @@ export class WebSocketBridge {
   }
 
   /**
-   * Opens the socket, and opens it again whenever it is lost, until `socket.close()` is called.
+   * Opens the socket, and reconnects whenever the connection is lost, until `socket.close()` is called.
    *
-   * @param {string} [url] a path of this site, or a whole URL; by default the root of this site.
+   * @param {string} [url] a path of this site, or a whole URL. The default is the root of this site.
    * @param {string | string[]} [protocols] subprotocols that the page speaks.
-   * @param {object} [options] of partysocket's WebSocket, such as `maxRetries` or `maxEnqueuedMessages`.
+   * @param {object} [options] options of partysocket's WebSocket, such as `maxRetries` or `maxEnqueuedMessages`.
    */
   connect(url, protocols, options) {
     if (this.socket !== null) {
@@ -61,7 +61,7 @@ export class WebSocketBridge {
   }
 
   /**
-   * @param {(payload: any, stream: string | null) => void} [callback] gets what is sent to no stream.
+   * @param {(payload: any, stream: string | null) => void} [callback] called with messages without a stream.
    */
   listen(callback) {
     this.default_cb = callback;
@@ -69,7 +69,7 @@ export class WebSocketBridge {
 
   /**
    * @param {string} stream
-   * @param {(payload: any, stream: string) => void} callback gets what is sent to this stream.
+   * @param {(payload: any, stream: string) => void} callback called with messages to this stream.
    */
   demultiplex(stream, callback) {
     this.streams.set(stream, callback);
@@ -78,8 +78,8 @@ export class WebSocketBridge {
   /**
    * Sends a message now, or when the socket is open.
    *
-   * @param {any} message what JSON can say.
-   * @returns {boolean} whether it was sent or waits; `false` if too much waits already.
+   * @param {any} message any JSON value.
+   * @returns {boolean} whether it was sent or waits. `false` if too much waits already, and it was dropped.
    */
   send(message) {
     if (this.socket === null) {
@@ -98,7 +98,7 @@ export class WebSocketBridge {
 
   /**
    * @param {string} name
-   * @returns {{send: (payload: any) => boolean}} what sends to one stream.
+   * @returns {{send: (payload: any) => boolean}} an object that sends to one stream.
    */
   stream(name) {
     return { send: (payload) => this.send({ stream: name, payload }) };

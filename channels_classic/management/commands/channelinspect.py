@@ -26,7 +26,7 @@ class Command(BaseCommand):
         """Add the argument: what to inspect."""
         parser.add_argument("kind", choices=["group", "channel", "socket"])
         parser.add_argument("name", help="The group, the channel, or the reply channel of the socket.")
-        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS.")
+        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Its alias in CHANNEL_LAYERS.")
         parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -66,7 +66,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options: the layer, and the format."""
-        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS.")
+        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Its alias in CHANNEL_LAYERS.")
         parser.add_argument("--watch", action="store_true", help="Show it again and again, until Ctrl-C.")
         parser.add_argument("--json", action="store_true", help="Print JSON; with --watch, a line each time.")
 

@@ -39,7 +39,7 @@ class Command(BaseCommand):
             )
             if action in ("retry", "drop"):
                 one.add_argument("--all", action="store_true", help="All of them.")
-            one.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Which of CHANNEL_LAYERS.")
+            one.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Its alias in CHANNEL_LAYERS.")
             one.add_argument("--json", action="store_true", help="Print JSON, for programs.")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -4,33 +4,33 @@ export as namespace channels;
 
 /** Options of the socket: those of partysocket's `WebSocket`. Times are in milliseconds. */
 export interface Options {
-  /** The shortest pause before it connects again. */
+  /** The shortest pause before it reconnects. */
   minReconnectionDelay?: number;
   /** The longest pause. */
   maxReconnectionDelay?: number;
-  /** By how much each pause is longer than the one before. */
+  /** The factor by which each pause is longer than the one before. */
   reconnectionDelayGrowFactor?: number;
-  /** How long a connection has to last for the pauses to begin anew. */
+  /** The time after which a connection counts as stable, so that pauses start again with the shortest. */
   minUptime?: number;
-  /** How long a try to connect may take. */
+  /** The time limit of an attempt to connect. */
   connectionTimeout?: number;
-  /** How often it tries to connect, one after the other. */
+  /** The most attempts to connect in a row. */
   maxRetries?: number;
-  /** How many messages wait for a connection. */
+  /** The most messages that wait for a connection. */
   maxEnqueuedMessages?: number;
-  /** Whether it connects only by `socket.reconnect()`. */
+  /** Whether it connects only when `socket.reconnect()` is called. */
   startClosed?: boolean;
-  /** Whether it connects again after this close; by default it always does. */
+  /** Whether it reconnects after this close. By default it always does. */
   shouldReconnectOnClose?: (event: CloseEvent) => boolean;
   /** The class to use instead of the browser's `WebSocket`. */
   WebSocket?: any;
-  /** Whether it says what it does. */
+  /** Whether it logs what it does. */
   debug?: boolean;
-  /** Where it says it; by default in the console. */
+  /** The function that logs. The default is the console. */
   debugLogger?: (...args: any[]) => void;
 }
 
-/** The event `error`: a try to connect failed, or the connection was lost. */
+/** The event `error`: an attempt to connect failed, or the connection was lost. */
 export interface SocketErrorEvent extends Event {
   readonly message: string;
   readonly error: Error;
@@ -44,7 +44,7 @@ export interface SocketEventMap {
   error: SocketErrorEvent;
 }
 
-/** A socket like the browser's `WebSocket`, which connects again by itself. */
+/** A socket like the browser's `WebSocket` that reconnects by itself. */
 export interface Socket extends EventTarget {
   addEventListener<Type extends keyof SocketEventMap>(
     type: Type,
@@ -80,48 +80,48 @@ export interface Socket extends EventTarget {
   readonly OPEN: number;
   readonly CLOSING: number;
   readonly CLOSED: number;
-  /** How many bytes wait to be sent. */
+  /** The number of bytes that wait to be sent. */
   readonly bufferedAmount: number;
-  /** How often it has tried to connect again since it was open. */
+  /** The number of attempts to reconnect since it was open. */
   readonly retryCount: number;
-  /** Whether it connects again when the connection is lost. */
+  /** Whether it reconnects when the connection is lost. */
   readonly shouldReconnect: boolean;
-  /** Sends a frame now, or when the socket is open; `true` if it was sent now. */
+  /** Sends a frame now, or when the socket is open. Returns `true` if it was sent now. */
   send(data: string | ArrayBuffer | Blob | ArrayBufferView<ArrayBuffer>): boolean;
   /** Closes it for good. */
   close(code?: number, reason?: string): void;
-  /** Closes it and connects again at once. */
+  /** Closes it and reconnects at once. */
   reconnect(code?: number, reason?: string): void;
 }
 
-/** Gets a message, and the stream that it was sent to. */
+/** Called with a message and the stream that it was sent to. */
 export type Callback<Stream = string | null> = (payload: any, stream: Stream) => void;
 
-/** A WebSocket that connects again when it is lost, and whose frames are JSON. */
+/** A WebSocket with JSON frames that reconnects when the connection is lost. */
 export declare class WebSocketBridge {
-  /** @param options for every `connect`, whose own options come first. */
+  /** @param options options for every `connect`. Options of `connect` itself take precedence. */
   constructor(options?: Options);
 
-  /** The socket; `null` before `connect`. Close it by `socket.close()`. */
+  /** The socket; `null` before `connect`. To close it, call `socket.close()`. */
   socket: Socket | null;
 
   /**
-   * Opens the socket, and opens it again whenever it is lost.
+   * Opens the socket, and reconnects whenever the connection is lost.
    *
-   * @param url a path of this site, or a whole URL; by default the root of this site.
+   * @param url a path of this site, or a whole URL. The default is the root of this site.
    * @param protocols subprotocols that the page speaks.
    */
   connect(url?: string, protocols?: string | string[], options?: Options): void;
 
-  /** Lets a function have what is sent to no stream. */
+  /** Calls a function with messages without a stream. */
   listen(callback?: Callback): void;
 
-  /** Lets a function have what is sent to one stream. */
+  /** Calls a function with messages to one stream. */
   demultiplex(stream: string, callback: Callback<string>): void;
 
-  /** Sends a message now, or when the socket is open; `false` if too much waits already, and it was dropped. */
+  /** Sends a message now, or when the socket is open. `false` if too much waits already, and it was dropped. */
   send(message: unknown): boolean;
 
-  /** What sends to one stream. */
+  /** An object that sends to one stream. */
   stream(name: string): { send(payload: unknown): boolean };
 }

@@ -1,5 +1,5 @@
 /*!
-channels-classic, BSD-3-Clause. Built from js/, sha256 of the sources: ee6a052ff97ed0b5e7f8bcf087a0c03862cad49befee73372f19d3563e71df35
+channels-classic, BSD-3-Clause. Built from js/, sha256 of the sources: fd641b7724c045b77afc978ad54e2658bee33159f0ae56bcd03b4f0941d02b1c
 
 It contains partysocket 1.3.0, MIT License:
 
