@@ -243,7 +243,7 @@ class SweepTests(TakerHarness):
         self.assertEqual(answer["status"], 502)
         self.assertTrue(layer.enter_turn(Turn(client, 1, "frames"), {}))
 
-    # Answers that last.
+    # Streaming answers.
 
     def test_a_streaming_answer_gets_its_end(self) -> None:
         """An answer that has ended gets nothing more."""
