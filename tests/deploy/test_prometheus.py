@@ -111,6 +111,7 @@ class Prometheus:
     """It scrapes every second."""
 
     def __init__(self, executable: str, folder: Path, monitors: list[int], stack: ExitStack) -> None:
+        self.executable, self.monitors = executable, monitors
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         targets = ", ".join(f'"127.0.0.1:{monitor}"' for monitor in monitors)
@@ -155,6 +156,16 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
         prometheus.program.wait(has_seen)
         yield prometheus
+
+
+def test_promtool_finds_nothing_wrong(prometheus: Prometheus) -> None:
+    promtool = shutil.which("promtool") or str(Path(prometheus.executable).with_name("promtool"))
+    if not Path(promtool).exists():
+        pytest.skip("No promtool beside prometheus.")
+    for monitor in prometheus.monitors:
+        text = httpx.get(f"http://127.0.0.1:{monitor}/metrics", trust_env=False, timeout=DEADLINE).content
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, timeout=DEADLINE)
+        assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
 def test_every_scrape_succeeds(prometheus: Prometheus) -> None:
