@@ -37,6 +37,7 @@ CHANGELOG = (REPOSITORY / "CHANGELOG.md").read_text()
 BY_REQUEST = {
     "channels": "the extra channels4",
     "cryptography": "the extra encryption",
+    "opentelemetry": "the extra tracing",
     "pytest": "the plugin, which pytest itself imports",
 }
 
@@ -228,7 +229,7 @@ def test_what_the_project_is_tested_with_is_what_it_allows() -> None:
 
 
 def test_the_metadata_are_for_users() -> None:
-    assert SETUP.options("options.extras_require") == ["encryption", "channels4"]
+    assert SETUP.options("options.extras_require") == ["encryption", "channels4", "tracing"]
 
 
 def test_every_requirement_has_its_line_on_the_page_about_dependencies() -> None:
