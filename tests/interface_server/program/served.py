@@ -65,7 +65,7 @@ Serve = Callable[..., Served]
 def refused(folder: Path, *options: object, **variables: str) -> tuple[int, str]:
     """The status and the one line with which the program ends, given ``options``."""
     done = completed([*MODULE, *options], folder, variables)
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     assert done.stdout == ""
     return done.returncode, done.stderr
 

@@ -137,7 +137,7 @@ def test_a_second_server_takes_the_port_over(serve: Serve, backend: Backend) -> 
     port = ("--port", str(free_port()))
     served = serve("--reuse-port", "--drain", "0.5", port=port, log="0.txt")
     with load(served.url, backend) as clients:
-        for number in range(1, 4):
+        for number in (1, 2):
             successor = serve("--reuse-port", "--drain", "0.5", port=port, log=f"{number}.txt")
             assert served.stop() == 0
             assert "Traceback" not in served.program.log
@@ -175,6 +175,8 @@ def test_frames_that_wait_for_a_full_channel_are_run(serve: Serve, redis_url: st
             assert close_code(client) == 1012
             assert served.program.process.wait(DEADLINE) == 0
             goodbye = backend.wait_for("websocket.disconnect")
+            # It is on another channel, and may be received before the last frames.
+            eventually(lambda: len(frames(backend)) >= 400)
     assert frames(backend) == [str(number) for number in range(400)]
     assert (goodbye["order"], goodbye["code"]) == (401, 1012)
 
