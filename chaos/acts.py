@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from chaos.stage import PROCESSES, READY, THREADS, Stage, last_worker_process, wait_for_interface, wait_for_worker
 
+IN_FLIGHT = 10
+"""The most pages that an interface server is about to answer when it is killed, on a busy machine."""
+
 LAST_MOMENT = 20
 """The most frames, or answers, that may be on their way to Redis at the moment when it dies."""
 
@@ -182,7 +185,7 @@ def acts(small: bool = False) -> list[Act]:
         Act(
             "An interface server killed and started",
             "Its sockets end. Workers hear of each once (1006), within 15 s. Nobody else notices.",
-            Limits(dropped=None),
+            Limits(dropped=None, failed_pages=IN_FLIGHT),
             kill_interface,
         ),
         Act(
