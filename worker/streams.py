@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from django.db import connections
 
 from channels_classic import pending
+from channels_classic.layers import Lapsed
 from channels_classic.log import logger
 from channels_classic.stopping import Stopping
 from worker.connections import shared_connections
@@ -162,6 +163,8 @@ class StreamThreads:
             pending.leave(stream.stopping)
             with stream.carried.here():
                 stream.work(stream.stopping)
+        except Lapsed as error:
+            logger.error("The answer to %s was broken off. %s", stream.name, error)
         except BaseException:
             logger.exception("Error in the answer to %s:", stream.name)
         finally:

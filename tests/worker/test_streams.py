@@ -8,7 +8,7 @@ import itertools
 import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.contrib.auth.models import User
@@ -20,7 +20,9 @@ from django.utils import timezone, translation
 
 from channels_classic import Group
 from channels_classic.handler import ViewConsumer
+from channels_classic.layers import Process, fencing
 from channels_classic.layers.gone import tell_gone
+from channels_classic.stopping import Stopping
 from tests.http_messages import REQUEST
 from tests.interface_server.hosted import Hosted
 from tests.worker.conftest import CLIENTS, DEADLINE, REPLY, StartWorkers, eventually, layer_with
@@ -472,6 +474,37 @@ def test_a_thread_that_cannot_be_started_leaves_its_place_free(
         assert not streams.start("one", REPLY, lambda stopping: None)
     assert caplog.messages == ["one gets 503. can't start new thread"]
     assert streams.start("another", REPLY, lambda stopping: None)
+
+
+def test_a_stream_of_a_process_that_was_declared_dead(layer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The layer refuses its parts, and the log has one line about it."""
+    layer.beat(Process("worker.one", {}))
+    ended = threading.Event()
+    streams = StreamThreads(ended=ended.set)
+
+    def work(stopping: Stopping) -> None:
+        layer.sweep(Process("worker.one", {}), lambda process: {})
+        layer.send_now(layer.prepare("answers", {}))
+
+    fencing.act_as(Actor("worker.one"))
+    try:
+        assert streams.start("GET /stream/", REPLY, work)
+    finally:
+        fencing.act_as(None)
+    assert ended.wait(DEADLINE)
+    assert layer.receive_batch(["answers"], 10) == []
+    [record] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage().startswith("The answer to GET /stream/ was broken off. worker.one was declared")
+    assert record.exc_info is None
+
+
+class Actor(NamedTuple):
+    """Code that acts in the name of a process."""
+
+    process: str
+
+    def confirm(self) -> None:
+        """Ask nobody."""
 
 
 def test_real_sockets_that_stall_and_stream(start_workers: StartWorkers) -> None:

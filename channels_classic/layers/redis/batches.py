@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -331,7 +332,8 @@ class Batches:
         if taker is not None and (shipment := unconfirmed(taker, messages)) is not None:
             return shipment
         routes = yield from self._routes({delivery.name for delivery in messages if delivery.to_group})
-        shipment = Shipment(messages, self._sending.pushes(deliveries, routes))
+        pushes = self._sending.pushes(deliveries, routes)
+        shipment = Shipment(messages, pushes, start=random.randrange(self._placement.count))
         if taker is not None and messages:
             shipment.number = taker.ask()
             taker.unconfirmed = shipment

@@ -7,7 +7,6 @@ same shipment again, and no message arrives twice.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -35,7 +34,7 @@ class Shipment:
     # For several servers.
     attempt: int = 0
     """The number of servers that were asked to take what others refused."""
-    start: int = field(default_factory=lambda: random.randrange(2**16))
+    start: int = 0
     """The position of the first server."""
     refused: dict[int, list[Push]] = field(default_factory=dict)
     """For each server that has answered in this attempt, the pushes that it refused."""
