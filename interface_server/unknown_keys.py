@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from channels_classic.tracing import FIELD
+
 
 class UnknownKeys(Exception):
     """A message has no known key. The text names the known keys, and those that came.
@@ -25,5 +27,5 @@ def check_keys(content: Mapping[str, Any], known: frozenset[str]) -> None:
     Raises:
         UnknownKeys: the message has keys, and none of them is known.
     """
-    if content and known.isdisjoint(content):
-        raise UnknownKeys(content, known)
+    if content and known.isdisjoint(content) and (unknown := content.keys() - {FIELD}):
+        raise UnknownKeys(unknown, known)

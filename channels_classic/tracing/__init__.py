@@ -10,6 +10,9 @@ from importlib.util import find_spec
 HELP = "Record traces with OpenTelemetry. Needs the extra channels-classic[tracing]."
 """The help text of ``--tracing``."""
 
+FIELD = "__trace__"
+"""The key of a message that carries the context of a trace. Readers that do not trace ignore it."""
+
 
 class NoTracing(Exception):
     """Tracing is not possible here. The text tells what to do."""

@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.propagate import extract, inject
 from opentelemetry.trace import Span, set_span_in_context
 
-FIELD = "__trace__"
+from channels_classic.tracing import FIELD
 
 
 class Carried(NamedTuple):

@@ -15,7 +15,7 @@ from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.exceptions import ConsumeLater, DenyConnection
 from channels_classic.layers import RedisChannelLayer
 from channels_classic.message import Message
-from channels_classic.tracing.field import FIELD
+from channels_classic.tracing import FIELD
 from interface_server.tracing import ClientTracing
 from tests.channels_classic.tracing.spans import Spans
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
@@ -174,7 +174,9 @@ def test_asynchronous_consumers_and_messages_that_are_put_back(serve: Serve, spa
     }
 
 
-def test_a_reader_that_does_not_trace_sees_the_field_and_nothing_else(redis_url: str, spans: Spans) -> None:
+def test_a_reader_that_does_not_trace_sees_the_field_and_nothing_else(
+    redis_url: str, spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
     layer = RedisChannelLayer([redis_url], prefix="field:", stats_prefix="field-meta:")
     with Hosted(layer, tracing=ClientTracing()) as hosted:
         client, reply_channel = hosted.open("/path")
@@ -188,11 +190,13 @@ def test_a_reader_that_does_not_trace_sees_the_field_and_nothing_else(redis_url:
         # And the other way round: a server that does not trace gets the field from a worker that does.
         hosted.send(reply_channel, text="hello", **{FIELD: field})
         assert client.recv(DEADLINE) == "hello"
+        hosted.send(reply_channel, **{FIELD: field})  # an empty message, which is ignored in silence
         # Whatever somebody writes there is nobody's problem.
         wrong_headers = {"traceparent": 7, "tracestate": "=;,=", "baggage": "%%%"}
         for wrong in (None, 7, [], {}, {"headers": 1, "sent": 2}, {"headers": wrong_headers, "sent": -1}):
             hosted.send(reply_channel, text="again", **{FIELD: wrong})
             assert client.recv(DEADLINE) == "again"
+        assert [record for record in caplog.records if record.name == "django.channels"] == []
         will = layer._transport.run(layer._sockets.channels(reply_channel.partition("!")[0]))
         assert will == [reply_channel]
         assert [span.name for span in spans.all if span.name == "websocket.disconnect"] == []
