@@ -185,6 +185,8 @@ def test_handshakes_that_are_refused(host: Host, backend: Backend, path: str) ->
 
 def test_the_end_of_the_host(host: Host, backend: Backend) -> None:
     """The last test of each host ends it. Workers learn that the socket is gone."""
+    if host.name == "hypercorn" and sys.version_info >= (3, 12):
+        pytest.skip("From Python 3.12 on, hypercorn waits for its open sockets without end.")
     with host.connect("/end/") as client:
         client.send("hello")
         assert client.recv(DEADLINE) == "hello"

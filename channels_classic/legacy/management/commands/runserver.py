@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
+from django.db import connections
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
@@ -145,5 +146,8 @@ class WorkerThread(threading.Thread):
     def run(self) -> None:
         """Run the worker."""
         self.logger.info("Worker thread running")
-        Worker(self.channel_layer, signal_handlers=False).run()
+        try:
+            Worker(self.channel_layer, signal_handlers=False).run()
+        finally:
+            connections.close_all()
         self.logger.info("Worker thread exited")
