@@ -134,7 +134,7 @@ def answers(port: int, path: str) -> bool:
 def commands() -> Iterator[tuple[str, str]]:
     """Every command line of ours in a recipe, with the file."""
     for file in [REPOSITORY / "Dockerfile", COMPOSE, *sorted(DEPLOY.rglob("*"))]:
-        if not file.is_file() or file.name == "README.md":
+        if not file.is_file() or file.suffix in (".md", ".pyc"):
             continue
         text = file.read_text()
         lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
