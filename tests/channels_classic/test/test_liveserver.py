@@ -18,7 +18,7 @@ from django.urls import path
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from channels_classic import Channel, Group, channel_layers
+from channels_classic import Channel, Group, channel_layers, route
 from channels_classic.message import Message
 from channels_classic.test import ChannelLiveServerTestCase, Client, apply_routes
 from channels_classic.test.liveserver import LiveServerThread
@@ -35,6 +35,11 @@ def ws_receive(message: Message) -> None:
     with transaction.atomic():
         User.objects.create(username=message["text"])
     message.reply_channel.send({"text": str(User.objects.count())})
+
+
+async def ws_receive_async(message: Message) -> None:
+    await User.objects.acreate(username=message["text"])
+    await message.reply_channel.asend({"text": str(await User.objects.acount())})
 
 
 def view(request: HttpRequest) -> HttpResponse:
@@ -67,6 +72,14 @@ class TestLiveServer(ChannelLiveServerTestCase):
 
     def test_consumers_make_what_the_test_sees(self) -> None:
         with dial(f"{self.live_server_ws_url}/") as client:
+            for number, name in enumerate(("ada", "bob"), 1):
+                client.send(name)
+                assert client.recv(DEADLINE) == str(number)
+        assert [user.username for user in User.objects.order_by("pk")] == ["ada", "bob"]
+
+    def test_asynchronous_consumers_make_what_the_test_sees(self) -> None:
+        routes = [route("websocket.receive", ws_receive_async)]
+        with apply_routes(routes), dial(f"{self.live_server_ws_url}/") as client:
             for number, name in enumerate(("ada", "bob"), 1):
                 client.send(name)
                 assert client.recv(DEADLINE) == str(number)
