@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db import connection, transaction
 from django.utils import translation
 
@@ -30,6 +31,7 @@ marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="
 @pytest.fixture(autouse=True)
 def _sessions(settings: Any) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    cache.clear()  # all tests of a process share it, and use the same client
 
 
 class Held:

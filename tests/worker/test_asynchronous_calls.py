@@ -12,6 +12,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.cache import SessionStore
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, override_settings
 from django.urls import path
@@ -29,6 +30,7 @@ from tests.worker.conftest import REPLY, StartWorkers, eventually, is_empty, lay
 @pytest.fixture(autouse=True)
 def _sessions(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    cache.clear()  # all tests of a process share it, and use the same client
     monkeypatch.setattr(pending, "_warned", set())
 
 
