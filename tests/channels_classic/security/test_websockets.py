@@ -135,7 +135,7 @@ def test_methods_keywords_and_names() -> None:
     with pytest.raises(DenyConnection):
         one.connect(connect("https://evil.example"))
     assert consumer(connect("https://example.com"), room="a") == {"room": "a"}
-    assert (consumer.__name__, consumer.__doc__) == ("consumer", "Lets in who may come in.")
+    assert (consumer.__name__, consumer.__doc__) == ("consumer", "Accepts allowed origins.")
     assert name_of(consumer).endswith("test_websockets.consumer")
 
 
