@@ -17,6 +17,9 @@ from worker.presence import Presence
 from worker.sender import RETRY_PAUSE
 from worker.senders import Senders
 
+FAULT_PAUSE = 1.0
+"""Seconds to wait after an error that nobody foresaw, so that one that stays does not fill the log."""
+
 
 class Completions:
     """Sends, in a thread of its own, what asynchronous consumers have sent, and ends the batches that they held.
@@ -166,6 +169,7 @@ class Completions:
                 logger.exception("What asynchronous consumers sent could not be sent:")
                 self._settle(unsettled)
                 unsettled = []
+                self._put_off(over, FAULT_PAUSE)
             self._settled()
 
     def _collect(self, run: RunningAsync) -> None:
@@ -214,12 +218,16 @@ class Completions:
             batches.pop()
 
     def _wait_out(self, error: LayerUnavailable, over: list[HeldBatch]) -> None:
+        pause = self._backoff.fail()
+        if self._backoff.is_news:
+            log_outage(self._layer, error)
+        self._put_off(over, pause)
+
+    def _put_off(self, over: list[HeldBatch], seconds: float) -> None:
+        """Wait before the ends of batches are told once more."""
         with self._changed:
             self._over += over
-            pause = self._backoff.fail()
-            if self._backoff.is_news:
-                log_outage(self._layer, error)
-        time.sleep(pause)
+        time.sleep(seconds)
 
     def _new_hold(self) -> Hold:
         return Hold() if self._presence is None else self._presence.sender_hold()

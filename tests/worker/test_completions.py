@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from threading import Event
 from typing import Any
 
 import pytest
+import redis
 
 from channels_classic import Channel
 from channels_classic.layers import RedisChannelLayer
 from channels_classic.message import Message
 from channels_classic.routing import route
+from tests.ordering.served import DEADLINE, wait_for
 from tests.worker.conftest import REPLY, StartWorkers, layer_with, receive
 
 
@@ -40,3 +44,34 @@ def test_a_consumer_that_ends_before_its_worker_leaves_the_batch(
             start_workers(layer, threads)
         assert receive(layer)["text"] == str(number)
     assert set(runs.values()) == {1}
+
+
+def test_a_batch_ends_although_the_layer_raised_something_unforeseen(
+    start_workers: StartWorkers, redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise its messages would stay in-flight until the process ends, and its taker would be lost."""
+    failed, began, go = Event(), Event(), Event()
+
+    class Unforeseen(RedisChannelLayer):
+        """Fails when it is told for the first time that a held batch is done."""
+
+        def receive_batch(self, channels: Any, limit: int, timeout: float = 0, taker: Any = None) -> Any:
+            if limit == 1 and taker is not None and not failed.is_set():
+                failed.set()
+                raise RuntimeError("unforeseen")
+            return super().receive_batch(channels, limit, timeout, taker)
+
+    async def slow(message: Message) -> None:
+        began.set()
+        while not go.is_set():
+            await asyncio.sleep(0.01)
+
+    layer: Any = layer_with([route("test", slow)], Unforeseen(hosts=[redis_url]))
+    layer.send("test", {})
+    start_workers(layer, 1)
+    assert began.wait(DEADLINE)
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.keys("*inflight:*")
+        go.set()
+        wait_for(lambda: failed.is_set() and not client.keys("*inflight:*"))
+    assert "unforeseen" in caplog.text
