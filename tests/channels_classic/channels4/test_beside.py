@@ -160,6 +160,7 @@ class TestWhatCannotBe:
     @pytest.mark.parametrize(
         ("version", "advice"),
         [
+            ("2.4.0", "works beside version 4 only: pip install 'channels>=4,<5'"),
             ("3.0.5", "works beside version 4 only: pip install 'channels>=4,<5'"),
             ("1.1.8", "'import channels_classic.legacy' in the settings"),
         ],
