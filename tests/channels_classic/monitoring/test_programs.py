@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -187,9 +188,18 @@ def test_the_numbers_are_those_of_what_happened(site: Site) -> None:
     assert "a secret" not in worker.get("/status").text
 
 
+def listens(port: int) -> bool:
+    """Whether a client can connect. The monitor may answer a moment before."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=DEADLINE).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 def test_depth_and_age_of_a_channel_that_nobody_reads(site: Site) -> None:
     interface = site.interface()
-    interface.wait("/livez", 200)
+    interface.program.wait(lambda: listens(interface.port))
     with pytest.raises(httpx.TimeoutException):
         httpx.get(f"http://127.0.0.1:{interface.port}/", timeout=0.2, trust_env=False, verify=False)
     interface.program.wait(lambda: interface.metrics()["channels_channel_depth", "http.request"] == 1)
@@ -222,6 +232,7 @@ def test_without_redis_nothing_is_ready_and_metrics_go_on(site: Site) -> None:
 def test_an_event_loop_that_is_stuck_is_not_alive(site: Site) -> None:
     interface = site.interface("--mount", "/stuck=stuck:application")
     interface.wait("/livez", 200)
+    interface.program.wait(lambda: listens(interface.port))
     with pytest.raises(httpx.TimeoutException):
         httpx.get(f"http://127.0.0.1:{interface.port}/stuck", timeout=0.2, trust_env=False, verify=False)
     interface.wait("/livez", 503, "the event loop has not answered")
