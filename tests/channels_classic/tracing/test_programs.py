@@ -92,6 +92,13 @@ def spans_of_frame(folder: Path) -> list[str]:
     return sorted(name for of, name in spans if of == trace)
 
 
+def exchange_frame(port: int) -> None:
+    """Send a frame, and receive its answer."""
+    with connect(f"ws://127.0.0.1:{port}/", compression=None, proxy=None) as client:
+        client.send("hello")
+        assert client.recv(DEADLINE) == "hello"
+
+
 def test_a_frame_through_both_programs(tmp_path: Path, redis: RedisServer) -> None:
     site = project(tmp_path, redis, FILES | TRACED)
     port, options = free_port(), ("--processes", "2")
@@ -100,9 +107,7 @@ def test_a_frame_through_both_programs(tmp_path: Path, redis: RedisServer) -> No
     with interface as server, worker as workers:
         server.wait("The channel layer answers")
         workers.wait("thread(s)")
-        with connect(f"ws://127.0.0.1:{port}/", compression=None, proxy=None) as client:
-            client.send("hello")
-            assert client.recv(DEADLINE) == "hello"
+        exchange_frame(port)
         for program in (server, workers):
             program.process.send_signal(signal.SIGTERM)
             assert program.process.wait(DEADLINE) == 0, program.log
@@ -111,9 +116,8 @@ def test_a_frame_through_both_programs(tmp_path: Path, redis: RedisServer) -> No
 
 def test_a_frame_through_runserver(tmp_path: Path, redis: RedisServer) -> None:
     site = project(tmp_path, redis, FILES | TRACED)
-    with site.served("--tracing") as served, connect(f"ws://127.0.0.1:{served.port}/", proxy=None) as client:
-        client.send("hello")
-        assert client.recv(DEADLINE) == "hello"
+    with site.served("--tracing") as served:
+        exchange_frame(served.port)
     assert spans_of_frame(tmp_path) == FRAME
 
 
@@ -124,9 +128,7 @@ def test_without_a_provider_it_says_so_and_works(tmp_path: Path, redis: RedisSer
     with interface as server, site.running(program=WORKER, log="2.txt") as workers:
         server.wait("The channel layer answers")
         workers.wait("thread(s)")
-        with connect(f"ws://127.0.0.1:{port}/", compression=None, proxy=None) as client:
-            client.send("hello")
-            assert client.recv(DEADLINE) == "hello"
+        exchange_frame(port)
         for program in (server, workers):
             assert program.log.count("--tracing records nothing") == 1
 

@@ -27,4 +27,13 @@ NAMES = (
     "letter_end",
     "fenced",
 )
-SCRIPTS = {name: (Path(__file__).parent / f"{name}.lua").read_bytes() for name in NAMES}
+BEGINNINGS = {"receive": "hand_out", "take": "hand_out"}
+"""Files with functions that scripts share, and begin with."""
+
+
+def _source(name: str) -> bytes:
+    files = (BEGINNINGS[name], name) if name in BEGINNINGS else (name,)
+    return b"".join((Path(__file__).parent / f"{file}.lua").read_bytes() for file in files)
+
+
+SCRIPTS = {name: _source(name) for name in NAMES}

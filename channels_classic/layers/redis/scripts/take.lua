@@ -27,9 +27,8 @@
 --   9  the prefix of all keys
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
--- Returns one list: the entries of all queues, how many there are of each (-1 if its key is no list), the time in microseconds (16 digits), the
--- epoch, and 0. Instead of the 0 there is 1 if the process was declared dead, or a list of what the taker has
--- in-flight and has not received. In both cases nothing is taken.
+-- Returns the list that hand_out.lua makes, with the state 0. Instead of the 0 there is 1 if the process was declared
+-- dead, or a list of what the taker has in-flight and has not received. In both cases nothing is taken.
 
 local time = redis.call("TIME")
 local now = string.format("%010d%06d", time[1], time[2])
@@ -63,20 +62,6 @@ if takes then
             state = redis.call("LRANGE", KEYS[3], 0, -1)
         end
     end
-end
-
--- A key that is no list belongs to another program. The script must not fail because of it: what it has popped before
--- would be lost.
-local is_foreign = {}
-local function pop(q, key, count)
-    local values = redis.pcall("LPOP", key, count)
-    if not values or not values.err then
-        return values or {}
-    elseif string.find(values.err, "WRONGTYPE", 1, true) then
-        is_foreign[q] = true
-        return {}
-    end
-    return redis.call("LPOP", key, count)
 end
 
 local share = limit > 0 and math.max(1, math.floor(limit / queues))
@@ -130,18 +115,4 @@ for q = 1, normal do
     end
 end
 
-local answer = taken[1]
-local counts = { is_foreign[1] and -1 or #answer }
-for q = 2, queues do
-    counts[q] = is_foreign[q] and -1 or #taken[q]
-    for _, value in ipairs(taken[q]) do
-        answer[#answer + 1] = value
-    end
-end
-for q = 1, queues do
-    answer[#answer + 1] = counts[q]
-end
-answer[#answer + 1] = now
-answer[#answer + 1] = epoch
-answer[#answer + 1] = state
-return answer
+return answer_of(taken, queues, now, epoch, state)

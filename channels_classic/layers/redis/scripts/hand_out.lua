@@ -1,0 +1,38 @@
+-- Functions with which receive.lua and take.lua hand out the entries of queues. Both scripts begin with these lines.
+
+local is_foreign = {}
+
+-- Takes entries out of queue number q. A key that is no list belongs to another program. The script must not fail
+-- because of it: what it has popped before would be lost.
+local function pop(q, key, count)
+    local values = redis.pcall("LPOP", key, count)
+    if not values or not values.err then
+        return values or {}
+    elseif string.find(values.err, "WRONGTYPE", 1, true) then
+        is_foreign[q] = true
+        return {}
+    end
+    return redis.call("LPOP", key, count)
+end
+
+-- The answer as one list: the entries of all queues, how many there are of each (-1 if its key is no list), the time
+-- in microseconds (16 digits), the epoch and the state. Redis sends one list in one piece.
+local function answer_of(taken, queues, now, epoch, state)
+    local answer = taken[1] or {}
+    local counts = { is_foreign[1] and -1 or #answer }
+    for q = 2, queues do
+        local values = taken[q] or {}
+        counts[q] = is_foreign[q] and -1 or #values
+        for _, value in ipairs(values) do
+            answer[#answer + 1] = value
+        end
+    end
+    for q = 1, queues do
+        answer[#answer + 1] = counts[q]
+    end
+    answer[#answer + 1] = now
+    answer[#answer + 1] = epoch
+    answer[#answer + 1] = state
+    return answer
+end
+
