@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from contextlib import suppress
 from typing import Any
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from channels_classic.layers.cancellation import to_the_end
 from channels_classic.layers.exceptions import LayerUnavailable
@@ -21,10 +21,9 @@ from channels_classic.layers.redis.connections.addresses import (
     stop_following,
 )
 from channels_classic.layers.redis.connections.deadlines import Deadlines
-from channels_classic.layers.redis.connections.private import has_ended
+from channels_classic.layers.redis.connections.lines import Line, line_of
 from channels_classic.layers.redis.connections.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.connections.steps import Command
-from channels_classic.layers.redis.connections.wire import pack
 from channels_classic.layers.traffic import traffic
 
 END_SECONDS = 2.0
@@ -64,12 +63,8 @@ class AsyncServer:
         self._connect_seconds = connecting * (1 + len(pools_of_sentinels(pool))) + self._seconds
         self._deadlines = Deadlines()
         self._set_up = set_up
-        self._idle: list[Any] = []
+        self._idle: list[Line] = []
         self._left: Container[Any] = connections_left(pool)
-        self._run_ids: dict[Any, bytes] = {}
-        self._identities: dict[Any, Any] = {}
-        """The identity that the server gives each connection, or an error if the user of the layer may not ask for
-        it."""
         self._is_other = False
         """Whether the connections may lead to a server that is no longer the right one."""
 
@@ -84,32 +79,32 @@ class AsyncServer:
         """
         traffic.round_trips += 1
         try:
-            connection = await self._take()
+            line = await self._take()
         except LayerUnavailable as error:
             return [error] * len(commands)
         answers: list[Any] = []
         try:
-            await self._call(connection, self._set_up.with_digests(commands), answers, wait, takes)
+            await self._call(line, self._set_up.with_digests(commands), answers, wait, takes)
             if missing := unknown_scripts(answers):
                 try:
-                    self._set_up.learn(await self._call(connection, self._set_up.everything, []))
+                    self._set_up.learn(await self._call(line, self._set_up.everything, []))
                     left = self._set_up.with_digests([commands[number] for number in missing])
-                    again = await self._call(connection, left, [])
+                    again = await self._call(line, left, [])
                 except LayerUnavailable as error:
                     again = [error] * len(missing)
                 answers = completed(answers, missing, again)
         except asyncio.CancelledError:
             if not takes:
                 raise
-            await to_the_end(self._end_early(connection, len(commands), answers))
+            await to_the_end(self._end_early(line, len(commands), answers))
             missing = unknown_scripts(answers)
             refusals = [self._failure(replies.refusal(self.name, answers[number])) for number in missing]
             raise Interrupted(completed(answers, missing, refusals)) from None
         finally:
-            if connection.is_connected and self._is_current(connection):
-                self._idle.append(connection)
+            if line.is_open and self._is_current(line):
+                self._idle.append(line)
             else:
-                await self._drop(connection)
+                await self._drop(line)
         if self._is_other:
             await self._drop_all()
         return answers
@@ -122,52 +117,48 @@ class AsyncServer:
         for pool in pools_of_sentinels(self._pool):
             await pool.disconnect()
 
-    async def _take(self) -> Any:
+    async def _take(self) -> Line:
         while self._idle:
-            connection = self._idle.pop()
-            if self._is_current(connection) and not has_ended(connection):
-                return connection
+            line = self._idle.pop()
+            if line.is_open and self._is_current(line):
+                return line
             # This is known before anything is sent, so nothing is lost.
-            await self._drop(connection)
+            await self._drop(line)
         return await self._connect()
 
-    async def _connect(self) -> Any:
+    async def _connect(self) -> Line:
         try:
             async with asyncio.timeout(self._connect_seconds):
-                connection = await self._pool.get_connection(*GET_CONNECTION)
+                line = line_of(await self._pool.get_connection(*GET_CONNECTION), self._meaning)
         except Exception as error:
             traffic.failures += 1
             raise replies.unreachable(self.name, error) from error
         try:
-            identity, *answers = await self._call(connection, [("CLIENT", "ID"), *self._set_up.commands], [])
+            line.identity, *answers = await self._call(line, [("CLIENT", "ID"), *self._set_up.commands], [])
             self._set_up.learn(answers)
         except BaseException:
-            await self._drop(connection)
+            await self._drop(line)
             raise
-        self._identities[connection] = identity
-        self._run_ids[connection] = self._set_up.run_id
+        line.run_id = self._set_up.run_id
         traffic.connections += 1
-        return connection
+        return line
 
-    def _is_current(self, connection: Any) -> bool:
-        return self._run_ids.get(connection) == self._set_up.run_id and connection not in self._left
+    def _is_current(self, line: Line) -> bool:
+        return line.run_id == self._set_up.run_id and line.connection not in self._left
 
-    async def _drop(self, connection: Any) -> None:
-        self._run_ids.pop(connection, None)
-        self._identities.pop(connection, None)
+    async def _drop(self, line: Line) -> None:
+        await line.close()
         with suppress(Exception):
-            await connection.disconnect(nowait=True)
-        with suppress(Exception):
-            await self._pool.release(connection)
+            await self._pool.release(line.connection)
 
     async def _drop_all(self) -> None:
         idle, self._idle, self._is_other = self._idle, [], False
-        for connection in idle:
-            await self._drop(connection)
+        for line in idle:
+            await self._drop(line)
 
     async def _call(
         self,
-        connection: Any,
+        line: Line,
         commands: Sequence[Command],
         answers: list[Any],
         wait: float = 0,
@@ -180,15 +171,13 @@ class AsyncServer:
         """
         deadline = self._deadlines.begin(self._seconds + wait)
         try:
-            await connection.send_packed_command(pack(commands))
-            for _ in commands:
-                answers.append(await self._read(connection))
+            await line.send(commands)
+            await line.read(answers, len(commands))
         except BaseException as raised:
             error = deadline.meaning(raised)
             if takes and isinstance(error, asyncio.CancelledError):
                 raise
-            with suppress(Exception):
-                await connection.disconnect(nowait=True)
+            await line.close()
             if not isinstance(error, Exception):
                 raise
             traffic.failures += 1
@@ -199,34 +188,26 @@ class AsyncServer:
             self._deadlines.close(deadline)
         return answers
 
-    async def _end_early(self, connection: Any, count: int, answers: list[Any]) -> None:
+    async def _end_early(self, line: Line, count: int, answers: list[Any]) -> None:
         """Read the rest of ``count`` answers, and make the server end the wait that is among them."""
         pause = 0.01
         try:
             async with asyncio.timeout(END_SECONDS):
                 while len(answers) < count:
-                    if not isinstance(identity := self._identities[connection], LayerUnavailable):
-                        await self.round_trip([("CLIENT", "UNBLOCK", identity)])
+                    if not isinstance(line.identity, LayerUnavailable):
+                        await self.round_trip([("CLIENT", "UNBLOCK", line.identity)])
                     # The command may have arrived before the wait that it was to end. Then it is sent again.
                     with suppress(TimeoutError):
                         async with asyncio.timeout(pause):
-                            while len(answers) < count:
-                                answers.append(await self._read(connection))
+                            await line.read(answers, count)
                     pause *= 2
         except Exception as error:
-            with suppress(Exception):
-                await connection.disconnect(nowait=True)
+            await line.close()
             failure = self._failure(replies.broken(self.name, error, END_SECONDS))
             answers += [failure] * (count - len(answers))
 
-    async def _read(self, connection: Any) -> Any:
-        try:
-            # The caller closes the connection if that is needed.
-            return await connection.read_response(disconnect_on_error=False)
-        except NoScriptError as error:
-            return error
-        except ResponseError as error:
-            return self._failure(replies.refusal(self.name, error))
+    def _meaning(self, error: Exception) -> Any:
+        return error if isinstance(error, NoScriptError) else self._failure(replies.refusal(self.name, error))
 
     def _failure(self, failure: LayerUnavailable) -> LayerUnavailable:
         self._is_other = self._is_other or isinstance(failure, replies.OtherServer)

@@ -33,6 +33,18 @@ def abort(connection: Any) -> None:
         connection._writer.transport.abort()
 
 
+def transport_of(connection: Any) -> asyncio.Transport | None:
+    """The transport of a connection of an event loop that redis-py has just opened, to read it without redis-py.
+
+    Returns:
+        ``None`` if only redis-py can read it: it has no transport, or sends pings before commands.
+    """
+    if connection.health_check_interval or not isinstance(connection._writer, asyncio.StreamWriter):
+        return None
+    transport: asyncio.Transport = connection._writer.transport  # type: ignore[assignment]
+    return transport
+
+
 def has_ended(connection: Any) -> bool:
     """Whether a connection of an event loop is closed or broken, as far as the event loop knows by now."""
     if not connection.is_connected:  # redis-py would reconnect it, without our set-up

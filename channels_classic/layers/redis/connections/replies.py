@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from redis import exceptions
-from redis.exceptions import AuthenticationError, ResponseError
+from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 
@@ -88,18 +88,32 @@ _NOT_ALLOWED = re.compile(
 _CODE = re.compile(rf"(?:^|: -)({'|'.join(MEANINGS)})\b")
 
 
+_KINDS: dict[str, type[Exception]] = {
+    "NOSCRIPT": NoScriptError,
+    "NOPERM": NoPermissionError,
+    "NOAUTH": AuthenticationError,
+}
+
+
+def error_of(text: str) -> Exception:
+    """Make redis-py's exception for the text of an error that a server has answered."""
+    return _KINDS.get(text.partition(" ")[0], ResponseError)(text)
+
+
 def refusal(server: str, error: BaseException) -> LayerUnavailable:
     """Translate the error of a command that a server refused.
 
     Arguments:
         server: its name, for people.
     """
+    if isinstance(error, AuthenticationError):
+        return unreachable(server, error)
     code = _code_of(error)
     if code is None:
         hint = ""
         if "WRONGTYPE" in str(error):
             hint = " Does another program use keys with the same prefix? Set another one."
-        elif isinstance(error, exceptions.NoPermissionError) or _NOT_ALLOWED.search(str(error)):
+        elif isinstance(error, NoPermissionError) or _NOT_ALLOWED.search(str(error)):
             hint = (
                 " Its ACL keeps the user in hosts from what the layer needs: the keys that begin with the layer's "
                 "prefixes, and +@read +@write +@scripting +@connection +time +info."

@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import redis
+import redis.asyncio
 import uvloop
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
+from channels_classic.layers.redis.connections.lines import DirectLine
 from tests.redis_server import RedisServer
 
 SECONDS = 0.5
@@ -204,17 +207,21 @@ class Unforeseen(Exception):
     """An error that nobody has thought of."""
 
 
-@pytest.mark.parametrize("where", ["send_packed_command", "read_response", "connect"])
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
-def test_an_unexpected_error(
-    server: RedisServer, monkeypatch: pytest.MonkeyPatch, where: str, asynchronous: bool
-) -> None:
+@pytest.mark.parametrize(
+    ("kind", "where"),
+    [
+        (redis.connection.Connection, "send_packed_command"),
+        (redis.connection.Connection, "read_response"),
+        (redis.connection.Connection, "connect"),
+        (DirectLine, "send"),
+        (DirectLine, "read"),
+        (redis.asyncio.connection.Connection, "connect"),
+    ],
+)
+def test_an_unexpected_error(server: RedisServer, monkeypatch: pytest.MonkeyPatch, kind: type, where: str) -> None:
     """It becomes a ``LayerUnavailable`` with its text, and the connection is not used again."""
-    import redis.asyncio.connection
-    import redis.connection
-
     layer = RedisChannelLayer([server.url])
-    module: Any = redis.asyncio.connection if asynchronous else redis.connection
+    asynchronous = kind is not redis.connection.Connection
     deliveries = [layer.prepare("test", {})]
 
     def fail(*_: Any, **__: Any) -> Any:
@@ -224,7 +231,7 @@ def test_an_unexpected_error(
         if where != "connect":
             await layer.asend_batch(deliveries)
         with monkeypatch.context() as patch:
-            patch.setattr(module.Connection, where, fail)
+            patch.setattr(kind, where, fail)
             with pytest.raises(LayerUnavailable, match="the sky fell down") as error:
                 await layer.asend_batch(deliveries)
             assert error.value.nothing_done is (where == "connect")
@@ -236,7 +243,7 @@ def test_an_unexpected_error(
         if where != "connect":
             layer.send_batch(deliveries)
         with monkeypatch.context() as patch:
-            patch.setattr(module.Connection, where, fail)
+            patch.setattr(kind, where, fail)
             with pytest.raises(LayerUnavailable, match="the sky fell down") as error:
                 layer.send_batch(deliveries)
             assert error.value.nothing_done is (where == "connect")
