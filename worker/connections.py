@@ -11,7 +11,16 @@ from django.db.backends.signals import connection_created
 
 from channels_classic.log import logger
 
-_thread = threading.local()
+
+class _Thread(threading.local):
+    """What is known about the connections of a thread."""
+
+    # Defaults of the class, because to ask a ``threading.local`` for an attribute that is missing takes 1.5 µs.
+    has_connections = False
+    in_transaction: frozenset[str] = frozenset()
+
+
+_thread = _Thread()
 
 
 def _note_connection(**kwargs: Any) -> None:
@@ -24,7 +33,7 @@ connection_created.connect(_note_connection, dispatch_uid="worker.connections")
 def before_consumer() -> None:
     """Close the connections of this thread that are past their age, and clear the log of queries."""
     # Many consumers never use the database, and to ask Django takes as long as such a consumer does.
-    if getattr(_thread, "has_connections", False):
+    if _thread.has_connections:
         reset_queries()
         close_old_connections()
         _thread.in_transaction = (
@@ -40,9 +49,9 @@ def after_consumer(channel: str) -> None:
     Arguments:
         channel: the channel of the message, for the log.
     """
-    if getattr(_thread, "has_connections", False):
+    if _thread.has_connections:
         try:
-            for alias in _in_transaction() - getattr(_thread, "in_transaction", set()):
+            for alias in _in_transaction() - _thread.in_transaction:
                 logger.error("A consumer on %r left a database transaction open. It is rolled back.", channel)
                 connections[alias].close()
                 del connections[alias]
@@ -56,13 +65,13 @@ def shared_connections() -> dict[str, Any]:
     return {each.alias: each for each in connections.all(initialized_only=True) if each.allow_thread_sharing}
 
 
-def _in_transaction() -> set[str]:
+def _in_transaction() -> frozenset[str]:
     """The aliases of this thread's connections that are in a transaction, without those that threads share."""
-    return {
+    return frozenset(
         connection.alias
         for connection in connections.all(initialized_only=True)
         if connection.in_atomic_block and not connection.allow_thread_sharing
-    }
+    )
 
 
 def not_around_requests() -> None:
