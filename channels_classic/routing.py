@@ -139,25 +139,32 @@ class _Filters:
                     f"consumer would not see. Name it, as in (?P<name>...), or write (?:...)."
                 )
 
-    def match(self, content: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]] | None:
-        """The named groups, and for each key what follows the part that matched; or ``None``."""
-        groups: dict[str, str] = {}
-        rests: dict[str, str] = {}
+    def match(self, content: Mapping[str, Any]) -> list[re.Match[str]] | None:
+        """The match of each pattern, in their order; ``None`` if one of them does not match."""
+        matches = []
         for key, pattern in self.patterns.items():
             if key not in content:
                 return None
             value = content[key]
-            if isinstance(value, bytes):
+            if not isinstance(value, str):
                 try:
-                    value = value.decode("ascii")
+                    value = value.decode("ascii") if isinstance(value, bytes) else str(value)
                 except UnicodeDecodeError:
                     return None
-            match = pattern.match(value if isinstance(value, str) else str(value))
+            match = pattern.match(value)
             if match is None:
                 return None
+            matches.append(match)
+        return matches
+
+
+def _groups(matches: Iterable[re.Match[str]]) -> dict[str, str]:
+    """The named groups of all matches."""
+    groups: dict[str, str] = {}
+    for match in matches:
+        if match.re.groups:
             groups.update(match.groupdict())
-            rests[key] = match.string[match.end() :]
-        return groups, rests
+    return groups
 
 
 class Route:
@@ -197,10 +204,10 @@ class Route:
         """The consumer for ``message`` and its keyword arguments, or ``None``."""
         if message.channel.name not in self.channels:
             return None
-        if not self._filters.patterns:
+        if not self.filters:
             return self.consumer, {}
-        found = self._filters.match(message.content)
-        return None if found is None else (self.consumer, found[0])
+        matches = self._filters.match(message.content)
+        return None if matches is None else (self.consumer, _groups(matches))
 
     def channel_names(self) -> set[str]:
         """The channels whose messages this may match."""
@@ -248,10 +255,11 @@ class Include:
         """The consumer for ``message`` and its keyword arguments, or ``None``."""
         groups: dict[str, str] = {}
         if self._prefixes.patterns:
-            found = self._prefixes.match(message.content)
-            if found is None:
+            matches = self._prefixes.match(message.content)
+            if matches is None:
                 return None
-            groups, rests = found
+            groups = _groups(matches)
+            rests = {key: match.string[match.end() :] for key, match in zip(self.prefixes, matches, strict=True)}
             message = Message({**message.content, **rests}, message.channel.name, message.channel_layer)
         for route in self.routing:
             if match := route.match(message):
