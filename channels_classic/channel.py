@@ -6,14 +6,13 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from channels_classic import pending
+from channels_classic import old_forms, pending
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
 from channels_classic.layer_settings import bare_layers
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel, check_group
-from channels_classic.old_forms import name_of
-from channels_classic.own_sends import has_own
+from channels_classic.own_sends import bare_layer
 from channels_classic.patience import through_outages
 
 
@@ -32,7 +31,8 @@ class _Named:
     def __init__(
         self, name: str, alias: str = DEFAULT_CHANNEL_LAYER, channel_layer: BaseChannelLayer | None = None
     ) -> None:
-        name = name_of(name)
+        if old_forms.accepted:
+            name = old_forms.name_of(name)
         self._check(name)
         self.name = name
         self.channel_layer: Any = bare_layers[alias] if channel_layer is None else channel_layer
@@ -88,20 +88,24 @@ class Channel(_Named):
 
     def send_checked(self, content: dict[str, Any], immediately: bool = False) -> None:
         """Do as ``send``, for content that is known to be valid."""
-        layer = self.channel_layer
-        if has_own(layer, "send"):
-            pending.call(layer.send, self.name, content, immediately)
-        else:
-            pending.send(layer, layer.prepare(self.name, content, checked=True), immediately)
+        layer = bare_layer(self.channel_layer, "send")
+        if layer is None:
+            pending.call(self.channel_layer.send, self.name, content, immediately)
+            return
+        delivery = layer.prepare(self.name, content, checked=True)
+        if not pending.collect(layer, delivery, immediately):
+            pending.send(layer, delivery)
 
     async def asend(self, content: dict[str, Any], immediately: bool = False) -> None:
         """Do as ``send``, without blocking the event loop."""
         check_message(content)
-        layer = self.channel_layer
-        if has_own(layer, "send"):
-            await sync_to_async(pending.call)(layer.send, self.name, content, immediately)
-        else:
-            await pending.asend(layer, layer.prepare(self.name, content, checked=True), immediately)
+        layer = bare_layer(self.channel_layer, "send")
+        if layer is None:
+            await sync_to_async(pending.call)(self.channel_layer.send, self.name, content, immediately)
+            return
+        delivery = layer.prepare(self.name, content, checked=True)
+        if not pending.collect(layer, delivery, immediately):
+            await pending.asend(layer, delivery)
 
 
 class Group(_Named):
@@ -150,11 +154,13 @@ class Group(_Named):
             ValueError: it is not a dict.
         """
         _check_content(content)
-        layer = self.channel_layer
-        if has_own(layer, "send_group"):
-            pending.call(layer.send_group, self.name, content, immediately)
-        else:
-            pending.send(layer, layer.prepare_group(self.name, content), immediately)
+        layer = bare_layer(self.channel_layer, "send_group")
+        if layer is None:
+            pending.call(self.channel_layer.send_group, self.name, content, immediately)
+            return
+        delivery = layer.prepare_group(self.name, content)
+        if not pending.collect(layer, delivery, immediately):
+            pending.send(layer, delivery)
 
     async def aadd(self, channel: Channel | str) -> None:
         """Do as ``add``, without blocking the event loop."""
@@ -167,11 +173,13 @@ class Group(_Named):
     async def asend(self, content: dict[str, Any], immediately: bool = False) -> None:
         """Do as ``send``, without blocking the event loop."""
         _check_content(content)
-        layer = self.channel_layer
-        if has_own(layer, "send_group"):
-            await sync_to_async(pending.call)(layer.send_group, self.name, content, immediately)
-        else:
-            await pending.asend(layer, layer.prepare_group(self.name, content), immediately)
+        layer = bare_layer(self.channel_layer, "send_group")
+        if layer is None:
+            await sync_to_async(pending.call)(self.channel_layer.send_group, self.name, content, immediately)
+            return
+        delivery = layer.prepare_group(self.name, content)
+        if not pending.collect(layer, delivery, immediately):
+            await pending.asend(layer, delivery)
 
 
 def _check_content(content: Any) -> None:
@@ -180,5 +188,5 @@ def _check_content(content: Any) -> None:
 
 
 def _channel_name(channel: Channel | str) -> str:
-    name: str = channel.name if isinstance(channel, Channel) else name_of(channel)
+    name: str = channel.name if isinstance(channel, Channel) else old_forms.name_of(channel)
     return name

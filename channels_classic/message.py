@@ -6,9 +6,9 @@ import copy
 from collections.abc import ItemsView, KeysView, ValuesView
 from typing import Any
 
+from channels_classic import old_forms
 from channels_classic.channel import Channel
 from channels_classic.layers import BaseChannelLayer
-from channels_classic.old_forms import content_of
 
 
 class Message:
@@ -33,7 +33,9 @@ class Message:
     """Whether a decorator around the consumer will end the turn of this message."""
 
     def __init__(self, content: dict[str, Any], channel_name: str, channel_layer: BaseChannelLayer) -> None:
-        self.content = content = content_of(content, channel_name)
+        if old_forms.accepted:
+            content = old_forms.content_of(content, channel_name)
+        self.content = content
         self.channel = Channel.of_message(channel_name, channel_layer)
         self.channel_layer = channel_layer
         reply_channel = content.get("reply_channel")

@@ -48,13 +48,24 @@ class Call(NamedTuple):
                 return
 
 
-def has_own(layer: Any, method: str) -> bool:
-    """Whether a layer, bare or with its routing, overrides ``method``: ``send`` or ``send_group``."""
-    attributes = vars(layer)
+def bare_layer(layer: Any, method: str) -> BaseChannelLayer | None:
+    """The bare layer, whose messages are packed and sent in batches.
+
+    Arguments:
+        layer: a layer, bare or with its routing.
+        method: ``send`` or ``send_group``.
+
+    Returns:
+        ``None`` if the layer overrides the method, which has to be called then.
+    """
+    attributes = layer.__dict__
     if "channel_layer" in attributes:
         layer = attributes["channel_layer"]
-        attributes = vars(layer)
-    return method in attributes or _class_has_own(type(layer), method)  # type: ignore[arg-type]
+        attributes = layer.__dict__
+    if method in attributes or _class_has_own(type(layer), method):  # type: ignore[arg-type]
+        return None
+    bare: BaseChannelLayer = layer
+    return bare
 
 
 @functools.lru_cache

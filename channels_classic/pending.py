@@ -88,8 +88,8 @@ class PendingSends:
         if not self.asynchronous:
             self.finish()
 
-    def resume(self) -> None:
-        """Also collect the sends in this context: that of the task in which the consumer continues."""
+    def collect_here(self) -> None:
+        """Collect the sends in this context. The consumer may also continue in another one."""
         _current.set(self)
 
     def finish(self) -> None:
@@ -106,32 +106,38 @@ def current() -> PendingSends | None:
     return None if pending is None or pending.is_over else pending
 
 
-def send(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
-    """Send now, or after the consumer in this context has ended.
+def send(layer: BaseChannelLayer, delivery: Delivery) -> None:
+    """Send a message now, because ``collect`` has not kept it.
 
     Raises:
-        ChannelFull: it is sent now, and the channel is full.
+        ChannelFull: the channel is full.
     """
-    if not collect(layer, delivery, immediately):
-        warn_of_blocking("send", "asend")
-        layer.send_now(delivery)
-        warn_if_lonely(layer)
+    warn_of_blocking("send", "asend")
+    layer.send_now(delivery)
+    warn_if_lonely(layer)
 
 
-async def asend(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> None:
+async def asend(layer: BaseChannelLayer, delivery: Delivery) -> None:
     """As ``send``, without blocking the event loop.
 
     Raises:
-        ChannelFull: it is sent now, and the channel is full.
+        ChannelFull: the channel is full.
     """
-    if not collect(layer, delivery, immediately):
-        if await layer.asend_batch([delivery]):
-            raise ChannelFull(layer.full_text(delivery.name))
-        warn_if_lonely(layer)
+    if await layer.asend_batch([delivery]):
+        raise ChannelFull(layer.full_text(delivery.name))
+    warn_if_lonely(layer)
 
 
 def collect(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> bool:
-    """Keep a message until the consumer in this context has ended. Returns whether there is such a consumer."""
+    """Keep a message until the consumer in this context has ended, and note that the consumer has sent it.
+
+    Arguments:
+        layer: the bare layer.
+        immediately: whether it is to be sent now, even inside a consumer.
+
+    Returns:
+        Whether it is kept. If not, the caller has to send it now.
+    """
     pending = _current.get()
     if pending is None or pending.is_over:
         return False

@@ -82,11 +82,10 @@ def begin(
 
 
 class _Run(NamedTuple):
-    """A consumer, and what it is called with; see ``consume``."""
+    """A consumer that was called, and its message; see ``consume``."""
 
     message: Message
     consumer: Consumer
-    kwargs: dict[str, Any]
     pending: PendingSends
     retries: int
     sender: Any
@@ -103,8 +102,10 @@ def _begin(
     pending: PendingSends,
 ) -> Unfinished | None:
     message_at_work.set(message)
+    pending.collect_here()  # the context ends with the message, so nothing has to be reset
     counters.received += 1
-    with pending:
+    consumer = None
+    try:
         match = router.match(message)
         if match is None:
             logger.error(
@@ -115,37 +116,31 @@ def _begin(
             _fail(message, pending)
             return None
         consumer, kwargs = match
-        run = _Run(message, consumer, kwargs, pending, retries, sender, on_error)
+        message.__doomed__ = message.content.get("__retries__", 0) >= retries  # type: ignore[attr-defined]
         began = perf_counter()
         try:
-            rest = _call(run)
-            if rest is not None:
-                pending.asynchronous = name_of(consumer)
-                return Unfinished(run, rest, context)
-        finally:
-            if not pending.asynchronous:
+            if consumer_started.receivers:
+                consumer_started.send(sender=sender, environ={})
+            result = consumer(message, **kwargs)
+            if result is not None:
+                if (rest := rest_of(result)) is not None:
+                    pending.asynchronous = name_of(consumer)
+                    run = _Run(message, consumer, pending, retries, sender, on_error)
+                    return Unfinished(run, rest, context)
+                check_finished(result, name_of(consumer))
+            if message.channel.name == "websocket.connect":
+                _accept(message, pending)
+        except BaseException as error:
+            _deal_with(error, _Run(message, consumer, pending, retries, sender, on_error))
+        return None
+    finally:
+        if not pending.asynchronous:
+            if consumer is not None:
                 count_of(consumer).add(perf_counter() - began)
-                # Django logs what receivers raise. The consumer has done its work.
-                consumer_finished.send_robust(sender=sender)
-    return None
-
-
-def _call(run: _Run) -> Awaitable[Any] | None:
-    """Call a consumer. Returns what has to be awaited if it is asynchronous."""
-    message = run.message
-    message.__doomed__ = message.get("__retries__", 0) >= run.retries  # type: ignore[attr-defined]
-    try:
-        consumer_started.send(sender=run.sender, environ={})
-        result = run.consumer(message, **run.kwargs)
-        if result is not None:
-            if (rest := rest_of(result)) is not None:
-                return rest
-            check_finished(result, name_of(run.consumer))
-        if message.channel.name == "websocket.connect":
-            _accept(run)
-    except BaseException as error:
-        _deal_with(error, run)
-    return None
+                if consumer_finished.receivers:
+                    # Django logs what receivers raise. The consumer has done its work.
+                    consumer_finished.send_robust(sender=sender)
+            pending.finish()
 
 
 class Unfinished:
@@ -180,11 +175,11 @@ class Unfinished:
             CancelledError: it was cancelled, and had been given up.
         """
         run = self._run
-        run.pending.resume()
+        run.pending.collect_here()  # this is the context of a task
         try:
             check_finished(await self._rest, self.name)
             if run.message.channel.name == "websocket.connect":
-                _accept(run)
+                _accept(run.message, run.pending)
         except BaseException as error:
             if self.is_given_up and isinstance(error, asyncio.CancelledError):
                 raise
@@ -200,10 +195,10 @@ class Unfinished:
             await consumer_finished.asend_robust(sender=run.sender)
 
 
-def _accept(run: _Run) -> None:
+def _accept(message: Message, pending: PendingSends) -> None:
     """Accept the socket if its consumer has not answered."""
-    if not getattr(settings, "CHANNELS_EXPLICIT_ACCEPT", False) and not _answered(run.message, run.pending):
-        _reply(run.message, {"accept": True})
+    if not getattr(settings, "CHANNELS_EXPLICIT_ACCEPT", False) and not _answered(message, pending):
+        _reply(message, {"accept": True})
 
 
 def _deal_with(error: BaseException, run: _Run) -> None:

@@ -118,7 +118,9 @@ class Worker(Termed):
                 some_wait = self._in_hand.take(self._send_and_receive())
                 if some_wait and self._place.watchdog is not None:
                     self._place.watchdog.wake()
-                while self._may_start() and (received := self._in_hand.start_next()):
+                while not self._stopping.is_set() and self._handover.has_room():
+                    if (received := self._in_hand.start_next()) is None:
+                        break
                     self._run_consumer(received)
                 self._handover.leave_batch()
         finally:
@@ -127,9 +129,6 @@ class Worker(Termed):
             finish(self._in_hand, self._senders, lambda: self._hurried, acknowledge=not is_held)
             self._handover.sent()
             fencing.act_as(None)
-
-    def _may_start(self) -> bool:
-        return not self._stopping.is_set() and self._handover.has_room()
 
     def _send_and_receive(self) -> Sequence[Received]:
         """Send what the consumers sent, and take the next messages. If there are none, wait for them."""
@@ -188,7 +187,9 @@ class Worker(Termed):
         pending = PendingSends(self._host)
         goes_on = False
         try:
-            message = self._message(received)
+            message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
+            if received.deliveries > 1:
+                message.deliveries = received.deliveries
             if self.callback is not None:
                 self.callback(received.channel, message)
             before_consumer()
@@ -196,7 +197,10 @@ class Worker(Termed):
                 with pending:
                     forget_session(message)
             else:
-                goes_on = self._begin(message, received, pending)
+                router, retries = self.channel_layer.router, self.message_retries
+                unfinished = begin(message, router, retries, type(self), self._on_error, pending)
+                if unfinished is not None:
+                    goes_on = self._handover.take(received, unfinished, self._host)
             after_consumer(received.channel)
         except KeyboardInterrupt:
             raise
@@ -205,22 +209,10 @@ class Worker(Termed):
             # itself.
             logger.exception("A message on %r could not be handled and was dropped:", received.channel)
         finally:
-            if not goes_on:
+            if not goes_on and pending.deliveries:
                 self._senders.add(pending.deliveries, self._host.lease)
             self._host.lease = None
             self._pace.note(time.monotonic() - self._in_hand.since)
-
-    def _begin(self, message: Message, received: Received, pending: PendingSends) -> bool:
-        """Run a consumer. Returns whether it goes on in the event loop."""
-        router, retries = self.channel_layer.router, self.message_retries
-        unfinished = begin(message, router, retries, type(self), self._on_error, pending)
-        return unfinished is not None and self._handover.take(received, unfinished, self._host)
-
-    def _message(self, received: Received) -> Message:
-        message = Message(received.content, received.channel, self.channel_layer)  # type: ignore[arg-type]
-        if received.deliveries > 1:
-            message.deliveries = received.deliveries
-        return message
 
     def stop(self) -> None:
         """Make ``run`` return as soon as the running consumer has finished. Any thread may call this."""

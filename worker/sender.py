@@ -71,23 +71,26 @@ class Sender:
         self.taker = taker
         self._layer = layer
         self._lock = threading.Lock()
-        self._new: deque[tuple[Delivery, ...]] = deque()
+        self._new: deque[tuple[Sequence[Delivery], Sequence[Delivery]]] = deque()
+        """For each consumer its messages, and the ends of turns that come behind them."""
         self._refused: list[tuple[Delivery, float]] = []
         self._unconfirmed: _Batch | None = None
         self._open_turns: list[_OpenTurn] = []
         self._clients: dict[str, Lease | None] = {}
         self._ended: deque[tuple[float, Delivery]] = deque(maxlen=MOST_REPEATED)
 
-    def add(self, *deliveries: Delivery, lease: Lease | None = None) -> None:
+    def add(self, deliveries: Sequence[Delivery], lease: Lease | None = None) -> None:
         """Add the messages of one consumer, to go out with the next batch.
 
         Arguments:
             lease: the lease of the turn whose end is among them.
         """
-        for delivery in deliveries:
-            if delivery.turn_end is not None:
-                self._clients[delivery.name] = lease
-        self._new.append(deliveries)
+        ends = [delivery for delivery in deliveries if delivery.turn_end is not None]
+        if ends:
+            deliveries = [delivery for delivery in deliveries if delivery.turn_end is None]
+            for end in ends:
+                self._clients[end.name] = lease
+        self._new.append((deliveries, ends))
 
     @property
     def retrying(self) -> bool:
@@ -97,14 +100,14 @@ class Sender:
     @property
     def unsent(self) -> int:
         """The number of messages that wait here."""
-        new = sum(delivery.turn_end is None for sent in self._new for delivery in sent)
+        new = sum(len(sends) for sends, _ in self._new)
         unconfirmed = 0 if self._unconfirmed is None else len(self._unconfirmed.deliveries)
         return new + len(self._refused) + unconfirmed
 
     @property
     def open_turns(self) -> int:
         """The number of turns that still have to end."""
-        new = sum(delivery.turn_end is not None for sent in self._new for delivery in sent)
+        new = sum(len(ends) for _, ends in self._new)
         return new + len(self._open_turns)
 
     @property
@@ -188,12 +191,10 @@ class Sender:
         refused, self._refused = self._refused, []
         deliveries = [delivery for delivery, _ in refused]
         while self._new:
-            sent = self._new.popleft()
-            ends = [delivery for delivery in sent if delivery.turn_end is not None]
+            sends, ends = self._new.popleft()
+            deliveries += sends
             if ends:
-                sent = tuple(delivery for delivery in sent if delivery.turn_end is None)
-                self._open_turns += [_OpenTurn(end, sent) for end in ends]
-            deliveries += sent
+                self._open_turns += [_OpenTurn(end, sends) for end in ends]
         return _Batch(deliveries, [deadline for _, deadline in refused], self.taker)
 
     def _send(
@@ -258,10 +259,10 @@ class Sender:
             self._ended.append((now, turn.end))
 
     def _count(self, deliveries: list[Delivery], full: list[int]) -> None:
-        refused = sum(position < len(deliveries) for position in full)
+        refused = sum(position < len(deliveries) for position in full) if full else 0
         counters.sent += len(deliveries) - refused
         counters.full += refused
-        counters.broadcasts += sum(delivery.to_group for delivery in deliveries)
+        counters.broadcasts += sum([delivery.to_group for delivery in deliveries])
 
     def _settle(self, deliveries: list[Delivery], deadlines: list[float], full: list[int]) -> None:
         if not full:

@@ -39,15 +39,18 @@ class Senders:
         """
         own = []
         for layer, delivery in sent:
+            if layer is self._own_layer:
+                own.append(delivery)
+                continue
             bare: BaseChannelLayer = getattr(layer, "channel_layer", layer)
             if bare is self._own_layer:
                 own.append(delivery)
             else:
-                self._others.setdefault(bare, Sender(bare)).add(delivery)
+                self._others.setdefault(bare, Sender(bare)).add([delivery])
         if self._others:
             self.flush_others()
         if own:
-            self.own.add(*own, lease=lease)
+            self.own.add(own, lease)
 
     def flush_and_receive(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
         """Send what waits, and receive from the worker's own layer in the same round trip; see ``Sender``."""

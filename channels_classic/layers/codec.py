@@ -7,7 +7,7 @@ and the receiver does not see what the sender changes later.
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any
 
 import msgpack
 
@@ -80,24 +80,19 @@ def pack(message: dict[str, Any]) -> bytes:
     Raises:
         MessageTooLarge: the message takes more than 1 MiB as JSON.
     """
-    packed = _pack(message)
-    if len(packed) > _SURELY_SMALL and (size := json_size(message)) > MAX_JSON_SIZE:
-        raise MessageTooLarge(
-            f"A message may take {MAX_JSON_SIZE} bytes as JSON, this one takes {size}: "
-            "send it in several messages, or keep the data elsewhere and send where it is."
-        )
-    return packed
-
-
-def _pack(message: dict[str, Any]) -> bytes:
     # To make a packer takes longer than to pack most messages. Only one thread at a time can use one.
     try:
         packer = _packers.pop()
     except IndexError:
         packer = msgpack.Packer(unicode_errors="surrogatepass")
-    packed = cast(bytes, packer.pack(message))
+    packed: bytes = packer.pack(message)
     if len(packed) <= _PACKER_BYTES:  # it keeps the memory that its largest message took
         _packers.append(packer)
+    if len(packed) > _SURELY_SMALL and (size := json_size(message)) > MAX_JSON_SIZE:
+        raise MessageTooLarge(
+            f"A message may take {MAX_JSON_SIZE} bytes as JSON, this one takes {size}: "
+            "send it in several messages, or keep the data elsewhere and send where it is."
+        )
     return packed
 
 

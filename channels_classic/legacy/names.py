@@ -40,7 +40,7 @@ class PendingMessageStore:
 
     def prepare(self, **kwargs: Any) -> None:
         """Let sends wait in this context from now on, as in a consumer, until ``send_and_flush``."""
-        _Prepared().resume()
+        _Prepared().collect_here()
 
     @property
     def active(self) -> bool:

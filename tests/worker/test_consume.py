@@ -44,7 +44,7 @@ def run(consumer: Consumer, channel: str = "test", **content: Any) -> list[tuple
 def sent(layer: Any, deliveries: Any) -> list[tuple[str, dict[str, Any]]]:
     from channels_classic.layers.codec import unpack
 
-    assert all(target is layer for target, _ in deliveries)
+    assert all(target is layer.channel_layer for target, _ in deliveries)
     return [(delivery.name, unpack(delivery.payload)) for _, delivery in deliveries]
 
 

@@ -41,7 +41,7 @@ class Given:
 
     def add(self, channel: str, *names: object) -> None:
         for name in names:
-            self.sender.add(self.layer.prepare(channel, {"name": name}))
+            self.sender.add([self.layer.prepare(channel, {"name": name})])
 
     def received(self, channel: str) -> list[Any]:
         return [received.content["name"] for received in self.layer.receive_batch([channel], 10_000)]
@@ -120,7 +120,7 @@ def test_a_full_redis_delays_what_was_sent_and_nothing_else(redis_url: str) -> N
     layer = RedisChannelLayer([redis_url])
     sender = Sender(layer)
     layer.send("in", {"name": "question"})
-    sender.add(layer.prepare("out", {"name": "answer"}))
+    sender.add([layer.prepare("out", {"name": "answer"})])
     with redis.Redis.from_url(redis_url) as client:
         client.config_set("maxmemory", 1)
         try:
@@ -196,7 +196,7 @@ def test_a_second_thread_may_send_what_the_first_one_adds() -> None:
         thread.start()
     deliveries = [given.layer.prepare("one", {"name": number}) for number in range(20_000)]
     for delivery in deliveries:
-        given.sender.add(delivery)
+        given.sender.add([delivery])
     done.set()
     for thread in watchdogs:
         thread.join()
@@ -221,7 +221,7 @@ class GivenTurns(Given):
     def finish(self, order: int, *names: object, client: str = CLIENT) -> None:
         """Note that a consumer is done that sent these messages to its client."""
         sends = [self.layer.prepare(client, {"name": name}) for name in names]
-        self.sender.add(*sends, self.layer.end_of_turn(client, order))
+        self.sender.add([*sends, self.layer.end_of_turn(client, order)])
 
 
 def test_a_turn_ends_behind_the_messages_of_its_consumer() -> None:
@@ -357,7 +357,7 @@ def test_ends_that_a_new_master_has_not_heard_of_are_told_again(redis_url: str) 
             assert layer.enter_turn(Turn("interface.a!b", 0, "test", token="first"), {})
             (key,) = client.keys("*turns:interface.a!b")
             before = client.dump(key)
-            sender.add(layer.end_of_turn("interface.a!b", 0))
+            sender.add([layer.end_of_turn("interface.a!b", 0)])
             sender.flush()
             client.restore(key, 0, before, replace=True)  # as a replica has it that the end had not reached
             assert not layer.enter_turn(Turn("interface.a!b", 1, "test", token="second"), {"order": 1})
@@ -374,7 +374,7 @@ def test_ends_that_a_new_master_has_not_heard_of_are_told_again(redis_url: str) 
 
 def test_ends_are_told_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     given = Given()
-    given.sender.add(given.layer.end_of_turn("interface.a!b", 0))
+    given.sender.add([given.layer.end_of_turn("interface.a!b", 0)])
     given.sender.flush()
     monkeypatch.setattr(sender_module, "REPEAT_SECONDS", -1.0)
     given.sender.repeat_ends()
