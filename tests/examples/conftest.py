@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.cookiejar
+import json
 import os
 import sqlite3
 import subprocess
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.browser import browser  # noqa: F401
 from tests.ports import free_port
@@ -214,3 +215,38 @@ def enter(open_page: Callable[..., Page], room: str) -> Callable[..., Page]:
         return page
 
     return enter
+
+
+class HeldBack:
+    """Holds the first frame of a stream back, from a page's next load on, as if it came after later frames.
+
+    Arguments:
+        page: a page that has one socket, with streams.
+        stream: the stream.
+    """
+
+    def __init__(self, page: Page, stream: str) -> None:
+        self._page = page
+        self._stream = stream
+        self._held: list[Callable[[], None]] = []
+        self._passed = 0
+        page.route_web_socket("**", self._connect)
+
+    def _connect(self, client: WebSocketRoute) -> None:
+        def passes(frame: str | bytes) -> None:
+            if json.loads(frame)["stream"] == self._stream:
+                self._held.append(lambda: client.send(frame))
+            else:
+                client.send(frame)
+                self._passed += 1
+
+        client.connect_to_server().on_message(passes)
+
+    def release(self, after: int) -> None:
+        """Let it through when so many frames of other streams have overtaken it."""
+        deadline = time.monotonic() + START_DEADLINE
+        while (self._passed < after or not self._held) and time.monotonic() < deadline:
+            self._page.wait_for_timeout(10)  # lets the handlers run
+        assert self._passed >= after
+        for send in self._held:
+            send()

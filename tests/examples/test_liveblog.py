@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.examples.conftest import PASSWORD, Site
+from tests.examples.conftest import PASSWORD, HeldBack, Site
 
 Windows = Callable[..., Page]
 PHONE = {"width": 360, "height": 640}
@@ -102,6 +102,20 @@ def test_readers_see_posts_come_change_and_go(write: Windows, read: Windows) -> 
     writer.get_by_role("button", name="Delete").first.click()
     expect(texts(reader)).to_have_text(["the very first"])
     expect(reader.get_by_role("button", name="Edit")).to_have_count(0)
+
+
+def test_changes_that_overtake_the_history_are_not_undone_by_it(write: Windows, read: Windows) -> None:
+    writer, reader = write(), read()
+    post(writer, "first")
+    post(writer, "second")
+    history = HeldBack(reader, "history")
+    reader.reload()
+    expect(reader.get_by_role("status")).to_have_text("Connected")
+    writer.get_by_role("button", name="Delete").last.click()
+    expect(texts(writer)).to_have_text(["second"])
+    post(writer, "third")
+    history.release(after=2)
+    expect(texts(reader)).to_have_text(["third", "second"])
 
 
 def test_a_draft_is_not_for_readers(write: Windows, read: Windows) -> None:

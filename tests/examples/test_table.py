@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from websockets.sync.client import connect
 
-from tests.examples.conftest import Site
+from tests.examples.conftest import HeldBack, Site
 
 Windows = Callable[..., Page]
 PHONE = {"width": 360, "height": 640}
@@ -151,6 +151,25 @@ def test_a_reconnect_brings_what_was_missed(site: TableSite, look: Windows) -> N
     site.start()
     expect(cell(page, "Bread", "Amount")).to_have_value("9")
     expect(page.locator("tbody tr")).to_have_count(2)
+
+
+def test_changes_that_overtake_the_rows_are_not_undone_by_them(look: Windows) -> None:
+    ann, bob = look(), look()
+    rows = HeldBack(bob, "all")
+    bob.reload()
+    expect(bob.get_by_role("status")).to_have_text("Connected")
+    cell(ann, "Bread", "Amount").fill("9")
+    ann.keyboard.press("Tab")
+    ann.locator("tbody tr").nth(1).get_by_role("button").click()
+    ann.get_by_placeholder("Something else").fill("Grapes")
+    ann.keyboard.press("Enter")
+    rows.release(after=3)
+    expect(bob.locator("tbody tr")).to_have_count(3)
+    assert things(bob) == ["Bread", "Apples", "Grapes"]
+    assert cell(bob, "Bread", "Amount").input_value() == "9"
+    cell(ann, "Apples", "Amount").fill("5")
+    ann.keyboard.press("Tab")
+    expect(cell(bob, "Apples", "Amount")).to_have_value("5")
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(look: Windows) -> None:

@@ -8,7 +8,7 @@ const [posts, newest, composer, text, draft, notice] = [
 const template = document.getElementById("post").content.firstElementChild;
 const OFFLINE = "Not connected. Try again when the connection is back.";
 
-const send = openSocket(document.querySelector("main").dataset.socket, {
+const send = openSocket(document.querySelector("main").dataset.socket, "history", {
   history(all) {
     const there = new Set(all.map(({ pk }) => String(pk)));
     for (const post of [...posts.children]) if (!there.has(post.dataset.pk)) post.remove();

@@ -8,7 +8,7 @@ const [rows, add, thing, notice, packed, count] = [
 const template = document.getElementById("row").content.firstElementChild;
 const OFFLINE = "Not connected. What you write is not kept.";
 
-const send = openSocket(document.querySelector("main").dataset.socket, {
+const send = openSocket(document.querySelector("main").dataset.socket, "all", {
   all(all) {
     const there = new Set(all.map(({ pk }) => String(pk)));
     for (const row of [...rows.children]) if (!there.has(row.dataset.pk)) row.remove();
