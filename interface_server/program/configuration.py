@@ -24,10 +24,10 @@ from channels_classic.tracing import HELP as TRACING_HELP
 from channels_classic.tracing import NoTracing, check_tracing
 from interface_server.access import AccessLog
 from interface_server.application import InterfaceServer
-from interface_server.asgi_types import Application
 from interface_server.context import Options
-from interface_server.program.imports import BadImport, import_application, import_layer
+from interface_server.program.imports import BadImport, import_layer
 from interface_server.program.listening import listening_socket
+from interface_server.program.mounting import BadMount, make_mounts
 from interface_server.program.tls import BadTLS, tls_context
 from interface_server.transport.proxy import TrustedProxies
 from interface_server.transport.server import ServerSettings
@@ -84,6 +84,9 @@ class Configuration:
         (), "With --redis: write with the first, read with all.", multiple=True, metavar="KEY"
     )
     monitor: str | None = option(None, MONITOR_HELP, metavar="WHERE")
+    health_path: str | None = option(
+        None, "Answer the health checks of a platform at PATH, for example /healthz, on this port.", metavar="PATH"
+    )
     tracing: bool = option(False, TRACING_HELP, is_flag=True)
     mount: Sequence[str] = option(
         (),
@@ -267,7 +270,10 @@ class Configuration:
                 cannot be written.
         """
         layer = self.make_layer()
-        mounts = self.make_mounts()
+        try:
+            mounts = make_mounts(self.mount, self.health_path, layer)
+        except BadMount as error:
+            raise BadConfiguration(str(error)) from error
         try:
             access_log = None if self.access_log is None else AccessLog(self.access_log, self.access_log_json)
         except OSError as error:
@@ -301,28 +307,6 @@ class Configuration:
         from interface_server.tracing import ClientTracing
 
         return ClientTracing()
-
-    def make_mounts(self) -> dict[str, Application]:
-        """Import the applications to mount, by path.
-
-        Raises:
-            BadConfiguration: one of them cannot be found, or its path is not valid.
-        """
-        mounts: dict[str, Application] = {}
-        for value in self.mount:
-            path, equals, application = value.partition("=")
-            if not (equals and path.startswith("/")):
-                raise BadConfiguration(
-                    f"--mount must be PATH=MODULE:APPLICATION, for example /async=myproject.asgi:application, not "
-                    f"{value!r}."
-                )
-            if path in mounts:
-                raise BadConfiguration(f"--mount {path} is given twice.")
-            try:
-                mounts[path] = import_application(application)
-            except BadImport as error:
-                raise BadConfiguration(f"--mount {path}: {one_line(error)}") from error
-        return mounts
 
     def make_server_settings(self) -> ServerSettings:
         """Make the settings that all connections of the server share.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,32 @@ def test_the_file_for_fly(tmp_path: Path, redis_url: str) -> None:
         for name, port in monitors.items():
             eventually(lambda: answers(port, settings["checks"][name]["path"]))  # noqa: B023
             assert answers(port, settings["metrics"][0]["path"])
+
+
+def test_the_file_for_render(tmp_path: Path, redis_url: str) -> None:
+    """Its commands run in a shell, and the interface server answers the check when a worker is there."""
+    settings = yaml.safe_load((DEPLOY / "platforms" / "render.yaml").read_text())
+    interface, worker = settings["services"][:2]
+    assert [interface["type"], worker["type"]] == ["web", "worker"]
+    port = free_port()
+    project = Project(tmp_path, {path: text.replace("REDIS", redis_url) for path, text in SITE.items()})
+    programs = Path(sys.executable).parent
+    project.environment.update(PATH=f"{programs}:{os.environ['PATH']}", REDIS_URL=redis_url, PORT=str(port))
+
+    def start(command: str, log: str) -> AbstractContextManager[object]:
+        # The prefix keeps other tests out. The example has no database to migrate.
+        command = command.replace("--redis", "--prefix fly: --redis").replace("python manage.py migrate && ", "")
+        program = "import os, sys; os.execvp('sh', ['sh', *sys.argv[1:]])"
+        return project.running("-c", command, program=["-c", program], log=log)
+
+    def is_healthy() -> bool:
+        return answers(port, interface["healthCheckPath"])
+
+    with start(interface["startCommand"], "interface.txt") as running:
+        running.wait("listens on")
+        assert not is_healthy()
+        with start(worker["startCommand"], "worker.txt"):
+            eventually(is_healthy)
 
 
 SITE = {

@@ -106,7 +106,7 @@ def test_several_processes_have_it_each(serve: Serve, backend: Backend) -> None:
         ),
         (["/async=missing:application"], "--mount /async: Cannot import the application 'missing:application'"),
         (["/async=mounted:not_callable"], "should be an ASGI application, but is of type int."),
-        (["/a=mounted:application", "/a=mounted:application"], "--mount /a is given twice."),
+        (["/a=mounted:application", "/a=mounted:application"], "--mount /a is given twice"),
     ],
 )
 def test_what_cannot_be_mounted_is_said_in_one_line(tmp_path: Path, values: list[str], text: str) -> None:
