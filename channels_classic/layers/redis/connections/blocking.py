@@ -4,49 +4,50 @@ from __future__ import annotations
 
 import select
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections.private import socket_of
 from channels_classic.layers.redis.connections.server import Server
 from channels_classic.layers.redis.connections.steps import Command, checked
+from channels_classic.layers.redis.connections.thread_lines import ThreadLine
 
 
 class _Wait(NamedTuple):
     """A connection that waits for an entry. The identity is the one that its server gives it."""
 
     server: Server
-    connection: Any
+    line: ThreadLine
     identity: int
 
     @classmethod
     def on(cls, server: Server, command: Command) -> _Wait:
-        connection = server.take()
+        line = server.take()
         try:
-            (identity,) = checked(server.call(connection, [("CLIENT", "ID")]))
-            connection.send_command(*command)
+            (identity,) = checked(server.call(line, [("CLIENT", "ID")]))
+            line.send([command], server.seconds)
         except BaseException as error:
-            server.drop(connection)
+            server.drop(line)
             if isinstance(error, Exception):
                 raise server.failure(error) from error
             raise
-        return cls(server, connection, identity)
+        return cls(server, line, identity)
 
     def end(self, answered: bool) -> Any:
         """End the wait: the key of a list and the entry taken from it, ``None``, or a ``LayerUnavailable``."""
         try:
             if not answered:
                 checked(self.server.round_trip([("CLIENT", "UNBLOCK", self.identity)]))
-            return self.server.read(self.connection)
+            answers: list[Any] = []
+            self.line.read(answers, 1)
+            return answers[0]
         except BaseException as error:
-            with suppress(Exception):
-                self.connection.disconnect()
+            self.line.close()
             if isinstance(error, Exception):
                 return self.server.failure(error)
             raise
         finally:
-            self.server.give(self.connection)
+            self.server.give(self.line)
 
 
 def wait_for_any(asked: Sequence[tuple[Server, Command]], timeout: float) -> list[Any]:
@@ -65,13 +66,13 @@ def wait_for_any(asked: Sequence[tuple[Server, Command]], timeout: float) -> lis
     try:
         for server, command in asked:
             waits.append(_Wait.on(server, command))
-        answered, _, _ = select.select([socket_of(wait.connection) for wait in waits], [], [], timeout + 1)
+        answered, _, _ = select.select([socket_of(wait.line.connection) for wait in waits], [], [], timeout + 1)
     except LayerUnavailable as error:
         # Those that wait already may have taken something by now.
         failure, answered = error, []
     except BaseException:
         for wait in waits:
-            wait.server.drop(wait.connection)
+            wait.server.drop(wait.line)
         raise
-    answers = [wait.end(socket_of(wait.connection) in answered) for wait in waits]
+    answers = [wait.end(socket_of(wait.line.connection) in answered) for wait in waits]
     return answers + [failure] * (len(asked) - len(waits))

@@ -7,23 +7,15 @@ streams and coroutines of redis-py cost twice as much as all else that the event
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-import hiredis
 from redis.exceptions import ResponseError
 
 from channels_classic.layers.redis.connections.private import has_ended, transport_of
-from channels_classic.layers.redis.connections.replies import error_of
 from channels_classic.layers.redis.connections.steps import Command
-from channels_classic.layers.redis.connections.wire import pack
-
-Meaning = Callable[[Exception], Any]
-"""Translates the error that a server has answered."""
-
-_NOTHING = object()
-_PUSH: type = getattr(hiredis, "PushNotification", type(None))  # hiredis before 3.1 has none
+from channels_classic.layers.redis.connections.wire import NOTHING, PUSH, Meaning, pack, parser
 
 
 class Line(Protocol):
@@ -87,7 +79,7 @@ class DirectLine(_Closing, asyncio.Protocol):
     def __init__(self, connection: Any, meaning: Meaning, transport: asyncio.Transport) -> None:
         super().__init__(connection)
         self._transport = transport
-        self._parser = hiredis.Reader(replyError=lambda text: meaning(error_of(text)), notEnoughData=_NOTHING)
+        self._parser = parser(meaning)
         self._answers: list[Any] = []
         self._count = 0
         self._arrived: asyncio.Future[None] | None = None
@@ -134,9 +126,9 @@ class DirectLine(_Closing, asyncio.Protocol):
         try:
             while len(answers) < count:
                 answer = next_answer()
-                if answer is _NOTHING:
+                if answer is NOTHING:
                     return
-                if type(answer) is not _PUSH:
+                if type(answer) is not PUSH:
                     answers.append(answer)
         except Exception as error:  # these are not the bytes of a Redis
             self._fail(error)

@@ -21,6 +21,16 @@ def socket_of(connection: Any) -> Any:
     return connection._sock
 
 
+def plain_socket_of(connection: Any) -> socket.socket | None:
+    """The socket of a connection for threads that redis-py has just opened, to use it without redis-py.
+
+    Returns:
+        ``None`` if only redis-py can use it: it has no real socket, or sends pings before commands.
+    """
+    connected = socket_of(connection)
+    return connected if isinstance(connected, socket.socket) and not connection.health_check_interval else None
+
+
 def shut_down(connection: Any) -> None:
     """Shut down a connection for threads, even while another thread uses it: that thread sees it end."""
     with suppress(OSError, AttributeError):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections import replies
@@ -24,10 +24,9 @@ from channels_classic.layers.redis.connections.addresses import (
     pools_of_sentinels,
     stop_following,
 )
-from channels_classic.layers.redis.connections.private import socket_of
 from channels_classic.layers.redis.connections.set_up import SetUp, completed, unknown_scripts
 from channels_classic.layers.redis.connections.steps import Command
-from channels_classic.layers.redis.connections.wire import pack
+from channels_classic.layers.redis.connections.thread_lines import ThreadLine, thread_line_of
 from channels_classic.layers.traffic import traffic
 
 
@@ -47,10 +46,8 @@ class Server:
         pool.connection_kwargs["socket_timeout"] = self.seconds
         self.set_up = SetUp(name)
         # Idle connections are kept here, because to take one from redis-py's pool costs more than the round trip.
-        self._idle: list[Any] = []
+        self._idle: list[ThreadLine] = []
         self._left: Container[Any] = connections_left(pool)
-        self._run_ids: dict[Any, bytes] = {}
-        """The server that each connection leads to. Connections to a former server are not used again."""
         self._is_other = False
         """Whether the connections may lead to a server that is no longer the right one."""
         self._process = os.getpid()
@@ -63,26 +60,22 @@ class Server:
         """
         traffic.round_trips += 1
         try:
-            connection = self.take()
+            line = self.take()
         except LayerUnavailable as error:
             return [error] * len(commands)
         answers: Sequence[Any] = ()
         try:
-            if wait:
-                _set_timeout(connection, self.seconds + wait)
-            answers = self.call(connection, self.set_up.with_digests(commands))
-            if wait:
-                _set_timeout(connection, self.seconds)
+            answers = self.call(line, self.set_up.with_digests(commands), wait)
             if missing := unknown_scripts(answers):
                 try:
-                    self.set_up.learn(self.call(connection, self.set_up.everything))
+                    self.set_up.learn(self.call(line, self.set_up.everything))
                     left = self.set_up.with_digests([commands[number] for number in missing])
-                    again = self.call(connection, left)
+                    again = self.call(line, left)
                 except LayerUnavailable as error:
                     again = [error] * len(missing)
                 answers = completed(answers, missing, again)
         finally:
-            self.give(connection)
+            self.give(line)
         if self._is_other:
             self.drop_all()
         return answers
@@ -95,7 +88,7 @@ class Server:
         for pool in pools_of_sentinels(self._pool):
             pool.disconnect()
 
-    def take(self) -> Any:
+    def take(self) -> ThreadLine:
         """Take a connection that nobody else uses until ``give`` returns it.
 
         Raises:
@@ -103,99 +96,75 @@ class Server:
         """
         if self._process != os.getpid():
             # After a fork, a process must not use the connections of its parent.
-            self._idle, self._run_ids, self._process = [], {}, os.getpid()
+            self._idle, self._process = [], os.getpid()
         while self._idle:
             try:
-                connection = self._idle.pop()
+                line = self._idle.pop()
             except IndexError:  # another thread was faster
                 break
-            if self._is_current(connection) and not _has_ended(connection):
-                return connection
-            self.drop(connection)
+            if line.is_open and self._is_current(line) and not line.has_ended():
+                return line
+            self.drop(line)
         try:
-            connection = self._pool.get_connection(*GET_CONNECTION)
+            line = thread_line_of(self._pool.get_connection(*GET_CONNECTION), self._meaning)
         except Exception as error:
             traffic.failures += 1
             raise replies.unreachable(self.name, error) from error
         try:
-            self.set_up.learn(self.call(connection, self.set_up.commands))
+            self.set_up.learn(self.call(line, self.set_up.commands))
             if self.set_up.is_new:
                 # A round trip that waits would wait in vain if the server lacks one of its other scripts.
-                self.set_up.learn(self.call(connection, self.set_up.everything))
+                self.set_up.learn(self.call(line, self.set_up.everything))
         except BaseException:
-            self.drop(connection)
+            self.drop(line)
             raise
-        self._run_ids[connection] = self.set_up.run_id
+        line.run_id = self.set_up.run_id
         traffic.connections += 1
-        return connection
+        return line
 
-    def give(self, connection: Any) -> None:
+    def give(self, line: ThreadLine) -> None:
         """Return a connection that ``take`` gave. A closed one is dropped."""
-        # redis-py 5 has no is_connected; the socket tells the same.
-        if socket_of(connection) is not None and self._is_current(connection):
-            self._idle.append(connection)
+        if line.is_open and self._is_current(line):
+            self._idle.append(line)
         else:
-            self.drop(connection)
+            self.drop(line)
 
-    def drop(self, connection: Any) -> None:
+    def drop(self, line: ThreadLine) -> None:
         """Close a connection."""
-        self._run_ids.pop(connection, None)
+        line.close()
         with suppress(Exception):
-            connection.disconnect()
-        with suppress(Exception):
-            self._pool.release(connection)
+            self._pool.release(line.connection)
 
     def drop_all(self) -> None:
         """Close all idle connections, so that the next one leads to where the server is now."""
         idle, self._idle, self._is_other = self._idle, [], False
-        for connection in idle:
-            self.drop(connection)
+        for line in idle:
+            self.drop(line)
 
-    def call(self, connection: Any, commands: Sequence[Command]) -> list[Any]:
+    def call(self, line: ThreadLine, commands: Sequence[Command], wait: float = 0) -> list[Any]:
         """Send commands over one connection. Answers are as of ``round_trip``, or a ``NoScriptError``."""
         answers: list[Any] = []
         try:
-            connection.send_packed_command(pack(commands))
-            for _ in commands:
-                answers.append(self.read(connection))
+            line.send(commands, self.seconds + wait)
+            line.read(answers, len(commands))
         except BaseException as error:
-            with suppress(Exception):
-                connection.disconnect()  # nobody would read the answers that are still on their way
+            line.close()  # nobody would read the answers that are still on their way
             if not isinstance(error, Exception):
                 raise
             answers += [self.failure(error)] * (len(commands) - len(answers))
         return answers
-
-    def read(self, connection: Any) -> Any:
-        """Read the next answer of a connection. An error is translated."""
-        try:
-            return connection.read_response()
-        except NoScriptError as error:
-            return error
-        except ResponseError as error:
-            return self._noted(replies.refusal(self.name, error))
 
     def failure(self, error: Exception) -> LayerUnavailable:
         """Translate an error that broke a connection."""
         traffic.failures += 1
         return self._noted(replies.broken(self.name, error, self.seconds))
 
-    def _is_current(self, connection: Any) -> bool:
-        return self._run_ids.get(connection) == self.set_up.run_id and connection not in self._left
+    def _meaning(self, error: Exception) -> Any:
+        return error if isinstance(error, NoScriptError) else self._noted(replies.refusal(self.name, error))
+
+    def _is_current(self, line: ThreadLine) -> bool:
+        return line.run_id == self.set_up.run_id and line.connection not in self._left
 
     def _noted(self, failure: LayerUnavailable) -> LayerUnavailable:
         self._is_other = self._is_other or isinstance(failure, replies.OtherServer)
         return failure
-
-
-def _set_timeout(connection: Any, seconds: float) -> None:
-    with suppress(AttributeError):  # the connection was closed, or belongs to fakeredis, which has no sockets
-        socket_of(connection).settimeout(seconds)
-
-
-def _has_ended(connection: Any) -> bool:
-    """Whether the other side has closed an idle connection. A connection that has ended is readable."""
-    try:
-        return bool(connection.can_read(0))
-    except Exception:
-        return True

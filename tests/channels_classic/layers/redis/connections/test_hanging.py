@@ -20,6 +20,7 @@ import uvloop
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.redis.connections.lines import DirectLine
+from channels_classic.layers.redis.connections.thread_lines import SocketLine
 from tests.redis_server import RedisServer
 
 SECONDS = 0.5
@@ -210,8 +211,8 @@ class Unforeseen(Exception):
 @pytest.mark.parametrize(
     ("kind", "where"),
     [
-        (redis.connection.Connection, "send_packed_command"),
-        (redis.connection.Connection, "read_response"),
+        (SocketLine, "send"),
+        (SocketLine, "read"),
         (redis.connection.Connection, "connect"),
         (DirectLine, "send"),
         (DirectLine, "read"),
@@ -221,7 +222,7 @@ class Unforeseen(Exception):
 def test_an_unexpected_error(server: RedisServer, monkeypatch: pytest.MonkeyPatch, kind: type, where: str) -> None:
     """It becomes a ``LayerUnavailable`` with its text, and the connection is not used again."""
     layer = RedisChannelLayer([server.url])
-    asynchronous = kind is not redis.connection.Connection
+    asynchronous = kind in (DirectLine, redis.asyncio.connection.Connection)
     deliveries = [layer.prepare("test", {})]
 
     def fail(*_: Any, **__: Any) -> Any:
