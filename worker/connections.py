@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connections, reset_queries
 from django.db.backends.signals import connection_created
 
@@ -72,10 +71,3 @@ def _in_transaction() -> frozenset[str]:
         for connection in connections.all(initialized_only=True)
         if connection.in_atomic_block and not connection.allow_thread_sharing
     )
-
-
-def not_around_requests() -> None:
-    """Keep Django from doing this around requests, in a process where consumers run all views."""
-    request_started.disconnect(reset_queries)
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)

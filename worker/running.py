@@ -141,11 +141,11 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
     """
     from channels_classic.asgi import channel_layers
     from channels_classic.garbage import collect_less_often
-    from worker.connections import not_around_requests
     from worker.consume import log_error
     from worker.consumer_log import ConsumerLog
     from worker.group import StillRunning, WorkerGroup
     from worker.health import WorkerHealth
+    from worker.requests import not_around_requests
 
     layer = channel_layers[options.layer]
     consumer_log = ConsumerLog(layer.router) if options.verbosity > 1 else None
