@@ -45,16 +45,20 @@ class Answer:
         self.replies = replies
         self.streams = response.streaming if streams is None else streams
         """Whether the next message may take long, because its part has yet to be made."""
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        self.is_event_stream = media_type == "text/event-stream"
-        """Whether the answer may end after any part, because its client will reconnect."""
+        self._response = response
         self._close = close
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the answer may end after any part, because its client will reconnect."""
+        media_type: str = self._response.headers.get("Content-Type", "").partition(";")[0]
+        return media_type.strip().lower() == "text/event-stream"
 
     def close(self) -> None:
         """Close the response, even if it was not sent completely."""
         try:
-            if isinstance(self.replies, Generator):
-                self.replies.close()
+            if (close := getattr(self.replies, "close", None)) is not None:  # it is a generator
+                close()
         finally:
             self._close()
 
