@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from channels_classic.layers import codec, names
 from channels_classic.layers.contract import LayerContract
 from channels_classic.layers.exceptions import ChannelFull, LayerUnavailable, MessageTooLarge
-from channels_classic.layers.types import Delivery
+from channels_classic.layers.types import Delivery, quick_delivery
 
 BLOCK_SECONDS = 5.0
 """Seconds that ``receive(block=True)`` waits at most. The specification asks for a few seconds."""
@@ -112,7 +112,8 @@ class ClassicCalls(LayerContract):
         if not checked:
             names.check_channel(channel)
             codec.check_message(message)
-        return Delivery(channel, codec.pack(message) if self.stamp is None else self._packed(channel, message))
+        payload = codec.pack(message) if self.stamp is None else self._packed(channel, message)
+        return quick_delivery((channel, payload, False, None, None))
 
     def send_now(self, delivery: Delivery) -> None:
         """Send one prepared message.

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+Record = TypeVar("Record", bound=tuple[Any, ...])
+
+
+def quick(kind: type[Record]) -> Callable[[tuple[Any, ...]], Record]:
+    """A constructor that takes one tuple, with the values of all fields.
+
+    It is for what is made for every message: the constructor of a ``NamedTuple`` takes 0.5 µs, and this one 0.2.
+    """
+    return partial(tuple.__new__, kind)
 
 
 class Turn(NamedTuple):
@@ -54,6 +65,9 @@ class Client(NamedTuple):
     will: bytes | None = None
 
 
+quick_client = quick(Client)
+
+
 class Delivery(NamedTuple):
     """A message that has been checked and packed, ready for ``send_batch``.
 
@@ -72,6 +86,9 @@ class Delivery(NamedTuple):
     client: Client | None = None
 
 
+quick_delivery = quick(Delivery)
+
+
 class Received(NamedTuple):
     """A message that ``receive_batch`` returned.
 
@@ -87,6 +104,9 @@ class Received(NamedTuple):
     content: dict[str, Any]
     receipt: Any = None
     deliveries: int = 1
+
+
+quick_received = quick(Received)
 
 
 class Process(NamedTuple):

@@ -14,7 +14,7 @@ from channels_classic.layers.redis.envelope import STAMP_LENGTH
 from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.takers import Taker
-from channels_classic.layers.types import Client
+from channels_classic.layers.types import Client, quick
 
 PAUSE_SECONDS = 3600
 """Seconds after which a pause that was never ended (its process was killed) is forgotten."""
@@ -47,6 +47,9 @@ class Push(NamedTuple):
     client: Client | None = None
 
 
+quick_push = quick(Push)
+
+
 class Origin(NamedTuple):
     """The process that sends.
 
@@ -74,6 +77,9 @@ class Entry(NamedTuple):
     def stamp(self) -> bytes:
         """The time of expiry: 16 digits, microseconds by the clock of its server."""
         return self.value[:STAMP_LENGTH]
+
+
+quick_entry = quick(Entry)
 
 
 class Queues:

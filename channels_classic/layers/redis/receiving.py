@@ -30,7 +30,7 @@ from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Entry, Queues
 from channels_classic.layers.redis.taken import Taken, last_taken
 from channels_classic.layers.traffic import traffic
-from channels_classic.layers.types import Delivery, Received
+from channels_classic.layers.types import Delivery, Received, quick_received
 from channels_classic.log import logger
 
 LONGEST_WAIT = 4.0
@@ -313,7 +313,7 @@ class Receiving:
                     continue
                 kind, name, payload, _ = envelope
                 if kind == MESSAGE:
-                    received.append(Received(channel + name, unpack(payload), entry))
+                    received.append(quick_received((channel + name, unpack(payload), entry, 1)))
                 elif kind == AGAIN:
                     content = unpack(envelope.packed)
                     received.append(Received(channel + name, content, entry, envelope.before + 1))
@@ -327,7 +327,7 @@ class Receiving:
                         with self._lock:
                             self._unopened.append(entry)
                         continue
-                    received += [Received(member, content, entry) for member in members]
+                    received += [quick_received((member, content, entry, 1)) for member in members]
                 else:
                     self._groups.note(envelope, channel, envelope.end(stamp))
             except ValueError as error:

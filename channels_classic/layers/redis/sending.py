@@ -13,7 +13,7 @@ from channels_classic.layers.redis.connections.steps import Steps, Trips, checke
 from channels_classic.layers.redis.encryption import Cipher
 from channels_classic.layers.redis.envelope import GROUP_MESSAGE, MESSAGE, Envelopes
 from channels_classic.layers.redis.placement import Placement
-from channels_classic.layers.redis.queues import Origin, Push, Queues
+from channels_classic.layers.redis.queues import Origin, Push, Queues, quick_push
 from channels_classic.layers.redis.shipments import Shipment
 from channels_classic.layers.redis.sockets import seal_will
 from channels_classic.layers.takers import Taker
@@ -65,7 +65,7 @@ class Sending:
                 client = delivery.client
                 if client is not None and client.will is not None:
                     client = client._replace(will=seal_will(self._cipher, client.channel, client.will))
-                pushes.append(Push(position, delivery.name, body, expiry, True, client))
+                pushes.append(quick_push((position, delivery.name, body, expiry, True, client)))
                 continue
             bodies: dict[bool, bytes] = {}
             for route in routes[delivery.name]:

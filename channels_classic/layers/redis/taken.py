@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections.steps import Answers
-from channels_classic.layers.redis.queues import Entry
+from channels_classic.layers.redis.queues import Entry, quick_entry
 
 DECLARED_DEAD = 1
 """The state in the answer to a taker whose process was declared dead."""
@@ -53,7 +53,7 @@ class Taken(NamedTuple):
                 foreign.append(queue)
             elif count:
                 start = len(entries)
-                entries += [Entry(server, queue, value) for value in answer[start : start + count]]
+                entries += [quick_entry((server, queue, value)) for value in answer[start : start + count]]
         if isinstance(state, int):
             return cls(server, now, epoch, entries, state == DECLARED_DEAD, (), foreign)
         return cls(server, now, epoch, entries, False, state, foreign)
