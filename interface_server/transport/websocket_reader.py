@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import cast
 
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from interface_server.websocket.whole_frames import read_whole, size_of
@@ -69,7 +68,8 @@ class MessageReader:
         if self.is_held:
             self._unparsed += data
         elif len(data) <= PIECE:
-            self._parse(data)
+            if not self._read_whole(data):
+                self._read_by_protocol(data)
         else:
             self._unparsed += data
             self._take_unparsed()
@@ -98,18 +98,16 @@ class MessageReader:
         while self._unparsed and not self.is_held:
             piece = bytes(self._unparsed[:PIECE])
             del self._unparsed[:PIECE]
-            self._parse(piece)
-
-    def _parse(self, data: bytes) -> None:
-        if not self._read_whole(data):
-            self._read_by_protocol(data)
+            if not self._read_whole(piece):
+                self._read_by_protocol(piece)
 
     def _read_whole(self, data: bytes) -> bool:
         """If the bytes are exactly one message, take it past the protocol. Returns whether they were."""
         protocol = self._protocol
         if self._bytes_inside or self._is_fragmented or self._frames or protocol.extensions:
             return False
-        if protocol.state is not State.OPEN or (whole := read_whole(data)) is None:
+        is_closing = protocol.close_sent is not None or protocol.close_rcvd is not None
+        if is_closing or (whole := read_whole(data)) is None:
             return False
         message, self._is_text = whole
         if protocol.max_message_size is not None and len(message) > protocol.max_message_size:

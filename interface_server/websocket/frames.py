@@ -22,13 +22,10 @@ class FrameEncoder:
             self._content = content
             self._frame = None
             if not content.get("close"):
-                self._frame = _frame(content)
+                try:
+                    data = data_of(content)
+                except BadMessage:
+                    data = None
+                if data is not None:
+                    self._frame = write_whole(data)
         return self._frame
-
-
-def _frame(content: Mapping[str, Any]) -> bytes | None:
-    try:
-        data = data_of(content)
-    except BadMessage:
-        return None
-    return None if data is None else write_whole(data)

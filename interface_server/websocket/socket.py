@@ -219,19 +219,17 @@ class WebSocket:
                 client_code = ABNORMAL_CLOSURE if event is None else event.get("code") or NO_STATUS_RECEIVED
                 return self._outgoing.close_code or client_code
             text = event.get("text")
-            self._pass_on(text if text is not None else event.get("bytes") or b"")
+            if self._conversation.state is SocketState.OPEN:
+                self._incoming.pass_on(text if text is not None else event.get("bytes") or b"")
             while self._incoming.is_full:
                 self._has_room.clear()
                 await self._has_room.wait()
 
     def _on_direct_message(self, data: str | bytes) -> None:
-        self._pass_on(data)
-        if self._incoming.is_full and self._direct is not None:
-            self._direct.pause()
-
-    def _pass_on(self, data: str | bytes) -> None:
         if self._conversation.state is SocketState.OPEN:
             self._incoming.pass_on(data)
+        if self._incoming.is_full and self._direct is not None:
+            self._direct.pause()
 
     def _read_on(self) -> None:
         self._has_room.set()
