@@ -133,7 +133,7 @@ class Reader:
             try:
                 await self._look_for_losses()
                 wait = min(WAIT_SECONDS, await self._lost_turns.look_after())
-                batch = await self._layer.areceive_batch([self.process_channel], BATCH_LIMIT, wait)
+                batch = await self._layer.areceive_own(self.process_channel[:-1], BATCH_LIMIT, wait)
             except LayerUnavailable as error:
                 logger.debug("No replies for now: %s", error)
                 await asyncio.sleep(backoff.fail())

@@ -293,6 +293,17 @@ class LayerContract(ProcessCalls):
         It may return nothing before the timeout if ``losses`` has changed, so that the caller can act on that.
         """
 
+    async def areceive_own(self, process: str, limit: int, timeout: float) -> list[Received]:
+        """As ``areceive_batch``, on the channel ``<process>!``, for the only reader of a process.
+
+        A layer with a server keeps the messages until the next call. So none is lost, and none comes twice, if the
+        connection breaks, or the call is cancelled. One call has to end before the next one begins.
+
+        Arguments:
+            process: the name of the process.
+        """
+        return await self.areceive_batch([f"{process}!"], limit, timeout)
+
     @abstractmethod
     async def agroup_add(self, group: str, channel: str) -> None:
         """As ``group_add``."""

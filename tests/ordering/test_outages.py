@@ -57,7 +57,7 @@ class Cuts:
 
 
 class Dice:
-    """Cuts some of the trips with a step of a turn at random."""
+    """Cuts some of the trips with a step of a turn, and of those that read replies, at random."""
 
     def __init__(self, seed: int, share: float) -> None:
         self.counts: Counter[tuple[str, Cut]] = Counter()
@@ -66,9 +66,9 @@ class Dice:
         self._lock = threading.Lock()
 
     def __call__(self, trip: bytes) -> Cut:
-        step = turn_step(trip)
+        step = "read" if b":handed:" in trip else turn_step(trip)
         with self._lock:
-            if step not in ("enter", "end", "suspend") or self._dice.random() >= self._share:
+            if step not in ("enter", "end", "suspend", "read") or self._dice.random() >= self._share:
                 return None
             cut: Cut = self._dice.choice(["before", "after"])
             self.counts[step, cut] += 1
@@ -278,7 +278,9 @@ def test_all_at_random(make_site: Any, redis_servers: list[str], hosts: int) -> 
     assert min(dice.counts[step, cut] for step in ("enter", "end", "suspend") for cut in ("before", "after")) > 0
 
 
-def test_sockets_whose_turns_are_cut_at_random(redis_server: RedisServer, redis_url: str, tmp_path: Path) -> None:
+def test_sockets_whose_turns_and_replies_are_cut(
+    redis_server: RedisServer, redis_url: str, tmp_path: Path
+) -> None:
     """Interface server and workers in processes of their own, frames as fast as they come."""
     dice = Dice(seed=1, share=0.05)
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
@@ -297,4 +299,4 @@ def test_sockets_whose_turns_are_cut_at_random(redis_server: RedisServer, redis_
             assert [name for name in names if record.lrange(name, 0, -1) != expected] == []
             for word in ("Traceback", "dropped", "lost", "waited in vain", "did not end"):
                 assert word not in workers.log
-    assert all(dice.counts[step, cut] > 5 for step in ("enter", "end") for cut in ("before", "after"))
+    assert all(dice.counts[step, cut] > 2 for step in ("enter", "end", "read") for cut in ("before", "after"))

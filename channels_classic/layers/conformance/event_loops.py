@@ -241,3 +241,45 @@ class EventLoopTests(Harness):
                 self.assertEqual(self.contents(await other), [(f"other.{number}", {"number": number})])
 
         self.in_event_loop(layer, main())
+
+    def test_a_process_receives_on_its_own_channel(self) -> None:
+        """Each message comes once and in order, also if there are more than one call may take."""
+        layer = self.new_layer("groups")
+        layer.group_add("group", "sends.one!b")
+
+        async def main() -> None:
+            numbers: list[int] = []
+            for start in range(0, 60, 6):
+                waiting = asyncio.create_task(layer.areceive_own("sends.one", 4, PATIENCE))
+                await asyncio.sleep(0.002)  # so that it is likely to wait; the test holds if not
+                batch = [layer.prepare("sends.one!a", {"number": start + more}) for more in range(5)]
+                batch.append(layer.prepare_group("group", {"number": start + 5}))
+                self.assertEqual(await layer.asend_batch(batch), [])
+                numbers += [one.content["number"] for one in await waiting]
+            while received := await layer.areceive_own("sends.one", 4, 0):
+                numbers += [one.content["number"] for one in received]
+            self.assertEqual(numbers, list(range(60)))
+
+        self.in_event_loop(layer, main())
+
+    def test_a_process_that_stops_receiving_loses_nothing(self) -> None:
+        """After a cancelled call on its own channel, the next one returns what came meanwhile."""
+        layer = self.new_layer()
+
+        async def main() -> None:
+            numbers: list[int] = []
+            for number in range(30):
+                waiting = asyncio.create_task(layer.areceive_own("sends.one", 10, PATIENCE))
+                for _ in range(number % 10):
+                    await asyncio.sleep(0)
+                self.assertEqual(await layer.asend_batch([layer.prepare("sends.one!a", {"number": number})]), [])
+                waiting.cancel()
+                try:
+                    numbers += [one.content["number"] for one in await waiting]
+                except asyncio.CancelledError:
+                    continue
+            while len(numbers) < 30:
+                numbers += [one.content["number"] for one in await layer.areceive_own("sends.one", 10, PATIENCE)]
+            self.assertEqual(numbers, list(range(30)))
+
+        self.in_event_loop(layer, main())

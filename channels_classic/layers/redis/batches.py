@@ -26,6 +26,7 @@ from channels_classic.layers.redis.groups import Groups
 from channels_classic.layers.redis.pipeline import Pipeline
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Origin, Queues
+from channels_classic.layers.redis.reading import Reading
 from channels_classic.layers.redis.receiving import Receiving
 from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.redis.sending import Sending, positions
@@ -52,7 +53,7 @@ class Batches:
         groups: know the routes.
         epochs: tell whether a server has lost its data.
         turns: make the ends of turns, which travel with batches.
-        sending, receiving, taking: the parts with these names.
+        sending, receiving, reading, taking: the parts with these names.
         registry: knows the processes that send.
         sockets: forget the sockets that have closed.
     """
@@ -69,6 +70,7 @@ class Batches:
         turns: Turns,
         sending: Sending,
         receiving: Receiving,
+        reading: Reading,
         taking: Taking,
         registry: Registry,
         sockets: Sockets,
@@ -83,6 +85,7 @@ class Batches:
         self._turns = turns
         self._sending = sending
         self._receiving = receiving
+        self._reading = reading
         self._taking = taking
         self._pipeline = Pipeline(queues, groups, turns, sending, receiving, taking, registry)
         self._registry = registry
@@ -263,6 +266,30 @@ class Batches:
             if received or self._epochs.losses != losses:
                 return received
         return await self._transport.arun(self._look(channels, limit), undo=self.give_back)
+
+    async def areceive_own(self, process: str, limit: int, timeout: float) -> list[Received]:
+        """Read the messages to a process, and wait in an event loop for messages.
+
+        Raises:
+            LayerUnavailable: as ``areceive_own`` of the contract.
+        """
+        deadline = time.monotonic() + timeout
+        losses = self._epochs.losses
+        # A server that has come back empty needs the members first, or no broadcast would end the wait.
+        wait = 0.0 if self._receiving.failed else timeout
+        while True:
+            self._receiving.failed = False
+            wait = wait if wait > SHORTEST_WAIT else 0.0
+            try:
+                received, number = await self._transport.arun(self._reading.read(process, limit, wait))
+            except LayerUnavailable:
+                self._receiving.failed = self._is_unsure = True
+                raise
+            self._reading.confirm(process, number)
+            left = deadline - time.monotonic()
+            if received or self._epochs.losses != losses or left <= 0:
+                return received
+            wait = left
 
     def _look(self, channels: list[str], limit: int) -> Steps[list[Received]]:
         """Take what is there now."""

@@ -9,6 +9,8 @@ key                              type        what it is for; when it ends
                                              its last entry
 ``asgi:paused:<process>``        set         the channels of a process that refuse messages; an hour after the
                                              last change
+``asgi:handed:<process>``        list        the last batch that was handed to the reader of a process; with its
+                                             last message, or a minute later
 ``asgi:bell:<queue>``            list        at most one token, which wakes a taker that waits; a day after it rang
 ``asgi:inflight:<taker>``        list        the in-flight batch of a taker; until the taker is done, or is swept
 ``asgi:takers:<process>``        set         the numbers of a process's takers; with the process
@@ -84,6 +86,10 @@ class Keys:
     def with_bells(self, queues: Iterable[str]) -> list[str]:
         """For each queue its key and that of its bell."""
         return [key for queue in queues for key in (self.queue(queue), self.bell(queue))]
+
+    def handed(self, process: str) -> str:
+        """The key of the last batch that was handed to the reader of a process."""
+        return f"{self.prefix}handed:{process}"
 
     def bell(self, queue: str) -> str:
         """The key of the bell of a queue."""

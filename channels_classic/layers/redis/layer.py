@@ -126,6 +126,12 @@ class RedisChannelLayer(BaseChannelLayer):
             return await super().areceive_batch(channels, limit, timeout)
         return await self._batches.areceive(servers[0], channels, limit, timeout)
 
+    async def areceive_own(self, process: str, limit: int, timeout: float) -> list[Received]:
+        """As the contract has it. What was lost with a connection comes again."""
+        names.check_receivable(f"{process}!")
+        await self._transport.ready()
+        return await self._batches.areceive_own(process, limit, timeout)
+
     def send_and_receive(
         self,
         deliveries: Sequence[Delivery],

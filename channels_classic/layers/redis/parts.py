@@ -17,6 +17,7 @@ from channels_classic.layers.redis.keys import ServerKeys
 from channels_classic.layers.redis.letters import DeadLetters
 from channels_classic.layers.redis.placement import Placement
 from channels_classic.layers.redis.queues import Queues
+from channels_classic.layers.redis.reading import Reading
 from channels_classic.layers.redis.receiving import Receiving
 from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.redis.sending import Sending
@@ -62,6 +63,7 @@ class Parts:
         self.receiving = receiving = Receiving(
             transport, queues, placement, clocks, groups, epochs, envelopes, expiry
         )
+        reading = Reading(keys, placement, clocks, receiving)
         taking = Taking(transport, keys, queues, placement, clocks, registry, receiving, expiry)
         self.sockets = sockets = Sockets(keys, placement, clocks, envelopes, cipher, expiry)
         self.letters = letters = DeadLetters(keys, clocks, envelopes, cipher, expiry)
@@ -79,6 +81,7 @@ class Parts:
             turns,
             sending,
             receiving,
+            reading,
             taking,
             registry,
             sockets,

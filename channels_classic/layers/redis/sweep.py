@@ -277,6 +277,7 @@ class Sweeps:
         for server in range(self._placement.count):
             keys = self._keys[server]
             owned = [keys.clients(process), keys.orders(process), keys.answers(process), keys.takers(process)]
+            owned.append(keys.handed(process))
             for taker in (taker_name(process, number) for number in takers):
                 owned += [keys.in_flight(taker), keys.wake(taker), keys.sent(taker)]
             trips.add(server, ("UNLINK", *owned))

@@ -7,6 +7,7 @@ from pathlib import Path
 NAMES = (
     "send",
     "receive",
+    "read",
     "give_back",
     "peek",
     "pending",
@@ -27,7 +28,7 @@ NAMES = (
     "letter_end",
     "fenced",
 )
-BEGINNINGS = {"receive": "hand_out", "take": "hand_out"}
+BEGINNINGS = {"receive": "hand_out", "read": "hand_out", "take": "hand_out"}
 """Files with functions that scripts share, and begin with."""
 
 

@@ -1,4 +1,5 @@
--- Functions with which receive.lua and take.lua hand out the entries of queues. Both scripts begin with these lines.
+-- Functions with which receive.lua, read.lua and take.lua hand out the entries of queues. The scripts begin with these
+-- lines.
 
 local is_foreign = {}
 

@@ -6,7 +6,7 @@ The layer does not know fakeredis: it only needs another source of connections.
 from __future__ import annotations
 
 from typing import Any
-from unittest import TestCase
+from unittest import TestCase, skip
 
 import fakeredis
 import redis
@@ -36,3 +36,6 @@ class TestFakeRedis(ConformanceTests, TestCase):
 
     def make_layer(self, **config: Any) -> BaseChannelLayer:
         return RedisChannelLayer(lambda: [FakeSource(self.server)], **config)
+
+    @skip("BLMOVE of fakeredis waits for the whole timeout, although there is an entry.")
+    def test_a_process_receives_on_its_own_channel(self) -> None: ...
