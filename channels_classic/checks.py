@@ -54,12 +54,14 @@ def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     except InvalidChannelLayerError as error:
         return [Error(str(error), id="channels.E001")]
     found: list[CheckMessage] = []
-    if aliases and DEFAULT_CHANNEL_LAYER not in aliases and not foreign_backends():
+    has_others = foreign_backends() or (not aliases and is_of_channels_4())
+    if DEFAULT_CHANNEL_LAYER not in aliases and not has_others:
         found.append(
             Warning(
                 f"{setting_name()} has no {DEFAULT_CHANNEL_LAYER!r}, which runserver, runworker, Channel() and "
                 "Group() use unless they are told otherwise.",
-                hint=f"Rename one of its layers to {DEFAULT_CHANNEL_LAYER!r}, or silence channels.W006.",
+                hint=f"{'Rename one of its layers to' if aliases else 'Add'} {DEFAULT_CHANNEL_LAYER!r}, or "
+                "silence channels.W006.",
                 id="channels.W006",
             )
         )
@@ -69,6 +71,8 @@ def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             layer = channel_layers.make_backend(alias)
             found += _check_routing(layer.router, f"{place}['ROUTING']")
             layer.close()
+            if "TEST_CONFIG" in layer_entry(alias):
+                channel_layers.make_test_backend(alias).close()
         except InvalidChannelLayerError as error:
             found.append(Error(str(error), id="channels.E001"))
         except LayerUnavailable as error:

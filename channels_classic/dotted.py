@@ -12,19 +12,22 @@ from types import ModuleType
 from typing import Any
 
 
-def import_dotted(path: str, what: str) -> Any:
+def import_dotted(path: str, what: str, example: str) -> Any:
     """The object at a dotted path.
 
     Arguments:
         what: the kind of object that the path should lead to, for the error.
+        example: the path of such an object, for the error.
 
     Raises:
         ImportError: there is no such module or no such name in it.
     """
     module_name, _, name = path.rpartition(".")
     try:
+        if ":" in path:
+            raise ImportError(f"write a dot for the colon: {path.replace(':', '.')!r}")
         if not module_name or "" in path.split("."):
-            raise ImportError("it should be a module and a name in it, as in 'project.consumers.connect'")
+            raise ImportError(f"it should be a module and a name in it, as in {example!r}")
         try:
             module = import_module(module_name)
         except ModuleNotFoundError as error:
@@ -32,8 +35,8 @@ def import_dotted(path: str, what: str) -> Any:
             outer, _, class_name = module_name.rpartition(".")
             if not outer or error.name != module_name:
                 raise
-            return getattr(_attribute(import_module(outer), class_name), name)
-        return _attribute(module, name)
+            return getattr(_attribute(import_module(outer), class_name, example), name)
+        return _attribute(module, name, example)
     except (ImportError, AttributeError) as error:
         raise ImportError(f"Cannot find {what} {path!r}: {error}{place_of(error)}") from error
 
@@ -57,16 +60,17 @@ def place_of(error: BaseException) -> str:
     return f" ({frames[-1].filename if file.startswith(os.pardir) else file}, line {frames[-1].lineno})"
 
 
-def _attribute(module: ModuleType, name: str) -> Any:
+def _attribute(module: ModuleType, name: str, example: str) -> Any:
     """Get a name from a module. If it does not exist, the error suggests a similar one."""
     if hasattr(module, name):
         return getattr(module, name)
-    raise ImportError(_what_there_is(module, name))
+    raise ImportError(_what_there_is(module, name, example))
 
 
-def _what_there_is(module: ModuleType, name: str) -> str:
+def _what_there_is(module: ModuleType, name: str, example: str) -> str:
     if hasattr(module, "__path__") and find_spec(f"{module.__name__}.{name}") is not None:
-        return f"that is a module; add the name in it, as in '{module.__name__}.{name}.channel_routing'"
+        inner = f"{module.__name__}.{name}.{example.rpartition('.')[2]}"
+        return f"that is a module; add the name in it, as in {inner!r}"
     known = {*dir(module), *getattr(getattr(module, "__getattr__", None), "names", ())}
     known |= {each.name for each in iter_modules(getattr(module, "__path__", ()))}
     near = difflib.get_close_matches(name, sorted(each for each in known if not each.startswith("_")), n=1)

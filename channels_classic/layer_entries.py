@@ -30,6 +30,9 @@ REQUIRED_KEYS = ("BACKEND", "ROUTING")
 KEYS = (*REQUIRED_KEYS, "CONFIG", "TEST_CONFIG")
 """The keys that an entry may have."""
 
+OF_OTHER_SETTINGS = {"ENGINE": "BACKEND", "CLASS": "BACKEND", "OPTIONS": "CONFIG", "ROUTES": "ROUTING"}
+"""What is meant by the keys of similar settings, such as ``DATABASES``."""
+
 REMEDIES = {
     "BACKEND": "Add 'BACKEND': 'channels_classic.layers.InMemoryChannelLayer' for one process, as in development, "
     "or 'channels_classic.layers.RedisChannelLayer' for several.",
@@ -131,8 +134,11 @@ def layer_entry(alias: str) -> dict[str, Any]:
         )
     unknown = [key for key in entry if key not in KEYS]
     if unknown:
+        key = unknown[0]
+        meant = named(key, KEYS, OF_OTHER_SETTINGS.get(str(key).upper(), key))
         raise InvalidChannelLayerError(
-            f"{where(alias)} has a key {named(unknown[0], KEYS)} Its keys are {listed(KEYS)}."
+            f"{where(alias)} has a key {meant} Its keys are {listed(KEYS)}; keywords for the layer, such as "
+            "'hosts', go into 'CONFIG'."
         )
     for key in REQUIRED_KEYS:
         if key not in entry:
@@ -176,7 +182,14 @@ def listed(names: Collection[str]) -> str:
     return ", ".join(repr(name) for name in names)
 
 
-def shown(value: object) -> str:
-    """A misplaced value, for an error text. If it may contain a password, as a URL may, only its type is shown."""
-    harmless = value is None or isinstance(value, (int, type)) or (isinstance(value, str) and _DOTTED.match(value))
+def shown(value: object, texts: bool = True) -> str:
+    """A misplaced value, for an error text. If it may contain a password, as a URL may, only its type is shown.
+
+    Arguments:
+        texts: whether a text that looks like a dotted path may be shown.
+    """
+    harmless = value is None or isinstance(value, (int, type))
+    harmless = harmless or (texts and isinstance(value, str) and bool(_DOTTED.match(value)))
+    if isinstance(value, tuple) and len(value) == 1:
+        return "a tuple, which a comma at the end makes: remove it"
     return repr(value) if harmless else f"a {type(value).__name__}"

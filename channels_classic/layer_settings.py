@@ -30,6 +30,8 @@ from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 from channels_classic.redaction import one_line, redacted
 
+OUR_LAYERS = ("channels_classic.layers.RedisChannelLayer", "channels_classic.layers.InMemoryChannelLayer")
+
 OF_HOSTS = ("host", "url", "urls", "uri", "server", "servers", "address", "addresses", "location", "redis_url")
 """The names that other libraries use for the servers of a layer."""
 
@@ -85,6 +87,7 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
     entry = layer_entry(alias)
     config = entry.get(key, {})
     layer_class = _layer_class(alias, entry["BACKEND"])
+    no_layer = f"{where(alias)}['BACKEND'] is {entry['BACKEND']}, which is not a class and returns no layer"
     _check_keywords(layer_class, config, f"{where(alias)}[{key!r}]")
     try:
         layer = layer_class(**config)
@@ -92,14 +95,12 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
         raise
     except Exception as error:
         text, cause = redacted(error, config)
+        if not isinstance(layer_class, type):
+            raise InvalidChannelLayerError(f"{no_layer}: {text}. {_ours()}") from cause
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
         raise InvalidChannelLayerError(f"{where(alias)}[{key!r}]: {kind}{text}") from cause
     if not isinstance(layer, BaseChannelLayer):
-        raise InvalidChannelLayerError(
-            f"{where(alias)}['BACKEND'] is {entry['BACKEND']}, which makes no layer of channels-classic. Name "
-            "channels_classic.layers.RedisChannelLayer. Or, if the layer is for Channels 4, take 'ROUTING' out "
-            f"here and describe that of channels-classic in the setting {OWN_SETTING}."
-        )
+        raise InvalidChannelLayerError(f"{no_layer}. {_ours()}")
     for misfit in misfits(type(layer)):
         raise InvalidChannelLayerError(f"{where(alias)}['BACKEND']: {misfit}")
     return layer
@@ -120,15 +121,25 @@ def _layer_class(alias: str, backend: object) -> Callable[..., Any]:
             f"{place} must be the dotted path of a channel layer class, not {shown(backend)}."
         )
     try:
-        layer_class = import_dotted(backend, "the channel layer class")
+        layer_class = import_dotted(backend, "the channel layer class", OUR_LAYERS[0])
     except Exception as error:
         kind = "" if isinstance(error, ImportError) else f"{backend!r} raised {type(error).__name__}: "
-        raise InvalidChannelLayerError(f"{place}: {kind}{one_line(error)}") from error
+        raise InvalidChannelLayerError(f"{place}: {kind}{one_line(error)}. {_ours()}") from error
     if not callable(layer_class):
         raise InvalidChannelLayerError(
-            f"{place} must be the dotted path of a channel layer class, not {backend!r}."
+            f"{place} must be the dotted path of a channel layer class, not {backend!r}. {_ours()}"
+        )
+    if isinstance(layer_class, type) and not issubclass(layer_class, BaseChannelLayer):
+        raise InvalidChannelLayerError(
+            f"{place} is {backend}, which makes no layer of channels-classic. {_ours()} Or, if the layer is for "
+            "Channels 4, take 'ROUTING' out here and describe that of channels-classic in the setting "
+            f"{OWN_SETTING}."
         )
     return layer_class  # type: ignore[no-any-return]
+
+
+def _ours() -> str:
+    return f"The layers of channels-classic are {' and '.join(OUR_LAYERS)}."
 
 
 def _check_keywords(layer_class: Callable[..., Any], config: object, place: str) -> None:
@@ -139,7 +150,7 @@ def _check_keywords(layer_class: Callable[..., Any], config: object, place: str)
     """
     if not isinstance(config, dict):
         raise InvalidChannelLayerError(
-            f"{place} must be a dict of keywords for the layer, not a {type(config).__name__}."
+            f"{place} must be a dict of keywords for the layer, not {shown(config, texts=False)}."
         )
     keywords = _keywords(layer_class)
     for key in config:

@@ -35,7 +35,7 @@ def note_outage(layer: BaseChannelLayer) -> bool:
 def log_outage(layer: BaseChannelLayer, error: LayerUnavailable) -> None:
     """Log that a layer is unreachable, unless another part of this process has just logged it."""
     if note_outage(layer):
-        logger.error("The channel layer cannot be reached; trying again. Is its server running? %s", error)
+        logger.error("The channel layer cannot be reached; trying again. %s", error)
 
 
 def log_return(layer: BaseChannelLayer) -> None:

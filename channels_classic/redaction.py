@@ -19,6 +19,9 @@ TELLING = 6
 quoted.
 """
 
+_OPEN_URL = re.compile(r"[a-z]+://[\w.:\[\]-]*(?:/\w*)?", re.IGNORECASE)
+"""A URL in which no password fits."""
+
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 
 
@@ -96,6 +99,8 @@ def _texts(value: Any) -> Iterator[str]:
         yield from _texts(value.decode("latin-1"))
         yield from _texts(value.decode(errors="replace"))
         yield repr(value)[2:-1]
+    elif isinstance(value, str) and _OPEN_URL.fullmatch(value):
+        return
     elif isinstance(value, str):
         yield from (value, *value.split())
         if "://" in value and (login := _login(value)):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import ModuleType
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, Protocol
 
 from channels_classic import old_forms
+from channels_classic.consumer_checks import check_call, resolve_consumer
 from channels_classic.dotted import import_dotted
 from channels_classic.http.consumer import ViewConsumer
 from channels_classic.layers.names import check_receivable, is_normal
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.old_forms import name_of, pattern_of
-from channels_classic.unfinished import check_runs
 
 Consumer = Callable[..., Any]
 Match = tuple[Consumer, dict[str, Any]]
+PATH_HINT = " To route by path, write a list with route('websocket.receive', consumer, path=r'^/chat/$')."
+
 Routing = Mapping[str, Consumer | str] | Sequence["RouteLike"] | str
 
 
@@ -32,57 +32,6 @@ class RouteLike(Protocol):
         """The channels whose messages this may match."""
 
 
-def _resolve_consumer(consumer: Consumer | str) -> Consumer:
-    if isinstance(consumer, str):
-        consumer = import_dotted(consumer, "the consumer")
-    if not callable(consumer):
-        raise ValueError(
-            f"A consumer must be a callable or the dotted path of one, not {consumer!r}.{_remedy(consumer)}"
-        )
-    check_runs(consumer)
-    if (
-        not old_forms.accepted
-    ):  # an old project starts as it always did, and a wrong consumer fails when it is called
-        _check_takes_message(consumer)
-    return consumer
-
-
-def _remedy(consumer: object) -> str:
-    """A sentence about what was probably meant by something that is not a consumer."""
-    if consumer is None:
-        return " Write its name without parentheses: with them it is called, and this is what it returned."
-    if isinstance(consumer, ModuleType):
-        return " Add the name of the function in it."
-    if isinstance(consumer, (list, tuple, set, frozenset)):
-        return " A message has one consumer: to do several things, write a function that calls the others."
-    return ""
-
-
-def _check_takes_message(consumer: Consumer) -> None:
-    """Check that ``consumer`` can be called with a message.
-
-    Raises:
-        ValueError: it cannot. For a class of the project the text tells what to write instead.
-    """
-    try:
-        signature = inspect.signature(consumer)
-    except (TypeError, ValueError):  # the signature is not known, as for some callables written in C
-        return
-    try:
-        signature.bind_partial(object())
-    except TypeError:
-        name = f"{consumer.__module__}.{getattr(consumer, '__qualname__', consumer)}"
-        if isinstance(consumer, type):
-            raise ValueError(
-                f"The class {name} is no consumer, because it cannot be made with a message. Write a function "
-                "that takes the message, or derive the class from one in channels_classic.generic.websockets."
-            ) from None
-        shown = signature.replace(return_annotation=signature.empty)
-        raise ValueError(
-            f"The consumer {name}{shown} does not take the message: write {consumer.__name__}(message)."
-        ) from None
-
-
 def _checked_channels(channels: str | Sequence[str]) -> set[str]:
     """The names as a set, after a check that a worker can receive on each of them."""
     channels = name_of(channels)
@@ -93,7 +42,8 @@ def _checked_channels(channels: str | Sequence[str]) -> set[str]:
         try:
             check_receivable(name)
         except TypeError as error:
-            raise ValueError(f"A route cannot receive on {name!r}. {error}") from None
+            hint = PATH_HINT if str(name).startswith(("/", "^")) else f" {error}"
+            raise ValueError(f"A route cannot receive on {name!r}.{hint}") from None
     return set(names)
 
 
@@ -125,6 +75,11 @@ class _Filters:
                 raise ValueError(
                     f"The filter {key}={pattern!r} of a route must be a regular expression: {error}"
                 ) from error
+
+    @property
+    def group_names(self) -> set[str]:
+        """The names of all groups."""
+        return set().union(*(pattern.groupindex for pattern in self.patterns.values()))
 
     def check_groups(self) -> None:
         """Check that all groups are named. A consumer would never see the match of a group without a name.
@@ -194,7 +149,7 @@ class Route:
         self.at_least_once = self.channels if at_least_once else set[str]()
         """The channels whose messages run again if their worker died."""
         _check_at_least_once(self.at_least_once)
-        self.consumer = _resolve_consumer(consumer)
+        self.consumer = resolve_consumer(consumer)
         self._filters = _Filters(filters)
         self._filters.check_groups()
         self.filters = self._filters.patterns
@@ -213,6 +168,14 @@ class Route:
         """The channels whose messages this may match."""
         return self.channels
 
+    def check_calls(self, groups: Set[str]) -> None:
+        """Check that the consumer takes the message, ``groups`` and the named groups of the filters.
+
+        Raises:
+            ValueError: it does not.
+        """
+        check_call(self.consumer, groups | self._filters.group_names, self)
+
     def __repr__(self) -> str:
         name = getattr(self.consumer, "__qualname__", repr(self.consumer))
         return f"<{type(self).__name__} {', '.join(sorted(self.channels))} -> {name}>"
@@ -229,7 +192,7 @@ class RouteClass(Route):
     def __init__(
         self, consumer: Consumer | str, *, at_least_once: bool = False, **filters: str | re.Pattern[str]
     ) -> None:
-        consumer = _resolve_consumer(consumer)
+        consumer = resolve_consumer(consumer)
         channel_names = getattr(consumer, "channel_names", None)
         if channel_names is None:
             raise ValueError(f"route_class takes a consumer class with channel_names(), not {consumer!r}.")
@@ -271,6 +234,12 @@ class Include:
         """The channels whose messages this may match."""
         return set().union(*(route.channel_names() for route in self.routing))
 
+    def check_calls(self, groups: Set[str]) -> None:
+        """As for ``Route``, for each route."""
+        for route in self.routing:
+            if isinstance(route, (Route, Include)):
+                route.check_calls(groups | self._prefixes.group_names)
+
     @property
     def at_least_once(self) -> set[str]:
         """The channels whose messages run again if their worker died."""
@@ -310,7 +279,13 @@ class Router:
         return self.root.at_least_once
 
     def add_route(self, route: RouteLike, first: bool = False) -> None:
-        """Add a route. It is tried after the present ones, or before them with ``first``."""
+        """Add a route. It is tried after the present ones, or before them with ``first``.
+
+        Raises:
+            ValueError: one of its consumers cannot be called as the route would call it.
+        """
+        if isinstance(route, (Route, Include)) and not old_forms.accepted:
+            route.check_calls(frozenset())
         for routes in (
             self.root.routing,
             *(self._by_channel.setdefault(channel, []) for channel in route.channel_names()),
@@ -378,7 +353,7 @@ def resolve_routing(routing: Routing) -> Iterator[RouteLike]:
         ImportError, ValueError: it is not a routing.
     """
     if isinstance(routing, str):
-        routing = import_dotted(routing, "the routing")
+        routing = import_dotted(routing, "the routing", "mysite.routing.channel_routing")
     if isinstance(routing, Mapping):
         for channel, consumer in routing.items():
             try:
@@ -390,7 +365,8 @@ def resolve_routing(routing: Routing) -> Iterator[RouteLike]:
     elif isinstance(routing, (list, tuple)):
         for route in routing:
             if not hasattr(route, "match") or not hasattr(route, "channel_names"):
-                hint = " Write route(...) around it." if isinstance(route, tuple) else ""
+                around = "include" if isinstance(route, str) else "route"
+                hint = f" Write {around}(...) around it." if isinstance(route, (str, tuple)) else ""
                 raise ValueError(
                     "A routing list holds route(), route_class() and include() of channels_classic, "
                     f"not {route!r}.{hint}"

@@ -189,7 +189,7 @@ class TestChannelLayers:
             assert copy.copy(layer).channel_layer is layer.channel_layer
 
 
-class RaisingLayer:
+class RaisingLayer(InMemoryChannelLayer):
     def __init__(self, error, token):
         raise error(f"cannot start with {token!r}, which is {token}")
 
@@ -325,15 +325,15 @@ class TestErrors:
             ),
             ({"config": {}}, "['default'] has a key 'config', which means nothing here; did you mean 'CONFIG'?"),
             (
-                {"OPTIONS": {}},
-                "['default'] has a key 'OPTIONS', which means nothing here. Its keys are 'BACKEND', ",
+                {"SERVERS": {}},
+                "['default'] has a key 'SERVERS', which means nothing here. Its keys are 'BACKEND', ",
             ),
             (
                 {"CONFIG": {"expire": 1}},
                 "['CONFIG'] has a key 'expire', which means nothing here; did you mean 'expiry'?",
             ),
             (
-                {"CONFIG": {"hosts": []}},
+                {"CONFIG": {"hosts": ["redis://localhost"]}},
                 "['CONFIG'] has a key 'hosts', which means nothing here. InMemoryChannelLayer",
             ),
             ({"BACKEND": REDIS, "CONFIG": {"host": []}}, "did you mean 'hosts'?"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial, wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +24,7 @@ from channels_classic.generic.websockets import WebsocketConsumer
 from channels_classic.layers import InMemoryChannelLayer, LayerUnavailable
 from channels_classic.message import Message
 from channels_classic.outages import log_outage, log_return
-from channels_classic.routing import Route, Router, null_consumer, route
+from channels_classic.routing import Route, Router, include, null_consumer, route
 
 MEMORY = "channels_classic.layers.InMemoryChannelLayer"
 REDIS = "channels_classic.layers.RedisChannelLayer"
@@ -110,9 +111,57 @@ def test_another_name_for_the_setting(name: str, monkeypatch: pytest.MonkeyPatch
     assert warning.hint.startswith(f"The settings have {name}: rename it.")
 
 
-def test_no_default() -> None:
-    with override_settings(CHANNEL_LAYERS={"main": {"BACKEND": MEMORY, "ROUTING": {}}}):
+@pytest.mark.parametrize("setting", [{"main": {"BACKEND": MEMORY, "ROUTING": {}}}, {}])
+def test_no_default(setting: dict[str, Any]) -> None:
+    with override_settings(CHANNEL_LAYERS=setting):
         assert "channels.W006" in [each.id for each in run_checks(tags=["channels"])]
+
+
+@pytest.mark.parametrize(("key", "meant"), [("ENGINE", "BACKEND"), ("OPTIONS", "CONFIG"), ("routing", "ROUTING")])
+def test_a_key_of_another_setting(key: str, meant: str) -> None:
+    assert f"has a key {key!r}, which means nothing here; did you mean {meant!r}?" in error_of(**{key: "x"})
+
+
+def test_a_keyword_of_the_layer_one_level_too_high() -> None:
+    text = error_of(BACKEND=REDIS, hosts=["redis://:secret@example.com"])
+    assert text.endswith("keywords for the layer, such as 'hosts', go into 'CONFIG'.")
+    assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "channels_redis.nowhere.RedisChannelLayer",
+        "channels_clasic.layers.RedisChannelLayer",
+        "RedisChannelLayer",
+        "django.core.cache.backends.locmem.LocMemCache",
+        f"{__name__}.good",
+        f"{__name__}.nothing",
+        f"{__name__}.MEMORY",
+    ],
+)
+def test_a_backend_that_is_none_of_ours(backend: str) -> None:
+    text = error_of(BACKEND=backend)
+    assert text.startswith("CHANNEL_LAYERS['default']['BACKEND']")
+    assert f"The layers of channels-classic are {REDIS} and {MEMORY}." in text
+
+
+@pytest.mark.parametrize("setting", [{"BACKEND": (MEMORY,)}, {"CONFIG": ({"capacity": 5},)}])
+def test_a_comma_at_the_end_of_the_line(setting: dict[str, Any]) -> None:
+    assert "a tuple, which a comma at the end makes: remove it." in error_of(**setting)
+
+
+def test_no_hosts() -> None:
+    assert "hosts is empty. Name a server, or leave hosts out" in error_of(BACKEND=REDIS, CONFIG={"hosts": []})
+
+
+@pytest.mark.parametrize("config", [{"host": ["redis://:secret@x"]}, ["redis://:secret@x"], None])
+def test_a_configuration_for_tests_is_checked_too(config: Any) -> None:
+    entry = {"BACKEND": REDIS, "ROUTING": {}, "TEST_CONFIG": config}
+    with override_settings(CHANNEL_LAYERS={"default": entry}):
+        (error,) = run_checks(tags=["channels"])
+    assert error.msg.startswith("CHANNEL_LAYERS['default']['TEST_CONFIG'] ")
+    assert "secret" not in error.msg
 
 
 # Routing.
@@ -154,7 +203,11 @@ def with_keywords(message: Message, room: str, *, more: str = "") -> None:
         ((good, good), "A message has one consumer"),
         (None, "Write its name without parentheses"),
         (routing, "Add the name of the function in it."),
-        ("good", "it should be a module and a name in it, as in 'project.consumers.connect'"),
+        ("good", "it should be a module and a name in it, as in 'mysite.consumers.echo'"),
+        ("mysite.consumers:echo", "write a dot for the colon: 'mysite.consumers.echo'"),
+        (partial(good, None), "does not take the message: one argument has to be left for it."),
+        ((good(None) for _ in ()), "Write its name without parentheses"),
+        ({"/chat/": good}, "To route by path, write a list with route("),
         (f"{__name__}.goood", "has no attribute 'goood'; did you mean 'good'?"),
         ("channels_classic.routing", "Add the name of the function in it."),
         ("wsgiref.validate", "that is a module; add the name in it"),
@@ -170,14 +223,98 @@ def test_invalid_consumers(consumer: Any, part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "consumer", [good, with_keywords, OfItsOwn, WebsocketConsumer, print, SimpleNamespace, lambda *messages: None]
+    "consumer",
+    [
+        good,
+        with_keywords,
+        partial(with_keywords, room="a"),
+        OfItsOwn,
+        WebsocketConsumer,
+        print,
+        SimpleNamespace,
+        lambda *messages: None,
+    ],
 )
 def test_valid_consumers(consumer: Any) -> None:
     assert Route("websocket.receive", consumer).consumer is consumer
 
 
+def test_a_coroutine_is_closed() -> None:
+    async def echo(message: Message) -> None:
+        """Never awaited; the warning of Python would fail this test."""
+
+    text = error_of(ROUTING={"websocket.receive": echo({})})  # type: ignore[arg-type]
+    assert "not the coroutine of " in text
+    assert "echo(). Write its name without parentheses" in text
+
+
+class HasMethod:
+    def receive(self, message: Message) -> None:
+        """Not called: this class is not made by anybody."""
+
+
+def of_another_framework(scope: Any, receive: Any, send: Any) -> None:
+    """An application in the place of a consumer."""
+
+
+def decorated(consumer: Any) -> Any:
+    """A decorator that gives its consumer a room."""
+
+    @wraps(consumer)
+    def consume(message: Message) -> Any:
+        return consumer(message, "room")
+
+    return consume
+
+
+ROOM = {"path": r"^/(?P<room>\w+)$"}
+
+
+@pytest.mark.parametrize(
+    ("route", "part"),
+    [
+        (route("websocket.receive", with_keywords), "cannot be called with the message, which is what it gets: "),
+        (route("websocket.receive", of_another_framework), "missing a required argument: 'receive'"),
+        (route("websocket.receive", lambda one, two: None), "missing a required argument: 'two'"),
+        (route("websocket.receive", HasMethod.receive), "missing a required argument: 'message'"),
+        (route("websocket.receive", good, **ROOM), "with the message and 'room', which is what it gets: "),
+        (include([route("websocket.receive", good)], **ROOM), "an unexpected keyword argument 'room'"),
+        (include([include([route("websocket.receive", good)])], **ROOM), "'room'"),
+    ],
+)
+def test_a_consumer_with_other_arguments_than_it_gets(route: Any, part: str) -> None:
+    for routes in ([route], [include([route])]):
+        text = error_of(ROUTING=routes)
+        assert part in text
+        assert text.endswith("one argument for each named group in the filters of its route.")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        route("websocket.receive", with_keywords, **ROOM),
+        include([route("websocket.receive", with_keywords)], **ROOM),
+        route("websocket.receive", decorated(with_keywords)),
+        route("websocket.receive", lambda message, **groups: None, **ROOM),
+        route("websocket.receive", partial(with_keywords, room="a")),
+        WebsocketConsumer.as_route(**ROOM),
+    ],
+)
+def test_a_consumer_with_the_arguments_that_it_gets(route: Any) -> None:
+    Router([route])
+
+
 def test_a_pair_in_the_place_of_a_route() -> None:
     assert error_of(ROUTING=[("websocket.receive", good)]).endswith("Write route(...) around it.")
+
+
+def test_a_path_in_the_place_of_a_route() -> None:
+    assert error_of(ROUTING=["mysite.routing.routing"]).endswith("Write include(...) around it.")
+
+
+@pytest.mark.parametrize("name", ["/chat/", r"^/chat/$"])
+def test_a_path_in_the_place_of_a_channel(name: str) -> None:
+    assert "To route by path, write a list with route(" in error_of(ROUTING={name: good})
 
 
 @pytest.mark.parametrize(
@@ -297,7 +434,7 @@ def test_an_outage_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(5):
         log_return(layer)
     log_outage(layer, LayerUnavailable("Gone again."))
-    started = "The channel layer cannot be reached; trying again. Is its server running?"
+    started = "The channel layer cannot be reached; trying again."
     assert lines(caplog) == [
         f"{started} It is gone.",
         f"{started} So is this.",

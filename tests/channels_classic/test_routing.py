@@ -53,7 +53,8 @@ class ChatConsumer:
     def channel_names(cls):
         return {"websocket.connect", "websocket.receive"}
 
-    def method(self, message):
+    @classmethod
+    def method(cls, message):
         pass
 
 
@@ -306,7 +307,7 @@ def test_a_path_that_leads_nowhere_is_named(path, reason):
 @given(st.text(st.sampled_from("ab..._-\u00e9")))
 def test_any_text_that_is_not_a_path_is_named(path):
     with pytest.raises(ImportError) as caught:
-        import_dotted(path, "the consumer")
+        import_dotted(path, "the consumer", "mysite.consumers.echo")
     assert f"the consumer {path!r}" in str(caught.value)
 
 

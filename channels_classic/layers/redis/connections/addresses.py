@@ -59,7 +59,7 @@ def check_hosts(hosts: Any) -> list[Any]:
     """Check ``hosts``, and return it as a list.
 
     Raises:
-        ValueError: it is a single host, or no list of servers at all.
+        ValueError: it is a single host, or no list of servers at all, or an empty one.
     """
     if isinstance(hosts, (str, bytes, Mapping)):
         raise ValueError(f"hosts must be a list; put the single one into a list: [{masked(hosts)}].")
@@ -68,6 +68,8 @@ def check_hosts(hosts: Any) -> list[Any]:
     if len(hosts) == 2 and isinstance(hosts[0], str) and isinstance(hosts[1], int):
         pair = f"({masked(hosts[0])}, {hosts[1]})"
         raise ValueError(f"hosts must be a list of servers; put the single pair into a list: [{pair}].")
+    if not hosts:
+        raise ValueError("hosts is empty. Name a server, or leave hosts out for redis://localhost:6379/0.")
     return list(hosts)
 
 

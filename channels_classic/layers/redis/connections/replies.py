@@ -9,6 +9,7 @@ from redis import exceptions
 from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, ResponseError
 
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.redis.connections.advice import why
 
 
 class OtherServer(LayerUnavailable):
@@ -134,11 +135,7 @@ def unreachable(server: str, error: BaseException) -> LayerUnavailable:
     if (code := _code_of(error)) is not None:
         failure = LayerUnavailable(f"Redis at {server} {MEANINGS[code].text}", nothing_done=True)
     else:
-        hint = ""
-        if isinstance(error, (AuthenticationError, ResponseError)):
-            hint = " Check user, password and database in hosts."
-        told = "it does not answer." if isinstance(error, TimeoutError) and not str(error) else f"{error}{hint}"
-        failure = LayerUnavailable(f"Cannot connect to Redis at {server}: {told}", nothing_done=True)
+        failure = LayerUnavailable(f"Cannot connect to Redis at {server}: {why(error)}", nothing_done=True)
     failure.__cause__ = error
     return failure
 

@@ -134,7 +134,7 @@ def test_wrong_and_missing_passwords(login: str, make_layer: MakeLayer) -> None:
     with RedisServer(password="secret") as server:
         layer = make_layer([f"redis://{login}{server.host}:{server.port}/0"])
         error = refusal(layer)
-        assert "Check user, password and database in hosts." in str(error)
+        assert ("Check user and password in hosts." if login else "Write redis://:PASSWORD@HOST") in str(error)
         assert "secret" not in str(error)
         assert error.nothing_done
         with server.client() as administrator:  # found and put right while we run
@@ -147,7 +147,7 @@ def test_wrong_and_missing_passwords(login: str, make_layer: MakeLayer) -> None:
 def test_a_database_that_does_not_exist(redis_server: RedisServer, make_layer: MakeLayer) -> None:
     error = refusal(make_layer([f"redis://{redis_server.host}:{redis_server.port}/99"]))
     assert "database 99" in str(error)
-    assert "Check user, password and database in hosts." in str(error)
+    assert "it has no database of this number. Correct the number in hosts" in str(error)
     assert error.nothing_done
 
 
