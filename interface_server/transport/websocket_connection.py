@@ -72,8 +72,8 @@ class WebSocketConnection(asyncio.Protocol):
         self._end_timer: asyncio.TimerHandle | None = None
         self.was_stopped = False
         """As ``Direct`` has it."""
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._is_writable = True
+        self._may_write = asyncio.Event()
         self._reader = MessageReader(self._protocol, self._take_message, self._take_control, self._write_out)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._heard = False
@@ -99,15 +99,17 @@ class WebSocketConnection(asyncio.Protocol):
         self._disconnect(CloseCode.ABNORMAL_CLOSURE)
         self._state = State.LOST
         self._cancel_end()
-        self._writable.set()
+        self.resume_writing()
 
     def pause_writing(self) -> None:
         """Note that the client reads slowly."""
-        self._writable.clear()
+        self._is_writable = False
+        self._may_write.clear()
 
     def resume_writing(self) -> None:
         """Note that the client has caught up."""
-        self._writable.set()
+        self._is_writable = True
+        self._may_write.set()
 
     def eof_received(self) -> None:
         """Note that the client sends nothing more. It may still read what was sent."""
@@ -169,7 +171,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def write(self, frame: bytes) -> bool:
         """As ``Direct`` has it."""
-        if self._state is not OPEN or not self._writable.is_set() or self._protocol.extensions:
+        if self._state is not OPEN or not self._is_writable or self._protocol.extensions:
             return False
         self._transport.write(frame)
         return True
@@ -292,8 +294,8 @@ class WebSocketConnection(asyncio.Protocol):
     # To the client.
 
     async def _send(self, event: Event) -> None:
-        if not self._writable.is_set():
-            await self._writable.wait()
+        if not self._is_writable:
+            await self._may_write.wait()
         if self._state is State.LOST:
             raise ClientGone
         kind = event["type"]
@@ -369,7 +371,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._protocol.close_sent is not None and self._state is State.OPEN:
             # The client has broken the protocol: too large a message, text that is not UTF-8, or the like.
             self._disconnect(self._protocol.close_sent.code, self._protocol.close_sent.reason)
-        if not self._writable.is_set():
+        if not self._is_writable:
             # A client that floods the server with pings, and reads no pongs, would make these pile up.
             parts = [part for part in parts if part[:1] != PONG_BYTE]
         if self._transport.is_closing():

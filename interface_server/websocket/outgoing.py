@@ -33,11 +33,8 @@ class Outgoing:
         self._waiting: deque[Event] = deque()
         self._backpressure = Backpressure(flow, reply_channel, BOUNDS)
         self._writer: asyncio.Task[None] | None = None
-
-    @property
-    def is_idle(self) -> bool:
+        self.is_idle = True
         """Whether nothing is on its way to the client."""
-        return self._writer is None
 
     @property
     def is_full(self) -> bool:
@@ -52,6 +49,7 @@ class Outgoing:
             self._waiting.append(event)
             self._backpressure.add(_size(event))
         if self._waiting and self._writer is None:
+            self.is_idle = False
             self._writer = asyncio.get_running_loop().create_task(self._write())
 
     def release(self) -> None:
@@ -80,6 +78,7 @@ class Outgoing:
             self.clear()
         finally:
             self._writer = None
+            self.is_idle = True
 
     async def _hand_over(self, event: Event) -> None:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from channels_classic.layers.redis.encryption import Cipher
+from channels_classic.layers.types import quick
 
 MESSAGE = b"m"
 """A message. The name is the local part of its channel; it is empty if the channel is not process-specific."""
@@ -59,6 +60,9 @@ class Envelope(NamedTuple):
         return min(stamp, b"%016d" % self.expires) if self.expires else stamp
 
 
+quick_envelope = quick(Envelope)
+
+
 class Envelopes:
     """Seals and opens envelopes.
 
@@ -82,7 +86,7 @@ class Envelopes:
             expires: the latest time of expiry, in microseconds.
         """
         encoded = name.encode()
-        body = kind + bytes((len(encoded),)) + encoded + payload
+        body = b"%b%c%b%b" % (kind, len(encoded), encoded, payload)
         return body if self._cipher is None else self._cipher.seal(_place(queue), expires, body)
 
     def seal_message(self, name: str, payload: bytes, before: int, queue: str, expires: int) -> bytes:
@@ -103,7 +107,7 @@ class Envelopes:
             raise ValueError(f"not an envelope of a channel layer: {body[:40]!r}")
         end = 2 + body[1]
         try:
-            return Envelope(kind, body[2:end].decode("ascii"), body[end:], expires)
+            return quick_envelope((kind, body[2:end].decode("ascii"), body[end:], expires))
         except UnicodeDecodeError:
             raise ValueError(f"not an envelope of a channel layer: {body[:40]!r}") from None
 

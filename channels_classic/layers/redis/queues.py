@@ -146,8 +146,7 @@ class Queues:
                 count_at = len(arguments) + 5
                 arguments += [number, capacity, int(push.life * 1_000_000), refusals_count, int(is_normal), 0]
             arguments[count_at] += 1
-            arguments.append(local)
-            arguments.append(push.body)
+            arguments += (local, push.body)
         of_server = self._keys[server]
         keys = [of_server.routes(group) for group in remembered]
         for queue in of_queue:
@@ -166,7 +165,8 @@ class Queues:
         for position, push in enumerate(pushes):
             if push.client is not None:
                 channel, order, will = push.client
-                arguments += [position, names.local_part(channel), "" if order is None else order, will or b""]
+                local = channel.partition("!")[2]
+                arguments += (position, local, "" if order is None else order, will or b"")
         arguments[3] = (len(arguments) - 4) // 4
         return arguments
 

@@ -302,16 +302,17 @@ class Receiving:
         failure = None
         open_envelope, unpack = self._envelopes.open, codec.unpack
         for entry in entries:
-            channel, stamp = entry.queue, entry.value[:STAMP_LENGTH]
+            _, channel, value = entry
+            stamp = value[:STAMP_LENGTH]
             if stamp < now:
                 traffic.expired += 1
                 continue
             try:
-                envelope = open_envelope(entry.value[STAMP_LENGTH:], channel)
-                if envelope.expires and envelope.expires < (int(now) if now else self._clocks.now()):
+                envelope = open_envelope(value[STAMP_LENGTH:], channel)
+                kind, name, payload, expires = envelope
+                if expires and expires < (int(now) if now else self._clocks.now()):
                     traffic.expired += 1
                     continue
-                kind, name, payload, _ = envelope
                 if kind == MESSAGE:
                     received.append(quick_received((channel + name, unpack(payload), entry, 1)))
                 elif kind == AGAIN:
