@@ -19,6 +19,11 @@ from worker.sync_threads import SyncThreads
 BLOCKED_SECONDS = 0.2
 """Seconds that a consumer may block the event loop before a warning."""
 
+LOOK_SECONDS = 0.005
+"""Seconds after which the event loop looks again for consumers that begin, and for messages that no worker has
+collected. A worker does both once for a whole batch. That takes it a few milliseconds, unless one of the consumers
+takes long."""
+
 CANCEL_SECONDS = 1.0
 """Seconds that consumers may take to end after the end of the process has cancelled them."""
 
@@ -43,6 +48,10 @@ class ConsumerLoop:
         self._lock = threading.Condition()
         self._running: dict[RunningAsync, asyncio.Task[None] | None] = {}
         self._new: list[RunningAsync] = []
+        self._is_told = False
+        """Whether the event loop was told that there are new consumers, and has not begun them yet."""
+        self._is_looking = False
+        """Whether it will look for them by itself, in at most ``LOOK_SECONDS``."""
         self._waiting: set[Callable[[], None]] = set()
         self._sync_threads = SyncThreads()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -51,7 +60,7 @@ class ConsumerLoop:
     # Called in the threads of workers.
 
     def start(self, run: RunningAsync) -> None:
-        """Let a consumer continue in the event loop."""
+        """Let a consumer continue in the event loop, soon."""
         self.completions.begin(run)
         with self._lock:
             if self._loop is None:
@@ -59,10 +68,17 @@ class ConsumerLoop:
             self._running[run] = None
             self.channels.add(run.received.channel)
             self._new.append(run)
-            is_told = len(self._new) > 1
-        # To tell the loop is a write to a socket, and a switch of threads: once for all that begin together.
-        if not is_told:
-            self._loop.call_soon_threadsafe(self._begin_new)
+        # To tell the loop is a write to a socket, and a switch of threads: once for all consumers of a batch.
+        if not self._is_looking:
+            self.start_all()
+
+    def start_all(self) -> None:
+        """Let all consumers continue now, because their worker is about to wait for them."""
+        with self._lock:
+            if self._loop is None or self._is_told or not self._new:
+                return
+            self._is_told = True
+        self._loop.call_soon_threadsafe(self._begin_new)
 
     def has_room(self, timeout: float = 0) -> bool:
         """Whether there is room for another consumer, now or within ``timeout`` seconds."""
@@ -162,14 +178,28 @@ class ConsumerLoop:
     def _begin_new(self) -> None:
         with self._lock:
             new, self._new = self._new, []
+            self._is_told = False
         loop = asyncio.get_running_loop()
         for run in new:
             coroutine = _Watched(self._live(run), run.unfinished.name)
-            self._running[run] = loop.create_task(coroutine, context=run.unfinished.context)
+            self._running[run] = asyncio.Task(coroutine, loop=loop, context=run.unfinished.context)
+        if new:
+            self._look_later(loop)
+
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_looking:
+            self._is_looking = True
+            loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        with self._lock:
+            self._is_looking = False
+        self._begin_new()
+        self.completions.send_uncollected()
 
     async def _live(self, run: RunningAsync) -> None:
         thread = self._sync_threads.take()
-        thread.enter(run.shared_connections)
+        thread.enter(run.batch.shared_connections)
         try:
             await run.unfinished.finish()
         finally:
@@ -180,13 +210,18 @@ class ConsumerLoop:
 
     def _end(self, run: RunningAsync) -> None:
         with self._lock:
+            was_full = len(self._running) >= self._limit
             del self._running[run]
-            waiting, self._waiting = self._waiting, set()
-            self._lock.notify()
+            if was_full:
+                self._tell_of_room()
+        if not run.unfinished.is_given_up and self.completions.end(run):
+            self._look_later(asyncio.get_running_loop())
+
+    def _tell_of_room(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        self._lock.notify()
         for wake in waiting:
             self.completions.call(wake)
-        if not run.unfinished.is_given_up:
-            self.completions.end(run)
 
 
 def _watched_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
@@ -206,29 +241,34 @@ class _Watched(Coroutine[Any, Any, Any]):
         name: the name of its consumer.
     """
 
+    __slots__ = ("_send", "coroutine", "name")
+
     def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         self.coroutine = coroutine
         self.name = name
+        self._send = coroutine.send
 
     def send(self, value: Any) -> Any:
-        return self._timed(self.coroutine.send, value)
+        began = time.monotonic()
+        try:
+            return self._send(value)
+        finally:
+            if (seconds := time.monotonic() - began) > BLOCKED_SECONDS:
+                self._tell(seconds)
 
     def throw(self, *error: Any) -> Any:
-        return self._timed(self.coroutine.throw, *error)
+        began = time.monotonic()
+        try:
+            return self.coroutine.throw(*error)
+        finally:
+            if (seconds := time.monotonic() - began) > BLOCKED_SECONDS:
+                self._tell(seconds)
 
     def close(self) -> None:
         self.coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self.coroutine.__await__()
-
-    def _timed(self, step: Callable[..., Any], *values: Any) -> Any:
-        began = time.monotonic()
-        try:
-            return step(*values)
-        finally:
-            if (seconds := time.monotonic() - began) > BLOCKED_SECONDS:
-                self._tell(seconds)
 
     def _tell(self, seconds: float) -> None:
         logger.warning(

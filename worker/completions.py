@@ -78,8 +78,13 @@ class Completions:
             run.batch.unsent += 1
             run.batch.places.add(run.place)
 
-    def end(self, run: RunningAsync) -> None:
-        """Note that a consumer has ended."""
+    def end(self, run: RunningAsync) -> bool:
+        """Note that a consumer has ended.
+
+        Returns:
+            Whether its worker still runs other messages of the batch, and is likely to send for it in a moment.
+            ``send_uncollected`` has to follow, in case it does not.
+        """
         batch = run.batch
         with self._changed:
             batch.running -= 1
@@ -87,8 +92,16 @@ class Completions:
                 batch.finished.append(run)
                 if not batch.running:
                     batch.ended.set()
-            else:
-                self._ended.append(run)
+                return False
+            self._ended.append(run)
+            if batch.is_left:
+                self._changed.notify()
+            return not batch.is_left
+
+    def send_uncollected(self) -> None:
+        """Send for consumers that have ended, and whose workers have not come."""
+        with self._changed:
+            if self._ended:
                 self._changed.notify()
 
     def call(self, function: Callable[[], None]) -> None:
@@ -109,7 +122,7 @@ class Completions:
         if batch.is_attended:
             batch.ended.wait(seconds)
         with self._changed:
-            batch.is_attended = False
+            batch.is_attended, batch.is_left = False, True
             batch.unsent -= len(batch.finished)
             return batch.finished
 

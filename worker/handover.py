@@ -60,12 +60,11 @@ class Handover:
             return False
         hold = self._in_hand.hand.hold
         if self._batch is None:
-            self._batch = HeldBatch(hold)
+            self._batch = HeldBatch(hold, shared_connections())
         own = WorkerHost(self._layer, self._loop.completions.senders.own, self._stopping, self._place.streams)
         own.lease = host.lease
         unfinished.pending.host = own
-        shared = shared_connections()
-        self._loop.start(RunningAsync(received, unfinished, self._batch, hold.started - 1, own, shared))
+        self._loop.start(RunningAsync(received, unfinished, self._batch, hold.started - 1, own))
         return True
 
     def has_room(self) -> bool:
@@ -112,6 +111,7 @@ class Handover:
         assert self._batch is not None
         batch, self._batch = self._batch, None
         completions = self._loop.completions
+        self._loop.start_all()
         for run in completions.attend(batch, BATCH_SECONDS):
             self._senders.add(run.unfinished.pending.deliveries, run.lease)
         is_held = completions.leave(batch)

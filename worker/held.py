@@ -24,10 +24,12 @@ class HeldBatch:
 
     Arguments:
         hold: the taker that has the batch, and its page of the journal.
+        shared_connections: database connections that any thread may use.
     """
 
-    def __init__(self, hold: Hold) -> None:
+    def __init__(self, hold: Hold, shared_connections: Mapping[str, Any]) -> None:
         self.hold = hold
+        self.shared_connections = shared_connections
         self.running = 0
         """The number of its asynchronous consumers that run."""
         self.unsent = 1
@@ -37,6 +39,8 @@ class HeldBatch:
         """The places in the batch of the asynchronous consumers."""
         self.is_attended = False
         """Whether its worker waits for them, and will send their messages."""
+        self.is_left = False
+        """Whether its worker will not send for them any more."""
         self.finished: list[RunningAsync] = []
         """The consumers that have ended while the worker waited."""
         self.ended = threading.Event()
@@ -54,8 +58,6 @@ class RunningAsync:
     """Its place in its batch, from 0."""
     host: WorkerHost
     """The host that it uses."""
-    shared_connections: Mapping[str, Any]
-    """Database connections that any thread may use."""
     since: float = field(default_factory=time.monotonic)
     """When it began, by ``time.monotonic``."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 from threading import Event
 from typing import Any
@@ -75,3 +76,31 @@ def test_a_batch_ends_although_the_layer_raised_something_unforeseen(
         go.set()
         wait_for(lambda: failed.is_set() and not client.keys("*inflight:*"))
     assert "unforeseen" in caplog.text
+
+
+def test_a_worker_sends_for_the_consumers_of_its_batch(
+    start_workers: StartWorkers, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share its round trip, and begin as soon as it waits for them, without the help of a timer."""
+    monkeypatch.setattr("worker.asynchronous.LOOK_SECONDS", 2 * DEADLINE)
+    monkeypatch.setattr("worker.handover.BATCH_SECONDS", DEADLINE)
+    monkeypatch.setattr("worker.pace.Pace.limit", lambda pace: 10)
+    senders: Counter[str] = Counter()
+
+    class Watched(RedisChannelLayer):
+        """Notes which threads send."""
+
+        def send_and_receive(self, deliveries: Any, *args: Any, **kwargs: Any) -> Any:
+            senders[threading.current_thread().name] += bool(deliveries)
+            return super().send_and_receive(deliveries, *args, **kwargs)
+
+    async def echo(message: Message) -> None:
+        message.reply_channel.send({"text": message["text"]})
+
+    layer: Any = layer_with([route("test", echo)], Watched(hosts=[redis_url]))
+    start_workers(layer, 1)
+    for number in range(20):
+        batch = [{"reply_channel": REPLY, "text": f"{number} {place}"} for place in range(10)]
+        layer.send_batch([layer.prepare("test", message) for message in batch])
+        assert [receive(layer)["text"] for _ in batch] == [message["text"] for message in batch]
+    assert "asynchronous-sender" not in senders
