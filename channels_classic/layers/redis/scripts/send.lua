@@ -51,7 +51,7 @@ local refused = {}
 local position = 0
 local all_sent, all_refused = 0, 0
 
-local stamp_now = string.format("%016.0f", now)
+local stamp_now = string.format("%016d", now)
 
 -- Makes room in a queue by removing the expired entries at its front.
 local function drop_expired(queue)
@@ -164,7 +164,7 @@ while argument <= #ARGV do
         end
     end
     local somebody_paused = of_process and redis.call("EXISTS", paused) == 1
-    local stamp = string.format("%016.0f", now + life)
+    local stamp = string.format("%016d", now + life)
 
     local values = {}
     for _ = 1, count do
