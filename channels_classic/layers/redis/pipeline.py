@@ -99,9 +99,11 @@ class Pipeline:
         messages = messages_of(deliveries)
         if (shipment := unconfirmed(taker, messages)) is not None:
             return shipment
-        groups = {delivery.name for delivery in messages if delivery.to_group}
-        remembered = self._groups.remembered(groups)
-        routes = remembered or (yield from nothing_done_yet(self._groups.routes(groups)))
+        remembered: dict[str, list[str]] = {}
+        routes: dict[str, list[str]] = {}
+        if groups := {delivery.name for delivery in messages if delivery.to_group}:
+            remembered = self._groups.remembered(groups)
+            routes = remembered or (yield from nothing_done_yet(self._groups.routes(groups)))
         return Shipment(messages, self._sending.pushes(deliveries, routes), number, remembered)
 
     def _add_sends(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
@@ -31,6 +32,23 @@ UNRUNG_WAIT = 0.25
 UNRUNG_SECONDS = 60.0
 """Processes of the version before ring no bells. After a message that came without a bell, waits are no longer
 than ``UNRUNG_WAIT`` seconds, for ``UNRUNG_SECONDS`` seconds."""
+
+
+class _View(NamedTuple):
+    """What the round trips of a taker to one server have in common, with one of its channels first.
+
+    Arguments:
+        order: the channels, normal ones first.
+        waits_on: the keys on which the taker waits.
+        takes: the keys of the script that takes.
+        ending: its last arguments.
+    """
+
+    server: int
+    order: list[str]
+    waits_on: list[str]
+    takes: list[str]
+    ending: tuple[int, str]
 
 
 class Taking:
@@ -67,6 +85,7 @@ class Taking:
         self._receiving = receiving
         self._expiry = expiry
         self._unrung_until = -math.inf
+        self._views = lru_cache(maxsize=256)(self._make_views)
 
     # One server.
 
@@ -81,11 +100,11 @@ class Taking:
         """
         trips.wait = min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
         self._announce(trips, taker, 0)
+        view = self._view(taker, channels, 0)
         if trips.wait:
-            trips.add(0, self._acknowledge(taker, behind), self._wait(taker, channels, trips.wait, 0))
-        order = self._order(channels)
-        trips.add(0, self._take(taker, order, limit, 0, trips.wait))
-        return {0: order}
+            trips.add(0, self._acknowledge(taker, behind), self._wait(view, trips.wait))
+        trips.add(0, self._take(taker, view, limit, trips.wait))
+        return {0: view.order}
 
     def from_one(
         self, answers: Answers, asked: Mapping[int, list[str]], taker: Taker, limit: int, waited: bool
@@ -101,7 +120,9 @@ class Taking:
         if unseen := self._unseen(taken):
             yield from self._restore(unseen, taker)
             trips = Trips(partial=True)
-            trips.add(0, self._take(taker, asked[0], limit, 0))
+            view = self._view(taker, asked[0], 0)
+            trips.add(0, self._take(taker, view, limit))
+            asked = {0: view.order}
             taken = last_taken((yield trips), asked)
         return (yield from self._received(asked, taken, taker, first))
 
@@ -110,14 +131,16 @@ class Taking:
     def from_several(self, channels: list[str], limit: int, taker: Taker) -> Steps[list[Received]]:
         """Look at what is there, then take the oldest."""
         taker.ask()
-        asked = {server: self._order(names) for server, names in self._placement.by_server(channels).items()}
+        by_server = self._placement.by_server(channels)
+        views = {server: self._view(taker, names, server) for server, names in by_server.items()}
+        asked = {server: view.order for server, view in views.items()}
         counts = yield from self._receiving.peek(channels, limit)
         while True:
             trips = Trips(partial=True)
-            for server, order in asked.items():
+            for server, view in views.items():
                 self._announce(trips, taker, server)
-                shares = [counts.get((server, channel), 0) for channel in order]
-                trips.add(server, (*self._take(taker, order, 0, server), *shares))
+                shares = [counts.get((server, channel), 0) for channel in view.order]
+                trips.add(server, (*self._take(taker, view, 0), *shares))
             taken = last_taken((yield trips), asked)
             received = yield from self._received(asked, taken, taker, [])
             unseen = self._unseen(taken)
@@ -136,7 +159,8 @@ class Taking:
         numbers = self._placement.of_channels(channels)
         timeout = min(timeout, LONGEST_WAIT)
         waits = [
-            (self._transport.servers[number], self._wait(taker, channels, timeout, number)) for number in numbers
+            (self._transport.servers[number], self._wait(self._view(taker, channels, number), timeout))
+            for number in numbers
         ]
         answers = wait_for_any(waits, timeout)
         first = []
@@ -150,6 +174,24 @@ class Taking:
 
     # Commands.
 
+    def _make_views(self, taker: str, channels: tuple[str, ...], server: int) -> list[_View]:
+        """For each channel the view that has it first, so that all of them can have their turn."""
+        of_server = self._keys[server]
+        always = (of_server.epoch, of_server.beats, of_server.in_flight(taker))
+        views = []
+        for start in range(len(channels)):
+            rotated = channels[start:] + channels[:start]
+            normal = [channel for channel in rotated if names.is_normal(channel)]
+            order = normal + [channel for channel in rotated if not names.is_normal(channel)]
+            bells = [
+                of_server.bell(channel) if names.is_normal(channel) else of_server.queue(channel)
+                for channel in rotated
+            ]
+            ending = (len(normal), of_server.prefix)
+            takes = [*always, *of_server.queues(order)]
+            views.append(_View(server, order, [of_server.wake(taker), *bells], takes, ending))
+        return views
+
     def _announce(self, trips: Trips, taker: Taker, server: int) -> None:
         """Tell a server about the taker, so that a sweep finds what it has in-flight there."""
         epoch = self._registry.epoch(taker.process, server)
@@ -162,27 +204,22 @@ class Taking:
         keys = (of_server.in_flight(taker.name), of_server.wake(taker.name), of_server.sent(taker.name))
         return ("acknowledge", 3, *keys, taker.seen.get(0, 0), "" if behind is None else behind)
 
-    def _order(self, channels: list[str]) -> list[str]:
-        """The channels, normal ones first, with another one of these first at each call."""
-        rotated = self._queues.rotated(channels)
-        return sorted(rotated, key=lambda channel: not names.is_normal(channel))
+    def _view(self, taker: Taker, channels: list[str], server: int) -> _View:
+        """How the taker looks at its channels in this round trip."""
+        views = self._views(taker.name, tuple(channels), server)
+        return views[taker.asked % len(views)]
 
-    def _wait(self, taker: Taker, channels: list[str], timeout: float, server: int) -> Command:
-        of_server = self._keys[server]
-        keys = [
-            of_server.bell(channel) if names.is_normal(channel) else of_server.queue(channel)
-            for channel in self._queues.rotated(channels)
-        ]
-        return ("BLPOP", of_server.wake(taker.name), *keys, timeout)
+    def _wait(self, view: _View, timeout: float) -> Command:
+        return ("BLPOP", *view.waits_on, timeout)
 
-    def _take(self, taker: Taker, order: list[str], limit: int, server: int, wait: float = 0) -> Command:
-        normal = sum(map(names.is_normal, order))
-        of_server = self._keys[server]
-        keys = (of_server.epoch, of_server.beats, of_server.in_flight(taker.name), *of_server.queues(order))
-        arguments = (limit, names.random_part(), self._clocks.latest(server, wait))
+    def _take(self, taker: Taker, view: _View, limit: int, wait: float = 0) -> Command:
+        server = view.server
+        # The epoch is set where there is none. This one is unique, as the name of the process is random.
+        epoch = f"{taker.name}.{taker.asked}"
         process = (taker.process, self._registry.epoch(taker.process, server))
         numbers = (taker.asked, taker.seen.get(server, 0))
-        return ("take", len(keys), *keys, *arguments, *process, *numbers, normal, of_server.prefix)
+        latest = self._clocks.latest(server, wait)
+        return ("take", len(view.takes), *view.takes, limit, epoch, latest, *process, *numbers, *view.ending)
 
     # Answers.
 
