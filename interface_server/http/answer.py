@@ -98,22 +98,26 @@ class Answer:
             raise BadAnswer(
                 f"the first message of an answer needs status, an int from 200 to 599, not {status!r:.100}"
             )
+        headers: list[tuple[bytes, bytes]] = []
+        lengths: list[bytes] = []
         try:
-            headers = [
-                (name, value if name not in HOP_BY_HOP else b"close")
-                for name, value in checked_headers(content.get("headers"))
-                # The server decides how it sends an answer. A consumer can only ask it to close the connection.
-                if name not in HOP_BY_HOP or asks_to_close(name, value)
-            ]
+            for name, value in checked_headers(content.get("headers")):
+                if name in HOP_BY_HOP:
+                    # The server decides how it sends an answer. A consumer can only ask it to close.
+                    if asks_to_close(name, value):
+                        headers.append((name, b"close"))
+                    continue
+                if name == b"content-length":
+                    lengths.append(value)
+                    if status in WITHOUT_CONTENT:
+                        continue
+                headers.append((name, value))
         except BadHeader as error:
             raise BadAnswer(str(error)) from None
-        lengths = [value for name, value in headers if name == b"content-length"]
-        if len(lengths) > 1 or not all(value.isdigit() and len(value) < 20 for value in lengths):
+        if lengths and (len(lengths) > 1 or not lengths[0].isdigit() or len(lengths[0]) > 19):
             raise BadAnswer(f"content-length must be one number, not {b', '.join(lengths)!r:.100}")
         self._length = None
-        if status in WITHOUT_CONTENT:
-            headers = [header for header in headers if header[0] != b"content-length"]
-        elif self._has_content:
+        if self._has_content and status not in WITHOUT_CONTENT:
             if lengths:
                 self._length = int(lengths[0])
             # Without a length the server would have to send the content in chunks.
