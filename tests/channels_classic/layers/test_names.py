@@ -1,7 +1,9 @@
 """The rules for names, restated in other words than the code's."""
 
+import os
 import re
 import string
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given
@@ -116,3 +118,30 @@ def test_the_queue_and_the_statistics_of_a_channel(front, behind):
     assert names.kind_name(f"{front}?{behind}") == f"{front}?"
     assert names.queue_name(f"{front}!{behind}") == names.kind_name(f"{front}!{behind}") == f"{front}!"
     assert names.queue_name(f"{front}!") == f"{front}!"
+
+
+def random_parts(number):
+    return [names.random_part() for _ in range(number)]
+
+
+def test_random_parts_are_different_in_all_threads():
+    with ThreadPoolExecutor(4) as pool:
+        found = [part for some in pool.map(random_parts, [500] * 8) for part in some]
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch("[0-9a-f]{16}", part) for part in found)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # the child does not use other threads
+def test_a_forked_process_has_random_parts_of_its_own():
+    names.random_part()  # so that parts are left over, which the child must not use
+    read, write = os.pipe()
+    if (child := os.fork()) == 0:
+        os.write(write, "".join(random_parts(100)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    digits = os.read(read, 1600).decode()
+    os.close(read)
+    os.close(write)
+    of_child = {digits[start : start + 16] for start in range(0, 1600, 16)}
+    assert len(of_child) == 100
+    assert of_child.isdisjoint(random_parts(100))
