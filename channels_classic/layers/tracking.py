@@ -100,7 +100,7 @@ class ProcessCalls(ABC):
         Each step can be repeated, so another sweep finishes one that was killed.
 
         Returns:
-            The result; ``None`` if somebody else sweeps that process at the moment.
+            The result; ``None`` if somebody else sweeps that process at the moment, or the process has ended.
 
         Raises:
             LayerUnavailable: the server behind the layer does not answer. The sweep has to be called again.

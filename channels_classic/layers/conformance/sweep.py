@@ -78,13 +78,17 @@ class SweepTests(TakerHarness):
         self.assertEqual((swept.back, swept.lost), (1, [Lost("queue", {"number": 1})]))
         self.assertEqual(self.numbers(layer, "queue"), [3])
 
-    def test_a_sweep_can_be_repeated(self) -> None:
-        """The second sweep finds nothing."""
+    def test_a_process_is_swept_once(self) -> None:
+        """A second sweep, or one of a process that has left, finds nothing, and tells nobody of a death."""
         layer = self.new_layer("processes")
         taker, _ = self.take(layer, "queue", {"number": 1})
         self.swept(layer, 0, taker)
-        self.assertEqual(self.swept(layer, 0, taker), (0, 0, 0, [], 0))
+        self.assertIsNone(layer.sweep(Process("worker.one", {}), lambda process: {}))
         self.assertEqual(self.numbers(layer, "queue"), [1])
+        left = Process("worker.two", {})
+        layer.beat(left)
+        layer.depart(left)
+        self.assertIsNone(layer.sweep(left, lambda process: {}))
 
     def test_the_client_of_a_lost_request_is_told(self) -> None:
         """It gets 502. A socket that was connecting is refused."""
@@ -291,10 +295,10 @@ class SweepTests(TakerHarness):
         layer.send_batch([self.connect(layer, f"interface.one!{name}") for name in "abc"])
         layer.send_batch([self.frame(layer, "interface.one!a", order) for order in (1, 2, 3)])
         layer.send_batch([self.leave(layer, "interface.one!b", 1)])
-        for goodbyes in (2, 0):
-            swept = layer.sweep(INTERFACE, lambda process: None)
-            assert swept is not None
-            self.assertEqual(swept.goodbyes, goodbyes)
+        swept = layer.sweep(INTERFACE, lambda process: None)
+        assert swept is not None
+        self.assertEqual(swept.goodbyes, 2)
+        self.assertIsNone(layer.sweep(INTERFACE, lambda process: None))
         self.assertEqual(
             sorted(message["reply_channel"] + str(message["order"]) for message in self.goodbyes(layer)),
             ["interface.one!a4", "interface.one!c1"],

@@ -250,7 +250,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
             self._processes.remove(process.name)
             self._sweep(process).remove_own()
 
-    def sweep(self, process: Process, started: Started) -> Swept:
+    def sweep(self, process: Process, started: Started) -> Swept | None:
         """As the contract has it."""
         counts = started(process)
         with self._lock:

@@ -59,6 +59,10 @@ class Processes:
             if state.process is not None and state.beaten + self._life() < now
         ]
 
+    def has(self, name: str) -> bool:
+        """Whether a process is in the registry, or has sockets."""
+        return name in self._states
+
     def has_lapsed(self, name: str) -> bool:
         """Whether a process that has sent heartbeats was declared dead."""
         return name in self._known and name not in self._states

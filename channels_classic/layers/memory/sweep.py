@@ -61,12 +61,14 @@ class Sweep:
         self._lost: list[Lost] = []
         self._takers = int(process.details.get("threads") or 1)
 
-    def run(self, started: Mapping[str, Progress] | None) -> Swept:
-        """Carry out the sweep.
+    def run(self, started: Mapping[str, Progress] | None) -> Swept | None:
+        """Carry out the sweep. Returns ``None`` if the process has ended.
 
         Arguments:
             started: what the journal of the process says; ``None`` if there is no journal to read.
         """
+        if not self._processes.has(self._process.name):
+            return None
         for taker, batch in self._in_flight.remove(self._process.name):
             self._settle(batch, progress_of(started, taker, batch.number, len(batch.entries)))
         sockets, answers = self._processes.remove(self._process.name)

@@ -127,14 +127,18 @@ class Registry:
         trips.add(FIRST, ("ZSCORE", self._keys[FIRST].gone, process))
         return (yield trips)[FIRST][0] is not None
 
-    def claim(self, process: str, sweeper: str, seconds: float) -> Steps[bool]:
+    def claim(self, process: str, sweeper: str, seconds: float, known: bool = False) -> Steps[bool]:
         """Begin the sweep of a process, or its normal end. From here on it can neither take nor send.
+
+        Arguments:
+            known: whether the process has to be in the registry. If it is not, it has ended meanwhile.
 
         Returns:
             Whether the claim succeeded, because nobody else sweeps the process.
         """
         trips = Trips()
-        trips.add(FIRST, self._claim(FIRST, process, sweeper, seconds, self._keys[FIRST].sweep(process)))
+        keys = [self._keys[FIRST].sweep(process), self._keys[FIRST].processes]
+        trips.add(FIRST, self._claim(FIRST, process, sweeper, seconds, *keys[: 1 + known]))
         if not (yield trips)[FIRST][0]:
             return False
         yield from self._claim_elsewhere(process)

@@ -102,14 +102,14 @@ class Sweeps:
         self._expiry = expiry
 
     def sweep(self, process: Process, rules: Rules, started: Started) -> Steps[Swept | None]:
-        """Sweep a process. Returns ``None`` if somebody else does.
+        """Sweep a process. Returns ``None`` if somebody else does, or it has ended meanwhile.
 
         Arguments:
             rules: decide about the messages that it had in-flight.
             started: tells how many of them were started.
         """
         name = process.name
-        if not (yield from self._registry.claim(name, names.random_part(), LEASE_SECONDS)):
+        if not (yield from self._registry.claim(name, names.random_part(), LEASE_SECONDS, known=True)):
             return None
         if self._envelopes.are_bound and self._clocks.are_unknown:
             yield from self._clocks.ask(self._placement.count)

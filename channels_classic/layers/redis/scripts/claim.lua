@@ -6,14 +6,19 @@
 --                                         them is dropped; a while later, see beat.lua
 --   3   asgi:sweep:<process>  string      who sweeps the process, if this server keeps that; after ARGV[3], so that a
 --                                         sweep that was killed half-way can be finished by another one
+--   4   asgi:processes        hash        the details of processes, if only a process that is still there may be claimed;
+--                                         see beat.lua
 --
 -- ARGV
 --   1  the name of the process
 --   2  who sweeps it
 --   3  milliseconds
 --
--- Returns 1, or 0 if somebody else sweeps it.
+-- Returns 1, or 0 if somebody else sweeps it or has swept it.
 
+if KEYS[4] and redis.call("HEXISTS", KEYS[4], ARGV[1]) == 0 then
+    return 0
+end
 if KEYS[3] then
     local sweeper = redis.call("GET", KEYS[3])
     if sweeper and sweeper ~= ARGV[2] then

@@ -192,7 +192,10 @@ def test_two_sweeps_at_the_same_time(redis_servers: list[str]) -> None:
             answers = yield steps.send(None)
             forget_lock(one)
             # In blocks of several round trips, so that there are not too many orders.
-            trips = steps.send(answers)
+            try:
+                trips = steps.send(answers)
+            except StopIteration as stop:  # the other one has ended
+                return stop.value
             return (yield from rest(steps, trips))
 
         def rest(steps: Steps[Any], trips: Any) -> Steps[Any]:
