@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import signal
 import sys
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import redis
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from channels_classic.layers.redis.scripts import SCRIPTS
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
 from tests.interface_server.program.served import Serve, in_a_thread
 from tests.programs import running
 from tests.project import DEADLINE
+from tests.redis_proxy import Cut, RedisProxy
 
 SOCKETS = 100
+
+GOODBYE = hashlib.sha1(SCRIPTS["goodbye"]).hexdigest().encode()
+"""Is in each call of the script that sends the wills of sockets."""
 
 
 def test_a_server_with_a_hundred_sockets_is_killed(serve: Serve, backend: Backend, redis_url: str) -> None:
@@ -61,6 +69,33 @@ def test_a_server_with_a_hundred_sockets_is_killed(serve: Serve, backend: Backen
     assert witness.stop() == 0
     with redis.Redis.from_url(redis_url) as client:
         assert client.hkeys("asgi:processes") == []
+
+
+def test_a_sweep_that_is_killed_half_way(serve: Serve, backend: Backend, redis_url: str) -> None:
+    """The sweeper is killed while Redis sends the goodbyes, and hears of none. Another process finishes."""
+    dying: list[int] = []
+
+    def cut(trip: bytes) -> Cut:
+        if GOODBYE not in trip or not dying:
+            return None
+        os.kill(dying.pop(), signal.SIGKILL)
+        return "after"
+
+    served = serve()
+    with RedisProxy(redis_url, cut) as proxy, ExitStack() as stack:
+        sweeper = serve(layer=("--redis", proxy.url), log="sweeper.txt")
+        for number in range(10):
+            stack.enter_context(served.connect(f"/{number}"))
+        dying += sweeper.pids
+        served.program.process.send_signal(signal.SIGKILL)
+        assert sweeper.program.process.wait(DEADLINE) == -signal.SIGKILL
+        name = backend.wait_for("websocket.disconnect")["reply_channel"].partition("!")[0]
+        witness = serve(log="witness.txt")
+        witness.program.wait(f"{name} (process {served.pids[0]}")
+    with redis.Redis.from_url(redis_url) as client:
+        eventually(lambda: keys_of(client, name) == [])
+    goodbyes = of(backend, "websocket.disconnect")
+    assert sorted(content["path"] for content in goodbyes) == [f"/{number}" for number in range(10)]
 
 
 def of(backend: Backend, channel: str) -> list[dict[str, str]]:
