@@ -67,6 +67,15 @@ def test_the_check_finds_nothing_wrong(tmp_path: Path, layer: str) -> None:
     output = project.manage("check", "--fail-level", "WARNING")
     assert "runserver belongs to daphne, and that of channels_classic is classicserver" in output
     assert "runworker belongs to channels, and that of channels_classic is classicworker" in output
+    assert "serves no WebSockets" not in output
+
+
+def test_the_check_says_what_a_runserver_of_django_leaves_out(tmp_path: Path) -> None:
+    """A project that forgot daphne finds out from its first 404 otherwise."""
+    project = make_project(tmp_path, LAYERS["none"] + apps("channels_classic", "channels"))
+    output = project.manage("check", "--fail-level", "WARNING")
+    assert "runserver belongs to django.contrib.staticfiles" in output
+    assert "put 'daphne' first into INSTALLED_APPS" in output
 
 
 def test_its_server_serves_as_before(tmp_path: Path) -> None:

@@ -13,7 +13,11 @@ from tests.ports import free_port
 from tests.project import Project, Running, Site, Socket
 
 SETTINGS = """
+import sys
+
 INSTALLED_APPS += ["channels_classic"]
+if "runserver" in sys.argv:
+    INSTALLED_APPS.insert(0, "daphne")
 CHANNELS_CLASSIC_LAYERS = {
     "default": {
         "BACKEND": "channels_classic.layers.RedisChannelLayer",
@@ -25,6 +29,8 @@ CHANNEL_LAYERS = {"default": {"BACKEND": "channels_classic.channels4.ClassicChan
 """
 
 ROUTING = """\
+import json
+
 from channels_classic import Group, route
 from channels_classic.auth import channel_session_user, channel_session_user_from_http
 
@@ -43,23 +49,78 @@ def receive(message):
         Group("room").send({"type": "chat.message", "text": message.content["text"]})
 
 
-channel_routing = [route("websocket.connect", connect), route("websocket.receive", receive)]
+def enter(message, room_name):
+    Group(f"chat_{room_name}").add(message.reply_channel)
+    message.reply_channel.send({"accept": True})
+
+
+def say(message, room_name):
+    said = json.loads(message["text"])["message"]
+    text = json.dumps({"message": said})
+    Group(f"chat_{room_name}").send({"type": "chat.message", "message": said, "text": text})
+
+
+def leave(message, room_name):
+    Group(f"chat_{room_name}").discard(message.reply_channel)
+
+
+ROOM = r"^(?:/ws)?/classic/chat/(?P<room_name>\\w+)/$"
+channel_routing = [
+    route("websocket.connect", enter, path=ROOM),
+    route("websocket.receive", say, path=ROOM),
+    route("websocket.disconnect", leave, path=ROOM),
+    route("websocket.connect", connect),
+    route("websocket.receive", receive),
+]
+"""
+
+TUTORIAL = """\
+import json
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+
+class ChatConsumer(AsyncWebsocketConsumer):
+    async def connect(self):
+        self.group = "chat_" + self.scope["url_route"]["kwargs"]["room_name"]
+        await self.channel_layer.group_add(self.group, self.channel_name)
+        await self.accept()
+
+    async def disconnect(self, close_code):
+        await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def receive(self, text_data):
+        said = json.loads(text_data)["message"]
+        # What classic sockets need is the text.
+        text = json.dumps({"message": said})
+        await self.channel_layer.group_send(self.group, {"type": "chat.message", "message": said, "text": text})
+
+    async def chat_message(self, event):
+        await self.send(text_data=json.dumps({"message": event["message"]}))
+"""
+
+PATHS = """
+    path("ws/chat/<room_name>/", tutorial.ChatConsumer.as_asgi()),
+    path("ws/classic/chat/<room_name>/", classic),
+    path("ws/classic/", classic),
+]
 """
 
 BOTH = (
     ASGI.replace(
         "from myproject import consumers\n",
-        "from myproject import consumers\nfrom channels_classic.asgi import get_channel_layer\n"
+        "from myproject import consumers, tutorial\nfrom channels_classic.asgi import get_channel_layer\n"
         "from interface_server import InterfaceServer\n",
     )
     .replace("patterns = [\n", "classic = InterfaceServer(get_channel_layer())\npatterns = [\n")
-    .replace("\n]\n", '\n    path("ws/classic/", classic),\n]\n')
+    .replace("\n]\n", PATHS)
 )
 
 HOSTS = {
     "uvicorn": ("uvicorn", "--port", "PORT", "--log-level", "warning", "myproject.asgi:application"),
     "hypercorn": ("hypercorn", "--bind", "127.0.0.1:PORT", "myproject.asgi:application"),
     "daphne": ("daphne", "-p", "PORT", "myproject.asgi:application"),
+    "runserver": ("django", "runserver", "--noreload", "PORT"),
     "channels-interface": (
         *("interface_server", "--port", "PORT", "--mount", "/ws=myproject.asgi:application"),
         *("--mount", "/login=myproject.asgi:application", "--mount", "/to-all=myproject.asgi:application"),
@@ -83,8 +144,15 @@ FOUR = {"async": "async", "sync": "sync", "bare-async": "bare async", "bare-sync
 @pytest.fixture
 def project(tmp_path: Path, redis_url: str) -> Project:
     settings = SETTINGS.replace("REDIS_URL", redis_url)
-    files = {"myproject/routing.py": ROUTING, "myproject/asgi.py": BOTH, "myproject/classic.py": CLASSIC}
-    return make_project(tmp_path, settings, files)
+    files = {
+        "myproject/routing.py": ROUTING,
+        "myproject/asgi.py": BOTH,
+        "myproject/classic.py": CLASSIC,
+        "myproject/tutorial.py": TUTORIAL,
+    }
+    project = make_project(tmp_path, settings, files)
+    project.environment["DJANGO_SETTINGS_MODULE"] = "myproject.settings"
+    return project
 
 
 @contextmanager
@@ -136,3 +204,11 @@ def test_both_worlds(project: Project, host: str) -> None:
         rooms[1].send("still there")
         assert [room.recv() for room in rooms] == ["still there"] * 3
         site.server.wait("but has body, type")
+        # The chat of their tutorial: anybody in the room hears everybody, and nobody in another room does.
+        lobby = [connect("/ws/chat/lobby/"), connect("/ws/chat/lobby/"), connect(f"{classic_path}chat/lobby/")]
+        garden = [connect("/ws/chat/garden/"), connect(f"{classic_path}chat/garden/")]
+        for room, name in ((lobby, "lobby"), (garden, "garden")):
+            for number, sender in enumerate(room):
+                said = f'{{"message": "{number} in the {name}"}}'
+                sender.send(said)
+                assert [member.recv() for member in room] == [said] * len(room)
