@@ -15,6 +15,12 @@ LOGIN = re.compile(r"://[^\s'\"]*@")
 """The user name and the password in a URL."""
 
 
+MAKE_A_LAYER = (
+    "Write channel_layer = get_channel_layer(), with the function of channels_classic.asgi, into the module, and "
+    "name MODULE:channel_layer."
+)
+
+
 class BadImport(Exception):
     """The import gives nothing that an interface server can use. The text says why."""
 
@@ -25,10 +31,15 @@ def import_layer(path: str) -> BaseChannelLayer:
     Raises:
         BadImport: there is no channel layer, or no worker could share it.
     """
-    layer = _import(path, "channel layer", "MODULE:LAYER")
+    try:
+        layer = _import(path, "channel layer", "MODULE:LAYER")
+    except BadImport as error:
+        if isinstance(error.__cause__, AttributeError):  # the module is there
+            raise BadImport(f"{error}. {MAKE_A_LAYER}") from error.__cause__
+        raise
     layer = getattr(layer, "channel_layer", layer)
     if not isinstance(layer, BaseChannelLayer):
-        raise BadImport(f"{path} should be a channel layer, but is of type {type(layer).__name__}.")
+        raise BadImport(f"{path} should be a channel layer, but is of type {type(layer).__name__}. {MAKE_A_LAYER}")
     if layer.local_only:
         raise BadImport(
             f"{path} is {type(layer).__name__}, which works inside one process only: no worker would see a "

@@ -18,6 +18,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from channels_classic.management.commands.runserver import DevelopmentServer
 from tests.commands.conftest import make_project, served
 from tests.ports import free_port
 from tests.project import DEADLINE, Project, Running, Site
@@ -348,3 +349,9 @@ def test_changed_files_are_loaded_again(tmp_path: Path) -> None:
         assert answer() is None
         change(site, settings_file, good, lambda: answer() == "after")
         assert site.server.log.count("Traceback") == site.server.log.count("Exception in thread")
+
+
+@pytest.mark.parametrize("port", [65536, 99999])
+def test_a_port_that_is_none(port: int) -> None:
+    with pytest.raises(OSError, match=f"^A port is a number from 0 to 65535, not {port}[.]$"):
+        DevelopmentServer(("127.0.0.1", port))

@@ -76,7 +76,13 @@ class DevelopmentServer:
     def __init__(self, address: tuple[str, int], handler_class: Any = None, *, ipv6: bool = False) -> None:
         self.socket = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(address)
+        try:
+            self.socket.bind(address)
+        except (OSError, OverflowError) as error:
+            self.socket.close()
+            if isinstance(error, OSError):
+                raise
+            raise OSError(f"A port is a number from 0 to 65535, not {address[1]}.") from None
         self.server_port = self.socket.getsockname()[1]
 
     def set_app(self, http_consumer: ViewConsumer) -> None:
