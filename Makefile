@@ -81,7 +81,8 @@ $(VENV)/.python-$(PYTHON_VERSION):
 	@$(PIP) --upgrade "pip >=25.1" # the first that knows dependency groups
 	@touch $@
 
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Setuptools would explain editable installations in ten lines.
+PIP = PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 REQUIREMENTS := setup.cfg pyproject.toml
 
 $(VENV)/.installed: $(REQUIREMENTS) $(VENV)/.python-$(PYTHON_VERSION)

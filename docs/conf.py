@@ -31,4 +31,7 @@ napoleon_numpy_docstring = False
 
 html_theme = "furo"
 html_title = f"channels-classic {__version__}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = [("tables.js", {"defer": "defer"})]
 html_copy_source = False
