@@ -16,7 +16,8 @@ from channels_classic.layers import Received
 from channels_classic.log import printable
 from channels_classic.log_context import client_id
 from channels_classic.redaction import masked_query
-from channels_classic.tracing.field import carried_by, with_context
+from channels_classic.tracing import FIELD
+from channels_classic.tracing.field import NOT_RECORDED, carried_by, with_context
 from channels_classic.tracing.sends import SYSTEM, client_attributes, stamp, tracer
 from interface_server.asgi_types import Scope
 from interface_server.context import AccessLog
@@ -92,6 +93,8 @@ class ClientTracing:
         if "method" in content:
             attributes["http.request.method"] = content["method"]
         span = tracer.start_span(content.get("method", name), parent, SpanKind.SERVER, attributes)
+        if not span.is_recording():
+            return span
         self._open[client_id(content["reply_channel"])] = span
         if len(self._open) > MAX_OPEN:
             self._open.popitem(last=False)
@@ -114,7 +117,8 @@ class ClientTracing:
         """Make a span, from the time of sending, for each message that was handed to clients; one for a group."""
         members: dict[int, list[Received]] = {}
         for received in batch:
-            members.setdefault(id(received.content), []).append(received)
+            if received.content.get(FIELD, NOT_RECORDED) != NOT_RECORDED:
+                members.setdefault(id(received.content), []).append(received)
         for same in members.values():
             if (carried := carried_by(same[0].content)) is None:
                 continue

@@ -14,7 +14,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 from channels_classic.log_context import message_at_work
 from channels_classic.routing import Router
 from channels_classic.signals import consumer_finished, consumer_started
-from channels_classic.tracing.field import carried_by
+from channels_classic.tracing.field import UNRECORDED, carried_by, is_unrecorded
 from channels_classic.tracing.provider import recording
 from channels_classic.tracing.sends import SYSTEM, client_attributes, trace_sends, tracer
 from worker.consume import log_error, name_of
@@ -54,6 +54,9 @@ class ConsumerTracing:
 
     def _begin(self, **kwargs: Any) -> None:
         message = message_at_work.get()
+        if is_unrecorded(message.content):
+            attach(UNRECORDED)
+            return
         match = self._router.match(message)
         attributes = {
             **SYSTEM,

@@ -2,6 +2,9 @@
 
 It has the headers of OpenTelemetry's propagators, above all ``traceparent`` (W3C Trace Context), and the time at
 which the message was sent, so that its reader knows how long it has waited.
+
+Whether a trace is recorded is decided once, where it begins. On a busy site most are not. Their messages only have
+the mark ``NOT_RECORDED``, and nobody makes another span for them.
 """
 
 from __future__ import annotations
@@ -12,9 +15,15 @@ from typing import Any, NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.propagate import extract, inject
-from opentelemetry.trace import Span, set_span_in_context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, set_span_in_context
 
 from channels_classic.tracing import FIELD
+
+NOT_RECORDED = 0
+"""The field of a message that belongs to a trace which is not recorded."""
+
+UNRECORDED = set_span_in_context(NonRecordingSpan(SpanContext(trace_id=1, span_id=1, is_remote=True)), Context())
+"""The context in which such a message is handled. Samplers that follow the parent record nothing in it."""
 
 
 class Carried(NamedTuple):
@@ -30,10 +39,20 @@ class Carried(NamedTuple):
 
 
 def with_context(content: Mapping[str, Any], span: Span) -> dict[str, Any]:
-    """A copy of a message with the context of a span, and the present time."""
+    """A copy of a message with the context of a span, and the present time.
+
+    If the span is not recorded, the copy has the mark instead.
+    """
+    if not span.get_span_context().trace_flags.sampled:
+        return {**content, FIELD: NOT_RECORDED}
     headers: dict[str, str] = {}
     inject(headers, set_span_in_context(span))
     return {**content, FIELD: {"headers": headers, "sent": time_ns()}}
+
+
+def is_unrecorded(content: Mapping[str, Any]) -> bool:
+    """Whether a message belongs to a trace that is not recorded."""
+    return content.get(FIELD) == NOT_RECORDED
 
 
 def carried_by(content: Mapping[str, Any]) -> Carried | None:

@@ -29,8 +29,11 @@ def stamp(name: str, content: dict[str, Any], to_group: bool = False) -> dict[st
     Arguments:
         name: the name of the channel, or of the group if ``to_group``.
     """
-    if not get_current_span().get_span_context().is_valid:
+    around = get_current_span()
+    if not around.get_span_context().is_valid:
         return content
+    if not around.get_span_context().trace_flags.sampled:
+        return with_context(content, around)
     attributes = {**SYSTEM, "messaging.operation.type": "send", "messaging.destination.name": name}
     what = name
     if to_group:

@@ -16,6 +16,7 @@ from channels_classic.exceptions import ConsumeLater, DenyConnection
 from channels_classic.layers import RedisChannelLayer
 from channels_classic.message import Message
 from channels_classic.tracing import FIELD
+from channels_classic.tracing.field import NOT_RECORDED
 from interface_server.tracing import ClientTracing
 from tests.channels_classic.tracing.spans import Spans
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
@@ -229,3 +230,28 @@ def test_sends_outside_of_any_span_carry_nothing(serve: Serve, spans: Spans) -> 
     consumers = [span for span in spans.all if span.kind is SpanKind.CONSUMER]
     assert consumers[0].parent is None
     assert consumers[1].context.trace_id == cron.get_span_context().trace_id
+
+
+def test_a_trace_that_is_not_recorded_leaves_a_mark_only(serve: Serve, spans: Spans) -> None:
+    """The decision is the client's. Nobody downstream begins a trace of its own instead."""
+    seen: list[tuple[object, bool]] = []
+
+    def note(message: Message) -> None:
+        seen.append((message.content.get(FIELD), trace.get_current_span().get_span_context().trace_flags.sampled))
+
+    def begin(message: Message) -> None:
+        note(message)
+        layer = message.channel_layer
+        Channel("next", channel_layer=layer).send({})
+        Group("more", channel_layer=layer).add("after")
+        Group("more", channel_layer=layer).send({})
+        message.reply_channel.send({"status": 201, "content": b"made"})
+
+    hosted = serve({"http.request": begin, "next": note, "after": note})
+    headers = {"traceparent": f"00-{TRACE}-{SPAN}-00"}
+    assert hosted.get("/", headers=headers).result(DEADLINE).text == "made"
+    eventually(lambda: len(seen) == 3)
+    assert seen == [(NOT_RECORDED, False)] * 3
+    assert hosted.get("/").result(DEADLINE).text == "made"  # a trace that is recorded comes after it
+    spans.one("deliver")
+    assert len({span.context.trace_id for span in spans.all}) == 1
