@@ -18,6 +18,7 @@ from websockets.server import ServerProtocol
 
 from channels_classic.log import logger
 from interface_server.asgi_types import Event, Scope
+from interface_server.transport.inbox import Inbox
 from interface_server.transport.keepalive import PING, PONG_BYTE, Keepalive, Pings
 from interface_server.transport.server import Server
 from interface_server.transport.websocket_handshake import (
@@ -72,10 +73,10 @@ class WebSocketConnection(asyncio.Protocol):
         self._end_timer: asyncio.TimerHandle | None = None
         self.was_stopped = False
         """As ``Direct`` has it."""
-        self._is_writable = True
-        self._may_write = asyncio.Event()
+        self._caught_up: asyncio.Event | None = None
+        """Set when a client that reads slowly has caught up; ``None`` while it keeps up."""
         self._reader = MessageReader(self._protocol, self._take_message, self._take_control, self._write_out)
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._events = Inbox()
         self._heard = False
         settings = server.settings
         self._pings = Pings(settings.ping_interval, settings.ping_timeout, self._loop.time())
@@ -103,13 +104,14 @@ class WebSocketConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Note that the client reads slowly."""
-        self._is_writable = False
-        self._may_write.clear()
+        if self._caught_up is None:
+            self._caught_up = asyncio.Event()
 
     def resume_writing(self) -> None:
         """Note that the client has caught up."""
-        self._is_writable = True
-        self._may_write.set()
+        if self._caught_up is not None:
+            self._caught_up.set()
+            self._caught_up = None
 
     def eof_received(self) -> None:
         """Note that the client sends nothing more. It may still read what was sent."""
@@ -171,7 +173,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def write(self, frame: bytes) -> bool:
         """As ``Direct`` has it."""
-        if self._state is not OPEN or not self._is_writable or self._protocol.extensions:
+        if self._state is not OPEN or self._caught_up is not None or self._protocol.extensions:
             return False
         self._transport.write(frame)
         return True
@@ -211,8 +213,9 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._state = State.ASKED
         scope = make_scope(request, self._server.settings, self._transport)
+        request.headers.clear()  # the parser keeps the request for as long as the socket lives
         scope["extensions"][DIRECT] = self
-        self._events.put_nowait({"type": "websocket.connect"})
+        self._events.put({"type": "websocket.connect"})
         task = self._loop.create_task(self._run_application(scope), name=str(self))
         self._server.tasks.add(task)
         task.add_done_callback(self._server.tasks.discard)
@@ -244,6 +247,7 @@ class WebSocketConnection(asyncio.Protocol):
         assert self._acceptance is not None
         add_to_acceptance(self._acceptance, event.get("subprotocol"), event.get("headers") or ())
         self._protocol.send_response(self._acceptance)
+        self._acceptance = None
         self._state = State.OPEN
         self._write_out()
         if self._server.settings.ping_interval:
@@ -257,7 +261,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Refuse the handshake with ``response``."""
         self._state = State.CLOSING
         self._reader.drop()
-        self._events.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
+        self._events.put({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
         self._transport.write(response)
         self._transport.close()
         self._end_within(CLOSE_SECONDS)
@@ -281,21 +285,19 @@ class WebSocketConnection(asyncio.Protocol):
             except Exception:
                 self._application_failed()
             return
-        self._events.put_nowait(
-            {"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message}
-        )
+        self._events.put({"type": "websocket.receive", "text" if isinstance(message, str) else "bytes": message})
         self.pause()
 
     async def _receive(self) -> Event:
-        if self._events.empty() and self._reader.is_held and self._state in (OPEN, LEAVING):
+        if self._events.is_empty and self._reader.is_held and self._state in (OPEN, LEAVING):
             self.resume()
-        return await self._events.get()
+        return await self._events.take()
 
     # To the client.
 
     async def _send(self, event: Event) -> None:
-        if not self._is_writable:
-            await self._may_write.wait()
+        if self._caught_up is not None:
+            await self._caught_up.wait()
         if self._state is State.LOST:
             raise ClientGone
         kind = event["type"]
@@ -360,7 +362,7 @@ class WebSocketConnection(asyncio.Protocol):
             code, reason = CloseCode.SERVICE_RESTART, None
         if self._state in (OPEN, LEAVING, State.ASKED, State.REFUSING):
             self._state = State.CLOSING
-            self._events.put_nowait({"type": "websocket.disconnect", "code": int(code), "reason": reason or ""})
+            self._events.put({"type": "websocket.disconnect", "code": int(code), "reason": reason or ""})
             self._end_within(SHUTDOWN_SECONDS if self.was_stopped else CLOSE_SECONDS)
 
     def _write_out(self) -> None:
@@ -371,7 +373,7 @@ class WebSocketConnection(asyncio.Protocol):
         if self._protocol.close_sent is not None and self._state is State.OPEN:
             # The client has broken the protocol: too large a message, text that is not UTF-8, or the like.
             self._disconnect(self._protocol.close_sent.code, self._protocol.close_sent.reason)
-        if not self._is_writable:
+        if self._caught_up is not None:
             # A client that floods the server with pings, and reads no pongs, would make these pile up.
             parts = [part for part in parts if part[:1] != PONG_BYTE]
         if self._transport.is_closing():

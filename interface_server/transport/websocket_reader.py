@@ -5,7 +5,6 @@ It joins frames, and holds messages back while nobody wants them.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import cast
 
@@ -48,7 +47,8 @@ class MessageReader:
         self._parsed = parsed
         self.is_held = True
         """Whether messages are held back."""
-        self._frames: deque[Frame] = deque()
+        self._frames: list[Frame] = []
+        """Parsed frames that are held back, the last one first."""
         self._unparsed = bytearray()
         self._fragments = bytearray()
         self._is_text = False
@@ -129,7 +129,7 @@ class MessageReader:
             if frame.opcode not in DATA or self._protocol.close_sent is not None:
                 self._parsed()
         else:
-            self._frames += frames
+            self._frames = [*reversed(frames), *self._frames]
             self._deliver()
 
     def _deliver(self) -> None:
@@ -140,7 +140,7 @@ class MessageReader:
                 self.drop()
                 self._protocol.fail(CloseCode.TRY_AGAIN_LATER, "too many messages at once")
                 break
-            self._take(self._frames.popleft())
+            self._take(self._frames.pop())
         self._parsed()
 
     def _take(self, frame: Frame) -> None:

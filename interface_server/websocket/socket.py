@@ -61,11 +61,12 @@ class WebSocket:
         self._started = time.monotonic()
         self._receive = receive
         self._conversation = Conversation(scope.get("subprotocols") or (), context.options.ws_protocols)
-        self._decided = asyncio.Event()
+        self._decided = asyncio.get_running_loop().create_future()
         self._connect = Outcome.REFUSED
         """The outcome of sending ``websocket.connect``; unknown while it is on its way."""
         self._direct: Direct | None = None
-        self._has_room = asyncio.Event()
+        self._has_room: asyncio.Future[None] | None = None
+        """Done when more can be read from a client, if ``run`` waits for that."""
         self._has_lapsed = False
         self._reply_channel = context.reader.join(self)
         self._outgoing = Outgoing(self._path, send, context.flow, self._reply_channel)
@@ -187,7 +188,7 @@ class WebSocket:
         seconds = self._context.options.websocket_handshake_timeout
         timer = asyncio.get_running_loop().call_later(seconds, self._handshake_timed_out)
         try:
-            await self._decided.wait()
+            await self._decided
         finally:
             timer.cancel()
 
@@ -222,8 +223,8 @@ class WebSocket:
             if self._conversation.state is SocketState.OPEN:
                 self._incoming.pass_on(text if text is not None else event.get("bytes") or b"")
             while self._incoming.is_full:
-                self._has_room.clear()
-                await self._has_room.wait()
+                self._has_room = asyncio.get_running_loop().create_future()
+                await self._has_room
 
     def _on_direct_message(self, data: str | bytes) -> None:
         if self._conversation.state is SocketState.OPEN:
@@ -232,7 +233,8 @@ class WebSocket:
             self._direct.pause()
 
     def _read_on(self) -> None:
-        self._has_room.set()
+        if self._has_room is not None and not self._has_room.done():
+            self._has_room.set_result(None)
         if self._direct is not None:
             self._direct.resume()
 
@@ -268,5 +270,5 @@ class WebSocket:
 
     def _put(self, events: list[Event]) -> None:
         self._outgoing.put(events)
-        if self._conversation.state is not SocketState.CONNECTING:
-            self._decided.set()
+        if self._conversation.state is not SocketState.CONNECTING and not self._decided.done():
+            self._decided.set_result(None)
