@@ -80,15 +80,14 @@ class Reading:
         answers = (yield trips)[server]
         if isinstance(answers[-1], LayerUnavailable):
             raise answers[-1]
-        *answer, number = answers[-1]
-        taken = Taken.of(server, answer, [queue])
+        taken = Taken.of(server, answers[-1], [queue])
         try:
             received, _ = yield from self._receiving.received({server: [queue]}, [taken], (), failure_in(answers))
         except LayerUnavailable:
             # The entries have arrived: those that could not be opened are kept until they can be.
-            self.confirm(process, number)
+            self.confirm(process, taken.number)
             raise
-        return received, number
+        return received, taken.number
 
     def _read(self, server: int, process: str, progress: Progress, limit: int, wait: float) -> Command:
         keys = self._keys[server]

@@ -1,13 +1,15 @@
 """``Taken``: the answer of a server to ``receive.lua`` and ``take.lua``.
 
-The answer is one flat list, which Redis sends in one piece. Before version 7, Redis sends each nested list in a
-piece of its own, and the reader wakes up for each of them.
+The answer is one flat list, packed if it is short (``hand_out.lua``). Before version 7, Redis sends each nested
+list in a piece of its own, and the reader wakes up for each of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import msgpack
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.connections.steps import Answers
@@ -28,6 +30,7 @@ class Taken(NamedTuple):
         has_lapsed: whether the process that asked was declared dead.
         unseen: what the taker that asked has in-flight and has not received.
         foreign: the queues whose keys are not lists, because another program uses them.
+        number: for a reader, the number to confirm.
     """
 
     server: int
@@ -37,15 +40,18 @@ class Taken(NamedTuple):
     has_lapsed: bool = False
     unseen: Sequence[bytes] = ()
     foreign: Sequence[str] = ()
+    number: int = 0
 
     @classmethod
-    def of(cls, server: int, answer: Sequence[Any], queues: Sequence[str] = ()) -> Taken:
+    def of(cls, server: int, answer: Any, queues: Sequence[str] = ()) -> Taken:
         """Read the answer of a server.
 
         Arguments:
             queues: in the order in which they were asked for.
         """
-        *counts, now, epoch, state = answer[len(answer) - len(queues) - 3 :]
+        if isinstance(answer, bytes):
+            answer = msgpack.unpackb(answer, raw=True)
+        *counts, now, epoch, state, number = answer[len(answer) - len(queues) - 4 :]
         entries: list[Entry] = []
         foreign: list[str] = []
         for queue, count in zip(queues, counts, strict=True):
@@ -55,7 +61,7 @@ class Taken(NamedTuple):
                 start = len(entries)
                 entries += [quick_entry((server, queue, value)) for value in answer[start : start + count]]
         if isinstance(state, int):
-            return cls(server, now, epoch, entries, state == DECLARED_DEAD, (), foreign)
+            return cls(server, now, epoch, entries, state == DECLARED_DEAD, (), foreign, number)
         return cls(server, now, epoch, entries, False, state, foreign)
 
 

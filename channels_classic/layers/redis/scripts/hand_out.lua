@@ -2,6 +2,10 @@
 -- lines.
 
 local is_foreign = {}
+local packer = rawget(_G, "cmsgpack") -- fakeredis lacks it
+
+-- The longest entries, together, whose answer is packed. Redis keeps 16 KiB of answers of a connection in one piece.
+local PACKED_BYTES = 12000
 
 -- Takes entries out of queue number q. A key that is no list belongs to another program. The script must not fail
 -- because of it: what it has popped before would be lost.
@@ -16,9 +20,12 @@ local function pop(q, key, count)
     return redis.call("LPOP", key, count)
 end
 
--- The answer as one list: the entries of all queues, how many there are of each (-1 if its key is no list), the time
--- in microseconds (16 digits), the epoch and the state. Redis sends one list in one piece.
-local function answer_of(taken, queues, now, epoch, state)
+-- The answer: the entries of all queues, how many there are of each (-1 if its key is no list), the time in
+-- microseconds (16 digits), the epoch, the state, and for read.lua its number.
+--
+-- It is packed into one string if it is short. Before version 7, Redis sends a list apart from the answers before it,
+-- with a system call of its own, and the reader wakes up twice.
+local function answer_of(taken, queues, now, epoch, state, number)
     local answer = taken[1] or {}
     local counts = { is_foreign[1] and -1 or #answer }
     for q = 2, queues do
@@ -28,12 +35,17 @@ local function answer_of(taken, queues, now, epoch, state)
             answer[#answer + 1] = value
         end
     end
+    local bytes = 0
+    for _, value in ipairs(answer) do
+        bytes = bytes + #value
+    end
     for q = 1, queues do
         answer[#answer + 1] = counts[q]
     end
     answer[#answer + 1] = now
     answer[#answer + 1] = epoch
     answer[#answer + 1] = state
-    return answer
+    answer[#answer + 1] = number
+    return packer and bytes <= PACKED_BYTES and packer.pack(answer) or answer
 end
 

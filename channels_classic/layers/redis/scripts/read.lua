@@ -17,7 +17,7 @@
 --   4  the number of this round trip, greater than all before
 --   5  the number of the last round trip whose answer has arrived
 --
--- Returns the list that hand_out.lua makes, with the state 0, and behind it the number to pass as ARGV[5] next.
+-- Returns what hand_out.lua makes, with the state 0 and the number to pass as ARGV[5] next.
 
 local time = redis.call("TIME")
 local now = string.format("%010d%06d", time[1], time[2])
@@ -58,6 +58,4 @@ if not epoch then
     redis.call("SET", KEYS[1], epoch)
 end
 
-local answer = answer_of({ entries }, 1, now, epoch, 0)
-answer[#answer + 1] = tonumber(number)
-return answer
+return answer_of({ entries }, 1, now, epoch, 0, tonumber(number))

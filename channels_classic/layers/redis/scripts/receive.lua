@@ -10,7 +10,7 @@
 --   3  the time after which the reader has given up, in microseconds: then nothing is taken; 0 for no limit
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
--- Returns the list that hand_out.lua makes, with the state 0.
+-- Returns what hand_out.lua makes, with the state 0.
 
 local time = redis.call("TIME")
 local limit = tonumber(ARGV[1])
@@ -53,4 +53,4 @@ if not epoch then
     redis.call("SET", KEYS[1], epoch)
 end
 
-return answer_of(taken, queues, string.format("%010d%06d", time[1], time[2]), epoch, 0)
+return answer_of(taken, queues, string.format("%010d%06d", time[1], time[2]), epoch, 0, 0)

@@ -27,7 +27,7 @@
 --   9  the prefix of all keys
 --   …  with ARGV[1] = 0, how many messages at the most of each queue
 --
--- Returns the list that hand_out.lua makes, with the state 0. Instead of the 0 there is 1 if the process was declared
+-- Returns what hand_out.lua makes, with the state 0. Instead of the 0 there is 1 if the process was declared
 -- dead, or a list of what the taker has in-flight and has not received. In both cases nothing is taken.
 
 local time = redis.call("TIME")
@@ -115,4 +115,4 @@ for q = 1, normal do
     end
 end
 
-return answer_of(taken, queues, now, epoch, state)
+return answer_of(taken, queues, now, epoch, state, 0)
