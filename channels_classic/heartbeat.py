@@ -74,6 +74,7 @@ class Heartbeat:
             to be dropped.
         leases: gives the leases of running turns; called for each heartbeat.
         describe: makes a text about a lost message, for the log.
+        registered: called once with the process, when it is in the registry.
     """
 
     def __init__(
@@ -83,10 +84,12 @@ class Heartbeat:
         on_lapse: Callable[[], Process],
         leases: Callable[[], Sequence[Lease]] = tuple,
         describe: Describe = channel_and_path,
+        registered: Callable[[Process], None] = lambda process: None,
     ) -> None:
         self._layer = layer
         self._on_lapse = on_lapse
         self._leases = leases
+        self._registered: Callable[[Process], None] | None = registered
         self._sweeper = Sweeper(layer, describe)
         self._absence = Absence(lambda: layer.life)
         self._lock = threading.Lock()
@@ -134,6 +137,9 @@ class Heartbeat:
             try:
                 with self._lock:
                     self._beat()
+                if self._registered is not None:
+                    self._registered(self.process)
+                    self._registered = None
             except LayerUnavailable:
                 pass  # the workers log it
             except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from channels_classic.heartbeat import Describe, Heartbeat, channel_and_path, new_process
@@ -14,6 +15,7 @@ from channels_classic.layers.names import random_part
 from channels_classic.layers.takers import Taker
 from channels_classic.log import logger
 from worker.hold import Hold
+from worker.strangers import site, tell_of_strangers
 
 
 class Hand:
@@ -119,7 +121,9 @@ class Presence:
         self._registered = registered
         self._journal: Journal | None = None
         self._leases = leases
-        self._heartbeat = Heartbeat(layer, self._new_process(), self._on_lapse, self._on_beat, describe)
+        self._heartbeat = Heartbeat(
+            layer, self._new_process(), self._on_lapse, self._on_beat, describe, partial(tell_of_strangers, layer)
+        )
         self._renew(self._new_holds(self._heartbeat.process))
 
     @property
@@ -209,7 +213,7 @@ class Presence:
         return process
 
     def _new_process(self) -> Process:
-        return new_process("worker", threads=self._threads, **self._details())
+        return new_process("worker", threads=self._threads, site=site(), **self._details())
 
     def _new_holds(self, process: Process) -> list[Hold]:
         return [Hold(self._layer.taker(process.name, number)) for number in range(self._takers)]

@@ -39,7 +39,7 @@ from channels_classic.routing import route
 
 routing = [
     route("numbers", "mysite.consumers.number"),
-    route("sure", "mysite.consumers.number", at_least_once=True),
+    route("sure", "mysite.consumers.sure", at_least_once=True),
     route("leaks", "mysite.consumers.leak"),
     route("poison", "mysite.consumers.poison", at_least_once=True),
     route("http.request", "mysite.consumers.number"),
@@ -60,6 +60,10 @@ def number(message):
     Channel("answers").send({"number": message["number"], "deliveries": message.deliveries, "pid": os.getpid()})
 
 LEAKED = []
+
+def sure(message):
+    Channel("begun").send({}, immediately=True)
+    number(message)
 
 def leak(message):
     LEAKED.append(b"x" * 2**20)
@@ -101,9 +105,9 @@ def workers(folder: Path) -> Iterator[Any]:
     """Starts programs with workers."""
     with ExitStack() as stack:
 
-        def start(*options: str, log: str = "log.txt") -> Running:
+        def start(*options: str, log: str = "log.txt", **variables: str) -> Running:
             command = [sys.executable, "-m", "worker", "--settings", "mysite.settings", *options]
-            program = stack.enter_context(running(command, folder, log))
+            program = stack.enter_context(running(command, folder, log, variables))
             program.wait("channels: ")
             return program
 
@@ -148,10 +152,10 @@ def lost(program: Running, consumer: str = "mysite.consumers.number") -> int:
     return sum(line.count(f"({consumer})") for line in program.log.splitlines() if "lost while they ran" in line)
 
 
-def living(program: Running) -> list[int]:
-    """The worker processes under a supervisor that have logged that they receive."""
-    said = {int(pid) for pid in re.findall(r"Worker (\d+), ", program.log)}
-    return [pid for pid in children_of(program.process.pid) if pid in said]
+def living(program: Running, layer: RedisChannelLayer) -> list[int]:
+    """The worker processes under a supervisor that have begun to receive."""
+    known = {process.details["pid"] for process in layer.processes()}
+    return [pid for pid in children_of(program.process.pid) if pid in known]
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -159,14 +163,14 @@ def test_a_kill_loses_only_running_messages(layer: RedisChannelLayer, workers: A
     """Each message is answered once, or the log names it as lost while it ran."""
     moments = random.Random(seed)
     program = workers("--processes", "2", "--threads", "2")
-    program.wait(lambda: len(living(program)) == 2)
+    program.wait(lambda: len(living(program, layer)) == 2)
     numbers = Numbers(layer)
     for kill in range(3):
         numbers.send(300)
         program.wait(lambda: numbers.receive() > numbers.sent - 300 + moments.randrange(200))
-        os.kill(moments.choice(living(program)), signal.SIGKILL)
+        os.kill(moments.choice(living(program, layer)), signal.SIGKILL)
         program.wait(lambda: program.log.count("has died: ") == kill + 1)  # noqa: B023
-        program.wait(lambda: len(living(program)) == 2)
+        program.wait(lambda: len(living(program, layer)) == 2)
     numbers.wait(numbers.sent - lost(program))
     assert set(numbers.counts.values()) == {1}
     assert len(numbers.counts) == numbers.sent - lost(program)
@@ -219,7 +223,7 @@ def test_the_session_of_a_socket_goes_though_its_disconnect_is_lost(
 ) -> None:
     """The consumer of the disconnect does not run again. Nothing of the socket stays."""
     program = workers("--processes", "2")
-    program.wait(lambda: len(living(program)) == 2)
+    program.wait(lambda: len(living(program, layer)) == 2)
     with redis_server.client() as client:
         layer.send("websocket.receive", {"reply_channel": "interface.test!client", "order": 1})
         program.wait(lambda: client.keys("asgi:value:session:*"))
@@ -233,7 +237,7 @@ def test_the_session_of_a_socket_goes_though_its_disconnect_is_lost(
 def test_processes_that_leak_are_replaced_under_load(layer: RedisChannelLayer, workers: Any) -> None:
     """Each message is answered once, and the memory of the processes stays bounded."""
     program = workers("--processes", "2", "--threads", "2", "--max-memory", "128M")
-    program.wait(lambda: len(living(program)) == 2)
+    program.wait(lambda: len(living(program, layer)) == 2)
     numbers = Numbers(layer)
     while len({answer["pid"] for answer in numbers.answers}) < 4:  # so two have taken the place of others
         numbers.send(50, "leaks", 0.01)
@@ -245,12 +249,12 @@ def test_processes_that_leak_are_replaced_under_load(layer: RedisChannelLayer, w
 
 def test_a_declared_message_runs_again(layer: RedisChannelLayer, workers: Any) -> None:
     program = workers("--processes", "2")
-    program.wait(lambda: len(living(program)) == 2)
+    program.wait(lambda: len(living(program, layer)) == 2)
     numbers = Numbers(layer)
     numbers.send(1, "sure", 2)
-    program.wait(lambda: layer.channel_statistics("sure")["messages_pending"] == 0)
+    program.wait(lambda: layer.receive(["begun"])[0])
     numbers.send(20)
-    for pid in living(program):
+    for pid in living(program, layer):
         os.kill(pid, signal.SIGKILL)
     program.wait("1 messages to be run again")
     numbers.wait(1)
@@ -263,7 +267,7 @@ def test_a_poison_message_becomes_a_dead_letter_and_takes_nobody_along(
     layer: RedisChannelLayer, workers: Any
 ) -> None:
     program = workers("--processes", "2")
-    program.wait(lambda: len(living(program)) == 2)
+    program.wait(lambda: len(living(program, layer)) == 2)
     numbers = Numbers(layer)
     numbers.send(50, "sure")
     numbers.send(1, "poison")
@@ -273,3 +277,18 @@ def test_a_poison_message_becomes_a_dead_letter_and_takes_nobody_along(
     assert (letter.channel, letter.content["number"], letter.deliveries) == ("poison", 50, 3)
     numbers.wait(100)
     assert set(numbers.counts) == set(range(101)) - {50}
+
+
+def test_a_prefix_that_two_projects_share(layer: RedisChannelLayer, workers: Any, folder: Path) -> None:
+    """Nothing fails, but each takes messages of the other. The log of the one that starts later says so."""
+    with (folder / "mysite" / "settings.py").open("a") as settings:
+        settings.write('import os\nROOT_URLCONF = os.environ["URLS"]\n')
+    workers(URLS="mysite.urls")
+    same = workers(log="same.txt", URLS="mysite.urls")
+    other = workers(log="other.txt", URLS="othersite.urls")
+    other.wait("Workers of another project (ROOT_URLCONF 'mysite.urls', process ")
+    numbers = Numbers(layer)
+    numbers.send(50)
+    numbers.wait(50)
+    assert "ROOT_URLCONF 'mysite.urls'" not in same.log
+    assert other.log.count("receive on the same channels of the same layer: http.request, ") == 1
