@@ -20,7 +20,7 @@ from channels_classic.layers.redis.registry import Registry
 from channels_classic.layers.redis.sending import Sending, positions
 from channels_classic.layers.redis.shipments import Shipment, messages_of, unconfirmed
 from channels_classic.layers.redis.taking import Taking
-from channels_classic.layers.redis.turns import Turns
+from channels_classic.layers.redis.turns import Turns, verdict_of
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Delivery, Received
 
@@ -145,5 +145,5 @@ class Pipeline:
                 if shipment:
                     refused, _ = self._queues.sent(0, outcome[0], origin)
         verdicts = outcome[len(outcome) - len(ends) :]
-        held = [end for end, (verdict, _) in zip(ends, verdicts, strict=True) if verdict == b"held"]
+        held = [end for end, verdict in zip(ends, verdicts, strict=True) if verdict_of(verdict) == b"held"]
         return sorted([*positions(shipment.pushes, refused), *held])

@@ -118,7 +118,9 @@ class Turns:
             for client in clients[start : start + MOST_AT_ONCE]:
                 trips.add(*self._command(client, "resume", orders[client], int(settled)))
             answers = yield trips
-            forward += sum(answer[0] == b"forward" for of_server in answers.values() for answer in of_server)
+            forward += sum(
+                verdict_of(answer) == b"forward" for of_server in answers.values() for answer in of_server
+            )
         if forward:
             logger.warning(
                 "Redis had lost messages of %d clients, or that these had been handled: the later ones go on.",
@@ -150,11 +152,11 @@ class Turns:
         trips.add(server, command)
         return self._verdict((yield trips)[server][0])
 
-    def _verdict(self, answer: Sequence[Any]) -> str:
-        verdict, passed_over = answer
-        for client, first, last, reason in passed_over:
-            turns.report_passed_over(client.decode(), int(first), int(last), reason.decode())
-        return str(verdict.decode())
+    def _verdict(self, answer: Any) -> str:
+        if not isinstance(answer, bytes):
+            for client, first, last, reason in answer[1]:
+                turns.report_passed_over(client.decode(), int(first), int(last), reason.decode())
+        return verdict_of(answer).decode()
 
     def _command(self, client: str, step: str, *arguments: Any) -> tuple[int, Command]:
         """The server that has the turns of a client, and the command for it."""
@@ -164,3 +166,9 @@ class Turns:
         lease = turns.RENEWED_LEASE_SECONDS if self._registry.has_beaten else turns.LEASE_SECONDS
         times = (lease, self._expiry + turns.EXTRA_PATIENCE, self._expiry, self._kept)
         return server, ("turns", 2, *keys, of_server.prefix, client, *times, step, *arguments)
+
+
+def verdict_of(answer: Any) -> bytes:
+    """The verdict in an answer of ``turns.lua``."""
+    verdict: bytes = answer if isinstance(answer, bytes) else answer[0]
+    return verdict

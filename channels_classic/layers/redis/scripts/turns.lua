@@ -50,14 +50,18 @@
 --
 -- All times are microseconds by this server's clock. Returns the verdict ("run", "wait", "waits", "passed" or
 -- "full"; "lapsed" for an enter whose process was declared dead; "held" for an end that has to be told again; "forward"
--- where a client goes on that would have waited; "" for other steps), and for each turn that was passed over: the client,
--- the first and the last order, and "lease" or "gap".
+-- where a client goes on that would have waited; "" for other steps). If turns were passed over, it returns a list
+-- instead: the verdict, and for each of them the client, the first and the last order, and "lease" or "gap".
 
 local prefix, client = ARGV[1], ARGV[2]
 local lease, patience, life, kept = ARGV[3] * 1e6, ARGV[4] * 1e6, ARGV[5] * 1e6, ARGV[6] * 1e6
 local time = redis.call("TIME")
 local now = time[1] * 1e6 + time[2]
 local passed_over = {}
+
+local function answer_of(verdict)
+    return #passed_over == 0 and verdict or { verdict, passed_over }
+end
 
 local function text(number)
     return string.format("%.0f", number)
@@ -244,11 +248,11 @@ end
 
 local step, order, verdict = ARGV[7], tonumber(ARGV[8] or ""), ""
 if step == "end" and ARGV[10] ~= "" and redis.call("GET", KEYS[3]) ~= ARGV[10] then
-    return { "held", passed_over }
+    return "held"
 end
 if step == "enter" and KEYS[4] and not redis.call("ZSCORE", KEYS[3], ARGV[15])
     and redis.call("GET", KEYS[4]) == ARGV[16] then
-    return { "lapsed", passed_over }
+    return "lapsed"
 end
 if step == "enter" or step == "release" then
     wake_another()
@@ -284,7 +288,7 @@ elseif redis.call("EXISTS", KEYS[1]) == 1 then
     local turns = load(KEYS[1], client)
     if step == "release" then
         if turns.gone and not turns.lease and turns.waiting == 0 then
-            return { verdict, passed_over } -- it was released before, and is not to be kept for longer
+            return answer_of(verdict) -- it was released before, and is not to be kept for longer
         end
         turns.gone = true
         go_on(turns)
@@ -304,4 +308,4 @@ elseif redis.call("EXISTS", KEYS[1]) == 1 then
     end
     save(turns)
 end
-return { verdict, passed_over }
+return answer_of(verdict)
