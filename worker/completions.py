@@ -123,8 +123,10 @@ class Completions:
             batch.ended.wait(seconds)
         with self._changed:
             batch.is_attended, batch.is_left = False, True
-            batch.unsent -= len(batch.finished)
-            return batch.finished
+            # They refer to the batch. If it referred to them, only the garbage collector could free them.
+            finished, batch.finished = batch.finished, []
+            batch.unsent -= len(finished)
+            return finished
 
     def leave(self, batch: HeldBatch) -> bool:
         """Let the worker leave the batch. If this returns true, the batch is held, and ``release`` must follow.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections import Counter
 from threading import Event
 from typing import Any
@@ -104,3 +106,25 @@ def test_a_worker_sends_for_the_consumers_of_its_batch(
         layer.send_batch([layer.prepare("test", message) for message in batch])
         assert [receive(layer)["text"] for _ in batch] == [message["text"] for message in batch]
     assert "asynchronous-sender" not in senders
+
+
+def test_messages_of_asynchronous_consumers_are_freed_without_the_garbage_collector(
+    start_workers: StartWorkers,
+) -> None:
+    """It runs seldom in a worker, and looking for them took a seventh of the worker's time."""
+    messages: list[weakref.ref[Message]] = []
+
+    async def echo(message: Message) -> None:
+        messages.append(weakref.ref(message))
+        message.reply_channel.send({"text": message["text"]})
+
+    layer = layer_with([route("test", echo)])
+    gc.disable()
+    try:
+        start_workers(layer, 1)
+        for number in range(20):
+            layer.send("test", {"reply_channel": REPLY, "text": str(number)})
+            assert receive(layer)["text"] == str(number)
+        wait_for(lambda: all(message() is None for message in messages[:-1]))
+    finally:
+        gc.enable()
