@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.project import DEADLINE, FOR_PROGRAMS, NOT_HANDED_ON, Running
 
 
@@ -34,14 +35,7 @@ def running(
     """
     file = folder / log
     with file.open("wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=folder,
-            env=environment_with(**(variables or {})),
-            stdout=output,
-            stderr=output,
-            **options,
-        )
+        process = forked.start(command, folder, environment_with(**(variables or {})), output, **options)
     program = Running(process, file)
     try:
         yield program
@@ -53,14 +47,7 @@ def completed(
     command: Sequence[object], folder: Path, variables: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A program that ends by itself."""
-    return subprocess.run(
-        [str(part) for part in command],
-        cwd=folder,
-        env=environment_with(**(variables or {})),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-    )
+    return forked.completed(command, folder, environment_with(**(variables or {})), DEADLINE)
 
 
 def children_of(pid: int) -> list[int]:

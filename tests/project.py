@@ -17,14 +17,14 @@ import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
+from tests import forked
+from tests.forked import REPOSITORY, Process
 from tests.ports import free_port
 
 DEADLINE = 60  # seconds after which what should happen has not happened
 
 # These variables are meant for the tests' own Django.
 NOT_HANDED_ON = ("DJANGO_SETTINGS_MODULE", "PYTHONPATH", "REDIS_URL", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
-
-REPOSITORY = Path(__file__).resolve().parents[1]
 
 FOR_PROGRAMS = {
     # The programs run the code beside these tests, whatever is installed.
@@ -77,14 +77,7 @@ class Project:
 
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python in the folder, and wait for its end."""
-        return subprocess.run(
-            [self.executable, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-        )
+        return forked.completed([self.executable, *arguments], self.folder, self.environment, DEADLINE)
 
     def manage(self, *arguments: str) -> str:
         """Run a command that has to succeed. Returns its output."""
@@ -100,13 +93,8 @@ class Project:
         """A program with these arguments, until the end of the block."""
         file = self.folder / log
         with file.open("wb") as output:
-            process = subprocess.Popen(
-                [self.executable, "-u", *program, *arguments],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=output,
-                stderr=output,
-            )
+            command = [self.executable, "-u", *program, *arguments]
+            process = forked.start(command, self.folder, self.environment, output)
         running = Running(process, file)
         try:
             yield running
@@ -126,7 +114,7 @@ class Project:
 class Running:
     """A process, and what it has printed so far."""
 
-    def __init__(self, process: subprocess.Popen[bytes], file: Path) -> None:
+    def __init__(self, process: Process, file: Path) -> None:
         self.process = process
         self._file = file
 

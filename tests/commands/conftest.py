@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.ports import free_port
-from tests.project import DEADLINE, Project, Site
+from tests.project import Project, Site
 
 VIEWS = """\
     import hashlib
@@ -98,10 +96,8 @@ Group.objects.create(name="Writers")
 
 def make_project(folder: Path) -> Project:
     """What a developer has after ``startproject``, the app in the settings, and ``migrate``."""
-    subprocess.run(
-        [sys.executable, "-m", "django", "startproject", "mysite", str(folder)], check=True, timeout=DEADLINE
-    )
     project = Project(folder)
+    assert project.python("-m", "django", "startproject", "mysite", str(folder)).returncode == 0
     with (folder / "mysite" / "settings.py").open("a") as settings:
         settings.write('\nINSTALLED_APPS += ["channels_classic"]\n')
         settings.write('PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]\n')

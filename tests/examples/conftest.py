@@ -6,7 +6,6 @@ import http.cookiejar
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 import time
 import urllib.error
@@ -21,9 +20,10 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from tests.browser import browser  # noqa: F401
+from tests.forked import REPOSITORY, Process, start
 from tests.ports import free_port
+from tests.project import FOR_PROGRAMS
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 START_DEADLINE = 60  # seconds
 PASSWORD = "three green umbrellas"
 
@@ -89,11 +89,12 @@ class Site:
         (folder / f"{self.example}_quick.py").write_text(QUICK_HASHES.format(self.settings))
         settings = ("REDIS_URL", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "HTTPS")
         self.environment = {key: value for key, value in os.environ.items() if key not in settings} | {
+            **FOR_PROGRAMS,
             self.database_variable: str(self.database),
             "DJANGO_SETTINGS_MODULE": f"{self.example}_quick",
             "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(folder)]),
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.manage("migrate", *migration)
 
     def manage(self, *arguments: str) -> None:
@@ -151,14 +152,10 @@ class Site:
     def count(self, table: str, room: str) -> int:
         return int(self.select(f"SELECT count(*) FROM {table} WHERE room = ?", room))
 
-    def _manage(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _manage(self, *arguments: str) -> Process:
+        command = [sys.executable, str(REPOSITORY / "examples" / self.example / "manage.py"), *arguments]
         with self.log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, str(REPOSITORY / "examples" / self.example / "manage.py"), *arguments],
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+            return start(command, REPOSITORY, self.environment, log)
 
     def _answers(self) -> bool:
         try:

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, WebSocket, expect
 
 from tests.examples.conftest import REPOSITORY, START_DEADLINE, Site
 from tests.examples.test_chat_browser import people, say, texts
+from tests.forked import Process, completed
 from tests.interface_server.hosted import eventually
 from tests.ports import free_port
 from tests.programs import children_of, environment_with, is_alive
@@ -30,7 +31,7 @@ class Cluster(Site):
     def __init__(self, folder: Path, redis_url: str) -> None:
         super().__init__(folder)
         self.environment["REDIS_URL"] = redis_url
-        self.workers: list[subprocess.Popen[bytes]] = []
+        self.workers: list[Process] = []
 
     def start(self) -> None:
         self.start_workers(2)
@@ -114,7 +115,7 @@ def test_the_procfile(tmp_path: Path) -> None:
     )
     chat = REPOSITORY / "examples" / "chat"
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0"]
-    subprocess.run(migrate, cwd=chat, env=environment, check=True, timeout=START_DEADLINE)
+    assert completed(migrate, chat, environment, START_DEADLINE).returncode == 0
     command = [honcho, "start", "-p", str(ports[0]), "-c", "interface=2,worker=2"]
     with (tmp_path / "log.txt").open("wb") as log:
         process = subprocess.Popen(command, cwd=chat, env=environment, stdout=log, stderr=log)

@@ -81,7 +81,9 @@ def test_several_worker_processes(project: Project) -> None:
     """They begin with ``manage.py`` too, if that is the only file that has the line."""
     settings = (project.folder / "myproject" / "settings.py").read_text()
     project.write({"manage.py": LEGACY_MANAGE, "myproject/settings.py": settings.removeprefix(LEGACY)})
-    with project.running("runworker", "--processes", "2"), project.served("--noworker") as site:
+    with project.running("runworker", "--processes", "2") as worker, project.served("--noworker") as site:
+        # A handshake waits only some seconds for a worker, which may take longer to start on a busy machine.
+        worker.wait(lambda: worker.log.count("channels: ") == 2)
         for _ in range(4):
             with site.connect() as client:
                 client.send("hello")

@@ -35,9 +35,14 @@ def test_without_redis_it_gives_no_reasons(serve: Serve) -> None:
 
 
 def test_all_other_paths_belong_to_the_workers(serve: Serve, backend: Backend, redis_url: str) -> None:
-    backend.layer.beat(new_process("worker"))
     served = serve("--health-path", "/healthz/", "--processes", "2", processes=2)
-    served.program.wait(lambda: served.get("/healthz?from=here").status_code == 200)
+    worker = new_process("worker")
+
+    def is_healthy() -> bool:
+        backend.layer.beat(worker)  # it counts as dead after a few seconds without
+        return served.get("/healthz?from=here").status_code == 200
+
+    served.program.wait(is_healthy)
     for path in ("/", "/health", "/healthzz"):
         assert served.get(path).json()["path"] == path
     with pytest.raises(InvalidStatus) as caught:

@@ -1,0 +1,71 @@
+"""A forked program cannot be told from one with an interpreter of its own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests import forked
+from tests.programs import environment_with, running
+from tests.project import DEADLINE
+
+PROGRAMS = {
+    "what it is": """\
+        import os, signal, sys
+        here = os.getcwd()
+        print(__name__, __file__ == f"{here}/manage.py", __doc__, sys.argv[1:], sys.path[0] == here, sys.path[1:])
+        print(sorted(os.environ), sys.dont_write_bytecode, len(os.listdir("/proc/self/fd")))
+        print([signal.getsignal(number) for number in sorted(signal.valid_signals())])
+        print(sys.modules["__main__"].__file__, "django" in sys.modules["__main__"].__dict__)
+        import multiprocessing
+        print(multiprocessing.parent_process(), "tests" in sys.modules)
+    """,
+    "both outputs": "import sys; print('ä', end=''); sys.stderr.write('\\udcff')",
+    "a status": "import sys; sys.exit(3)",
+    "a text": "import sys; sys.exit('wrong')",
+    "an error": "1 / 0",
+    "a signal": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "Ctrl-C": "import os, signal; os.kill(os.getpid(), signal.SIGINT); signal.pause()",
+    "what runs at the end": """\
+        import atexit, threading, time
+        atexit.register(print, "at the end")
+        threading.Thread(target=lambda: print(threading.main_thread().join() or "after the main thread")).start()
+    """,
+    "a module by a name that is taken": "import worker; print(worker.own)",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+def test_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    (tmp_path / "manage.py").write_text(dedent(program))
+    if "own" in program:
+        (tmp_path / "worker.py").write_text("own = True")
+    command = [sys.executable, "-u", "manage.py", "one", "two"]
+    environment = environment_with()
+
+    def outcome() -> tuple[int, str, str]:
+        done = forked.completed(command, tmp_path, environment, DEADLINE)
+        return done.returncode, done.stdout, done.stderr[-40:]  # a traceback begins with how it came there
+
+    in_a_fork = outcome()
+    monkeypatch.setenv("FRESH_PROGRAMS", "1")
+    assert in_a_fork == outcome()
+
+
+def test_signals_and_waiting(tmp_path: Path) -> None:
+    (tmp_path / "manage.py").write_text("import signal; print('ready'); signal.pause()")
+    with running([sys.executable, "manage.py"], tmp_path) as program:
+        process = program.process
+        assert isinstance(process, forked.Forked)
+        program.wait("ready")
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.01)
+        process.terminate()
+        assert process.wait() == process.poll() == process.returncode == -signal.SIGTERM
+        process.kill()
