@@ -62,6 +62,8 @@ class Keys:
         self.stats_prefix = stats_prefix
         self.totals = f"{stats_prefix}totals"
         self._queue = f"{prefix}queue:"
+        self.of_queues = self._queue.encode()
+        """The bytes with which the keys of queues begin."""
         self.epoch = f"{prefix}epoch"
         self.waiting_clients = f"{prefix}waiting"
         self.beats = f"{prefix}beats"

@@ -144,6 +144,8 @@ class Pipeline:
                 outcome = (yield again)[0] if again else []
                 if shipment:
                     refused, _ = self._queues.sent(0, outcome[0], origin)
+        if not refused and not ends:
+            return []
         verdicts = outcome[len(outcome) - len(ends) :]
         held = [end for end, verdict in zip(ends, verdicts, strict=True) if verdict_of(verdict) == b"held"]
         return sorted([*positions(shipment.pushes, refused), *held])

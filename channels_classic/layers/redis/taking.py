@@ -225,7 +225,7 @@ class Taking:
 
     def _popped(self, server: int, answer: Sequence[Any]) -> list[Entry]:
         """The entry in an answer of ``BLPOP``. There is none if it was a token."""
-        if answer[0].startswith(self._keys[server].queue("").encode()):
+        if answer[0].startswith(self._keys[server].of_queues):
             return [self._queues.popped(server, answer)]
         return []
 
