@@ -45,6 +45,7 @@ key                              type        what it is for; when it ends
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from channels_classic.layers import names
 
@@ -70,6 +71,8 @@ class Keys:
         self.processes = f"{prefix}processes"
         self.gone = f"{prefix}gone"
         self.letters = f"{prefix}letters"
+        self.for_sending = lru_cache(maxsize=1024)(self._for_sending)
+        """Gives the three keys of a queue that ``send.lua`` needs."""
         self.letter_times = f"{prefix}letter-times"
 
     def queue(self, queue: str) -> str:
@@ -84,6 +87,10 @@ class Keys:
     def queue_of(self, key: bytes) -> str:
         """The name of the queue that has this key."""
         return key.decode()[len(self._queue) :]
+
+    def _for_sending(self, queue: str) -> tuple[str, str, str]:
+        second = self.bell(queue) if names.is_normal(queue) else self.paused(queue)
+        return self.queue(queue), second, self.statistics(queue)
 
     def with_bells(self, queues: Iterable[str]) -> list[str]:
         """For each queue its key and that of its bell."""

@@ -150,8 +150,7 @@ class Queues:
         of_server = self._keys[server]
         keys = [of_server.routes(group) for group in remembered]
         for queue in of_queue:
-            second = of_server.bell(queue) if names.is_normal(queue) else of_server.paused(queue)
-            keys += [of_server.queue(queue), second, of_server.statistics(queue)]
+            keys += of_server.for_sending(queue)
         if origin is not None:
             keys += [of_server.clients(origin.process), of_server.orders(origin.process)]
             keys += [of_server.sent(origin.taker), of_server.beats, of_server.epoch]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 
-from channels_classic.layers import names
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips, failure_in
@@ -92,5 +91,7 @@ class Reading:
     def _read(self, server: int, process: str, progress: Progress, limit: int, wait: float) -> Command:
         keys = self._keys[server]
         of_process = (keys.epoch, keys.queue(f"{process}!"), keys.handed(process))
-        arguments = (limit, names.random_part(), self._clocks.latest(server, wait))
+        # The epoch is set where there is none. This one is unique, as the name of the process is random.
+        epoch = f"{process}.{progress.asked}"
+        arguments = (limit, epoch, self._clocks.latest(server, wait))
         return ("read", 3, *of_process, *arguments, progress.asked, progress.seen)
