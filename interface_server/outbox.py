@@ -83,6 +83,11 @@ class Outbox:
         self._settled = 0
         """How many messages from lanes were taken."""
 
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the last attempts to reach the layer have failed."""
+        return self._is_unreachable
+
     # Urgent messages.
 
     def put(self, delivery: Delivery, done: Done | None = None, key: str | None = None) -> None:

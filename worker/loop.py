@@ -110,6 +110,11 @@ class Worker(Termed):
         with stopping_at_signals(self.stop) if self.signal_handlers else nullcontext():
             self._run()
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the last attempt to reach the layer has failed."""
+        return self._backoff.failures > 0
+
     def _run(self) -> None:
         self.ready()
         fencing.act_as(self._in_hand.hand)

@@ -16,6 +16,9 @@ class Health(Protocol):
     def dead_parts(self) -> list[str]:
         """Texts about the parts that do not work any more."""
 
+    def obstacles(self) -> list[str]:
+        """Texts about what keeps the program from serving clients now, although all its parts work."""
+
     @property
     def is_draining(self) -> bool:
         """Whether the program is stopping."""
@@ -43,7 +46,7 @@ class Monitor:
         """The present status of the process."""
         dead = [part for health in self._watched for part in health.dead_parts()]
         draining = any(health.is_draining for health in self._watched)
-        view, unready = None, []
+        view, unready = None, [text for health in self._watched for text in health.obstacles()]
         try:
             view = self._view.look()
         except LayerUnavailable as error:

@@ -33,6 +33,11 @@ class ServerHealth:
         """Whether the server is stopping."""
         return self._server.is_stopping
 
+    def obstacles(self) -> list[str]:
+        """A text if messages of clients do not reach the layer. It may be one that can only be read."""
+        is_cut_off = self._context.outbox.is_unreachable
+        return ["messages of clients do not reach the channel layer"] if is_cut_off else []
+
     def dead_parts(self) -> list[str]:
         """Texts for the event loop if it is stuck, and for a part of the context that has failed."""
         if self._context.failed.is_set():

@@ -229,6 +229,24 @@ def test_without_redis_nothing_is_ready_and_metrics_go_on(site: Site) -> None:
     assert interface.metrics()["channels_backoff_pauses_total",] > 0
 
 
+def test_a_redis_that_takes_no_writes_gets_no_clients(site: Site) -> None:
+    """It can still be looked at, so only those know who write to it."""
+    interface, worker = site.interface(), site.worker()
+    interface.wait("/readyz", 200)
+    with site.redis.client() as administrator, interface.socket() as client:
+        administrator.replicaof("127.0.0.1", free_port())
+        client.send("hello")
+        interface.wait("/readyz", 503, "messages of clients do not reach the channel layer")
+        worker.wait("/readyz", 503, "the workers get no messages from the channel layer")
+        for program in (interface, worker):
+            assert program.says("/livez", 200)
+            assert program.metrics()["channels_layer_reachable",] == 1
+        administrator.replicaof("NO", "ONE")
+        assert client.recv(DEADLINE) == "hello"
+        for program in (interface, worker):
+            program.wait("/readyz", 200)
+
+
 def test_an_event_loop_that_is_stuck_is_not_alive(site: Site) -> None:
     interface = site.interface("--mount", "/stuck=stuck:application")
     interface.wait("/livez", 200)
