@@ -39,11 +39,12 @@ def check_commands(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     hint = None
     if owners["runserver"] in command_owners.DJANGOS:
         hint = (
-            "Django's runserver serves no WebSockets. For those of Channels 4, put 'daphne' first into "
+            "Django's runserver serves no WebSockets. For those of Channels, put 'daphne' first into "
             "INSTALLED_APPS, or start an ASGI server with ASGI_APPLICATION. For classic consumers alone, start "
             f"{command_owners.OTHER_NAMES['runserver']}."
         )
-    return [Info(f"This project runs on Channels 4: {'; '.join(said)}.", hint=hint, id="channels.I020")]
+    major = (installed_channels.version() or "4").partition(".")[0]
+    return [Info(f"This project runs on Channels {major}: {'; '.join(said)}.", hint=hint, id="channels.I020")]
 
 
 @register("channels")

@@ -183,6 +183,7 @@ class TestWhatCannotBe:
         output = project.manage("check")
         assert f"(channels.W020) channels {version} is installed" in output
         assert advice in output
+        assert "runs on Channels 4" not in output
         layer = project.python("-c", "from channels_classic.channels4 import RedisChannelLayer")
         assert f"channels {version} is installed" in layer.stderr.strip().splitlines()[-1]
 
