@@ -134,19 +134,19 @@ class Queues:
             arguments += [len(routes), *routes]
         run: tuple[str, float, bool] | None = None
         count_at = 0
-        for push in pushes:
-            process, mark, local = push.channel.partition("!")
+        for _, channel, body, life, limited, _ in pushes:
+            process, mark, local = channel.partition("!")
             queue = process + mark
-            if run != (queue, push.life, push.limited):
-                run = (queue, push.life, push.limited)
+            if run != (queue, life, limited):
+                run = (queue, life, limited)
                 number = of_queue.setdefault(queue, len(of_queue) + 1)
-                capacity = self._share_of_capacity(push.channel, server) if push.limited else -1
+                capacity = self._share_of_capacity(channel, server) if limited else -1
                 is_normal = names.is_normal(queue)
                 refusals_count = int(last or not is_normal)
                 count_at = len(arguments) + 5
-                arguments += [number, capacity, int(push.life * 1_000_000), refusals_count, int(is_normal), 0]
+                arguments += (number, capacity, int(life * 1_000_000), refusals_count, int(is_normal), 0)
             arguments[count_at] += 1
-            arguments += (local, push.body)
+            arguments += (local, body)
         of_server = self._keys[server]
         keys = [of_server.routes(group) for group in remembered]
         for queue in of_queue:

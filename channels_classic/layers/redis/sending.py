@@ -56,24 +56,23 @@ class Sending:
         seal, expiry = self._envelopes.seal, self._expiry
         expires = self._clocks.now() + int(expiry * 1_000_000) if self._envelopes.are_bound else 0
         pushes = []
-        for position, delivery in enumerate(deliveries):
-            if delivery.turn_end is not None:
+        for position, (name, payload, to_group, turn_end, client) in enumerate(deliveries):
+            if turn_end is not None:
                 continue
-            if not delivery.to_group:
-                process, mark, local = delivery.name.partition("!")
-                body = seal(MESSAGE, local, delivery.payload, process + mark, expires)
-                client = delivery.client
+            if not to_group:
+                process, mark, local = name.partition("!")
+                body = seal(MESSAGE, local, payload, process + mark, expires)
                 if client is not None and client.will is not None:
                     client = client._replace(will=seal_will(self._cipher, client.channel, client.will))
-                pushes.append(quick_push((position, delivery.name, body, expiry, True, client)))
+                pushes.append(quick_push((position, name, body, expiry, True, client)))
                 continue
             bodies: dict[bool, bytes] = {}
-            for route in routes[delivery.name]:
+            for route in routes[name]:
                 of_process = route.endswith("!")
                 # All members of a group share one envelope, unless it is bound to its queue.
                 if of_process not in bodies or self._envelopes.are_bound:
-                    kind, name = (GROUP_MESSAGE, delivery.name) if of_process else (MESSAGE, "")
-                    bodies[of_process] = seal(kind, name, delivery.payload, route, expires)
+                    kind, addressee = (GROUP_MESSAGE, name) if of_process else (MESSAGE, "")
+                    bodies[of_process] = seal(kind, addressee, payload, route, expires)
                 pushes.append(Push(None, route, bodies[of_process], expiry))
         return pushes
 
