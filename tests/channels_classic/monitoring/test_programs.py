@@ -220,11 +220,11 @@ def test_without_redis_nothing_is_ready_and_metrics_go_on(site: Site) -> None:
         for program in (interface, worker):
             program.wait("/readyz", 503)
             assert program.says("/livez", 200)
-            assert program.metrics()["channels_layer_reachable",] == 0
+            program.program.wait(lambda: program.metrics()["channels_layer_reachable",] == 0)  # noqa: B023
         repair()
         for program in (interface, worker):
             program.wait("/readyz", 200)
-            assert program.metrics()["channels_layer_reachable",] == 1
+            program.program.wait(lambda: program.metrics()["channels_layer_reachable",] == 1)  # noqa: B023
     assert interface.metrics()["channels_layer_failures_total",] > 0
     assert interface.metrics()["channels_backoff_pauses_total",] > 0
 
