@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -129,8 +129,9 @@ def project(tmp_path: Path, redis_url: str) -> Project:
 
 
 @pytest.fixture
-def layer(redis_url: str) -> RedisChannelLayer:
-    return RedisChannelLayer(hosts=[redis_url])
+def layer(redis_url: str) -> Iterator[RedisChannelLayer]:
+    with closing(RedisChannelLayer(hosts=[redis_url])) as layer:
+        yield layer
 
 
 @contextmanager

@@ -30,11 +30,12 @@ def layer_with(routing: Any, layer: BaseChannelLayer | None = None, **config: An
 
 @pytest.fixture
 def start_workers() -> Iterator[StartWorkers]:
-    """Starts workers on a layer, and stops them at the end of the test."""
+    """Starts workers on a layer, and stops them and closes it at the end of the test."""
     with ExitStack() as stack:
 
         def start(layer: Any, n_threads: int = 1, **options: Any) -> WorkerGroup:
             group = WorkerGroup(layer, n_threads, signal_handlers=False, **options)
+            stack.callback(layer.channel_layer.close)
             group.start()
             stack.callback(group.stop)
             return group

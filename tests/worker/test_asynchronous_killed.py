@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,9 @@ routing = [
 
 
 @pytest.fixture
-def layer(redis_url: str) -> RedisChannelLayer:
-    return RedisChannelLayer(hosts=[redis_url])
+def layer(redis_url: str) -> Iterator[RedisChannelLayer]:
+    with closing(RedisChannelLayer(hosts=[redis_url])) as layer:
+        yield layer
 
 
 @pytest.fixture

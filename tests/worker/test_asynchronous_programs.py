@@ -6,13 +6,15 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from channels_classic.layers import RedisChannelLayer
+from tests.ports import free_port
 from tests.programs import running
 from tests.project import DEADLINE, MANAGE, Project, Running
 
@@ -102,8 +104,9 @@ def hosts(redis_url: str) -> list[str]:
 
 
 @pytest.fixture
-def layer(hosts: list[str]) -> RedisChannelLayer:
-    return RedisChannelLayer(hosts=hosts)
+def layer(hosts: list[str]) -> Iterator[RedisChannelLayer]:
+    with closing(RedisChannelLayer(hosts=hosts)) as layer:
+        yield layer
 
 
 @pytest.fixture
@@ -133,7 +136,12 @@ def test_each_message_of_several_servers_runs_once(project: Project, layer: Redi
 def test_one_that_takes_long_is_named_and_a_second_signal_cancels_it(
     project: Project, layer: RedisChannelLayer
 ) -> None:
-    with working(project, "--consumer-timeout", "0.2") as worker:
+    monitor = free_port()
+
+    def is_stopping() -> bool:
+        return "it is about to stop" in httpx.get(f"http://127.0.0.1:{monitor}/readyz", timeout=DEADLINE).text
+
+    with working(project, "--consumer-timeout", "0.2", "--monitor", str(monitor)) as worker:
         layer.send("endless", {})
         worker.wait("A consumer runs longer than 0.2 s: endless (myproject.consumers.endless)")
         worker.wait("await asyncio.sleep(3600)")  # where it is
@@ -141,6 +149,7 @@ def test_one_that_takes_long_is_named_and_a_second_signal_cancels_it(
         (answer,) = layer.receive_batch(["answers"], 1, DEADLINE)
         assert answer.content == {"square": 9}
         worker.process.send_signal(signal.SIGTERM)
+        worker.wait(is_stopping)
         layer.send("endless", {})  # nobody takes it any more
         with pytest.raises(Exception, match="timed out"):
             worker.process.wait(0.3)

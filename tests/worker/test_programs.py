@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,8 +59,9 @@ def folder(tmp_path: Path, redis_url: str) -> Path:
 
 
 @pytest.fixture
-def layer(redis_url: str) -> RedisChannelLayer:
-    return RedisChannelLayer(hosts=[redis_url])
+def layer(redis_url: str) -> Iterator[RedisChannelLayer]:
+    with closing(RedisChannelLayer(hosts=[redis_url])) as layer:
+        yield layer
 
 
 def ask(layer: RedisChannelLayer, question: int) -> int:
