@@ -52,9 +52,9 @@ def new_process(kind: str, **details: Any) -> Process:
     return Process(f"{kind}.{random_part()}", {**own, **details})
 
 
-def with_numbers(process: Process) -> Process:
-    """The process with its counters in ``details["numbers"]``, for readers of the registry."""
-    return process._replace(details={**process.details, "numbers": counters.summary()})
+def with_numbers(process: Process, **more: Any) -> Process:
+    """The process with its counters in ``details["numbers"]``, and more details, for readers of the registry."""
+    return process._replace(details={**process.details, "numbers": counters.summary(), **more})
 
 
 def _host_id() -> str:
@@ -75,6 +75,7 @@ class Heartbeat:
         leases: gives the leases of running turns; called for each heartbeat.
         describe: makes a text about a lost message, for the log.
         registered: called once with the process, when it is in the registry.
+        more: gives more details of the process; called for each heartbeat.
     """
 
     def __init__(
@@ -85,11 +86,13 @@ class Heartbeat:
         leases: Callable[[], Sequence[Lease]] = tuple,
         describe: Describe = channel_and_path,
         registered: Callable[[Process], None] = lambda process: None,
+        more: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._layer = layer
         self._on_lapse = on_lapse
         self._leases = leases
         self._registered: Callable[[Process], None] | None = registered
+        self._more = more
         self._sweeper = Sweeper(layer, describe)
         self._absence = Absence(lambda: layer.life)
         self._lock = threading.Lock()
@@ -147,7 +150,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         since = time.monotonic()
-        beat = self._layer.beat(with_numbers(self.process), self._leases())
+        beat = self._layer.beat(with_numbers(self.process, **self._more()), self._leases())
         if beat.lapsed:
             former = self.process
             self.process = self._on_lapse()

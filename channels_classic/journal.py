@@ -71,6 +71,11 @@ class Page:
         """The number of messages of the batch that were started."""
         return self._mark & (1 << COUNT_BITS) - 1
 
+    @property
+    def done_messages(self) -> tuple[int, int]:
+        """The number of the batch, and the bits of the messages of it that are done although others are not."""
+        return self._mark >> COUNT_BITS, self._done
+
     def begin(self, batch: int) -> None:
         """Note a new batch, of which nothing is started yet."""
         if self._done:  # this comes before the mark: until then nobody takes the bits for those of this batch

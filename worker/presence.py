@@ -12,7 +12,7 @@ from channels_classic.heartbeat import Describe, Heartbeat, channel_and_path, ne
 from channels_classic.journal import Journal
 from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Process
 from channels_classic.layers.names import random_part
-from channels_classic.layers.takers import Taker
+from channels_classic.layers.takers import Taker, taker_name
 from channels_classic.log import logger
 from worker.hold import Hold
 from worker.strangers import site, tell_of_strangers
@@ -122,7 +122,13 @@ class Presence:
         self._journal: Journal | None = None
         self._leases = leases
         self._heartbeat = Heartbeat(
-            layer, self._new_process(), self._on_lapse, self._on_beat, describe, partial(tell_of_strangers, layer)
+            layer,
+            self._new_process(),
+            self._on_lapse,
+            self._on_beat,
+            describe,
+            partial(tell_of_strangers, layer),
+            self._done,
         )
         self._renew(self._new_holds(self._heartbeat.process))
 
@@ -199,6 +205,13 @@ class Presence:
         if self._journal is not None:
             self._journal.keep()
         return self._leases()
+
+    def _done(self) -> dict[str, Any]:
+        """Tell the layer what is done of held batches, because nobody can read the journal if the host dies."""
+        pages = self._journal.pages if self._journal is not None else ()
+        told = {number: page.done_messages for number, page in enumerate(pages)}
+        process = self._heartbeat.process.name
+        return {"done": {taker_name(process, number): one for number, one in told.items() if one[1]}}
 
     def _on_lapse(self) -> Process:
         if self._journal is not None:

@@ -84,19 +84,32 @@ class Rules:
         return f"Its worker died while it ran, {deliveries} times."
 
 
-def progress_of(started: Mapping[str, Progress] | None, taker: str, batch: int, size: int) -> Progress:
+def progress_of(
+    started: Mapping[str, Progress] | None, process: Process, taker: str, batch: int, size: int
+) -> Progress:
     """Find how far a taker had come with a batch.
 
     Arguments:
         started: what the journal of the process says; ``None`` if there is no journal to read.
+        process: the process, with the details of its last heartbeat.
         taker: the name of the taker.
         batch: the number of the batch.
         size: the number of messages in the batch.
     """
     if started is None:
-        return Progress(batch, size)
+        return Progress(batch, size, _told_done(process, taker, batch))
     last = started.get(taker)
     return last if last is not None and last.batch == batch else Progress(batch, 0)
+
+
+def _told_done(process: Process, taker: str, batch: int) -> int:
+    """The bits of the messages that were done by the last heartbeat of the process."""
+    match process.details.get("done"):
+        case {**told}:
+            match told.get(taker):
+                case [number, int(done)] if number == batch:
+                    return done
+    return 0
 
 
 def turn_of(channel: str, content: Mapping[str, Any]) -> Turn | None:

@@ -21,6 +21,14 @@ from tests.ordering.served import DEADLINE, wait_for
 from tests.worker.conftest import REPLY, StartWorkers, layer_with, receive
 
 
+def echo(message: Message) -> None:
+    message.reply_channel.send({"text": message["text"]})
+
+
+async def aecho(message: Message) -> None:
+    echo(message)
+
+
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_consumer_that_ends_before_its_worker_leaves_the_batch(
     start_workers: StartWorkers, redis_url: str, monkeypatch: pytest.MonkeyPatch, threads: int
@@ -96,10 +104,7 @@ def test_a_worker_sends_for_the_consumers_of_its_batch(
             senders[threading.current_thread().name] += bool(deliveries)
             return super().send_and_receive(deliveries, *args, **kwargs)
 
-    async def echo(message: Message) -> None:
-        message.reply_channel.send({"text": message["text"]})
-
-    layer: Any = layer_with([route("test", echo)], Watched(hosts=[redis_url]))
+    layer: Any = layer_with([route("test", aecho)], Watched(hosts=[redis_url]))
     start_workers(layer, 1)
     for number in range(20):
         batch = [{"reply_channel": REPLY, "text": f"{number} {place}"} for place in range(10)]
@@ -128,3 +133,29 @@ def test_messages_of_asynchronous_consumers_are_freed_without_the_garbage_collec
         wait_for(lambda: all(message() is None for message in messages[:-1]))
     finally:
         gc.enable()
+
+
+def test_another_host_knows_what_was_done_of_a_held_batch(
+    start_workers: StartWorkers, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It cannot read the journal, but the last heartbeat says it. Only what was not done by then is lost."""
+    monkeypatch.setattr("worker.pace.Pace.limit", lambda pace: 10)
+    go = Event()
+
+    async def slow(message: Message) -> None:
+        while not go.is_set():
+            await asyncio.sleep(0.01)
+
+    layer: Any = layer_with(
+        [route("test", slow, kind="slow"), route("test", echo)], RedisChannelLayer([redis_url])
+    )
+    batch = [{"kind": "echo", "reply_channel": REPLY, "text": str(number)} for number in range(4)]
+    layer.send_batch([layer.prepare("test", message) for message in [*batch[:2], {"kind": "slow"}, *batch[2:]]])
+    start_workers(layer, 1)
+    assert [receive(layer)["text"] for _ in batch] == [message["text"] for message in batch]
+    wait_for(lambda: [one.details.get("done") for one in layer.processes()] not in ([], [{}], [None]))
+    [process] = layer.processes()
+    swept = layer.sweep(process, lambda process: None)
+    go.set()
+    assert [lost.content["kind"] for lost in swept.lost] == ["slow"]
+    assert (swept.back, swept.again) == (0, 0)

@@ -70,7 +70,7 @@ class Sweep:
         if not self._processes.has(self._process.name):
             return None
         for taker, batch in self._in_flight.remove(self._process.name):
-            self._settle(batch, progress_of(started, taker, batch.number, len(batch.entries)))
+            self._settle(batch, progress_of(started, self._process, taker, batch.number, len(batch.entries)))
         sockets, answers = self._processes.remove(self._process.name)
         for reply_channel in answers:
             self._reply(reply_channel, BAD_GATEWAY)

@@ -122,7 +122,7 @@ class Sweeps:
             for number in sorted({batch.number for batch in by_server.values()}):
                 same = {server: batch for server, batch in by_server.items() if batch.number == number}
                 messages = self._messages(same)
-                progress = progress_of(how_many, taker, number, len(messages))
+                progress = progress_of(how_many, process, taker, number, len(messages))
                 fates = [
                     rules.fate(message.entry.queue, message.opened.before + 1, place, progress)
                     for place, message in enumerate(messages)
