@@ -46,6 +46,7 @@ class InterfaceServer:
             access_log = tracing.around(access_log)
         self.context = Context(channel_layer, Options(**options), access_log)
         self._mounts = Mounts(mounts or {})
+        self._was_started = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange, one socket, or the lifespan of the server."""
@@ -69,7 +70,9 @@ class InterfaceServer:
 
     def begin_exchange(self, scope: Scope, connection: Connection) -> Exchange | None:
         """Serve an exchange on the fast path. ``None`` before the start, and for a mounted application."""
-        if not self.context.is_started or self._mounts.find(scope["path"]) is not None:
+        # The caller's lifespan events have started it in the caller's event loop. To ask which loop runs, as
+        # ``is_started`` does, takes as long as to make the exchange.
+        if not self._was_started or self._mounts.find(scope["path"]) is not None:
             return None
         return Exchange(self.exchanges, scope, connection)
 
@@ -81,11 +84,13 @@ class InterfaceServer:
             self.context.reader.received = self._tracing.received
         self._shared = Shared(self.context)
         self.exchanges = Exchanges(self.context)
+        self._was_started = True
 
     async def stop(self) -> None:
         """Send the last messages of clients, then close the layer."""
         if self.context.is_started:
             await self.context.stop()
+            self._was_started = False
             self._shared.goodbyes.report()
 
     async def _live(self, receive: Receive, send: Send) -> None:
