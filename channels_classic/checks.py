@@ -16,7 +16,7 @@ from channels_classic.dotted import place_of
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.layer_entries import foreign_backends, layer_entry, setting_name, where
 from channels_classic.layers import LayerUnavailable
-from channels_classic.redaction import one_line, redacted
+from channels_classic.redaction import one_line, redacted, without_logins
 from channels_classic.routing import Router
 from channels_classic.sessions.store import keeps_sessions
 
@@ -86,6 +86,7 @@ def check_channel_layers(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         except Exception as error:
             kind = type(error).__name__
             text, _ = redacted(error, _config(alias))
+            text = without_logins(text)
             found.append(Error(f"{place} cannot be used: {kind}: {text}{place_of(error)}", id="channels.E001"))
     return found
 

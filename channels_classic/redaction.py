@@ -37,6 +37,14 @@ def masked_query(query: str) -> str:
     return SECRET_PARAMETERS.sub(rf"\1{HIDDEN}", query)
 
 
+_LOGIN = re.compile(r"://[^\s'\"]*@")
+
+
+def without_logins(text: str) -> str:
+    """A text with ``***`` in place of the user's name and the password in each URL."""
+    return _LOGIN.sub(f"://{HIDDEN}@", text)
+
+
 def one_line(text: object) -> str:
     """A text, or the text of an error, without line breaks."""
     return printable(" ".join(str(text).split()))

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
 from typing import Any, cast
 
 from channels_classic.layers import BaseChannelLayer
+from channels_classic.redaction import without_logins
 from interface_server.asgi_types import Application
-
-LOGIN = re.compile(r"://[^\s'\"]*@")
-"""The user name and the password in a URL."""
-
 
 MAKE_A_LAYER = (
     "Write channel_layer = get_channel_layer(), with the function of channels_classic.asgi, into the module, and "
@@ -72,5 +68,5 @@ def _import(path: str, what: str, form: str) -> Any:
         return found
     except Exception as error:
         # The import of a project may raise anything.
-        text = LOGIN.sub("://***@", f"{type(error).__name__}: {error}")
+        text = without_logins(f"{type(error).__name__}: {error}")
         raise BadImport(f"Cannot import the {what} {path!r}: {text}") from error

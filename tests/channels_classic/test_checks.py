@@ -179,3 +179,11 @@ def test_other_sessions_are_fine(settings, engine):
 
 class SessionStore(signed_cookies.SessionStore):
     """An engine of a project's own, which this module is."""
+
+
+def test_an_error_of_a_routing_is_told_without_passwords(tmp_path, monkeypatch):
+    (tmp_path / "telling.py").write_text("raise RuntimeError('cannot reach redis://user:secret@example.com/0')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    ((_, text),) = errors({"default": {**GOOD, "ROUTING": "telling.it"}})
+    assert "RuntimeError: cannot reach redis://***@example.com/0" in text
+    assert "secret" not in text
