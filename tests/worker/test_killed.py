@@ -18,7 +18,7 @@ import pytest
 
 from channels_classic.layers import Delivery, RedisChannelLayer
 from tests.programs import children_of, running
-from tests.project import DEADLINE, Running
+from tests.project import DEADLINE, FOR_PROGRAMS, Running
 from tests.redis_server import RedisServer
 
 SETTINGS = """\
@@ -83,6 +83,16 @@ def poison(message):
 """
 
 
+CLOCK = """\
+import os
+import time
+
+real, ahead = time.time, float(os.environ.get("CLOCK_AHEAD", "0"))
+time.time = lambda: real() + ahead
+"""
+"""Python runs it at the start of each program."""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, redis_url: str) -> Path:
     (tmp_path / "mysite").mkdir()
@@ -90,6 +100,7 @@ def folder(tmp_path: Path, redis_url: str) -> Path:
     (tmp_path / "mysite" / "settings.py").write_text(SETTINGS.format(url=redis_url))
     (tmp_path / "mysite" / "routing.py").write_text(ROUTING)
     (tmp_path / "mysite" / "consumers.py").write_text(CONSUMERS)
+    (tmp_path / "sitecustomize.py").write_text(CLOCK)
     return tmp_path
 
 
@@ -102,12 +113,13 @@ def layer(redis_url: str) -> Iterator[RedisChannelLayer]:
 
 @pytest.fixture
 def workers(folder: Path) -> Iterator[Any]:
-    """Starts programs with workers."""
+    """Starts programs with workers. ``CLOCK_AHEAD`` is the seconds that the clock of one is ahead."""
+    path = os.pathsep.join([str(folder), FOR_PROGRAMS["PYTHONPATH"]])
     with ExitStack() as stack:
 
         def start(*options: str, log: str = "log.txt", **variables: str) -> Running:
             command = [sys.executable, "-m", "worker", "--settings", "mysite.settings", *options]
-            program = stack.enter_context(running(command, folder, log, variables))
+            program = stack.enter_context(running(command, folder, log, {"PYTHONPATH": path, **variables}))
             program.wait("channels: ")
             return program
 
@@ -179,13 +191,16 @@ def test_a_kill_loses_only_running_messages(layer: RedisChannelLayer, workers: A
 
 
 def test_without_a_supervisor_other_processes_notice(layer: RedisChannelLayer, workers: Any) -> None:
-    """Messages that were not started run elsewhere, and a client whose request ran gets 502."""
-    first = workers("--threads", "1")
+    """Messages that were not started run elsewhere, and a client whose request ran gets 502.
+
+    The clocks of the two machines disagree by ten minutes.
+    """
+    first = workers("--threads", "1", CLOCK_AHEAD="300")
     [pid] = re.findall(r"Worker (\d+), ", first.log)
     numbers = Numbers(layer)
     numbers.send(1, "http.request", 3600, reply_channel="interface.test!client", path="/slow/")
     first.wait(lambda: layer.channel_statistics("http.request")["messages_pending"] == 0)
-    second = workers("--threads", "1", log="second.txt")
+    second = workers("--threads", "1", log="second.txt", CLOCK_AHEAD="-300")
     os.kill(int(pid), signal.SIGKILL)
     killed = time.monotonic()
     [refusal] = layer.receive_batch(["interface.test!"], 1, DEADLINE)
@@ -195,9 +210,12 @@ def test_without_a_supervisor_other_processes_notice(layer: RedisChannelLayer, w
 
 
 def test_a_process_that_was_stopped_for_long_does_nothing_twice(layer: RedisChannelLayer, workers: Any) -> None:
-    """It finds that others have taken over, drops what it had, and goes on under a new name."""
-    first = workers("--threads", "2")
-    second = workers("--threads", "2", log="second.txt")
+    """It finds that others have taken over, drops what it had, and goes on under a new name.
+
+    The clocks of the two machines disagree by ten minutes.
+    """
+    first = workers("--threads", "2", CLOCK_AHEAD="300")
+    second = workers("--threads", "2", log="second.txt", CLOCK_AHEAD="-300")
     numbers = Numbers(layer)
     numbers.send(2000, seconds=0.001)
     numbers.wait(200)
