@@ -116,9 +116,9 @@ def _begin(
             _fail(message, pending)
             return None
         consumer, kwargs = match
-        message.__doomed__ = message.content.get("__retries__", 0) >= retries  # type: ignore[attr-defined]
         began = perf_counter()
         try:
+            message.__doomed__ = message.content.get("__retries__", 0) >= retries  # type: ignore[attr-defined]
             if consumer_started.receivers:
                 consumer_started.send(sender=sender, environ={})
             result = consumer(message, **kwargs)

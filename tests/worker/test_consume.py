@@ -293,6 +293,16 @@ def test_the_last_time_it_is_doomed_and_then_dropped(caplog: pytest.LogCaptureFi
     assert "has put it back 10 times" in record.getMessage()
 
 
+@pytest.mark.parametrize("number", ["many", None, b"1", [1]])
+def test_a_count_that_is_no_number_fails_only_its_message(caplog: pytest.LogCaptureFixture, number: Any) -> None:
+    called: list[Message] = []
+    [(name, content)] = run(called.append, "http.request", __retries__=number)
+    assert (name, content["status"]) == (REPLY, 500)
+    assert called == []
+    [record] = caplog.records
+    assert "Error in the consumer" in record.getMessage()
+
+
 # Mistakes.
 
 
