@@ -114,9 +114,12 @@ def test_a_worker_sends_for_the_consumers_of_its_batch(
 
 
 def test_messages_of_asynchronous_consumers_are_freed_without_the_garbage_collector(
-    start_workers: StartWorkers,
+    start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It runs seldom in a worker, and looking for them took a seventh of the worker's time."""
+    # The thread that sends for a worker that is late keeps the last consumers until it has others.
+    monkeypatch.setattr("worker.asynchronous.LOOK_SECONDS", 2 * DEADLINE)
+    monkeypatch.setattr("worker.handover.BATCH_SECONDS", DEADLINE)
     messages: list[weakref.ref[Message]] = []
 
     async def echo(message: Message) -> None:
