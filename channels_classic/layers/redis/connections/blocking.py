@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -66,13 +66,22 @@ def wait_for_any(asked: Sequence[tuple[Server, Command]], timeout: float) -> lis
     try:
         for server, command in asked:
             waits.append(_Wait.on(server, command))
-        answered, _, _ = select.select([socket_of(wait.line.connection) for wait in waits], [], [], timeout + 1)
+        answered = _readable([socket_of(wait.line.connection) for wait in waits], timeout + 1)
     except LayerUnavailable as error:
         # Those that wait already may have taken something by now.
-        failure, answered = error, []
+        failure, answered = error, set()
     except BaseException:
         for wait in waits:
             wait.server.drop(wait.line)
         raise
     answers = [wait.end(socket_of(wait.line.connection) in answered) for wait in waits]
     return answers + [failure] * (len(asked) - len(waits))
+
+
+def _readable(sockets: Sequence[Any], timeout: float) -> set[Any]:
+    """Wait until one of the sockets has bytes to read, and return those that have."""
+    # ``select.select`` would fail in a process that has more than a thousand files open.
+    with selectors.DefaultSelector() as selector:
+        for one in sockets:
+            selector.register(one, selectors.EVENT_READ)
+        return {key.fileobj for key, _ in selector.select(timeout)}

@@ -4,6 +4,8 @@ wait."""
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -294,3 +296,24 @@ def test_an_interface_server_that_waits(servers: int, redis_servers: list[str]) 
         return asyncio.run(main())
 
     assert commands_while_waiting(redis_servers[:servers], wait, f"{PROCESS}one") <= 3 * servers
+
+
+def test_a_wait_on_several_servers_in_a_process_with_many_open_files(redis_url: str) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip(f"a process may have {hard} files open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    # The same server is both, with databases of their own.
+    layer = RedisChannelLayer([redis_url, redis_url.rpartition("/")[0] + "/9"])
+    with open(os.devnull) as file:
+        copies = [os.dup(file.fileno()) for _ in range(1100)]
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(layer.receive_batch, ["queue"], 10, PATIENCE)
+            layer.send_batch([layer.prepare("queue", {"number": 1})])
+            assert [received.content for received in waiting.result(PATIENCE)] == [{"number": 1}]
+    finally:
+        for copy in copies:
+            os.close(copy)
+        layer.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
