@@ -63,7 +63,7 @@ class Heartbeat:
             LayerUnavailable: the layer does not answer.
         """
         process, began = self.process, self._loop.time()
-        beat = await self._layer.abeat(with_numbers(process))
+        beat = await self._layer.abeat(with_numbers(process, groups=self._layer.group_sizes()._asdict()))
         if process is not self.process:
             return  # another heartbeat has already learnt that it was declared dead
         if beat.lapsed:

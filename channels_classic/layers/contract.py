@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from channels_classic.layers.exceptions import LayerUnavailable
+from channels_classic.layers.group_sizes import NO_GROUPS, GroupSizes
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.tracking import ProcessCalls
 from channels_classic.layers.types import Delivery, Received, Turn, TurnEnd
@@ -105,6 +106,10 @@ class LayerContract(ProcessCalls):
     def joined(self) -> list[str]:
         """The channels of this process that are in groups, as far as it knows without asking a server."""
         return []
+
+    def group_sizes(self) -> GroupSizes:
+        """The sizes of the groups of this process's channels, as far as it knows without asking a server."""
+        return NO_GROUPS
 
     def renew(self, channels: Iterable[str]) -> None:
         """Renew the memberships of channels of this process: they last for ``group_expiry`` from now.

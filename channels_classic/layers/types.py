@@ -117,7 +117,8 @@ class Process(NamedTuple):
             ``<name>!`` and, for each of its takers, ``<taker>!``. They end with the process.
         details: plain values for people and for a sweep: ``kind``, ``host``, ``pid``, ``started`` (Unix time),
             ``journal`` (a path), ``host_id``, ``threads``, ``channels``, ``at_least_once`` (channels that are
-            at-least-once by their route), ``version``, ``numbers`` (counters).
+            at-least-once by their route), ``version``, ``numbers`` (counters), ``groups`` (of an
+            interface server: its ``GroupSizes`` as a dict).
     """
 
     name: str

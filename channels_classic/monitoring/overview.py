@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from channels_classic.layers import Process
+from channels_classic.layers.group_sizes import NO_GROUPS, GroupSizes
 from channels_classic.monitoring.layer_view import View
 
 Overview = dict[str, Any]
-"""A dict for JSON with ``sockets``, ``dead_letters``, and the tables ``processes``, ``channels``, ``consumers``
-and ``errors``. Times are in seconds."""
+"""A dict for JSON with ``sockets``, ``dead_letters``, ``group_count``, ``memberships``, and the tables
+``processes``, ``channels``, ``consumers``, ``errors`` and ``groups``. Times are in seconds."""
+
+GROUPS_SHOWN = 20
+"""The number of groups in the table, the largest ones."""
 
 ERRORS_SHOWN_SECONDS = 600
 """Seconds for which errors are shown."""
@@ -37,6 +42,7 @@ def overview(now: View, before: View, seconds: float) -> Overview:
         for channel, statistics in now.channels.items()
     ]
     return {
+        **_groups(now),
         "sockets": sum(process["sockets"] for process in processes),
         "dead_letters": now.dead_letters,
         "processes": sorted(processes, key=lambda process: (process["kind"], process["host"], process["pid"])),
@@ -49,6 +55,14 @@ def overview(now: View, before: View, seconds: float) -> Overview:
 def _numbers(process: Process) -> Mapping[str, Any]:
     numbers = process.details.get("numbers")
     return numbers if isinstance(numbers, Mapping) else {}
+
+
+def _group_sizes(process: Process) -> GroupSizes:
+    sizes = process.details.get("groups")
+    if not isinstance(sizes, Mapping):
+        return NO_GROUPS
+    # A process of another version may publish more or fewer fields.
+    return NO_GROUPS._replace(**{field: sizes[field] for field in GroupSizes._fields if field in sizes})
 
 
 def _each_once(view: View) -> Iterable[Process]:
@@ -77,6 +91,36 @@ def _rate(now: Mapping[str, float], before: Mapping[str, float], name: str, seco
     if seconds <= 0 or name not in before:
         return 0.0
     return round(max(0.0, now.get(name, 0) - before[name]) / seconds, 1)
+
+
+def _groups(view: View) -> Overview:
+    """The largest groups over all processes, and how many there are.
+
+    Each process publishes only its largest groups. So a group's number of members is a lower bound (``at_least``)
+    if a process may have the group and has not published it. ``group_count`` is a lower bound too if several
+    processes have more groups than they publish, because these may be the same. ``memberships`` is exact.
+    """
+    members: Counter[str] = Counter()
+    processes: Counter[str] = Counter()
+    all_sizes = [_group_sizes(process) for process in view.processes]
+    for sizes in all_sizes:
+        members.update(sizes.largest)
+        processes.update(sizes.largest.keys())
+    partial = [sizes.largest for sizes in all_sizes if sizes.groups > len(sizes.largest)]
+    rows = [
+        {
+            "group": group,
+            "members": count,
+            "at_least": any(group not in largest for largest in partial),
+            "processes": processes[group],
+        }
+        for group, count in members.most_common(GROUPS_SHOWN)
+    ]
+    return {
+        "groups": rows,
+        "group_count": max([len(members), *(sizes.groups for sizes in all_sizes)]),
+        "memberships": sum(sizes.memberships for sizes in all_sizes),
+    }
 
 
 def _consumers(view: View) -> list[dict[str, Any]]:

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
+from rich.console import Console
 
 from channels_classic.asgi import channel_layers
 from channels_classic.layers import BaseChannelLayer, Client, Process
 from channels_classic.layers.codec import pack
+from channels_classic.layers.group_sizes import GroupSizes
 from channels_classic.log_context import client_id
+from channels_classic.management.commands.channelstatus import tables
 from channels_classic.monitoring.layer_view import View
 from channels_classic.monitoring.overview import overview
 
@@ -48,18 +51,31 @@ def a_process(kind: str, name: str, at: float = 0.0, **numbers: Any) -> Process:
     return Process(f"{kind}.{name}", {**details, "numbers": {"at": at, **numbers}})
 
 
+def with_groups(name: str, largest: dict[str, int], more: int = 0, **numbers: Any) -> Process:
+    """An interface server that has published these groups, and has ``more`` groups of one member."""
+    process = a_process("interface", name, **numbers)
+    sizes = GroupSizes(largest, len(largest) + more, sum(largest.values()) + more)
+    return process._replace(details={**process.details, "groups": sizes._asdict()})
+
+
 def test_what_happens(layer: BaseChannelLayer) -> None:
     now = time.time()
     errors = [[now, "radio.speak", "ValueError"], [now - 3600, "radio.speak", "KeyError"]]
     layer.life = 60
     layer.beat(a_process("worker", "a", consumers={"radio.speak": [10, 2.0, 1]}, errors=errors))
     layer.beat(a_process("worker", "b", consumers={"radio.speak": [10, 4.0, 0], "radio.join": [1, 0.1, 0]}))
-    layer.beat(a_process("interface", "c", sockets=5))
+    layer.beat(with_groups("c", {"room-1": 3, "room-2": 1}, sockets=5))
+    layer.beat(with_groups("d", {"room-1": 4}))
     layer.send("mail", {"a": 1})
     found = json.loads(printed("channelstatus", "--json"))
     assert found["sockets"] == 5
-    assert [process["kind"] for process in found["processes"]] == ["interface", "worker", "worker"]
+    assert [process["kind"] for process in found["processes"]] == ["interface", "interface", "worker", "worker"]
     assert next(each["waiting"] for each in found["channels"] if each["channel"] == "mail") == 1
+    assert found["groups"] == [
+        {"group": "room-1", "members": 7, "at_least": False, "processes": 2},
+        {"group": "room-2", "members": 1, "at_least": False, "processes": 1},
+    ]
+    assert (found["group_count"], found["memberships"]) == (2, 8)
     first, second = found["consumers"]
     assert first == {
         "consumer": "radio.speak",
@@ -74,7 +90,7 @@ def test_what_happens(layer: BaseChannelLayer) -> None:
     text = printed("channelstatus")
     assert "Sockets: 5. Dead letters: 0." in text
     assert "5 min" in text
-    for word in ("radio.speak", "300.0", "ValueError", "mail", "web-1"):
+    for word in ("radio.speak", "300.0", "ValueError", "mail", "web-1", "room-1"):
         assert word in text
     assert "\x1b" not in text
 
@@ -95,7 +111,27 @@ def test_rates_are_those_between_two_heartbeats() -> None:
     assert found["channels"][0]["per_second"] == 5.0
 
 
+def test_groups_that_are_not_shown_are_counted() -> None:
+    """A process that has not published all of its groups may have any of the others."""
+    whole, part = (
+        with_groups("a", {f"a-{number}": 5 for number in range(15)} | {"room": 9}),
+        with_groups("b", {f"b-{number}": 4 for number in range(15)} | {"room": 2}, more=40),
+    )
+    found = overview(View([whole, part], {}, 0), View([], {}, 0), 1.0)
+    assert len(found["groups"]) == 20
+    assert found["groups"][0] == {"group": "room", "members": 11, "at_least": False, "processes": 2}
+    assert found["groups"][1] == {"group": "a-0", "members": 5, "at_least": True, "processes": 1}
+    assert found["groups"][-1] == {"group": "b-3", "members": 4, "at_least": False, "processes": 1}
+    assert (found["group_count"], found["memberships"]) == (56, 84 + 62 + 40)
+    console = Console(file=StringIO(), width=100)
+    console.print(tables(found))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "≥ 5" in text
+    assert "... and at least 36 more groups" in text
+
+
 def test_names_from_the_registry_cannot_write_to_the_terminal(layer: BaseChannelLayer) -> None:
+    layer.beat(with_groups("b", {"\x1b[2Jevil": 1}))
     layer.beat(a_process("worker", "a", consumers={"\x1b[2Jevil": [1, 1.0, 0]}))
     assert "\x1b" not in printed("channelstatus")
 

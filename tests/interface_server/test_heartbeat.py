@@ -56,6 +56,15 @@ def test_the_process_and_its_sockets_are_in_the_registry() -> None:
     assert hosted.layer.processes() == []
 
 
+def test_the_sizes_of_groups_are_in_the_registry() -> None:
+    with Hosted() as hosted:
+        for group in ("one", "two"):
+            hosted.layer.group_add(group, hosted.open()[1])
+        hosted.layer.group_add("two", hosted.open()[1])
+        expected = {"largest": {"two": 2, "one": 1}, "groups": 2, "memberships": 3}
+        assert eventually(lambda: in_registry(hosted).details["groups"] == expected)
+
+
 def test_a_socket_that_is_refused_by_a_full_channel_is_not_in_the_registry() -> None:
     with Hosted(InMemoryChannelLayer(channel_capacity={"websocket.connect": 1})) as hosted:
         hosted.layer.send("websocket.connect", {})

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 
 from channels_classic.layers import names
+from channels_classic.layers.group_sizes import GroupCounter, GroupSizes
 
 
 class Groups:
@@ -19,6 +20,7 @@ class Groups:
         self._group_expiry = group_expiry
         self._ends: dict[str, dict[str, float]] = {}
         self._joined: dict[str, set[str]] = {}
+        self._counter = GroupCounter(self._ends)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -43,6 +45,10 @@ class Groups:
     def joined(self) -> list[str]:
         """The process-specific channels that are members of any group."""
         return [channel for channel in self._joined if "!" in channel]
+
+    def sizes(self) -> GroupSizes:
+        """The sizes of the groups. A member whose membership has just ended may still be counted."""
+        return self._counter.count()
 
     def renew(self, channels: Iterable[str]) -> None:
         """Renew all memberships of these channels."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from channels_classic.layers import codec, names, turns
 from channels_classic.layers.base import BaseChannelLayer
 from channels_classic.layers.fencing import acting_process
+from channels_classic.layers.group_sizes import GroupSizes
 from channels_classic.layers.memory.arrivals import Arrivals
 from channels_classic.layers.memory.groups import Groups
 from channels_classic.layers.memory.immediate import ImmediateCalls
@@ -195,6 +196,11 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
         with self._lock:
             return self._groups.joined()
 
+    def group_sizes(self) -> GroupSizes:
+        """As the contract has it."""
+        with self._lock:
+            return self._groups.sizes()
+
     def renew(self, channels: Iterable[str]) -> None:
         """As the contract has it."""
         channels = list(channels)
@@ -356,16 +362,10 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
     def flush(self) -> None:
         """As the contract has it."""
         with self._lock:
-            for part in (
-                self._queues,
-                self._groups,
-                self._turns,
-                self._values,
-                self._processes,
-                self._in_flight,
-                self._letters,
-            ):
+            for part in (self._queues, self._groups, self._turns, self._values):
                 part.clear()
+            for owned in (self._processes, self._in_flight, self._letters):
+                owned.clear()
 
     def global_statistics(self) -> dict[str, int]:
         """As the contract has it."""

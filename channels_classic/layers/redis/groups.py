@@ -17,6 +17,7 @@ from typing import Any
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.fencing import acting_process
+from channels_classic.layers.group_sizes import GroupSizes
 from channels_classic.layers.redis.clocks import Clocks
 from channels_classic.layers.redis.connections.steps import Command, Steps, Trips, change
 from channels_classic.layers.redis.envelope import JOIN, Envelope, Envelopes
@@ -161,6 +162,11 @@ class Groups:
         """The channels of this process that are members of any group."""
         with self._lock:
             return self._table.channels()
+
+    def sizes(self) -> GroupSizes:
+        """The sizes of the groups, with the members that belong to this process."""
+        with self._lock:
+            return self._table.sizes()
 
     def renew(self, channels: Iterable[str]) -> Steps[None]:
         """Renew the memberships of channels of this process, and restore those that Redis has lost."""

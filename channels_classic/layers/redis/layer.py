@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from channels_classic.layers import names
 from channels_classic.layers.base import BaseChannelLayer
+from channels_classic.layers.group_sizes import GroupSizes
 from channels_classic.layers.keywords import check_prefixes
 from channels_classic.layers.redelivery import Rules
 from channels_classic.layers.redis.connections.addresses import PoolSource, found_by
@@ -186,6 +187,10 @@ class RedisChannelLayer(BaseChannelLayer):
     def joined(self) -> list[str]:
         """As the contract has it."""
         return self._groups.joined()
+
+    def group_sizes(self) -> GroupSizes:
+        """As the contract has it."""
+        return self._groups.sizes()
 
     def renew(self, channels: Iterable[str]) -> None:
         """As the contract has it."""

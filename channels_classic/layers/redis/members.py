@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from channels_classic.layers.group_sizes import GroupCounter, GroupSizes
+
 
 class MemberTable:
     """The members of groups in this process, as the process has learnt from its own queue."""
@@ -11,6 +13,7 @@ class MemberTable:
     def __init__(self) -> None:
         self._ends: dict[str, dict[str, int]] = {}
         self._groups: dict[str, set[str]] = {}
+        self._counter = GroupCounter(self._ends)
 
     def join(self, group: str, channel: str, ends: int) -> None:
         """Make ``channel`` a member of ``group`` until ``ends`` (microseconds, by the layer's clock)."""
@@ -42,6 +45,10 @@ class MemberTable:
     def channels(self) -> list[str]:
         """The channels that are members of any group."""
         return list(self._groups)
+
+    def sizes(self) -> GroupSizes:
+        """The sizes of the groups. A member whose membership has just ended may still be counted."""
+        return self._counter.count()
 
     def members(self, group: str, process: str, now: int) -> list[str]:
         """The members of ``group`` among the channels of ``process`` (the name up to and including ``!``)."""

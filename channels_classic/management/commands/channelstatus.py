@@ -1,4 +1,4 @@
-"""``manage.py channelstatus`` shows processes, channels, consumers and errors, once or live."""
+"""``manage.py channelstatus`` shows processes, channels, groups, consumers and errors, once or live."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ TABLES: dict[str, dict[str, str]] = {
         "errors": "errors",
     },
     "errors": {"time": "at", "consumer": "consumer that failed", "error": "error", "process": "in"},
+    "groups": {"group": "group", "members": "members", "processes": "interface servers"},
 }
 """The tables, each with its columns and their titles."""
 
@@ -61,7 +62,7 @@ ROWS = 15
 class Command(BaseCommand):
     """Shows what happens in a channel layer."""
 
-    help = "Shows processes, channels, consumers and errors of a channel layer; with --watch, live until Ctrl-C."
+    help = "Shows what happens in a channel layer: processes, channels, groups, consumers, errors."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -150,15 +151,20 @@ def tables(found: Overview, most: int | None = None) -> Group:
             continue
         table = table_with(columns.values())
         for row in found[name][:most]:
-            table.add_row(*(Text(printable(shown(column, row[column]))) for column in columns))
+            table.add_row(*(Text(printable(shown(column, row))) for column in columns))
         parts.append(table)
-        if most is not None and len(found[name]) > most:
-            parts.append(Text(f"... and {len(found[name]) - most} more {name}", style="dim"))
+        count = found["group_count"] if name == "groups" else len(found[name])
+        if count > table.row_count:
+            at_least = "at least " if name == "groups" else ""
+            parts.append(Text(f"... and {at_least}{count - table.row_count} more {name}", style="dim"))
     return Group(*parts)
 
 
-def shown(column: str, value: Any) -> str:
-    """A value, for people."""
+def shown(column: str, row: dict[str, Any]) -> str:
+    """The value of a row in a column, for people."""
+    value = row[column]
+    if column == "members" and row["at_least"]:
+        return f"≥ {value}"
     if column == "time":
         return time.strftime("%H:%M:%S", time.localtime(value))
     if column == "age":

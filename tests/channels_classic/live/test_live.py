@@ -58,9 +58,12 @@ FILES = {
         urlpatterns = [path("admin/", admin.site.urls)]
         """,
     "myproject/routing.py": """
+        from channels_classic import Group
         from channels_classic.routing import include, route
 
         def fail(message):
+            for number in range(30):
+                Group("x" * 90 + str(number)).add(message.reply_channel)
             raise ValueError("a secret")
 
         routing = [
@@ -114,6 +117,11 @@ def test_the_page_shows_what_happens(site: Site, browser: Browser, tmp_path: Pat
             expect(page.locator(".tables")).to_contain_text("websocket.receive")
             expect(page.locator(".tables")).to_contain_text("myproject.routing.fail")
             expect(page.locator(".tables")).to_contain_text("ValueError")
+            largest = page.locator("tr", has=page.get_by_text("channels-live", exact=True))
+            expect(largest.locator("[data-title=Members]")).to_have_text("2")
+            expect(page.locator(".tables")).to_contain_text(
+                "and at least 11 more groups. All groups have 32 members."
+            )
             assert "a secret" not in page.content()
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             width = page.viewport_size["width"] if page.viewport_size else 0

@@ -13,6 +13,8 @@
       ["mean_milliseconds", "Mean ms", true], ["seconds", "Seconds in all", true], ["errors", "Errors", true]]],
     errors: ["Errors of the last ten minutes", [["time", "At"], ["consumer", "Consumer"], ["error", "Error"],
       ["process", "In"]]],
+    groups: ["Largest groups", [["group", "Group"], ["members", "Members", true],
+      ["processes", "Interface servers", true]]],
   };
 
   const root = document.getElementById("channels-live");
@@ -33,7 +35,8 @@
     return `${seconds} s`;
   };
 
-  const shown = (key, value) => {
+  const shown = (key, value, row) => {
+    if (key === "members") return `${row.at_least ? "≥ " : ""}${value.toLocaleString()}`;
     if (key === "age") return duration(value);
     if (key === "oldest") return value ? `${value} s` : "–";
     if (key === "pid") return value;
@@ -71,13 +74,18 @@
         for (const row of found[name]) {
           const line = body.insertRow();
           for (const [key, heading, isNumber] of columns) {
-            const cell = element("td", shown(key, row[key]), isNumber ? "number" : "");
+            const cell = element("td", shown(key, row[key], row), isNumber ? "number" : "");
             cell.dataset.title = heading;
             line.append(cell);
           }
         }
         scroll.append(table);
         section.append(element("h2", title), scroll);
+        if (name === "groups" && found.group_count > found.groups.length) {
+          const others = (found.group_count - found.groups.length).toLocaleString();
+          const all = found.memberships.toLocaleString();
+          section.append(element("p", `… and at least ${others} more groups. All groups have ${all} members.`, "help"));
+        }
         return section;
       }));
   };

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, LayerUnavailable, RedisChannelLayer
+from channels_classic.layers.group_sizes import NO_GROUPS
 from tests.redis_server import RedisServer
 
 PROCESS = "interface.abc!"
@@ -59,6 +60,19 @@ def test_which_channels_are_in_groups(make: Make) -> None:
     layer.release([STAYS])
     read(layer)
     assert layer.joined() == []
+
+
+def test_the_sizes_of_groups(make: Make) -> None:
+    layer = make()
+    assert layer.group_sizes() == NO_GROUPS
+    for group, members in {"one": 1, "two": 2, "three": 3}.items():
+        for number in range(members):
+            layer.group_add(group, f"{PROCESS}{number}")
+    read(layer)
+    assert layer.group_sizes() == ({"three": 3, "two": 2, "one": 1}, 3, 6)
+    layer.release([f"{PROCESS}0"])
+    read(layer)
+    assert layer.group_sizes() == ({"three": 2, "two": 1}, 2, 3)
 
 
 def test_a_membership_that_is_renewed_lasts(make: Make) -> None:
