@@ -298,7 +298,7 @@ def test_an_interface_server_that_waits(servers: int, redis_servers: list[str]) 
     assert commands_while_waiting(redis_servers[:servers], wait, f"{PROCESS}one") <= 3 * servers
 
 
-def test_a_wait_on_several_servers_in_a_process_with_many_open_files(redis_url: str) -> None:
+def test_a_wait_on_several_servers_in_a_process_with_many_open_files(redis_url: str, client: redis.Redis) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2048:
         pytest.skip(f"a process may have {hard} files open here")
@@ -310,6 +310,8 @@ def test_a_wait_on_several_servers_in_a_process_with_many_open_files(redis_url: 
     try:
         with ThreadPoolExecutor(1) as thread:
             waiting = thread.submit(layer.receive_batch, ["queue"], 10, PATIENCE)
+            while client.info("clients")["blocked_clients"] < 2 and not waiting.done():
+                time.sleep(0.01)
             layer.send_batch([layer.prepare("queue", {"number": 1})])
             assert [received.content for received in waiting.result(PATIENCE)] == [{"number": 1}]
     finally:
