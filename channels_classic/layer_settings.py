@@ -107,7 +107,11 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
 
 
 def _warn_without_app() -> None:
-    if apps.ready and not apps.is_installed("channels_classic"):
+    if not apps.ready or apps.is_installed("channels_classic"):
+        return
+    from multiprocessing import parent_process  # nobody else here needs it, and its import takes a while
+
+    if parent_process() is None:  # the processes of a supervisor do not repeat what it has said
         logger.warning(
             "'channels_classic' is not in INSTALLED_APPS: add it. Without the app, 'manage.py runserver' is "
             "Django's own and answers WebSockets with 404, and there is no 'manage.py runworker'."

@@ -35,6 +35,9 @@ FILES = {
 }
 
 
+ASGI = "from channels_classic.asgi import get_channel_layer\n\nchannel_layer = get_channel_layer()\n"
+
+
 def over_redis(url: str) -> str:
     """The settings with the layer over Redis."""
     return SETTINGS.replace("InMemory", "Redis").replace(
@@ -208,3 +211,24 @@ def interrupt(program: Running) -> None:
     program.wait("loading")
     program.process.send_signal(signal.SIGINT)
     program.process.wait(20)
+
+
+# The app is missing.
+
+
+@pytest.mark.parametrize(
+    ("program", "started"),
+    [(("worker",), "channels:"), (("interface_server", "myproject.asgi:channel_layer"), "listens on")],
+    ids=["worker", "interface server"],
+)
+def test_a_program_says_once_that_the_app_is_missing(
+    project: Project, program: tuple[str, ...], started: str
+) -> None:
+    """The supervisor says it for its processes. Nobody listens at the port of Redis."""
+    settings = over_redis(f"redis://127.0.0.1:{free_port()}").replace('["channels_classic"]', "[]")
+    project.write({"myproject/settings.py": settings, "myproject/asgi.py": ASGI})
+    project.environment["DJANGO_SETTINGS_MODULE"] = "myproject.settings"
+    port = () if program == ("worker",) else ("--port", str(free_port()))
+    with project.running("--processes", "2", *port, program=("-m", *program)) as running:
+        running.wait(lambda: running.log.count(started) == 2)
+    assert running.log.count("'channels_classic' is not in INSTALLED_APPS: add it.") == 1
