@@ -39,6 +39,7 @@ PACKAGES = (channels_classic, interface_server, worker)
 # The standard library is not a third party. What is DOCUMENTED is public: see Django's pages and named tuples.
 NOT_FOREIGN = {*sys.stdlib_module_names, *(package.__name__ for package in PACKAGES)}
 DOCUMENTED = {
+    "_fields",
     "_replace",
     "_asdict",
     "_state",

@@ -109,7 +109,8 @@ def test_a_worker_sends_for_the_consumers_of_its_batch(
     for number in range(20):
         batch = [{"reply_channel": REPLY, "text": f"{number} {place}"} for place in range(10)]
         layer.send_batch([layer.prepare("test", message) for message in batch])
-        assert [receive(layer)["text"] for _ in batch] == [message["text"] for message in batch]
+        # They end in any order if consumer_finished has a receiver, as it has where bindings are used.
+        assert {receive(layer)["text"] for _ in batch} == {message["text"] for message in batch}
     assert "asynchronous-sender" not in senders
 
 
