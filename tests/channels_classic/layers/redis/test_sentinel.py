@@ -86,6 +86,7 @@ def test_a_service_that_nobody_knows(sentinel: Sentinel) -> None:
     with pytest.raises(LayerUnavailable, match="'third'") as error:
         layer.send("test", {})
     assert error.value.nothing_done
+    layer.close()  # or its thread would go on to listen, and to log
 
 
 def test_no_sentinel_answers() -> None:
