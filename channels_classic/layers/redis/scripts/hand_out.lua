@@ -20,6 +20,17 @@ local function pop(q, key, count)
     return redis.call("LPOP", key, count)
 end
 
+-- The epoch of the data in this server. If there is none, the data was lost, and a new epoch begins. Call this after what
+-- takes entries: a full Redis refuses a script at its first write only, and taking makes room.
+local function epoch_of(key, new)
+    local epoch = redis.call("GET", key)
+    if not epoch then
+        epoch = new
+        redis.call("SET", key, epoch)
+    end
+    return epoch
+end
+
 -- The answer: the entries of all queues, how many there are of each (-1 if its key is no list), the time in
 -- microseconds (16 digits), the epoch, the state, and for read.lua its number.
 --

@@ -52,10 +52,6 @@ else
     end
 end
 
-local epoch = redis.call("GET", KEYS[1])
-if not epoch then
-    epoch = ARGV[2]
-    redis.call("SET", KEYS[1], epoch)
-end
+local epoch = epoch_of(KEYS[1], ARGV[2])
 
 return answer_of({ entries }, 1, now, epoch, 0, tonumber(number))

@@ -46,11 +46,6 @@ elseif limit > 0 then
     end
 end
 
--- This comes after the first LPOP: a full Redis does not refuse a script any more then, and taking makes room.
-local epoch = redis.call("GET", KEYS[1])
-if not epoch then
-    epoch = ARGV[2]
-    redis.call("SET", KEYS[1], epoch)
-end
+local epoch = epoch_of(KEYS[1], ARGV[2])
 
 return answer_of(taken, queues, string.format("%010d%06d", time[1], time[2]), epoch, 0, 0)

@@ -88,11 +88,7 @@ if takes and share then
     end
 end
 
-local epoch = redis.call("GET", KEYS[1])
-if not epoch then
-    epoch = ARGV[2]
-    redis.call("SET", KEYS[1], epoch)
-end
+local epoch = epoch_of(KEYS[1], ARGV[2])
 
 local is_kept = false
 for q = 1, normal do
