@@ -35,9 +35,8 @@ def before_consumer() -> None:
     if _thread.has_connections:
         reset_queries()
         close_old_connections()
-        _thread.in_transaction = (
-            _in_transaction()
-        )  # the test's own connection, if a test runs the worker in its thread
+        # A test that runs the worker in its own thread has a transaction open, which is not the consumer's.
+        _thread.in_transaction = _in_transaction()
 
 
 def after_consumer(channel: str) -> None:
