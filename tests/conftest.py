@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
+import redis
 from hypothesis import HealthCheck, settings
 
+from channels_classic.layers import RedisChannelLayer
 from tests.project import REPOSITORY
 from tests.redis_server import RedisServer
 
@@ -24,6 +29,13 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("tests")
+
+# redis-py closes a forgotten connection when it is collected, and Python warns of the socket only if the collector
+# finalizes that first. Without these methods it always warns.
+for _kind in (redis.connection.AbstractConnection, redis.Redis):
+    del _kind.__del__
+
+LayerOn = Callable[..., RedisChannelLayer]
 
 MOST_PROCESSES = 16
 """Each takes 300 MB, and twice that while it has a browser."""
@@ -61,6 +73,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not START_PROGRAMS.search(item.nodeid))
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector walk only what tests make, not all that was imported and collected before."""
+    gc.freeze()
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Let go of the values of a test's fixtures, so that the garbage collector finds those nobody closed."""
+    getattr(item, "funcargs", {}).clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """Fail in the file whose tests leave a connection or a file open, and not in whichever comes behind it.
+
+    Python warns of such an object when it collects it, which otherwise is at any time.
+    """
+    yield
+    gc.collect()
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """The number of processes of ``-n auto``: three for each core, because tests wait more than they compute."""
     return min(3 * (os.cpu_count() or 1), MOST_PROCESSES)
@@ -79,6 +111,19 @@ def redis_url(redis_server: RedisServer) -> str:
     with redis_server.client() as client:
         client.flushall()
     return redis_server.url
+
+
+@pytest.fixture
+def layer_on() -> Iterator[LayerOn]:
+    """Makes layers on the servers that a test names, and closes them behind it."""
+    with ExitStack() as layers:
+
+        def layer_on(hosts: Any, **config: Any) -> RedisChannelLayer:
+            layer = RedisChannelLayer(hosts, **config)
+            layers.callback(layer.close)
+            return layer
+
+        yield layer_on
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from channels_classic.layers import RedisChannelLayer
+from tests.conftest import LayerOn
 from tests.interface_server.hosted import eventually
 from tests.ports import free_port
 from tests.programs import children_of, is_alive, running
@@ -129,9 +130,8 @@ def project(tmp_path: Path, redis_url: str) -> Project:
 
 
 @pytest.fixture
-def layer(redis_url: str) -> Iterator[RedisChannelLayer]:
-    with closing(RedisChannelLayer(hosts=[redis_url])) as layer:
-        yield layer
+def layer(redis_url: str, layer_on: LayerOn) -> RedisChannelLayer:
+    return layer_on([redis_url])
 
 
 @contextmanager
@@ -238,8 +238,8 @@ def test_options_by_the_environment(project: Project, layer: RedisChannelLayer) 
     assert refusal(project) == "CommandError: CHANNELS_WORKER_THREADS must be a whole number, not 'two'."
 
 
-def test_another_layer(project: Project, layer: RedisChannelLayer, redis_url: str) -> None:
-    second = RedisChannelLayer(hosts=[redis_url], prefix="second:", stats_prefix="second-meta:")
+def test_another_layer(project: Project, layer: RedisChannelLayer, redis_url: str, layer_on: LayerOn) -> None:
+    second = layer_on([redis_url], prefix="second:", stats_prefix="second-meta:")
     second.send("thumbnails", {})
     with runworker(project, "--layer", "second"):
         # Consumers send on the layer "default" unless they say otherwise.
@@ -345,14 +345,14 @@ def test_invalid_options_are_one_line(project: Project) -> None:
     assert "CHANNEL_LAYERS['gone']['ROUTING']" in lines[-1]
 
 
-def test_redis_that_is_not_there_yet(project: Project) -> None:
+def test_redis_that_is_not_there_yet(project: Project, layer_on: LayerOn) -> None:
     with RedisServer(port=free_port()) as redis:
         redis.stop()
         project.write({"myproject/settings.py": SETTINGS % {"url": redis.url}})
         with runworker(project) as workers:
             workers.program.wait("The channel layer cannot be reached; trying again.")
             redis.start()
-            layer = RedisChannelLayer(hosts=[redis.url])
+            layer = layer_on([redis.url])
             layer.send("thumbnails", {})
             assert answer(layer) == {"thumbnail": True}
             assert "Traceback" not in workers.program.log
@@ -421,10 +421,10 @@ def ending_without_redis(project: Project) -> Iterator[tuple[Workers, RedisServe
             yield workers, redis
 
 
-def test_sends_wait_for_redis_at_the_end(project: Project) -> None:
+def test_sends_wait_for_redis_at_the_end(project: Project, layer_on: LayerOn) -> None:
     with ending_without_redis(project) as (workers, redis):
         redis.start()
-        assert answer(RedisChannelLayer(hosts=[redis.url])) == {"number": 1}
+        assert answer(layer_on([redis.url])) == {"number": 1}
         assert workers.program.process.wait(DEADLINE) == 0
         assert "Lost" not in workers.program.log
 

@@ -12,10 +12,11 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.core.management import call_command
 
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers
-from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, RedisChannelLayer
+from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer
 from channels_classic.message import Message
 from channels_classic.session_engine import SessionStore
 from channels_classic.sessions import channel_session, session_for_reply_channel
+from tests.conftest import LayerOn
 from tests.redis_server import RedisServer
 
 CLIENT = "interface.abc!one"
@@ -53,11 +54,12 @@ def use(layer: BaseChannelLayer) -> BaseChannelLayer:
 def on_redis(redis_url: str, redis_server: RedisServer) -> Iterator[Any]:
     with redis_server.client() as client:
         yield client
-    channel_layers["default"].close()
 
 
-def test_a_session_is_one_key_under_the_prefix_of_the_layer(redis_url: str, on_redis: Any) -> None:
-    use(RedisChannelLayer(hosts=[redis_url], prefix="mine:", group_expiry=1000))
+def test_a_session_is_one_key_under_the_prefix_of_the_layer(
+    redis_url: str, on_redis: Any, layer_on: LayerOn
+) -> None:
+    use(layer_on([redis_url], prefix="mine:", group_expiry=1000))
     assert [count(frame()) for _ in range(3)] == [1, 2, 3]
     [key] = on_redis.keys("*")
     assert key == f"mine:value:session:{session_for_reply_channel(CLIENT).session_key}"
@@ -65,27 +67,29 @@ def test_a_session_is_one_key_under_the_prefix_of_the_layer(redis_url: str, on_r
     assert 990 < on_redis.ttl(key) <= 1000
 
 
-def test_an_encrypted_layer_encrypts_sessions(redis_url: str, on_redis: Any) -> None:
-    use(RedisChannelLayer(hosts=[redis_url], symmetric_encryption_keys=["old"]))
+def test_an_encrypted_layer_encrypts_sessions(redis_url: str, on_redis: Any, layer_on: LayerOn) -> None:
+    use(layer_on([redis_url], symmetric_encryption_keys=["old"]))
     count(frame())
     [key] = on_redis.keys("*")
     assert on_redis.get(key).startswith("gAAAA")
-    use(RedisChannelLayer(hosts=[redis_url], symmetric_encryption_keys=["new", "old"]))
+    use(layer_on([redis_url], symmetric_encryption_keys=["new", "old"]))
     assert look(frame()) == 1
 
 
 def test_a_session_under_another_key_counts_as_missing(
-    redis_url: str, on_redis: Any, caplog: pytest.LogCaptureFixture
+    redis_url: str, on_redis: Any, layer_on: LayerOn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    use(RedisChannelLayer(hosts=[redis_url], symmetric_encryption_keys=["old"]))
+    use(layer_on([redis_url], symmetric_encryption_keys=["old"]))
     count(frame())
-    use(RedisChannelLayer(hosts=[redis_url], symmetric_encryption_keys=["new"]))
+    use(layer_on([redis_url], symmetric_encryption_keys=["new"]))
     assert look(frame()) is None
     assert "symmetric_encryption_keys" in caplog.text
 
 
-def test_a_look_makes_the_time_whole_when_less_than_half_is_left(redis_url: str, on_redis: Any) -> None:
-    use(RedisChannelLayer(hosts=[redis_url], group_expiry=1000))
+def test_a_look_makes_the_time_whole_when_less_than_half_is_left(
+    redis_url: str, on_redis: Any, layer_on: LayerOn
+) -> None:
+    use(layer_on([redis_url], group_expiry=1000))
     count(frame())
     [key] = on_redis.keys("*")
     for left, then in ((600, 600), (400, 1000)):  # one that has long to live is not bothered
@@ -94,12 +98,12 @@ def test_a_look_makes_the_time_whole_when_less_than_half_is_left(redis_url: str,
         assert then - 10 < on_redis.ttl(key) <= then
 
 
-def test_an_expiry_of_its_own(redis_url: str, on_redis: Any) -> None:
+def test_an_expiry_of_its_own(redis_url: str, on_redis: Any, layer_on: LayerOn) -> None:
     @channel_session
     def expire_in(message: Message, expiry: Any) -> None:
         message.channel_session.set_expiry(expiry)
 
-    use(RedisChannelLayer(hosts=[redis_url], group_expiry=1000))
+    use(layer_on([redis_url], group_expiry=1000))
     count(frame())
     [key] = on_redis.keys("*")
     for expiry in (100, timedelta(seconds=100)):

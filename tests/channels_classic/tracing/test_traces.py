@@ -19,6 +19,7 @@ from channels_classic.tracing import FIELD
 from channels_classic.tracing.field import NOT_RECORDED
 from interface_server.tracing import ClientTracing
 from tests.channels_classic.tracing.spans import Spans
+from tests.conftest import LayerOn
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
 from worker import WorkerGroup
 from worker.tracing import ConsumerTracing
@@ -30,15 +31,14 @@ TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
 
 
 @pytest.fixture
-def serve(redis_url: str) -> Iterator[Serve]:
+def serve(redis_url: str, layer_on: LayerOn) -> Iterator[Serve]:
     """Starts an interface server and workers with this routing, all of them traced."""
     with ExitStack() as stack:
 
         def start(routing: dict[str, Any]) -> Hosted:
             clients, consumers = (
-                RedisChannelLayer([redis_url], prefix="traced:", stats_prefix="traced-meta:") for _ in range(2)
+                layer_on([redis_url], prefix="traced:", stats_prefix="traced-meta:") for _ in range(2)
             )
-            stack.callback(consumers.close)
             layer = ChannelLayerWrapper(consumers, "default", routing)
             tracing = ConsumerTracing(layer.router)
             stack.enter_context(tracing.listening())

@@ -10,8 +10,9 @@ import pytest
 from django.http import HttpRequest, StreamingHttpResponse
 
 from channels_classic.handler import AsgiHandler, ViewConsumer
-from channels_classic.layers import BaseChannelLayer, ChannelFull, InMemoryChannelLayer, RedisChannelLayer
+from channels_classic.layers import BaseChannelLayer, ChannelFull, InMemoryChannelLayer
 from channels_classic.message import Message
+from tests.conftest import LayerOn
 from tests.http_messages import http_request
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
 
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(params=["memory", "redis"])
-def layer(request: pytest.FixtureRequest) -> BaseChannelLayer:
+def layer(request: pytest.FixtureRequest, layer_on: LayerOn) -> BaseChannelLayer:
     if request.param == "memory":
         return InMemoryChannelLayer()
-    return RedisChannelLayer([request.getfixturevalue("redis_url")])
+    return layer_on([request.getfixturevalue("redis_url")])
 
 
 class Endless:
@@ -68,11 +69,10 @@ def test_a_client_that_leaves(start: Callable[..., Hosted], layer: BaseChannelLa
         endless.given_up.set()
 
 
-def test_an_interface_server_that_was_killed(redis_url: str) -> None:
+def test_an_interface_server_that_was_killed(redis_url: str, layer_on: LayerOn) -> None:
     """Nobody reads its queue any more, so the queue fills up, and the stream ends."""
-    layer = RedisChannelLayer([redis_url], channel_capacity={"interface.*": 20})
+    layer = layer_on([redis_url], channel_capacity={"interface.*": 20})
     endless = Endless(send_timeout=0.1)
     with pytest.raises(ChannelFull, match=r"'interface\.test!1' is full"):
         endless.consumer(http_request("/endless", layer=layer))
     assert endless.closed.is_set()
-    layer.close()

@@ -139,7 +139,8 @@ class ResettingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
 
     def _accept(self) -> None:
         while True:
@@ -170,6 +171,8 @@ class ResettingProxy:
         self._open.clear()
 
     def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # to close it alone would not end the wait for a client
+        self._accepting.join()
         self._listener.close()
         self.reset()
 
