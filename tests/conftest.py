@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import compileall
 import gc
 import os
 import re
@@ -16,7 +15,7 @@ import redis
 from hypothesis import HealthCheck, settings
 
 from channels_classic.layers import RedisChannelLayer
-from tests.project import REPOSITORY
+from tests.compiled import compile_packages, compile_tests
 from tests.redis_server import RedisServer
 
 # How long an example takes is up to the machine, and no test fails for it. In CI every run tries the same
@@ -40,10 +39,12 @@ LayerOn = Callable[..., RedisChannelLayer]
 MOST_PROCESSES = 16
 """Each takes 300 MB, and twice that while it has a browser."""
 
-START_PROGRAMS = re.compile(
+TAKES_LONG = re.compile(
     r"^tests/(chaos|commands|deploy|docs|examples|js|ordering|seeds|interface_server/program)/"
     r"|/channels4/test_(beside|one)|programs\.py|killed\.py|test_(old_project|pytest_plugin|live|finder|sweep)\.py"
+    r"|test_(completions|failover|fencing|overload|package)\.py"
 )
+"""Files with tests that start programs, or wait for seconds."""
 
 
 def pytest_configure() -> None:
@@ -58,19 +59,17 @@ def pytest_configure() -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the packages, once: the programs that the tests start write no bytecode, and read this one.
-
-    Without it each of some five hundred programs would spend a quarter of its start on compiling.
-    """
-    if not hasattr(session.config, "workerinput"):  # not in the processes of pytest-xdist
-        for package in ("channels_classic", "interface_server", "worker"):
-            compileall.compile_dir(REPOSITORY / package, quiet=2)
+    """Compile once, before pytest-xdist starts its processes."""
+    if not hasattr(session.config, "workerinput"):  # not in these processes
+        compile_packages()
+        if session.config.getoption("numprocesses", None):
+            compile_tests()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that start programs first: they take longest, and one of them alone should not come last."""
-    items.sort(key=lambda item: not START_PROGRAMS.search(item.nodeid))
+    """Put the tests that take longest first, because one of them alone should not come last."""
+    items.sort(key=lambda item: not TAKES_LONG.search(item.nodeid))
 
 
 def pytest_collection_finish() -> None:
