@@ -12,6 +12,7 @@ import redis
 
 from channels_classic.layers import Delivery, InMemoryChannelLayer, LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.types import Turn
+from tests.conftest import LayerOn
 from tests.worker.conftest import eventually
 from worker import sender as sender_module
 from worker.sender import Sender
@@ -116,8 +117,8 @@ def test_an_outage_that_did_nothing_loses_nothing() -> None:
     assert given.received("one") == [0, 1, 2]
 
 
-def test_a_full_redis_delays_what_was_sent_and_nothing_else(redis_url: str) -> None:
-    layer = RedisChannelLayer([redis_url])
+def test_a_full_redis_delays_what_was_sent_and_nothing_else(redis_url: str, layer_on: LayerOn) -> None:
+    layer = layer_on([redis_url])
     sender = Sender(layer)
     layer.send("in", {"name": "question"})
     sender.add([layer.prepare("out", {"name": "answer"})])
@@ -132,7 +133,6 @@ def test_a_full_redis_delays_what_was_sent_and_nothing_else(redis_url: str) -> N
     assert sender.retrying
     [received] = sender.flush_and_receive(["out"], 10)
     assert received.content == {"name": "answer"}
-    layer.close()
 
 
 def test_messages_outlast_an_outage_longer_than_a_full_channel(monkeypatch: pytest.MonkeyPatch) -> None:

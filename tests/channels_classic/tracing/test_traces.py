@@ -13,7 +13,6 @@ from opentelemetry.trace import SpanKind, StatusCode
 from channels_classic import Channel, Group
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.exceptions import ConsumeLater, DenyConnection
-from channels_classic.layers import RedisChannelLayer
 from channels_classic.message import Message
 from channels_classic.tracing import FIELD
 from channels_classic.tracing.field import NOT_RECORDED
@@ -176,9 +175,9 @@ def test_asynchronous_consumers_and_messages_that_are_put_back(serve: Serve, spa
 
 
 def test_a_reader_that_does_not_trace_sees_the_field_and_nothing_else(
-    redis_url: str, spans: Spans, caplog: pytest.LogCaptureFixture
+    redis_url: str, spans: Spans, caplog: pytest.LogCaptureFixture, layer_on: LayerOn
 ) -> None:
-    layer = RedisChannelLayer([redis_url], prefix="field:", stats_prefix="field-meta:")
+    layer = layer_on([redis_url], prefix="field:", stats_prefix="field-meta:")
     with Hosted(layer, tracing=ClientTracing()) as hosted:
         client, reply_channel = hosted.open("/path")
         client.send("hello")
@@ -202,7 +201,6 @@ def test_a_reader_that_does_not_trace_sees_the_field_and_nothing_else(
         assert will == [reply_channel]
         assert [span.name for span in spans.all if span.name == "websocket.disconnect"] == []
     layer.flush()
-    layer.close()
 
 
 def test_the_largest_message_still_goes(serve: Serve, spans: Spans) -> None:

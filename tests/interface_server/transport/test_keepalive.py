@@ -10,9 +10,9 @@ from pathlib import Path
 
 from websockets.sync.client import connect
 
-from channels_classic.layers import RedisChannelLayer
 from interface_server.transport import keepalive
 from interface_server.transport.keepalive import PING_PAYLOAD, Keepalive, Pings
+from tests.conftest import LayerOn
 from tests.ports import free_port
 from tests.programs import running
 from tests.project import DEADLINE
@@ -55,12 +55,14 @@ def test_one_timer_serves_all_and_none_runs_without_connections(monkeypatch) -> 
     asyncio.run(main())
 
 
-def test_a_client_that_is_not_read_from_need_not_answer_pings(redis_url: str, tmp_path: Path) -> None:
+def test_a_client_that_is_not_read_from_need_not_answer_pings(
+    redis_url: str, tmp_path: Path, layer_on: LayerOn
+) -> None:
     """While the layer has no room, nothing is read from a client, so its answers may be missing."""
     port = free_port()
     command = [sys.executable, "-m", "interface_server", "--redis", redis_url, "--port", port]
     command += ["--ping-interval", "0.1", "--ping-timeout", "1"]
-    layer = RedisChannelLayer(hosts=[redis_url])
+    layer = layer_on(hosts=[redis_url])
     frames = 10_000
     orders: list[int] = []
 
@@ -91,7 +93,6 @@ def test_a_client_that_is_not_read_from_need_not_answer_pings(redis_url: str, tm
         while len(orders) < frames and server.process.poll() is None:
             take(100)
         assert orders == list(range(1, frames + 1))
-    layer.close()
 
 
 def test_pings_and_their_answers() -> None:

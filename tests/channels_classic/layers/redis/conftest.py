@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from channels_classic.layers import RedisChannelLayer
+from tests.conftest import LayerOn
 from tests.redis_cluster import RedisCluster
 from tests.redis_server import RedisServer
 
@@ -27,11 +28,9 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def layer(server: RedisServer) -> Iterator[RedisChannelLayer]:
+def layer(server: RedisServer, layer_on: LayerOn) -> RedisChannelLayer:
     """A layer on that server."""
-    layer = RedisChannelLayer([server.url])
-    yield layer
-    layer.close()
+    return layer_on([server.url])
 
 
 @pytest.fixture

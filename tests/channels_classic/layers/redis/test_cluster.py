@@ -12,6 +12,7 @@ import redis
 from websockets.sync.client import connect
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
+from tests.conftest import LayerOn
 from tests.ports import free_port
 from tests.project import DEADLINE, Project
 from tests.redis_cluster import RedisCluster
@@ -27,9 +28,9 @@ def use_all_nodes(layer: RedisChannelLayer) -> None:
         layer.send(f"channel{number}", {})
 
 
-def test_each_node_has_its_share(redis_cluster: RedisCluster) -> None:
+def test_each_node_has_its_share(redis_cluster: RedisCluster, layer_on: LayerOn) -> None:
     prefixes = redis_cluster.prefixes("share")
-    layer = RedisChannelLayer(redis_cluster.hosts, capacity=300, **prefixes)
+    layer = layer_on(redis_cluster.hosts, capacity=300, **prefixes)
     for number in range(300):
         layer.send("work", {"number": number})
     for number in range(30):
@@ -43,23 +44,22 @@ def test_each_node_has_its_share(redis_cluster: RedisCluster) -> None:
     assert not [
         key for host in redis_cluster.hosts for key in keys_on(host, "") if "share" in key and "epoch" not in key
     ]
-    layer.close()
 
 
 @pytest.mark.parametrize("prefix", ["{mysite-1}:", "asgi:"])
-def test_several_nodes_with_one_prefix_say_what_to_write(redis_cluster: RedisCluster, prefix: str) -> None:
-    layer = RedisChannelLayer(redis_cluster.hosts, prefix=prefix, stats_prefix=f"{prefix[:-1]}meta:")
+def test_several_nodes_with_one_prefix_say_what_to_write(
+    redis_cluster: RedisCluster, prefix: str, layer_on: LayerOn
+) -> None:
+    layer = layer_on(redis_cluster.hosts, prefix=prefix, stats_prefix=f"{prefix[:-1]}meta:")
     with pytest.raises(LayerUnavailable, match="same hash tag|lists: each host needs a hash tag"):
         use_all_nodes(layer)
-    layer.close()
 
 
-def test_tags_in_the_wrong_order_say_what_to_write(redis_cluster: RedisCluster) -> None:
+def test_tags_in_the_wrong_order_say_what_to_write(redis_cluster: RedisCluster, layer_on: LayerOn) -> None:
     wrong = {name: prefixes[::-1] for name, prefixes in redis_cluster.prefixes("wrong").items()}
-    layer = RedisChannelLayer(redis_cluster.hosts, **wrong)
+    layer = layer_on(redis_cluster.hosts, **wrong)
     with pytest.raises(LayerUnavailable, match="each host needs a hash tag whose slot it has"):
         use_all_nodes(layer)
-    layer.close()
 
 
 @pytest.mark.parametrize("keyword", ["prefix", "stats_prefix"])
@@ -136,7 +136,7 @@ def test_programs_over_a_cluster(redis_cluster: RedisCluster, tmp_path: Path) ->
             assert {client.recv(DEADLINE) for _ in clients} == set("01234")
 
 
-def test_a_user_with_a_pattern_for_each_prefix(redis_cluster: RedisCluster) -> None:
+def test_a_user_with_a_pattern_for_each_prefix(redis_cluster: RedisCluster, layer_on: LayerOn) -> None:
     tags, prefixes = redis_cluster.tags, redis_cluster.prefixes("user")
     rights = ["+@read", "+@write", "+@scripting", "+@connection", "+time", "+info"]
     for host in redis_cluster.hosts:
@@ -145,10 +145,9 @@ def test_a_user_with_a_pattern_for_each_prefix(redis_cluster: RedisCluster) -> N
                 "ACL", "SETUSER", "mysite", "on", ">PASSWORD", *(f"~{tag}*" for tag in tags), *rights
             )
     hosts = [host.replace("redis://", "redis://mysite:PASSWORD@") for host in redis_cluster.hosts]
-    layer = RedisChannelLayer(hosts, **prefixes)
+    layer = layer_on(hosts, **prefixes)
     use_all_nodes(layer)
     layer.group_add("group", "process!client")
     layer.send_group("group", {"x": 1})
     assert layer.receive(["process!"]) == ("process!client", {"x": 1})
     layer.flush()
-    layer.close()

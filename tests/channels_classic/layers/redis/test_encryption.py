@@ -6,33 +6,22 @@ import base64
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
 import pytest
 import redis
 from cryptography.fernet import Fernet
 
-from channels_classic.layers import RedisChannelLayer
 from channels_classic.layers.types import Turn
+from tests.conftest import LayerOn
 
 KEYS = ["one key", "an older key"]
 FAR_FUTURE = b"%016d" % (4_000_000_000 * 1_000_000)
 
-MakeLayer = Callable[..., RedisChannelLayer]
-
 
 @pytest.fixture
-def make_layer(redis_url: str) -> Iterator[MakeLayer]:
-    layers = []
-
-    def make(**config: Any) -> RedisChannelLayer:
-        layers.append(RedisChannelLayer([redis_url], symmetric_encryption_keys=KEYS, **config))
-        return layers[-1]
-
-    yield make
-    for layer in layers:
-        layer.close()
+def make_layer(redis_url: str, layer_on: LayerOn) -> LayerOn:
+    return partial(layer_on, [redis_url], symmetric_encryption_keys=KEYS)
 
 
 def outlive(seconds: float) -> None:
@@ -52,7 +41,7 @@ CHANNELS = [
 @pytest.mark.parametrize(("source", "read_source"), CHANNELS)
 @pytest.mark.parametrize(("target", "read_target"), [*CHANNELS, ("other", "other")])
 def test_a_message_cannot_be_moved(
-    make_layer: MakeLayer,
+    make_layer: LayerOn,
     client: redis.Redis,
     caplog: pytest.LogCaptureFixture,
     source: str,
@@ -76,7 +65,7 @@ def test_a_message_cannot_be_moved(
 @pytest.mark.parametrize("given_back", [False, True], ids=["once", "given back"])
 @pytest.mark.parametrize(("channel", "read"), CHANNELS)
 def test_a_message_cannot_be_prolonged_or_put_back(
-    make_layer: MakeLayer, client: redis.Redis, channel: str, read: str, given_back: bool
+    make_layer: LayerOn, client: redis.Redis, channel: str, read: str, given_back: bool
 ) -> None:
     layer = make_layer(expiry=0.4)
     layer.send(channel, {"number": 1})
@@ -98,7 +87,7 @@ def test_a_message_cannot_be_prolonged_or_put_back(
     assert layer.receive_batch([read], 1, 0.2) == []
 
 
-def test_a_message_to_a_group_stays_with_its_process(make_layer: MakeLayer, client: redis.Redis) -> None:
+def test_a_message_to_a_group_stays_with_its_process(make_layer: LayerOn, client: redis.Redis) -> None:
     layer = make_layer(expiry=0.4)
     for process in ("one", "two"):
         layer.group_add("group", f"interface.{process}!client")
@@ -120,7 +109,7 @@ def test_a_message_to_a_group_stays_with_its_process(make_layer: MakeLayer, clie
         assert layer.receive_batch([name], 10) == []
 
 
-def test_a_change_of_membership_cannot_be_moved(make_layer: MakeLayer, client: redis.Redis) -> None:
+def test_a_change_of_membership_cannot_be_moved(make_layer: LayerOn, client: redis.Redis) -> None:
     layer = make_layer()
     layer.group_add("group", "interface.one!client")
     client.rename("asgi:queue:interface.one!", "asgi:queue:interface.two!")
@@ -128,7 +117,7 @@ def test_a_change_of_membership_cannot_be_moved(make_layer: MakeLayer, client: r
     assert layer.joined() == []
 
 
-def test_a_message_that_waited_for_its_turn_arrives(make_layer: MakeLayer) -> None:
+def test_a_message_that_waited_for_its_turn_arrives(make_layer: LayerOn) -> None:
     """It waits longer than messages live, and gets a new time of expiry in its queue."""
     layer = make_layer(expiry=0.3)
     assert layer.enter_turn(Turn("interface.one!client", 0, "frames"), {"order": 0})
@@ -139,7 +128,7 @@ def test_a_message_that_waited_for_its_turn_arrives(make_layer: MakeLayer) -> No
 
 
 def test_a_value_stays_under_its_name(
-    make_layer: MakeLayer, client: redis.Redis, caplog: pytest.LogCaptureFixture
+    make_layer: LayerOn, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     layer = make_layer()
     layer.set_value("session of the admin", b"admin", 60, replace=False)
@@ -151,7 +140,7 @@ def test_a_value_stays_under_its_name(
     assert layer.get_value("session of the admin") is not None
 
 
-def test_values_and_messages_cannot_be_exchanged(make_layer: MakeLayer, client: redis.Redis) -> None:
+def test_values_and_messages_cannot_be_exchanged(make_layer: LayerOn, client: redis.Redis) -> None:
     layer = make_layer()
     layer.send("name", {})
     (value,) = client.lrange("asgi:queue:name", 0, -1)
@@ -164,7 +153,7 @@ def test_values_and_messages_cannot_be_exchanged(make_layer: MakeLayer, client: 
 
 
 def test_tokens_of_older_versions_are_refused(
-    make_layer: MakeLayer, client: redis.Redis, caplog: pytest.LogCaptureFixture
+    make_layer: LayerOn, client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     fernet = Fernet(base64.urlsafe_b64encode(hashlib.sha256(KEYS[0].encode()).digest()))
     client.rpush("asgi:queue:name", FAR_FUTURE + fernet.encrypt(b"m\x00\x80"))
@@ -176,11 +165,10 @@ def test_tokens_of_older_versions_are_refused(
     assert caplog.text.count("older version of channels-classic") == 2
 
 
-def test_keys_can_be_exchanged(redis_url: str, make_layer: MakeLayer) -> None:
-    old = RedisChannelLayer([redis_url], symmetric_encryption_keys=KEYS[1:])
+def test_keys_can_be_exchanged(redis_url: str, make_layer: LayerOn, layer_on: LayerOn) -> None:
+    old = layer_on([redis_url], symmetric_encryption_keys=KEYS[1:])
     old.send("test", {"number": 1})
     old.set_value("name", b"value", 60, replace=False)
     layer = make_layer()
     assert layer.receive(["test"]) == ("test", {"number": 1})
     assert (layer.get_value("name") or (None,))[0] == b"value"
-    old.close()

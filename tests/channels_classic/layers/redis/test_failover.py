@@ -13,6 +13,7 @@ import pytest
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer, RedisSentinelChannelLayer
 from channels_classic.layers.types import Turn
+from tests.conftest import LayerOn
 from tests.lagging_replica import LaggingReplica, lagging_replica
 from tests.redis_proxy import RedisProxy
 from tests.redis_sentinel import Sentinel, Watched, wait_until, watched
@@ -140,10 +141,10 @@ def test_memberships_are_told_to_a_replica_that_took_over(
 
 
 def test_a_worker_waits_for_memberships_that_are_told_again(
-    lagging: LaggingReplica, layer: RedisChannelLayer
+    lagging: LaggingReplica, layer: RedisChannelLayer, layer_on: LayerOn
 ) -> None:
     """It does not wait if the processes that it has sent to before are back."""
-    holder = RedisChannelLayer([lagging.url])
+    holder = layer_on([lagging.url])
     holder.group_add("old", "process!one")
     lagging.stop_following()
     holder.group_add("new", "process!one")
@@ -161,7 +162,6 @@ def test_a_worker_waits_for_memberships_that_are_told_again(
     until_it_answers(holder.repair)
     layer.send_group("new", {"text": "hello"})
     assert len(holder.receive_batch(["process!"], 10)) == 2
-    holder.close()
 
 
 def test_a_server_that_was_restarted_with_its_data(tmp_path: Any) -> None:

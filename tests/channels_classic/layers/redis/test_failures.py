@@ -14,6 +14,7 @@ import redis
 from channels_classic.layers import LayerUnavailable, Received, RedisChannelLayer
 from channels_classic.layers.types import Turn
 from tests.channels_classic.layers.redis.connections.test_outages import PATIENCE, wait_for_reader
+from tests.conftest import LayerOn
 from tests.redis_server import RedisServer
 
 FULL = r"^Redis at 127\.0\.0\.1:\d+, database 0 is full: .* maxmemory"
@@ -170,9 +171,9 @@ def test_messages_are_returned_although_a_second_trip_for_a_group_fails(
 
 
 def test_the_outcome_of_messages_is_known_although_receiving_fails(
-    server: RedisServer, client: redis.Redis, caplog: pytest.LogCaptureFixture
+    server: RedisServer, client: redis.Redis, caplog: pytest.LogCaptureFixture, layer_on: LayerOn
 ) -> None:
-    layer = RedisChannelLayer([server.url], capacity=1)
+    layer = layer_on([server.url], capacity=1)
     layer.send("in", {"number": 0})
     deliveries = [layer.prepare("out", {"number": number}) for number in (1, 2)]
     with denied(client, "lpop"):
@@ -181,7 +182,6 @@ def test_the_outcome_of_messages_is_known_although_receiving_fails(
         with pytest.raises(LayerUnavailable):
             layer.send_and_receive([], ["in"], 10)
     assert sorted(numbers(layer.receive_batch(["out", "in"], 10))) == [0, 1]
-    layer.close()
 
 
 def test_the_message_that_ended_a_wait_is_returned_although_the_rest_fails(
@@ -213,9 +213,9 @@ def test_messages_are_returned_although_members_cannot_be_told_again(
 
 
 def test_a_broadcast_whose_members_cannot_be_asked_for(
-    server: RedisServer, layer: RedisChannelLayer, client: redis.Redis, receive: Receive
+    server: RedisServer, layer: RedisChannelLayer, client: redis.Redis, receive: Receive, layer_on: LayerOn
 ) -> None:
-    other = RedisChannelLayer([server.url])
+    other = layer_on([server.url])
     layer.group_add("group", "test.process!one")
     assert layer.receive_batch(["test.process!"], 10) == []  # told to this layer, and not to the other one
     layer.send("test.process!two", {"number": 1})
@@ -230,7 +230,6 @@ def test_a_broadcast_whose_members_cannot_be_asked_for(
     [late] = receive(other, ["test.process!"])
     assert (late.channel, late.content) == ("test.process!one", {"number": 2})
     assert receive(other, ["test.process!"]) == []
-    other.close()
 
 
 # Several servers.
@@ -327,21 +326,23 @@ def test_the_end_of_a_turn_on_a_server_that_is_away(
 
 
 @pytest.mark.parametrize("keyword", ["connection_kwargs", "url"])
-def test_an_idle_wait_is_not_a_timeout(server: RedisServer, receive: Receive, keyword: str) -> None:
+def test_an_idle_wait_is_not_a_timeout(
+    server: RedisServer, receive: Receive, keyword: str, layer_on: LayerOn
+) -> None:
     if keyword == "url":
-        layer = RedisChannelLayer([f"{server.url}?socket_timeout=1.5"])
+        layer = layer_on([f"{server.url}?socket_timeout=1.5"])
     else:
-        layer = RedisChannelLayer([server.url], connection_kwargs={"socket_timeout": 1.5})
+        layer = layer_on([server.url], connection_kwargs={"socket_timeout": 1.5})
     assert receive(layer, ["in"], 2) == []
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(receive, layer, ["in"], PATIENCE)
         wait_for_reader(server)
         layer.send("in", {"number": 1})
         assert numbers(waiting.result(PATIENCE)) == [1]
-    layer.close()
 
 
-def test_an_idle_wait_on_several_servers_is_not_a_timeout(server: RedisServer, second: RedisServer) -> None:
-    layer = RedisChannelLayer([server.url, second.url], connection_kwargs={"socket_timeout": 1.5})
+def test_an_idle_wait_on_several_servers_is_not_a_timeout(
+    server: RedisServer, second: RedisServer, layer_on: LayerOn
+) -> None:
+    layer = layer_on([server.url, second.url], connection_kwargs={"socket_timeout": 1.5})
     assert layer.receive_batch(["in"], 10, 2) == []
-    layer.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgpack
@@ -12,27 +11,12 @@ import redis
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from tests.channels_classic.layers.redis.connections.resp_server import RespServer
+from tests.conftest import LayerOn
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 
-MakeLayer = Callable[..., RedisChannelLayer]
 FAR_FUTURE = b"9" * 16
 """The time of expiry that stands before every value."""
-
-
-@pytest.fixture
-def make_layer() -> Iterator[MakeLayer]:
-    """Makes layers, and closes them."""
-    layers = []
-
-    def make(hosts: Any, **config: Any) -> RedisChannelLayer:
-        layer = RedisChannelLayer(hosts, **config)
-        layers.append(layer)
-        return layer
-
-    yield make
-    for layer in layers:
-        layer.close()
 
 
 def works(layer: RedisChannelLayer) -> bool:
@@ -43,7 +27,7 @@ def works(layer: RedisChannelLayer) -> bool:
 # Where the servers are.
 
 
-def test_hosts_may_be_urls_pairs_and_dicts(redis_server: RedisServer, make_layer: MakeLayer) -> None:
+def test_hosts_may_be_urls_pairs_and_dicts(redis_server: RedisServer, layer_on: LayerOn) -> None:
     host, port, url = redis_server.host, redis_server.port, redis_server.url
     for server in (
         url,
@@ -55,24 +39,24 @@ def test_hosts_may_be_urls_pairs_and_dicts(redis_server: RedisServer, make_layer
         {"address": url, "socket_timeout": 10},
         f"{url}?socket_timeout=10",
     ):
-        assert works(make_layer([server])), server
+        assert works(layer_on([server])), server
 
 
-def test_a_unix_socket(tmp_path: Any, make_layer: MakeLayer) -> None:
+def test_a_unix_socket(tmp_path: Any, layer_on: LayerOn) -> None:
     path = f"{tmp_path}/redis.sock"
     with RedisServer(unixsocket=path):
         for server in (f"unix://{path}", {"path": path}, {"unix_socket_path": path, "db": 2}):
-            assert works(make_layer([server])), server
+            assert works(layer_on([server])), server
 
 
-def test_connection_kwargs_reach_redis_py(make_layer: MakeLayer) -> None:
+def test_connection_kwargs_reach_redis_py(layer_on: LayerOn) -> None:
     with RedisServer(password="secret") as server:
-        assert works(make_layer([(server.host, server.port)], connection_kwargs={"password": "secret"}))
+        assert works(layer_on([(server.host, server.port)], connection_kwargs={"password": "secret"}))
 
 
-def test_databases_of_one_server_are_independent(redis_server: RedisServer, make_layer: MakeLayer) -> None:
-    first = make_layer([{"host": redis_server.host, "port": redis_server.port, "db": 3}])
-    second = make_layer([{"host": redis_server.host, "port": redis_server.port, "db": 4}])
+def test_databases_of_one_server_are_independent(redis_server: RedisServer, layer_on: LayerOn) -> None:
+    first = layer_on([{"host": redis_server.host, "port": redis_server.port, "db": 3}])
+    second = layer_on([{"host": redis_server.host, "port": redis_server.port, "db": 4}])
     first.send("test", {})
     assert second.receive(["test"]) == (None, None)
     assert first.receive(["test"]) == ("test", {})
@@ -122,17 +106,17 @@ def refusal(layer: RedisChannelLayer) -> LayerUnavailable:
     return error.value
 
 
-def test_no_server_listens(make_layer: MakeLayer) -> None:
+def test_no_server_listens(layer_on: LayerOn) -> None:
     port = free_port()
-    error = refusal(make_layer([f"redis://127.0.0.1:{port}/0"]))
+    error = refusal(layer_on([f"redis://127.0.0.1:{port}/0"]))
     assert str(error).startswith(f"Cannot connect to Redis at 127.0.0.1:{port}, database 0: ")
     assert error.nothing_done
 
 
 @pytest.mark.parametrize("login", [":wrong@", "", "stranger:secret@"])
-def test_wrong_and_missing_passwords(login: str, make_layer: MakeLayer) -> None:
+def test_wrong_and_missing_passwords(login: str, layer_on: LayerOn) -> None:
     with RedisServer(password="secret") as server:
-        layer = make_layer([f"redis://{login}{server.host}:{server.port}/0"])
+        layer = layer_on([f"redis://{login}{server.host}:{server.port}/0"])
         error = refusal(layer)
         assert ("Check user and password in hosts." if login else "Write redis://:PASSWORD@HOST") in str(error)
         assert "secret" not in str(error)
@@ -144,14 +128,14 @@ def test_wrong_and_missing_passwords(login: str, make_layer: MakeLayer) -> None:
             assert works(layer)
 
 
-def test_a_database_that_does_not_exist(redis_server: RedisServer, make_layer: MakeLayer) -> None:
-    error = refusal(make_layer([f"redis://{redis_server.host}:{redis_server.port}/99"]))
+def test_a_database_that_does_not_exist(redis_server: RedisServer, layer_on: LayerOn) -> None:
+    error = refusal(layer_on([f"redis://{redis_server.host}:{redis_server.port}/99"]))
     assert "database 99" in str(error)
     assert "it has no database of this number. Correct the number in hosts" in str(error)
     assert error.nothing_done
 
 
-def test_a_redis_that_is_too_old(make_layer: MakeLayer) -> None:
+def test_a_redis_that_is_too_old(layer_on: LayerOn) -> None:
     def answer(command: list[bytes]) -> bytes:
         if command[0].upper() == b"INFO":
             information = b"# Server\r\nredis_version:5.0.14\r\nredis_mode:standalone\r\n"
@@ -164,37 +148,37 @@ def test_a_redis_that_is_too_old(make_layer: MakeLayer) -> None:
 
     with RespServer(answer) as server:
         # In RESP2, the only one that so old a Redis knows; later versions of redis-py try the other one first.
-        error = refusal(make_layer([server.url], connection_kwargs={"protocol": 2}))
+        error = refusal(layer_on([server.url], connection_kwargs={"protocol": 2}))
     assert "is version 5.0.14; the channel layer needs 6.2 or newer" in str(error)
     assert error.nothing_done
 
 
-def test_a_server_that_is_not_redis(make_layer: MakeLayer) -> None:
+def test_a_server_that_is_not_redis(layer_on: LayerOn) -> None:
     with RespServer(lambda command: b"HTTP/1.1 400 Bad Request\r\n\r\n") as server:
-        assert "Redis at 127.0.0.1" in str(refusal(make_layer([server.url])))
+        assert "Redis at 127.0.0.1" in str(refusal(layer_on([server.url])))
 
 
 def test_another_program_uses_our_keys(
-    client: redis.Redis, redis_url: str, make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
+    client: redis.Redis, redis_url: str, layer_on: LayerOn, caplog: pytest.LogCaptureFixture
 ) -> None:
     client.set("asgi:queue:test", "not a list")
-    layer = make_layer([redis_url])
+    layer = layer_on([redis_url])
     with pytest.raises(LayerUnavailable, match=r"WRONGTYPE.*Does another program use keys"):
         layer.send("test", {})
     assert layer.receive(["test"]) == (None, None)
     assert "Nothing can be received from 'test': the key asgi:queue:test holds something else." in caplog.text
-    assert works(make_layer([redis_url], prefix="other:"))
+    assert works(layer_on([redis_url], prefix="other:"))
 
 
-def test_a_user_without_the_right_to_ask_for_the_version(make_layer: MakeLayer) -> None:
+def test_a_user_without_the_right_to_ask_for_the_version(layer_on: LayerOn) -> None:
     with RedisServer() as server, server.client() as administrator:
         administrator.acl_setuser("site", True, passwords=["+secret"], commands=["+@all", "-info"], keys=["asgi*"])
-        assert works(make_layer([f"redis://site:secret@{server.host}:{server.port}/0"]))
+        assert works(layer_on([f"redis://site:secret@{server.host}:{server.port}/0"]))
 
 
-def test_a_redis_that_is_out_of_memory(make_layer: MakeLayer) -> None:
+def test_a_redis_that_is_out_of_memory(layer_on: LayerOn) -> None:
     with RedisServer(maxmemory="1", maxmemory_policy="noeviction") as server:
-        error = refusal(make_layer([server.url]))
+        error = refusal(layer_on([server.url]))
     assert error.nothing_done
     assert "is full: its memory has reached maxmemory" in str(error)
 
@@ -222,10 +206,10 @@ ENVELOPES = {
 @pytest.mark.parametrize("stamped", [True, False], ids=["stamped", "bare"])
 @pytest.mark.parametrize("channel", ["test", "test?one", "test.process!"])
 def test_foreign_entries_are_dropped(
-    stamped: bool, channel: str, redis_servers: list[str], make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
+    stamped: bool, channel: str, redis_servers: list[str], layer_on: LayerOn, caplog: pytest.LogCaptureFixture
 ) -> None:
     for hosts in (redis_servers[:1], redis_servers):
-        layer = make_layer(hosts, prefix=f"stranger{len(hosts)}:", stats_prefix=f"stranger-meta{len(hosts)}:")
+        layer = layer_on(hosts, prefix=f"stranger{len(hosts)}:", stats_prefix=f"stranger-meta{len(hosts)}:")
         values = [FAR_FUTURE * stamped + body for body in ENVELOPES.values()]
         for url in hosts:
             with redis.Redis.from_url(url) as client:
@@ -242,9 +226,9 @@ def test_foreign_entries_are_dropped(
 
 
 def test_foreign_entries_do_not_end_a_wait(
-    client: redis.Redis, redis_url: str, make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
+    client: redis.Redis, redis_url: str, layer_on: LayerOn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    layer = make_layer([redis_url])
+    layer = layer_on([redis_url])
     for body in ENVELOPES.values():
         client.rpush("asgi:queue:test", body)
         client.rpush("asgi:queue:test", FAR_FUTURE + body)
@@ -255,8 +239,8 @@ def test_foreign_entries_do_not_end_a_wait(
 # Encryption.
 
 
-def test_messages_are_not_readable(redis_url: str, client: redis.Redis, make_layer: MakeLayer) -> None:
-    layer = make_layer([redis_url], symmetric_encryption_keys=["key"])
+def test_messages_are_not_readable(redis_url: str, client: redis.Redis, layer_on: LayerOn) -> None:
+    layer = layer_on([redis_url], symmetric_encryption_keys=["key"])
     layer.send("test", {"text": "a secret text"})
     layer.send("test.process!local", {"text": "a secret text"})
     layer.group_add("people", "test.process!local")
@@ -271,10 +255,10 @@ def test_messages_are_not_readable(redis_url: str, client: redis.Redis, make_lay
         assert layer.receive(["test.process!"]) == ("test.process!local", {"text": "a secret text"})
 
 
-def test_keys_can_be_changed_without_losing_a_message(redis_url: str, client: Any, make_layer: MakeLayer) -> None:
-    before = make_layer([redis_url], symmetric_encryption_keys=["old"])
-    between = make_layer([redis_url], symmetric_encryption_keys=["new", "old"])
-    after = make_layer([redis_url], symmetric_encryption_keys=["new"])
+def test_keys_can_be_changed_without_losing_a_message(redis_url: str, client: Any, layer_on: LayerOn) -> None:
+    before = layer_on([redis_url], symmetric_encryption_keys=["old"])
+    between = layer_on([redis_url], symmetric_encryption_keys=["new", "old"])
+    after = layer_on([redis_url], symmetric_encryption_keys=["new"])
     before.send("test", {"by": "old"})
     between.send("test", {"by": "new"})
     assert between.receive(["test"]) == ("test", {"by": "old"})
@@ -286,11 +270,11 @@ def test_a_message_under_an_unknown_key_is_dropped(
     keys: list[str] | None,
     redis_url: str,
     client: redis.Redis,
-    make_layer: MakeLayer,
+    layer_on: LayerOn,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    reader = make_layer([redis_url], symmetric_encryption_keys=keys)
-    make_layer([redis_url], symmetric_encryption_keys=["key"]).send("test", {})
+    reader = layer_on([redis_url], symmetric_encryption_keys=keys)
+    layer_on([redis_url], symmetric_encryption_keys=["key"]).send("test", {})
     assert reader.receive(["test"]) == (None, None)
     assert works(reader)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
@@ -298,10 +282,10 @@ def test_a_message_under_an_unknown_key_is_dropped(
 
 
 def test_a_layer_with_keys_drops_a_plain_message(
-    redis_url: str, client: redis.Redis, make_layer: MakeLayer, caplog: pytest.LogCaptureFixture
+    redis_url: str, client: redis.Redis, layer_on: LayerOn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make_layer([redis_url]).send("test", {})
-    assert make_layer([redis_url], symmetric_encryption_keys=["key"]).receive(["test"]) == (None, None)
+    layer_on([redis_url]).send("test", {})
+    assert layer_on([redis_url], symmetric_encryption_keys=["key"]).receive(["test"]) == (None, None)
     assert "symmetric_encryption_keys" in caplog.text
 
 
@@ -314,9 +298,9 @@ def test_encryption_keys_that_are_not_a_list_of_strings(keys: Any) -> None:
 # Prefixes.
 
 
-def test_two_prefixes_are_independent(redis_url: str, client: redis.Redis, make_layer: MakeLayer) -> None:
-    first = make_layer([redis_url], prefix="one:", stats_prefix="one-meta:", capacity=1)
-    second = make_layer([redis_url], prefix="two:", stats_prefix="two-meta:", capacity=1)
+def test_two_prefixes_are_independent(redis_url: str, client: redis.Redis, layer_on: LayerOn) -> None:
+    first = layer_on([redis_url], prefix="one:", stats_prefix="one-meta:", capacity=1)
+    second = layer_on([redis_url], prefix="two:", stats_prefix="two-meta:", capacity=1)
     for layer in (first, second):
         layer.send("test", {"prefix": layer.prefix})
         layer.group_add("group", f"test.{layer.prefix[:-1]}!local")
@@ -330,9 +314,9 @@ def test_two_prefixes_are_independent(redis_url: str, client: redis.Redis, make_
 @pytest.mark.parametrize("fresh", [0, 1, 3])
 @pytest.mark.parametrize("old", [0, 1, 2, 5])
 def test_expired_messages_do_not_wait(
-    redis_url: str, client: redis.Redis, make_layer: MakeLayer, old: int, fresh: int
+    redis_url: str, client: redis.Redis, layer_on: LayerOn, old: int, fresh: int
 ) -> None:
-    layer = make_layer([redis_url])
+    layer = layer_on([redis_url])
     for _ in range(old + fresh):
         layer.send("test", {})
     for position in range(old):
@@ -346,14 +330,14 @@ def test_expired_messages_do_not_wait(
 
 @pytest.mark.parametrize("prefix", ["as*gi:", "as[gi]:", "as?gi:", "as\\gi:", "as"])
 def test_flush_removes_its_prefix_only(
-    prefix: str, redis_url: str, client: redis.Redis, make_layer: MakeLayer
+    prefix: str, redis_url: str, client: redis.Redis, layer_on: LayerOn
 ) -> None:
     others = {"asXgi:test", "asg:test", "ab", "asgi-meta:test", "xas:test"} - (
         {"asXgi:test", "asg:test", "asgi-meta:test"} if prefix == "as" else set()
     )
     for key in others:
         client.set(key, "")
-    layer = make_layer([redis_url], prefix=prefix, stats_prefix=f"{prefix}meta:")
+    layer = layer_on([redis_url], prefix=prefix, stats_prefix=f"{prefix}meta:")
     for number in range(50):
         layer.send(f"test{number}", {})
     layer.group_add("group", "test.process!local")

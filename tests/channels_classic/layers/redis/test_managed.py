@@ -13,6 +13,7 @@ import redis
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.types import Turn
+from tests.conftest import LayerOn
 from tests.interface_server.hosted import eventually
 from tests.project import REPOSITORY
 from tests.redis_cluster import start_node
@@ -105,18 +106,16 @@ def as_text(answer: Any) -> str:
     return answer.decode() if isinstance(answer, bytes) else str(answer)
 
 
-def test_a_cluster_with_the_prefixes_of_the_page(cluster: str) -> None:
+def test_a_cluster_with_the_prefixes_of_the_page(cluster: str, layer_on: LayerOn) -> None:
     prefixes = dict(re.findall(r'"((?:stats_)?prefix)": "(\{mysite\}\S+)"', PAGE))
     assert set(prefixes) == {"prefix", "stats_prefix"}
-    layer = RedisChannelLayer([cluster], **prefixes)
+    layer = layer_on([cluster], **prefixes)
     use_all(layer)
-    layer.close()
 
 
-def test_a_cluster_without_them_says_what_to_write(cluster: str) -> None:
-    layer = RedisChannelLayer([cluster])
+def test_a_cluster_without_them_says_what_to_write(cluster: str, layer_on: LayerOn) -> None:
+    layer = layer_on([cluster])
     with pytest.raises(
         LayerUnavailable, match=r"Give prefix and stats_prefix the same hash tag, as in '\{asgi\}:'"
     ):
         use_all(layer)
-    layer.close()

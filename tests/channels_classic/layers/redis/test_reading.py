@@ -13,6 +13,7 @@ import redis
 
 from channels_classic.layers import LayerUnavailable, Process, RedisChannelLayer
 from tests.channels_classic.layers.redis.schedules import all_schedules
+from tests.conftest import LayerOn
 from tests.redis_proxy import Cut, RedisProxy
 from tests.redis_server import RedisServer
 
@@ -73,7 +74,7 @@ async def read(layer: RedisChannelLayer, limit: int = 1000, timeout: float = 0) 
 @pytest.mark.parametrize("timeout", [0, 1])
 @pytest.mark.parametrize("hosts", [1, 3])
 def test_whatever_breaks_each_message_comes_once_and_in_order(
-    redis_servers: list[str], stack: ExitStack, hosts: int, timeout: float
+    redis_servers: list[str], stack: ExitStack, hosts: int, timeout: float, layer_on: LayerOn
 ) -> None:
     """Also if there are more messages than one batch can have."""
     dice = random.Random(hosts)
@@ -90,7 +91,7 @@ def test_whatever_breaks_each_message_comes_once_and_in_order(
     numbers.layer.flush()
     stack.callback(numbers.layer.close)
     proxies = [stack.enter_context(RedisProxy(url, cut)) for url in urls]
-    layer = RedisChannelLayer([proxy.url for proxy in proxies])
+    layer = layer_on([proxy.url for proxy in proxies])
 
     async def main() -> list[int]:
         seen: list[int] = []
@@ -203,16 +204,15 @@ def test_a_batch_that_a_lagging_replica_still_has_does_not_come_twice(
     assert Trip(layer, 10).complete() == [3]
 
 
-def test_a_full_redis_hands_out_what_it_has(server: RedisServer) -> None:
+def test_a_full_redis_hands_out_what_it_has(server: RedisServer, layer_on: LayerOn) -> None:
     """The first write of the script takes no memory."""
-    layer = RedisChannelLayer([server.url])
+    layer = layer_on([server.url])
     numbers = Numbers(layer)
     numbers.send(3)
     with redis.Redis.from_url(server.url) as client:
         client.config_set("maxmemory", 1)
         assert Trip(layer, 10).complete() == [0, 1, 2]
         assert Trip(layer, 10).complete() == []
-    layer.close()
 
 
 def test_nothing_stays_behind(numbers: Numbers, layer: RedisChannelLayer, client: redis.Redis) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 
 import pytest
 
 from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.group_sizes import NO_GROUPS
+from tests.conftest import LayerOn
 from tests.redis_server import RedisServer
 
 PROCESS = "interface.abc!"
@@ -20,23 +20,20 @@ Make = Callable[..., BaseChannelLayer]
 
 
 @pytest.fixture(params=["memory", "redis", "three redis"])
-def make(request: pytest.FixtureRequest) -> Iterator[Make]:
+def make(request: pytest.FixtureRequest, layer_on: LayerOn) -> Make:
     if request.param == "memory":
-        yield InMemoryChannelLayer
-        return
+        return InMemoryChannelLayer
     if request.param == "redis":
         hosts = [request.getfixturevalue("redis_url")]
     else:
         hosts = request.getfixturevalue("redis_servers")
-    with ExitStack() as stack:
 
-        def make_layer(**config: float) -> RedisChannelLayer:
-            layer = RedisChannelLayer(hosts, **config)
-            stack.callback(layer.close)
-            layer.flush()
-            return layer
+    def make_layer(**config: float) -> RedisChannelLayer:
+        layer = layer_on(hosts, **config)
+        layer.flush()
+        return layer
 
-        yield make_layer
+    return make_layer
 
 
 def read(layer: BaseChannelLayer) -> list[str]:
@@ -120,9 +117,11 @@ def test_for_an_event_loop(make: Make) -> None:
     assert layer.group_channels("one") == [STAYS]
 
 
-def test_memberships_that_the_server_has_lost_are_made_again(redis_url: str, redis_server: RedisServer) -> None:
+def test_memberships_that_the_server_has_lost_are_made_again(
+    redis_url: str, redis_server: RedisServer, layer_on: LayerOn
+) -> None:
     """This happens after a failover to a replica that lagged behind."""
-    layer = RedisChannelLayer([redis_url])
+    layer = layer_on([redis_url])
     for group in ("one", "two"):
         layer.group_add(group, STAYS)
     read(layer)
@@ -135,11 +134,12 @@ def test_memberships_that_the_server_has_lost_are_made_again(redis_url: str, red
     assert layer.group_channels("one") == layer.group_channels("two") == [STAYS]
     layer.send_group("one", {"text": "hello"})
     assert read(layer) == [STAYS]
-    layer.close()
 
 
-def test_a_server_that_is_empty_is_told_everything(redis_servers: list[str], redis_server: RedisServer) -> None:
-    layer = RedisChannelLayer(redis_servers)
+def test_a_server_that_is_empty_is_told_everything(
+    redis_servers: list[str], redis_server: RedisServer, layer_on: LayerOn
+) -> None:
+    layer = layer_on(redis_servers)
     layer.flush()
     groups = [f"group{number}" for number in range(10)]
     for group in groups:
@@ -152,7 +152,6 @@ def test_a_server_that_is_empty_is_told_everything(redis_servers: list[str], red
     layer.repair()
     assert [layer.group_channels(group) for group in groups] == [[STAYS]] * 10
     layer.repair()
-    layer.close()
 
 
 def test_repair_says_whether_the_server_is_there() -> None:

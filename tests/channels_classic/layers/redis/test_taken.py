@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels_classic.layers import RedisChannelLayer
 from channels_classic.layers.redis.taken import Taken
+from tests.conftest import LayerOn
 from tests.redis_server import RedisServer
 
 NOW, EPOCH = b"1700000000000000", b"an epoch"
@@ -36,8 +36,8 @@ def test_both_forms(batches: list[list[bytes] | None], state: int | list[bytes],
 @pytest.mark.parametrize(
     ("count", "size", "form"), [(0, 0, bytes), (20, 64, bytes), (100, 300, list), (1, 70_000, list)]
 )
-def test_the_form_of_answers(server: RedisServer, count: int, size: int, form: type) -> None:
-    layer = RedisChannelLayer([server.url])
+def test_the_form_of_answers(server: RedisServer, count: int, size: int, form: type, layer_on: LayerOn) -> None:
+    layer = layer_on([server.url])
     messages = [{"number": number, "data": b"x" * size} for number in range(count)]
     batch = [layer.prepare("test", message) for message in messages]
     layer.send_batch(batch)
@@ -47,4 +47,3 @@ def test_the_form_of_answers(server: RedisServer, count: int, size: int, form: t
     assert len(Taken.of(0, answer, ["test", "other"]).entries) == count
     layer.send_batch(batch)
     assert [received.content for received in layer.receive_batch(["test", "other"], 1000)] == messages
-    layer.close()

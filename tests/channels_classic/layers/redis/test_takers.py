@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from channels_classic.layers import Client, Lapsed, LayerUnavailable, Process, RedisChannelLayer, Taker
+from tests.conftest import LayerOn
 from tests.redis_proxy import Cut, RedisProxy
 from tests.redis_server import RedisServer
 
@@ -131,9 +132,11 @@ def test_a_refused_message_ends_the_wait_at_once(layer: RedisChannelLayer, serve
         client.config_set("maxmemory", 0)
 
 
-def test_routes_that_have_changed_do_not_wait(layer: RedisChannelLayer, server: RedisServer) -> None:
+def test_routes_that_have_changed_do_not_wait(
+    layer: RedisChannelLayer, server: RedisServer, layer_on: LayerOn
+) -> None:
     """A message to a group is sent again by the present routes, before the end of the turn."""
-    other = RedisChannelLayer([server.url])
+    other = layer_on([server.url])
     taker = taker_of(layer)
     other.group_add("group", "one")
     layer.send_group("group", {})
@@ -143,7 +146,6 @@ def test_routes_that_have_changed_do_not_wait(layer: RedisChannelLayer, server: 
     assert full == []
     received = received or layer.receive_batch(["queue"], 5, PATIENCE, taker)
     assert read(received) == [1]
-    other.close()
 
 
 def test_one_message_wakes_one_worker(server: RedisServer, layer: RedisChannelLayer, client: redis.Redis) -> None:
@@ -170,9 +172,11 @@ def test_one_message_wakes_one_worker(server: RedisServer, layer: RedisChannelLa
 # Processes that were stopped, and those of other versions.
 
 
-def test_a_trip_of_a_process_that_was_swept_in_the_meantime(server: RedisServer, layer: RedisChannelLayer) -> None:
+def test_a_trip_of_a_process_that_was_swept_in_the_meantime(
+    server: RedisServer, layer: RedisChannelLayer, layer_on: LayerOn
+) -> None:
     """When a message comes, the waiting worker takes nothing, and another one is woken."""
-    stopped = RedisChannelLayer([server.url])
+    stopped = layer_on([server.url])
     taker = taker_of(stopped)
     failures: list[Exception] = []
 
@@ -193,7 +197,6 @@ def test_a_trip_of_a_process_that_was_swept_in_the_meantime(server: RedisServer,
     assert len(failures) == 1
     other = taker_of(layer, Process("worker.two", {}))
     assert read(layer.receive_batch(["queue"], 5, PATIENCE, other)) == [1]
-    stopped.close()
 
 
 def test_an_interface_server_that_was_swept_sends_nothing_for_its_sockets(layer: RedisChannelLayer) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
 
 import pytest
 
 from channels_classic.layers import BaseChannelLayer, InMemoryChannelLayer, RedisChannelLayer, turns
 from channels_classic.layers.types import Turn
+from tests.conftest import LayerOn
 from tests.redis_server import RedisServer
 
 CLIENT = "interface.abc!one"
@@ -28,22 +29,12 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["memory", "redis", "encrypted"])
-def make_layer(request: pytest.FixtureRequest) -> Iterator[MakeLayer]:
+def make_layer(request: pytest.FixtureRequest, layer_on: LayerOn) -> MakeLayer:
     if request.param == "memory":
-        yield lambda **config: InMemoryChannelLayer(**{"expiry": EXPIRY, **config})
-        return
+        return partial(InMemoryChannelLayer, expiry=EXPIRY)
     keys = ["a key"] if request.param == "encrypted" else None
     url = request.getfixturevalue("redis_url")
-    layers: list[BaseChannelLayer] = []
-
-    def make(**config: Any) -> BaseChannelLayer:
-        layer = RedisChannelLayer(hosts=[url], symmetric_encryption_keys=keys, **{"expiry": EXPIRY, **config})
-        layers.append(layer)
-        return layer
-
-    yield make
-    for layer in layers:
-        layer.close()
+    return partial(layer_on, [url], symmetric_encryption_keys=keys, expiry=EXPIRY)
 
 
 @pytest.fixture
@@ -236,10 +227,8 @@ class TestNothingStaysBehind:
     """All keys in Redis have a time of expiry."""
 
     @pytest.fixture
-    def layer(self, redis_url: str) -> Iterator[RedisChannelLayer]:
-        layer = RedisChannelLayer(hosts=[redis_url], group_expiry=1000)
-        yield layer
-        layer.close()
+    def layer(self, redis_url: str, layer_on: LayerOn) -> RedisChannelLayer:
+        return layer_on([redis_url], group_expiry=1000)
 
     @pytest.fixture
     def seconds_left(self, redis_server: RedisServer) -> Iterator[Callable[[], dict[str, int]]]:
@@ -332,8 +321,8 @@ class TestNothingStaysBehind:
         assert list(seconds_left()) == ["asgi:turns:interface.abc!two"]
 
 
-def test_the_turns_of_many_clients_on_several_servers(redis_servers: list[str]) -> None:
-    layer = RedisChannelLayer(hosts=redis_servers, prefix="turns-of-many:", capacity=1000)
+def test_the_turns_of_many_clients_on_several_servers(redis_servers: list[str], layer_on: LayerOn) -> None:
+    layer = layer_on(hosts=redis_servers, prefix="turns-of-many:", capacity=1000)
     clients = [f"interface.{number}!x" for number in range(30)]
     for client in clients:
         assert enter(layer, 0, client)
@@ -345,4 +334,3 @@ def test_the_turns_of_many_clients_on_several_servers(redis_servers: list[str]) 
     assert sorted(one.content["client"] for one in received) == sorted(clients)
     layer.release(clients)
     layer.flush()
-    layer.close()

@@ -21,6 +21,7 @@ import uvloop
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.redis.connections.lines import DirectLine
 from channels_classic.layers.redis.connections.thread_lines import SocketLine
+from tests.conftest import LayerOn
 from tests.redis_server import RedisServer
 
 SECONDS = 0.5
@@ -177,10 +178,10 @@ class ResettingProxy:
         self.reset()
 
 
-def test_an_idle_connection_that_is_reset(server: RedisServer) -> None:
+def test_an_idle_connection_that_is_reset(server: RedisServer, layer_on: LayerOn) -> None:
     """uvloop raises a RuntimeError when such a connection is written to."""
     proxy = ResettingProxy(server)
-    layer = RedisChannelLayer([proxy.url])
+    layer = layer_on([proxy.url])
 
     async def main() -> None:
         for number in range(20):
@@ -203,7 +204,6 @@ def test_an_idle_connection_that_is_reset(server: RedisServer) -> None:
             except LayerUnavailable:
                 assert attempt < 2
         proxy.reset()
-    layer.close()
     proxy.close()
 
 
@@ -222,9 +222,11 @@ class Unforeseen(Exception):
         (redis.asyncio.connection.Connection, "connect"),
     ],
 )
-def test_an_unexpected_error(server: RedisServer, monkeypatch: pytest.MonkeyPatch, kind: type, where: str) -> None:
+def test_an_unexpected_error(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, kind: type, where: str, layer_on: LayerOn
+) -> None:
     """It becomes a ``LayerUnavailable`` with its text, and the connection is not used again."""
-    layer = RedisChannelLayer([server.url])
+    layer = layer_on([server.url])
     asynchronous = kind in (DirectLine, redis.asyncio.connection.Connection)
     deliveries = [layer.prepare("test", {})]
 
@@ -252,4 +254,3 @@ def test_an_unexpected_error(server: RedisServer, monkeypatch: pytest.MonkeyPatc
                 layer.send_batch(deliveries)
             assert error.value.nothing_done is (where == "connect")
         assert layer.send_batch(deliveries) == []
-    layer.close()

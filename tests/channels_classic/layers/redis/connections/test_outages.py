@@ -15,6 +15,7 @@ import pytest
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.types import Turn
+from tests.conftest import LayerOn
 from tests.ports import free_port
 from tests.redis_server import RedisServer
 
@@ -46,9 +47,9 @@ def run(layer: RedisChannelLayer, main: Callable[[], Coroutine[Any, Any, None]])
     asyncio.run(run_and_close())
 
 
-def test_starts_before_its_server() -> None:
+def test_starts_before_its_server(layer_on: LayerOn) -> None:
     server = RedisServer(port=free_port())
-    layer = RedisChannelLayer([server.url])
+    layer = layer_on([server.url])
     calls: list[Callable[[], object]] = [
         lambda: layer.send("test", {}),
         lambda: layer.receive(["test"]),
@@ -67,12 +68,11 @@ def test_starts_before_its_server() -> None:
     with server:
         layer.send("test", {})
         assert layer.receive(["test"]) == ("test", {})
-    layer.close()
 
 
-def test_an_event_loop_starts_before_its_server() -> None:
+def test_an_event_loop_starts_before_its_server(layer_on: LayerOn) -> None:
     server = RedisServer(port=free_port())
-    layer = RedisChannelLayer([server.url])
+    layer = layer_on([server.url])
 
     async def main() -> None:
         delivery = layer.prepare("test", {})
@@ -182,8 +182,8 @@ def test_goes_away_while_an_event_loop_waits(server: RedisServer, layer: RedisCh
     run(layer, main)
 
 
-def test_one_of_three_goes_away(redis_servers: list[str], server: RedisServer) -> None:
-    layer = RedisChannelLayer([*redis_servers[1:], server.url], prefix="outage:", stats_prefix="outage-meta:")
+def test_one_of_three_goes_away(redis_servers: list[str], server: RedisServer, layer_on: LayerOn) -> None:
+    layer = layer_on([*redis_servers[1:], server.url], prefix="outage:", stats_prefix="outage-meta:")
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(layer.receive_batch, ["test"], 10, PATIENCE)
         wait_for_reader(server)
@@ -196,7 +196,6 @@ def test_one_of_three_goes_away(redis_servers: list[str], server: RedisServer) -
         layer.send("test", {"number": 1})
         assert [received.content for received in waiting.result(PATIENCE)] == [{"number": 1}]
     layer.flush()
-    layer.close()
 
 
 def test_the_scripts_are_flushed(server: RedisServer, layer: RedisChannelLayer) -> None:
@@ -229,9 +228,9 @@ def test_every_connection_is_cut(server: RedisServer, layer: RedisChannelLayer) 
 
 
 def test_members_are_told_to_a_server_that_has_lost_them(
-    server: RedisServer, layer: RedisChannelLayer, caplog: pytest.LogCaptureFixture
+    server: RedisServer, layer: RedisChannelLayer, caplog: pytest.LogCaptureFixture, layer_on: LayerOn
 ) -> None:
-    other = RedisChannelLayer([server.url])
+    other = layer_on([server.url])
     members = [f"test.process!{number}" for number in range(20)]
     for member in members:
         layer.group_add("group", member)
@@ -243,7 +242,6 @@ def test_members_are_told_to_a_server_that_has_lost_them(
     other.send_group("group", {"number": 1})
     assert {received.channel for received in layer.receive_batch(["test.process!"], 100)} == set(members)
     assert sorted(other.group_channels("group")) == sorted(members)
-    other.close()
 
 
 def test_an_event_loop_tells_its_members_before_it_waits(server: RedisServer, layer: RedisChannelLayer) -> None:
@@ -285,14 +283,13 @@ def test_members_are_told_again_when_telling_them_failed(server: RedisServer, la
     assert layer.group_channels("group") == ["test.process!one"]
 
 
-def test_a_flush_is_no_loss(server: RedisServer, layer: RedisChannelLayer) -> None:
-    other = RedisChannelLayer([server.url])
+def test_a_flush_is_no_loss(server: RedisServer, layer: RedisChannelLayer, layer_on: LayerOn) -> None:
+    other = layer_on([server.url])
     layer.group_add("group", "test.process!one")
     assert layer.receive_batch(["test.process!"], 10) == []
     other.flush()
     assert layer.receive_batch(["test.process!"], 10) == []
     assert other.group_channels("group") == []
-    other.close()
 
 
 # A server that comes back empty: clients go on, and members come first.
@@ -355,10 +352,10 @@ def test_resuming_changes_nothing_for_clients_whose_turns_are_known(layer: Redis
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
 def test_a_message_to_a_group_waits_for_its_members(
-    server: RedisServer, layer: RedisChannelLayer, asynchronous: bool
+    server: RedisServer, layer: RedisChannelLayer, asynchronous: bool, layer_on: LayerOn
 ) -> None:
     """The sender is back before the process that holds the members is."""
-    sender = RedisChannelLayer([server.url])
+    sender = layer_on([server.url])
     process = "interface.test!"
     layer.group_add("group", f"{process}one")
     layer.receive_batch([process], 10)
@@ -395,7 +392,6 @@ def test_a_message_to_a_group_waits_for_its_members(
     wait_until(is_sent)
     assert all(failure.nothing_done for failure in failures)
     assert [one.content for one in layer.receive_batch([process], 10)] == [{"number": 1}]
-    sender.close()
 
 
 def works(layer: RedisChannelLayer) -> bool:

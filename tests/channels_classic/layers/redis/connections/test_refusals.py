@@ -11,6 +11,7 @@ import pytest
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.redis.scripts import SCRIPTS
 from tests.channels_classic.layers.redis.connections.resp_server import RespServer
+from tests.conftest import LayerOn
 from tests.redis_server import RedisServer
 
 REFUSALS = {
@@ -100,9 +101,11 @@ def replica(server: RedisServer) -> Iterator[RedisServer]:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["thread", "event loop"])
-def test_a_master_that_was_demoted_is_left(server: RedisServer, replica: RedisServer, asynchronous: bool) -> None:
+def test_a_master_that_was_demoted_is_left(
+    server: RedisServer, replica: RedisServer, asynchronous: bool, layer_on: LayerOn
+) -> None:
     """Its connections still work, but are closed, so that the address is looked up again."""
-    layer = RedisChannelLayer([server.url])
+    layer = layer_on([server.url])
     layer.send("test", {})
     deliveries = [layer.prepare("test", {})]
 
@@ -131,7 +134,6 @@ def test_a_master_that_was_demoted_is_left(server: RedisServer, replica: RedisSe
         with server.client() as client:
             client.replicaof("NO", "ONE")
         assert layer.send_batch(deliveries) == []
-    layer.close()
 
 
 def test_a_master_without_replicas(server: RedisServer, layer: RedisChannelLayer) -> None:
