@@ -47,6 +47,11 @@ class Lanes:
         return any(lane.queue for lane in self._lanes.values())
 
     @property
+    def messages(self) -> int:
+        """The number of messages that wait."""
+        return sum(lane.queue.messages for lane in self._lanes.values())
+
+    @property
     def opens_at(self) -> float:
         """The time at which the next lane with messages can be tried; infinity if there is none."""
         earliest = math.inf

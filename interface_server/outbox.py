@@ -31,6 +31,9 @@ ANSWER_SECONDS = 5.0
 DEADLINE_CHECK_SECONDS = 0.5
 """Seconds between two searches of a full channel for messages that have waited too long."""
 
+MOST_ROUNDS = 20
+"""The most iterations of the event loop for which a batch waits while more messages arrive in each of them."""
+
 SELDOM_READ = "http.disconnect"
 """In most projects nobody reads this channel. That it is full is no news, and does not count."""
 
@@ -47,7 +50,7 @@ class _Batch:
 
 
 class Outbox:
-    """Sends the messages of clients, one batch per iteration of the event loop or per answer of the layer.
+    """Sends the messages of clients in batches, one round trip after another.
 
     Arguments:
         layer: the channel layer.
@@ -80,6 +83,8 @@ class Outbox:
         self._is_unreachable = False
         self._unreachable_seconds = 0.0
         self._next_deadline_check = 0.0
+        self._is_shared = False
+        """Whether the last batch had several messages. A message that is alone does not wait for others."""
         self._settled = 0
         """How many messages from lanes were taken."""
 
@@ -174,12 +179,15 @@ class Outbox:
         """Send messages until cancelled."""
         while True:
             await self._wait_for_work()
+            if self._is_shared:
+                await self._let_others_join()
             if self._heartbeat is not None and not self._heartbeat.is_trusted:
                 await self._confirm(self._heartbeat)
             batch = self._next_batch()
             if not batch.deliveries:
                 continue
             self._in_flight = batch
+            self._is_shared = len(batch.deliveries) > 1
             try:
                 self._deadline.set(ANSWER_SECONDS)
                 try:
@@ -257,6 +265,19 @@ class Outbox:
                 timer = self._loop.call_at(opens_at, self._arrived.set)
                 await self._arrived.wait()
                 timer.cancel()
+
+    async def _let_others_join(self) -> None:
+        """Let the event loop read on while more messages arrive, as a round trip takes the time of many messages.
+
+        The clients that have just got the answers of one batch send their next messages one after another.
+        """
+        before = 0
+        for _ in range(MOST_ROUNDS):
+            waiting = len(self._urgent) + self._lanes.messages
+            if waiting <= before:
+                return
+            before = waiting
+            await asyncio.sleep(0)
 
     def _next_batch(self) -> _Batch:
         now = self._loop.time()

@@ -45,8 +45,8 @@ class UrgentQueue:
         self._messages: dict[object, Urgent] = {}
         self._bytes = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._messages)
+    def __len__(self) -> int:
+        return len(self._messages)
 
     def put(self, message: Urgent, key: str | None) -> bool:
         """Add a message. Returns ``False`` if there are too many.

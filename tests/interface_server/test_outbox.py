@@ -16,7 +16,7 @@ from interface_server import outbox as outbox_module
 from interface_server import urgent as urgent_module
 from interface_server.backpressure import Amount
 from interface_server.fair_queue import ClientQueue
-from interface_server.outbox import Outbox
+from interface_server.outbox import MOST_ROUNDS, Outbox
 from interface_server.outcome import Outcome
 from interface_server.window import NARROWEST
 from tests.interface_server.flaky import FlakyLayer
@@ -74,6 +74,43 @@ def test_messages_of_one_iteration_go_out_in_one_batch_in_order() -> None:
         assert given.layer.batches == [["two", "one", "two", "one", "two"], ["one"]]
         assert (given.received("one"), given.received("two")) == (["1", "3", "later"], ["0", "2", "4"])
         assert set(given.outcomes.values()) == {Outcome.TAKEN}
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_messages_join_a_batch_while_others_arrive_unless_the_last_one_was_alone(is_shared: bool) -> None:
+    async def scenario() -> None:
+        given = Given(FlakyLayer())
+        async with running(given.outbox):
+            given.put("one", "first")
+            if is_shared:
+                given.put("one", "second")
+            await until(lambda: len(given.outcomes) == 1 + is_shared)
+            given.layer.batches.clear()
+            client = given.client()
+            for name in "abc":
+                given.put("one", name)
+                client.put("two", name)
+                await asyncio.sleep(0)
+            await until(lambda: len(client.outcomes) == 3)
+        joined = ["one"] * 3 + ["two"] * 3
+        assert given.layer.batches[0] == (joined if is_shared else joined[2:4])
+        assert given.received("one")[1 + is_shared :] == given.received("two") == list("abc")
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_does_not_wait_for_messages_without_end() -> None:
+    async def scenario() -> None:
+        given = Given(FlakyLayer())
+        async with running(given.outbox):
+            for number in range(10 * MOST_ROUNDS):
+                given.put("one", f"first {number}")
+                given.put("one", f"second {number}")
+                await asyncio.sleep(0)
+            await until(lambda: len(given.outcomes) == 20 * MOST_ROUNDS)
+        assert 2 * MOST_ROUNDS <= max(map(len, given.layer.batches)) <= 2 * (MOST_ROUNDS + 2)
 
     asyncio.run(scenario())
 
