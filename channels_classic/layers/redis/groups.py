@@ -304,7 +304,7 @@ class Groups:
                     found.append(group)
         return found
 
-    def members(self, group: str, process: str, now: int) -> Steps[list[str]]:
+    def members(self, group: str, process: str, now: int) -> Steps[Sequence[str]]:
         """The members of ``group`` in ``process``, from the table, or from Redis if the table has none."""
         with self._lock:
             members = self._table.members(group, process, now)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from channels_classic.layers.group_sizes import GroupCounter, GroupSizes
+
+
+class _Kept(NamedTuple):
+    """The members of a group in a process, until the first membership ends."""
+
+    process: str
+    until: int
+    channels: tuple[str, ...]
 
 
 class MemberTable:
@@ -13,10 +22,13 @@ class MemberTable:
     def __init__(self) -> None:
         self._ends: dict[str, dict[str, int]] = {}
         self._groups: dict[str, set[str]] = {}
+        self._kept: dict[str, _Kept] = {}
+        """For each group what ``members`` last found, until the group changes."""
         self._counter = GroupCounter(self._ends)
 
     def join(self, group: str, channel: str, ends: int) -> None:
         """Make ``channel`` a member of ``group`` until ``ends`` (microseconds, by the layer's clock)."""
+        self._kept.pop(group, None)
         self._ends.setdefault(group, {})[channel] = ends
         self._groups.setdefault(channel, set()).add(group)
 
@@ -25,6 +37,7 @@ class MemberTable:
         members = self._ends.get(group)
         if members is None or members.pop(channel, None) is None:
             return
+        self._kept.pop(group, None)
         if not members:
             del self._ends[group]
         groups = self._groups[channel]
@@ -36,6 +49,7 @@ class MemberTable:
         """Let a membership, if it has not ended, end at ``ends``, as in ``join``."""
         members = self._ends.get(group, {})
         if channel in members:
+            self._kept.pop(group, None)
             members[channel] = ends
 
     def has(self, group: str, channel: str) -> bool:
@@ -50,13 +64,21 @@ class MemberTable:
         """The sizes of the groups. A member whose membership has just ended may still be counted."""
         return self._counter.count()
 
-    def members(self, group: str, process: str, now: int) -> list[str]:
+    def members(self, group: str, process: str, now: int) -> Sequence[str]:
         """The members of ``group`` among the channels of ``process`` (the name up to and including ``!``)."""
-        members = self._ends.get(group, {})
+        kept = self._kept.get(group)
+        if kept is not None and kept.process == process and now <= kept.until:
+            return kept.channels
+        members = self._ends.get(group)
+        if not members:
+            return ()
         ended = [channel for channel, ends in members.items() if ends < now]
         for channel in ended:
             self.leave(group, channel)
-        return [channel for channel in members if channel.startswith(process)]
+        channels = tuple(channel for channel in members if channel.startswith(process))
+        if members:
+            self._kept[group] = _Kept(process, min(members.values()), channels)
+        return channels
 
     def groups_of(self, channel: str) -> list[str]:
         """The groups that ``channel`` is in."""
@@ -69,3 +91,4 @@ class MemberTable:
         """Forget all memberships."""
         self._ends.clear()
         self._groups.clear()
+        self._kept.clear()
