@@ -139,34 +139,42 @@ class Reader:
                 await asyncio.sleep(backoff.fail())
                 continue
             backoff.succeed()
-            late = 0
-            strangers = set()
-            streams = set()
-            for position, received in enumerate(batch, 1):
-                client = self._clients.get(received.channel)
-                if client is None:
-                    late += 1
-                    strangers.add(received.channel)
-                    if self.late is not None:
-                        self.late(received.channel, received.content)
-                    if received.content.get("more_content"):
-                        streams.add(received.channel)
-                    continue
-                try:
-                    client.deliver(received.content)
-                except Exception:
-                    logger.exception("A message for %s could not be delivered:", received.channel)
-                if position % DELIVERIES_AT_ONCE == 0:
+            late: list[Received] = []
+            for start in range(0, len(batch), DELIVERIES_AT_ONCE):
+                if start:
                     await asyncio.sleep(0)
+                late += self._deliver(batch[start : start + DELIVERIES_AT_ONCE])
             counters.received += len(batch)
-            counters.delivered += len(batch) - late
+            counters.delivered += len(batch) - len(late)
             if self.received is not None:
                 self.received(batch)
-            if strangers:
-                await self._release(strangers)
-            if streams:
-                await self._end(streams)
+            if late:
+                await self._take_late(late)
             await asyncio.sleep(0)
+
+    def _deliver(self, batch: Sequence[Received]) -> list[Received]:
+        """Pass messages to their clients. Returns those whose clients are gone."""
+        late = []
+        client_of = self._clients.get
+        for received in batch:
+            client = client_of(received.channel)
+            if client is None:
+                late.append(received)
+                if self.late is not None:
+                    self.late(received.channel, received.content)
+                continue
+            try:
+                client.deliver(received.content)
+            except Exception:
+                logger.exception("A message for %s could not be delivered:", received.channel)
+        return late
+
+    async def _take_late(self, late: Sequence[Received]) -> None:
+        """Deal with messages for clients that are gone."""
+        await self._release({received.channel for received in late})
+        streams = {received.channel for received in late if received.content.get("more_content")}
+        if streams:
+            await self._end(streams)
 
     async def _look_for_losses(self) -> None:
         losses = self._layer.losses

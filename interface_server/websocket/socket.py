@@ -31,6 +31,8 @@ NO_STATUS_RECEIVED = 1005
 INTERNAL_ERROR = 1011
 SERVICE_RESTART = 1012
 
+OPEN = SocketState.OPEN
+
 IGNORED = "A message to the WebSocket %s was ignored: %s."
 
 UNAVAILABLE: list[Event] = [
@@ -55,7 +57,7 @@ class WebSocket:
 
     def __init__(self, context: Context, shared: Shared, scope: Scope, receive: Receive, send: Send) -> None:
         self._context = context
-        self._shared = shared
+        self._frames = shared.frames
         self._scope = scope
         self._path: str = scope["path"]
         self._started = time.monotonic()
@@ -80,16 +82,17 @@ class WebSocket:
 
         It is ``None`` until the socket is open, because the turn of ``websocket.connect`` must not be passed over.
         """
-        return self._incoming.next_order if self._conversation.state is SocketState.OPEN else None
+        return self._incoming.next_order if self._conversation.state is OPEN else None
 
     def deliver(self, content: dict[str, Any]) -> None:
         """Take a message of a consumer. The reader calls this."""
+        direct = self._direct
         if (
-            self._direct is not None
+            direct is not None
             and self._outgoing.is_idle
-            and self._conversation.state is SocketState.OPEN
-            and (frame := self._shared.frames.encode(content)) is not None
-            and self._direct.write(frame)
+            and self._conversation.state is OPEN
+            and (frame := self._frames.encode(content)) is not None
+            and direct.write(frame)
         ):
             return
         if self._outgoing.is_full and not content.get("close"):
@@ -220,14 +223,14 @@ class WebSocket:
                 client_code = ABNORMAL_CLOSURE if event is None else event.get("code") or NO_STATUS_RECEIVED
                 return self._outgoing.close_code or client_code
             text = event.get("text")
-            if self._conversation.state is SocketState.OPEN:
+            if self._conversation.state is OPEN:
                 self._incoming.pass_on(text if text is not None else event.get("bytes") or b"")
             while self._incoming.is_full:
                 self._has_room = asyncio.get_running_loop().create_future()
                 await self._has_room
 
     def _on_direct_message(self, data: str | bytes) -> None:
-        if self._conversation.state is SocketState.OPEN:
+        if self._conversation.state is OPEN:
             self._incoming.pass_on(data)
         if self._incoming.is_full and self._direct is not None:
             self._direct.pause()
@@ -241,7 +244,7 @@ class WebSocket:
     async def _next_event(self) -> Event | None:
         """Wait for the next event of the client; ``None`` if it does not answer a close in time."""
         receive = self._receive()
-        if self._conversation.state is SocketState.OPEN:
+        if self._conversation.state is OPEN:
             return await receive
         try:
             return await asyncio.wait_for(receive, CLOSE_SECONDS)

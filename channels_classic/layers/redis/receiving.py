@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
@@ -328,7 +329,7 @@ class Receiving:
                         with self._lock:
                             self._unopened.append(entry)
                         continue
-                    received += [quick_received((member, content, entry, 1)) for member in members]
+                    received += map(quick_received, zip(members, repeat(content), repeat(entry), repeat(1)))
                 else:
                     self._groups.note(envelope, channel, envelope.end(stamp))
             except ValueError as error:
