@@ -109,28 +109,30 @@ def run(program: dict[str, Any], path: list[str]) -> None:
         runpy.run_path(script, run_name="__main__")
 
 
-def keep_modules() -> None:
-    """Let the modules that there are by now outlive each program.
+def import_modules() -> None:
+    """Import what programs need, and let it outlive each program.
 
-    To take them to pieces would be half of the CPU of a short program. At its very end, after its own functions
-    for that, a program forgets them instead. The list holds itself, and so the modules, because it is frozen.
+    To take the modules to pieces would be half of the CPU of a short program. At its very end, a program forgets
+    them instead. The list holds itself, and so the modules, because it is frozen.
     """
-    kept: list[object] = [*sys.modules.values()]
-    kept.append(kept)
-    names = sys.modules.keys() - {"__main__", "builtins", "sys"}
+    names: set[str] = set()
 
-    @atexit.register
+    @atexit.register  # first, so it runs last: what others have registered may import
     def forget() -> None:
         for name in names:
-            sys.modules.pop(name, None)
+            sys.modules[name] = None  # type: ignore[assignment]  # as Python does: none is imported again
+
+    for module in PRELOADED:
+        importlib.import_module(module)
+    kept: list[object] = [*sys.modules.values()]
+    kept.append(kept)
+    names |= sys.modules.keys() - {"__main__", "builtins", "sys"}
 
 
 def main() -> None:
     """Serve the socket whose number is the argument."""
     path = sys.path[1:]  # the first is the folder that this module is found in
-    for module in PRELOADED:
-        importlib.import_module(module)
-    keep_modules()
+    import_modules()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the programs and for the tests

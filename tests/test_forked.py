@@ -36,6 +36,17 @@ PROGRAMS = {
         atexit.register(print, "at the end")
         threading.Thread(target=lambda: print(threading.main_thread().join() or "after the main thread")).start()
     """,
+    "an import at the very end": """\
+        import redis.asyncio
+        class Late:
+            def __del__(self):
+                try:
+                    import redis.asyncio.client
+                except ImportError:
+                    print("too late")
+        late = Late()
+        late.itself = late
+    """,
     "a module by a name that is taken": "import worker; print(worker.own)",
 }
 
