@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import weakref
 from typing import Protocol
@@ -25,12 +26,16 @@ _by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Keepalive] = weak
 class Connection(Protocol):
     """A connection that gets pings."""
 
-    def keep_alive(self, now: float) -> None:
-        """Send a ping if it is due, or end the connection if the last one was not answered in time."""
+    def keep_alive(self, now: float) -> float | None:
+        """Send a ping if it is due, or end the connection if the last one was not answered in time.
+
+        Returns:
+            When to call this again at the earliest; ``None`` for never.
+        """
 
 
 class Keepalive:
-    """Pings the connections of one event loop.
+    """Pings the connections of one event loop. A round looks only at those that may need something by then.
 
     Arguments:
         loop: the event loop.
@@ -38,7 +43,11 @@ class Keepalive:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._connections: set[Connection] = set()
+        self._last_round = 0
+        """The number of a round is its time, in ticks."""
+        self._rounds: dict[int, set[Connection]] = {}
+        """The connections to look at in each round."""
+        self._round_of: dict[Connection, int] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -50,19 +59,38 @@ class Keepalive:
 
     def add(self, connection: Connection) -> None:
         """Ping ``connection`` from now on."""
-        self._connections.add(connection)
         if self._timer is None:
-            self._timer = self._loop.call_later(TICK, self._look)
+            self._last_round = int(self._loop.time() / TICK)
+            self._begin_round()
+        self._plan(connection, 0)
 
     def discard(self, connection: Connection) -> None:
         """Stop pinging ``connection``."""
-        self._connections.discard(connection)
+        number = self._round_of.pop(connection, 0)
+        if number in self._rounds:
+            self._rounds[number].discard(connection)
+
+    def _plan(self, connection: Connection, when: float) -> None:
+        number = max(self._last_round + 1, math.ceil(when / TICK))
+        self._round_of[connection] = number
+        self._rounds.setdefault(number, set()).add(connection)
+
+    def _begin_round(self) -> None:
+        self._timer = self._loop.call_at((self._last_round + 1) * TICK, self._look)
 
     def _look(self) -> None:
         now = self._loop.time()
-        for connection in list(self._connections):
-            connection.keep_alive(now)
-        self._timer = self._loop.call_later(TICK, self._look) if self._connections else None
+        self._last_round = round(now / TICK)  # a timer may fire a little too early
+        for number in [number for number in self._rounds if number <= self._last_round]:
+            for connection in self._rounds.pop(number):
+                self._round_of.pop(connection, None)
+                when = connection.keep_alive(now)
+                if when is not None:
+                    self._plan(connection, when)
+        if self._round_of:
+            self._begin_round()
+        else:
+            self._timer = None
 
 
 class Pings:
@@ -97,6 +125,11 @@ class Pings:
             return False
         self._sent_at = now
         return True
+
+    @property
+    def next_look(self) -> float:
+        """When something may be due: at once while a ping is not answered, or with the next ping."""
+        return 0.0 if self._sent_at else self._next
 
     def is_overdue(self, now: float) -> bool:
         """Whether the client has been silent for too long."""

@@ -154,20 +154,21 @@ class WebSocketConnection(asyncio.Protocol):
         else:
             self._transport.abort()
 
-    def keep_alive(self, now: float) -> None:
+    def keep_alive(self, now: float) -> float | None:
         """As ``keepalive.Connection`` has it."""
         if self._heard or self._reader.is_held:
             # The client is alive, or its answer to a ping waits behind messages that are held back.
             self._heard = False
             self._pings.hear(now)
         if self._state is not State.OPEN:
-            self._keepalive.discard(self)
-        elif self._pings.is_overdue(now):
+            return None
+        if self._pings.is_overdue(now):
             self._protocol.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
             self._disconnect(CloseCode.ABNORMAL_CLOSURE)
             self._write_out()
         elif self._pings.begin(now):
             self._transport.write(PING)
+        return self._pings.next_look
 
     # ``Direct``: the fast path of the application.
 

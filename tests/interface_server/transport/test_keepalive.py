@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 from websockets.sync.client import connect
@@ -19,13 +21,15 @@ from tests.project import DEADLINE
 
 
 class Recorder:
-    def __init__(self) -> None:
+    def __init__(self, next_look: Callable[[float], float | None] = lambda now: now) -> None:
         self.looks: list[float] = []
         self.looked = asyncio.Event()
+        self._next_look = next_look
 
-    def keep_alive(self, now: float) -> None:
+    def keep_alive(self, now: float) -> float | None:
         self.looks.append(now)
         self.looked.set()
+        return self._next_look(now)
 
 
 def test_one_timer_serves_all_and_none_runs_without_connections(monkeypatch) -> None:
@@ -51,6 +55,31 @@ def test_one_timer_serves_all_and_none_runs_without_connections(monkeypatch) -> 
         await asyncio.wait_for(third.looked.wait(), 10)
         assert len(first.looks) == looks
         alive.discard(third)
+
+    asyncio.run(main())
+
+
+def test_a_round_looks_only_at_what_may_be_due(monkeypatch) -> None:
+    monkeypatch.setattr(keepalive, "TICK", 0.01)
+
+    async def main() -> None:
+        alive = Keepalive.of_loop(asyncio.get_running_loop())
+        each_time, later = Recorder(), Recorder(lambda now: now + 0.1)
+        never, gone = Recorder(lambda now: None), Recorder(lambda now: now + 0.1)
+        for one in (each_time, later, never, gone):
+            alive.add(one)
+        await asyncio.wait_for(gone.looked.wait(), 10)
+        alive.discard(gone)
+        alive.discard(never)
+        while len(later.looks) < 4:
+            await asyncio.sleep(0.01)
+        alive.discard(each_time)
+        alive.discard(later)
+        assert all(after - before >= 0.09 for before, after in pairwise(later.looks))
+        assert len(each_time.looks) >= len(later.looks)
+        assert len(never.looks) == len(gone.looks) == 1
+        assert not alive._round_of
+        assert not any(alive._rounds.values())
 
     asyncio.run(main())
 
@@ -98,8 +127,10 @@ def test_a_client_that_is_not_read_from_need_not_answer_pings(
 def test_pings_and_their_answers() -> None:
     pings = Pings(interval=30, timeout=10, now=100)
     assert not pings.begin(129)
+    assert pings.next_look == 130
     assert pings.begin(130)
     assert not pings.begin(131)
+    assert pings.next_look == 0  # in each round
     assert not pings.is_overdue(139)
     pings.hear(135)
     assert not pings.is_overdue(144)
@@ -109,5 +140,6 @@ def test_pings_and_their_answers() -> None:
     pings.answer(PING_PAYLOAD)
     assert not pings.is_overdue(145)
     assert not pings.begin(159)
+    assert pings.next_look == 160
     pings.answer(PING_PAYLOAD)  # once more, unasked
     assert pings.begin(160)
