@@ -17,7 +17,10 @@ import runpy
 import signal
 import socket
 import sys
+import types
 from typing import Any
+
+from tests.spare_children import fork_spares
 
 PRELOADED = (
     "channels_classic.asgi",
@@ -45,6 +48,12 @@ PRELOADED = (
 )
 
 MOST_BYTES = 2**20  # of a request
+
+SUPERVISES = ("--processes", "--max-")
+"""How the options begin that make a program supervise others."""
+
+SPARES = 8
+"""Enough for the resource tracker of ``multiprocessing``, two processes, and those that replace them."""
 
 
 def serve(control: socket.socket) -> dict[str, Any]:
@@ -90,10 +99,7 @@ def run(program: dict[str, Any], path: list[str]) -> None:
     Arguments:
         path: what this interpreter has in ``sys.path`` by itself.
     """
-    os.chdir(program["folder"])
-    os.environ.clear()
-    os.environ.update(program["environment"])
-    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
+    enter(program)
     for module in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
         del sys.modules[module]  # a project may have tests of its own
     module, script = program["module"], os.path.abspath(program["script"])
@@ -103,10 +109,29 @@ def run(program: dict[str, Any], path: list[str]) -> None:
         os.execve(sys.executable, program["command"], os.environ)
     sys.path[:] = [first, *os.environ["PYTHONPATH"].split(os.pathsep), *path]
     sys.argv[:] = [script, *program["arguments"]]
-    if module:
+    if any(argument.startswith(SUPERVISES) for argument in sys.argv) and (child := fork_spares(SPARES)):
+        run_code(child, path)
+    elif module:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(script, run_name="__main__")
+
+
+def run_code(program: dict[str, Any], path: list[str]) -> None:
+    """Run what follows ``-c`` as a new interpreter would."""
+    enter(program)
+    sys.path[:] = ["", *os.environ["PYTHONPATH"].split(os.pathsep), *path]
+    sys.argv[:] = program["arguments"]
+    main = sys.modules["__main__"] = types.ModuleType("__main__")
+    exec(program["code"], main.__dict__)
+
+
+def enter(program: dict[str, Any]) -> None:
+    """Go to the folder and the environment of a program."""
+    os.chdir(program["folder"])
+    os.environ.clear()
+    os.environ.update(program["environment"])
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in os.environ
 
 
 def import_modules() -> None:

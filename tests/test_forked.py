@@ -47,20 +47,41 @@ PROGRAMS = {
         late = Late()
         late.itself = late
     """,
+    "children": """\
+        import multiprocessing, os, signal, sys
+        def child(number):
+            here = os.getcwd()
+            print(number, __name__, sys.argv[1:], sys.path[0] == f"{here}/project", sys.path[1:])
+            print([signal.getsignal(number) for number in sorted(signal.valid_signals())])
+            print(signal.pthread_sigmask(signal.SIG_BLOCK, []), len(os.listdir("/proc/self/fd")))
+            print(multiprocessing.parent_process().pid == os.getppid(), sorted(os.environ))
+            sys.exit(number)
+        if __name__ == "__main__":
+            os.environ["NEW"] = "of the program"
+            os.chdir("..")
+            for number in range(9):  # more than there are spare processes
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP, signal.SIGTERM][:number])
+                process = multiprocessing.get_context("spawn").Process(target=child, args=[number])
+                process.start()
+                process.join()
+                print(process.exitcode)
+    """,
     "a module by a name that is taken": "import worker; print(worker.own)",
 }
 
 
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    (tmp_path / "manage.py").write_text(dedent(program))
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "manage.py").write_text(dedent(program))
     if "own" in program:
-        (tmp_path / "worker.py").write_text("own = True")
-    command = [sys.executable, "-u", "manage.py", "one", "two"]
+        (folder / "worker.py").write_text("own = True")
+    command = [sys.executable, "-u", "manage.py", "one", "--processes" if "spawn" in program else "two"]
     environment = environment_with()
 
     def outcome() -> tuple[int, str, str]:
-        done = forked.completed(command, tmp_path, environment, DEADLINE)
+        done = forked.completed(command, folder, environment, DEADLINE)
         return done.returncode, done.stdout, done.stderr[-40:]  # a traceback begins with how it came there
 
     in_a_fork = outcome()
