@@ -43,6 +43,8 @@ class Vacancy:
         """Stop listening for good. When the processes have stopped, too, the port refuses clients."""
         self._stop()
         self._sock.close()
+        os.close(self._wake_receiver)
+        os.close(self._wake_sender)
 
     def _stop(self) -> None:
         if self._thread is not None:

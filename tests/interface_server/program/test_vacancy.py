@@ -75,6 +75,15 @@ def test_before_the_first_process_is_ready_it_does_nothing(listening: socket.soc
     vacancy.close()
 
 
+def test_it_leaves_no_file_open(listening: socket.socket) -> None:
+    before = os.listdir("/proc/self/fd")
+    vacancy = Vacancy(listening.dup())
+    vacancy.ready(1)
+    vacancy.ready(0)
+    vacancy.close()
+    assert os.listdir("/proc/self/fd") == before
+
+
 @pytest.mark.parametrize("is_tls", [False, True])
 def test_clients_that_say_nothing_or_are_not_understood(
     listening: socket.socket, is_tls: bool, certificate: tuple[Path, Path]
