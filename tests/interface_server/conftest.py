@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
+from channels_classic.layers import BaseChannelLayer
 from tests.interface_server.hosted import Hosted
 
 
@@ -26,9 +28,15 @@ def hosted(shared: Hosted) -> Hosted:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Hosted]]:
-    """Starts a server of the test's own."""
+    """Starts a server of the test's own, and closes its layer when it has ended."""
     with ExitStack() as stack:
-        yield lambda layer=None, **options: stack.enter_context(Hosted(layer, **options))
+
+        def start(layer: BaseChannelLayer | None = None, **options: Any) -> Hosted:
+            hosted = Hosted(layer, **options)
+            stack.callback(hosted.layer.close)
+            return stack.enter_context(hosted)
+
+        yield start
 
 
 StartServer = Callable[..., Hosted]
