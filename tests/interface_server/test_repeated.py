@@ -16,17 +16,17 @@ def test_many_warnings_are_two_lines(monkeypatch: pytest.MonkeyPatch, caplog: py
 
     async def scenario() -> None:
         repeated = Repeated()
+        repeated.warn("requests", "Nobody answered.")
         for number in range(1920):
             repeated.warn("sockets that nobody accepted", "Nobody accepted %d.", number)
-        repeated.warn("requests", "Nobody answered.")
         await until(lambda: len(caplog.records) == 3)
         repeated.warn("requests", "Nobody answered, again.")
         await asyncio.sleep(0.1)
 
     asyncio.run(scenario())
     assert [record.getMessage() for record in caplog.records] == [
-        "Nobody accepted 0.",
         "Nobody answered.",
+        "Nobody accepted 0.",
         "1919 more sockets that nobody accepted in 0.05 s.",
         "Nobody answered, again.",
     ]
