@@ -19,6 +19,8 @@ logging.basicConfig(format="%(message)s")
 from interface_server.program.stopping import ending_in_time
 
 told = threading.Event()
+def prepare():
+    pass
 WORK
 
 def end():
@@ -26,6 +28,7 @@ def end():
     told.set()
 
 with ending_in_time(end, lambda: "GET /slow", TIMEOUT, lambda: print("cleaned up")):
+    prepare()
     print("ready")
     work()
 print("the end")
@@ -62,10 +65,12 @@ def work():
     asyncio.Runner(loop_factory=uvloop.new_event_loop).run(wait())
 """
 LEAVES_A_THREAD = """
-def work():
+def prepare():
     with ending_in_time(lambda: None, str, 60):
         pass
     threading.Thread(target=threading.Event().wait).start()
+
+def work():
     while True:
         threading.Event().wait(0.5)
 """
