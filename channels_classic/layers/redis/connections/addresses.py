@@ -47,6 +47,8 @@ DEFAULTS: dict[str, Any] = {
     },
 }
 
+_DRIVER = redis.DriverInfo() if hasattr(redis, "DriverInfo") else None  # not in old versions
+
 SCHEMES = ("redis://", "rediss://", "unix://")
 _DATABASE = re.compile(r"(/[0-9]*)?/?").fullmatch
 EXPECTED = (
@@ -127,12 +129,12 @@ class Address:
             for name in ("socket_keepalive", "socket_keepalive_options"):
                 keywords.pop(name, None)
         if self.url is not None:
-            return module.ConnectionPool.from_url(self.url, **keywords)
+            return with_driver(module.ConnectionPool.from_url(self.url, **keywords))
         if "path" in keywords:
             keywords["connection_class"] = module.UnixDomainSocketConnection
         elif keywords.pop("ssl", False):
             keywords["connection_class"] = module.SSLConnection
-        return module.ConnectionPool(**keywords)
+        return with_driver(module.ConnectionPool(**keywords))
 
     def __str__(self) -> str:
         pool = self.pool(redis).connection_kwargs
@@ -214,6 +216,17 @@ def pool_defaults(module: Any) -> dict[str, Any]:
     # The layer itself tries again; redis-py would send messages twice.
     retry = {"retry": module.retry.Retry(NoBackoff(), 0)}
     return {**DEFAULTS, "socket_timeout": ANSWER_SECONDS, **retry}
+
+
+def with_driver(pool: Any) -> Any:
+    """Let the connections of ``pool`` share what they tell a server about redis-py, and return it.
+
+    Otherwise each looks for the version of redis-py among the installed packages, for half a millisecond.
+    """
+    keywords = pool.connection_kwargs
+    if _DRIVER is not None and not keywords.keys() & {"driver_info", "lib_name", "lib_version"}:
+        keywords["driver_info"] = _DRIVER
+    return pool
 
 
 def found_by(

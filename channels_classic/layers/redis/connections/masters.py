@@ -15,7 +15,7 @@ import redis.sentinel
 
 from channels_classic.layers.exceptions import LayerUnavailable
 from channels_classic.layers.keywords import masked
-from channels_classic.layers.redis.connections.addresses import pool_defaults
+from channels_classic.layers.redis.connections.addresses import pool_defaults, with_driver
 from channels_classic.layers.redis.connections.private import abort, shut_down
 from channels_classic.layers.redis.connections.switches import Place, Switches
 
@@ -58,7 +58,7 @@ class Service:
         pool = manager.master_for(self._name, connection_pool_class=kinds[1]).connection_pool
         pool.refresh = _Refresh(self._refresh)
         pool.switches = self._switches
-        return pool
+        return with_driver(pool)
 
     def __str__(self) -> str:
         return f"Sentinel service {self._name!r}"
