@@ -27,7 +27,11 @@ def bind_unix(path: str) -> socket.socket:
         finally:
             probe.close()
     sock = socket.socket(socket.AF_UNIX)
-    sock.bind(path)
-    # The proxy may run as another user. The permissions of the folder decide who can connect.
-    os.chmod(path, 0o666)  # noqa: S103
+    try:
+        sock.bind(path)
+        # The proxy may run as another user. The permissions of the folder decide who can connect.
+        os.chmod(path, 0o666)  # noqa: S103
+    except OSError:
+        sock.close()
+        raise
     return sock

@@ -44,6 +44,11 @@ def test_an_address_that_is_taken(tmp_path: Path) -> None:
             server.close()
 
 
+def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(BadMonitor, match="cannot listen there"):
+        MonitorServer(str(tmp_path / "gone" / "monitor"), lambda: GOOD)
+
+
 def test_a_socket_that_a_killed_process_has_left(tmp_path: Path) -> None:
     path = tmp_path / "monitor"
     left = socket.socket(socket.AF_UNIX)
