@@ -117,6 +117,10 @@ class AsyncServer:
         for pool in pools_of_sentinels(self._pool):
             await pool.disconnect()
 
+    def forget(self) -> None:
+        """Note that its event loop was closed, with all connections."""
+        stop_following(self._pool)
+
     async def _take(self) -> Line:
         while self._idle:
             line = self._idle.pop()

@@ -52,7 +52,13 @@ class OfLoops:
             for server in servers:
                 await server.close()
 
-    def _forget_closed(self) -> None:
+    def forget_closed(self) -> None:
         """Forget event loops that were closed without a shutdown: nothing can be closed in them any more."""
+        with self._lock:
+            self._forget_closed()
+
+    def _forget_closed(self) -> None:
         for loop in [loop for loop in self._servers if loop.is_closed()]:
-            del self._servers[loop], self._guards[loop]
+            for server in self._servers.pop(loop):
+                server.forget()
+            del self._guards[loop]

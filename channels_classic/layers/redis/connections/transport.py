@@ -104,6 +104,7 @@ class Transport:
         """Close the connections of all threads."""
         for server in self._servers:
             server.close()
+        self._of_loops.forget_closed()
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""

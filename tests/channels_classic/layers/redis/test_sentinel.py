@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -79,6 +80,18 @@ def test_from_an_event_loop(sentinel: Sentinel) -> None:
 
     asyncio.run(main())
     layer.close()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_no_thread_listens_for_a_loop_that_was_closed_without_being_shut_down(sentinel: Sentinel) -> None:
+    layer = RedisSentinelChannelLayer([("127.0.0.1", sentinel.port)])
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(layer.asend_batch([layer.prepare("test", {})]))
+    loop.close()
+    layer.close()
+    del loop
+    gc.collect()  # of what the loop has left open, while that is expected
+    wait_until(lambda: not [one for one in threading.enumerate() if one.name.startswith("sentinel ")], "the end")
 
 
 def test_a_service_that_nobody_knows(sentinel: Sentinel) -> None:
