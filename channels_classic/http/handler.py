@@ -195,7 +195,10 @@ def encode_headers(response: HttpResponseBase, as_written: bool = False) -> list
     if as_written:
         cookies = [("Set-Cookie", cookie.OutputString()) for cookie in response.cookies.values()]
         return [(name.encode("ascii"), value.encode("latin-1")) for name, value in [*response.items(), *cookies]]
-    headers = [[name.lower().encode("ascii"), value.encode("latin-1")] for name, value in response.items()]
+    # ``response.items()`` takes three times as long, as it looks up each header again.
+    headers = [
+        [name.lower().encode("ascii"), value.encode("latin-1")] for name, value in response.headers._store.values()
+    ]
     for cookie in response.cookies.values():
         headers.append([b"set-cookie", cookie.OutputString().encode()])
     return headers
