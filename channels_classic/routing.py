@@ -75,6 +75,7 @@ class _Filters:
                 raise ValueError(
                     f"The filter {key}={pattern!r} of a route must be a regular expression: {error}"
                 ) from error
+        self.has_groups = any(pattern.groups for pattern in self.patterns.values())
 
     @property
     def group_names(self) -> set[str]:
@@ -162,7 +163,9 @@ class Route:
         if not self.filters:
             return self.consumer, {}
         matches = self._filters.match(message.content)
-        return None if matches is None else (self.consumer, _groups(matches))
+        if matches is None:
+            return None
+        return self.consumer, _groups(matches) if self._filters.has_groups else {}
 
     def channel_names(self) -> set[str]:
         """The channels whose messages this may match."""

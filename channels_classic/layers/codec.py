@@ -40,7 +40,10 @@ def check_message(message: Any) -> None:
     """
     if not isinstance(message, dict):
         raise TypeError(f"A message must be a dict, not {message!r}.")
-    _check(message, "message", 0)
+    for key, item in message.items():
+        if type(key) is not str or type(item) not in _SCALARS:
+            _check(message, "message", 0)
+            return
 
 
 def _check(value: Any, where: str, depth: int) -> None:
