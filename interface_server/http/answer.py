@@ -36,6 +36,9 @@ class AnswerState(enum.Enum):
     DONE = enum.auto()
 
 
+WAITING, STREAMING, DONE = AnswerState
+
+
 class Answer:
     """One HTTP answer.
 
@@ -44,7 +47,7 @@ class Answer:
     """
 
     def __init__(self, has_content: bool = True) -> None:
-        self.state = AnswerState.WAITING
+        self.state = WAITING
         self.status: int | None = None
         self.size = 0
         self._has_content = has_content
@@ -53,12 +56,12 @@ class Answer:
     @property
     def has_begun(self) -> bool:
         """Whether its status and headers are fixed."""
-        return self.state is not AnswerState.WAITING
+        return self.state is not WAITING
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing more follows."""
-        return self.state is AnswerState.DONE
+        return self.state is DONE
 
     def feed(self, content: Mapping[str, Any]) -> list[Event]:
         """Translate the next message of the answer into ASGI events. Messages after the last chunk give none.
@@ -67,9 +70,9 @@ class Answer:
             BadAnswer: the message is not valid now.
             UnknownKeys: the answer has begun, and the message has no known key.
         """
-        if self.state is AnswerState.DONE:
+        if self.state is DONE:
             return []
-        if self.state is AnswerState.STREAMING:
+        if self.state is STREAMING:
             check_keys(content, KEYS)
         body = content.get("content")
         if body is None:
@@ -78,7 +81,7 @@ class Answer:
             raise BadAnswer(f"content must be bytes, not {body!r:.100}")
         more = bool(content.get("more_content", False))
         events: list[Event] = []
-        if self.state is AnswerState.WAITING:
+        if self.state is WAITING:
             events.append(self._start(content, len(body), more))
         elif "status" in content:
             raise BadAnswer(f"a second message with status, {content['status']!r:.100}, for one request")
@@ -87,7 +90,7 @@ class Answer:
         size = self.size + len(body)
         if self._length is not None and (size > self._length or (size < self._length and not more)):
             raise BadAnswer(f"{size} bytes of content do not go with content-length: {self._length}")
-        self.state = AnswerState.STREAMING if more else AnswerState.DONE
+        self.state = STREAMING if more else DONE
         self.size = size
         events.append({"type": "http.response.body", "body": body, "more_body": more})
         return events

@@ -111,7 +111,7 @@ class AsgiCall:
         if self._is_over:
             return  # the client has left, and the application gets http.disconnect
         if event["type"] == "http.response.start":
-            event = {**event, "headers": list(checked_headers(event.get("headers")))}
+            event = {**event, "headers": checked_headers(event.get("headers"))}
         self._connection.send([event])
         if event["type"] == "http.response.body":
             self._has_started = True

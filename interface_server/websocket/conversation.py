@@ -100,7 +100,7 @@ class Conversation:
         elif subprotocol not in self._offered:
             raise BadMessage(f"the client did not offer the subprotocol {subprotocol!r}, but {self._offered!r}")
         try:
-            headers = list(checked_headers(content.get("headers")))
+            headers = checked_headers(content.get("headers"))
         except BadHeader as error:
             raise BadMessage(str(error)) from None
         self.state = SocketState.OPEN
