@@ -29,7 +29,7 @@ def connected(port: int, server: subprocess.Popen[bytes]) -> ClientConnection:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            return connect(f"ws://127.0.0.1:{port}/")
+            return connect(f"ws://127.0.0.1:{port}/", open_timeout=60)
         except (OSError, InvalidMessage):
             if server.poll() is not None or time.monotonic() > deadline:
                 raise
@@ -68,7 +68,7 @@ def test_the_echo_server(tmp_path: Path) -> None:
     try:
         with connected(port, server) as socket:
             socket.send("hello")
-            assert socket.recv(timeout=10) == "hello"
+            assert socket.recv(timeout=60) == "hello"
     except (OSError, TimeoutError):
         pytest.fail(f"No echo:\n{log.read_text()}", pytrace=False)
     finally:

@@ -111,11 +111,11 @@ FILES = {
 
         class LiveTests(ChannelLiveServerTestCase):
             def test_names(self):
-                with connect(self.live_server_ws_url, proxy=None) as one, connect(
-                    self.live_server_ws_url, proxy=None
+                with connect(self.live_server_ws_url, proxy=None, open_timeout=60) as one, connect(
+                    self.live_server_ws_url, proxy=None, open_timeout=60
                 ) as other:
                     one.send("ada")
-                    self.assertEqual(other.recv(timeout=30), "ada")
+                    self.assertEqual(other.recv(timeout=60), "ada")
                 self.assertEqual(User.objects.get().username, "ada")
 
             def test_how_many_workers(self):

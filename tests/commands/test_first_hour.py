@@ -188,7 +188,7 @@ def test_ctrl_c_while_the_project_loads(command: list[str], project: Project) ->
     with project.running(*command) as program:
         program.wait("loading")
         program.process.send_signal(signal.SIGINT)
-        assert program.process.wait(20) in (1, 130)
+        assert program.process.wait(60) in (1, 130)
         assert "Traceback" not in program.log
         assert "Interrupted before the" in program.log
 
@@ -210,7 +210,7 @@ def test_ctrl_c_while_a_program_loads(command: list[str], project: Project) -> N
 def interrupt(program: Running) -> None:
     program.wait("loading")
     program.process.send_signal(signal.SIGINT)
-    program.process.wait(20)
+    program.process.wait(60)
 
 
 # The app is missing.

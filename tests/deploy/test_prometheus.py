@@ -97,7 +97,7 @@ class Load:
     def run(self) -> None:
         """A few sockets chat, fail and leave, and a page is opened."""
         with ExitStack() as stack:
-            options: dict[str, Any] = {"compression": None, "proxy": None}
+            options: dict[str, Any] = {"compression": None, "proxy": None, "open_timeout": DEADLINE}
             clients = [stack.enter_context(connect(f"ws://{self.url}/", **options)) for _ in range(3)]
             clients[0].send("fail")
             for number, client in enumerate(clients):

@@ -21,7 +21,7 @@ DEADLINE = 60  # seconds
 @contextmanager
 def joined(site: Site, room: str, name: str = "Ann") -> Iterator[ClientConnection]:
     url = f"ws://{site.address}/rooms/{room}/ws?name={name}"
-    with connect(url, origin=Origin(site.url), compression=None) as connection:
+    with connect(url, origin=Origin(site.url), compression=None, open_timeout=DEADLINE) as connection:
         yield connection
 
 
@@ -67,7 +67,10 @@ def test_bad_frames_get_an_answer_and_the_site_goes_on(site: Site, sent: str | b
 
 @pytest.mark.parametrize("path", ["rooms/no%20spaces/ws", "rooms/a/b/ws", "rooms/../ws", "elsewhere"])
 def test_sockets_to_nowhere_are_refused(site: Site, path: str) -> None:
-    with pytest.raises(InvalidStatus) as refused, connect(f"ws://{site.address}/{path}", origin=Origin(site.url)):
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(f"ws://{site.address}/{path}", origin=Origin(site.url), open_timeout=DEADLINE),
+    ):
         pass
     assert refused.value.response.status_code == 403
 
@@ -75,7 +78,10 @@ def test_sockets_to_nowhere_are_refused(site: Site, path: str) -> None:
 @pytest.mark.parametrize("path", ["ws", "rooms/tea/ws"])
 @pytest.mark.parametrize("origin", [None, "null", "https://evil.example", "http://127.0.0.1.evil.example"])
 def test_sockets_from_other_sites_are_refused(site: Site, path: str, origin: str | None) -> None:
-    with pytest.raises(InvalidStatus) as refused, connect(f"ws://{site.address}/{path}", origin=origin):
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        connect(f"ws://{site.address}/{path}", origin=origin, open_timeout=DEADLINE),
+    ):
         pass
     assert refused.value.response.status_code == 403
 

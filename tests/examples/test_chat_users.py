@@ -25,6 +25,7 @@ def joined(site: Site, visitor: Visitor, path: str, name: str = "") -> Iterator[
         origin=Origin(site.url),
         additional_headers={"Cookie": visitor.cookie},
         compression=None,
+        open_timeout=DEADLINE,
     ) as connection:
         yield connection
 
@@ -101,7 +102,7 @@ def test_a_private_room_is_closed_to_everybody_else(site: Site, private: str, an
         speak(one, "only for us")
         assert next_frame(two, "message")["text"] == "only for us"
     key = private.split("/")[2]
-    with connect(f"ws://{site.address}/ws", origin=Origin(site.url)) as lobby:
+    with connect(f"ws://{site.address}/ws", origin=Origin(site.url), open_timeout=DEADLINE) as lobby:
         assert key not in [room["name"] for room in next_frame(lobby, "rooms")["rooms"]]
 
 

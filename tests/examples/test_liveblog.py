@@ -232,7 +232,7 @@ def open_socket(site: BlogSite, slug: str, **headers: str) -> Any:
         f"ws://{site.address}/{slug}/ws",
         additional_headers={"Origin": site.url, **headers},
         proxy=None,
-        open_timeout=20,
+        open_timeout=60,
     )
 
 

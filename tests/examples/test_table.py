@@ -186,7 +186,7 @@ def test_the_number_of_rows_is_bounded(site: TableSite, look: Windows) -> None:
         "INSERT INTO rows_row (thing, amount, who, is_packed) VALUES (?, 1, '', 0)",
         [(str(n),) for n in range(197)],
     )
-    with connect(f"ws://{site.address}/ws", origin=site.url, proxy=None, open_timeout=20) as socket:  # type: ignore[arg-type]
+    with connect(f"ws://{site.address}/ws", origin=site.url, proxy=None, open_timeout=60) as socket:  # type: ignore[arg-type]
         assert len(json.loads(socket.recv(20))["payload"]) == 200
         socket.send(json.dumps({"stream": "rows", "payload": {"action": "create", "data": {"thing": "more"}}}))
         assert json.loads(socket.recv(20))["payload"]["error"] == "You may not do this."

@@ -283,9 +283,9 @@ def test_drain_waits_for_all_that_was_put() -> None:
             await until(lambda: client.outcomes)
             assert not draining.done()
             assert given.received("narrow") == ["first"]
-            await asyncio.wait_for(draining, 10)
+            await asyncio.wait_for(draining, DEADLINE)
             assert client.outcomes == [Outcome.TAKEN, Outcome.TAKEN]
-            await asyncio.wait_for(given.outbox.drain(60), 10)
+            await asyncio.wait_for(given.outbox.drain(60), DEADLINE)
 
     asyncio.run(scenario())
 

@@ -22,7 +22,7 @@ def test_a_signal_stops(number: int) -> None:
     former = signal.getsignal(number)
     with stopping_at_signals(stopped.set):
         os.kill(os.getpid(), number)
-        assert stopped.wait(10)
+        assert stopped.wait(60)
     assert signal.getsignal(number) is former
 
 
@@ -58,7 +58,7 @@ def test_termed_from_another_thread() -> None:
     worker.termed = False
     assert worker.termed is False
     worker.termed = True
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     worker.termed = False
     assert worker.termed is False
@@ -70,7 +70,7 @@ def test_stopped_by_a_signal_handler_of_the_project() -> None:
     thread = threading.Thread(target=worker.run)
     thread.start()
     worker.sigterm_handler(signal.SIGTERM, None)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -108,7 +108,7 @@ def test_a_group_by_the_old_names() -> None:
     thread = threading.Thread(target=group.run)
     thread.start()
     group.sigterm_handler(signal.SIGTERM, None)
-    thread.join(10)
+    thread.join(60)
     assert not any(each.is_alive() for each in [thread, *group.threads])
     with pytest.raises(ValueError, match="always lets the consumers finish"):
         WorkerGroup(layer, stop_gracefully=False)
@@ -123,7 +123,7 @@ def test_the_workers_of_a_group_that_something_else_runs() -> None:
         thread.start()
     group.sigterm_handler(signal.SIGTERM, None)
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 

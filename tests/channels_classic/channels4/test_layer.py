@@ -23,7 +23,7 @@ from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.usefixtures("channels_4")
 
-SOON = 20.0  # seconds after which what should come has not come
+SOON = 60.0  # seconds after which what should come has not come
 
 Make = Callable[..., Any]
 

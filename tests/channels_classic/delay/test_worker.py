@@ -239,6 +239,6 @@ class TestWorker(ChannelTestCase):
         with mock.patch.object(worker, "_send_due"):  # the test's database is not the thread's
             thread.start()
             worker.termed = True
-            thread.join(10)
+            thread.join(60)
         assert not thread.is_alive()
         assert worker.termed is True

@@ -117,5 +117,5 @@ def test_worker_threads(number: int) -> None:
     for worker in started:
         worker.stop()  # type: ignore[attr-defined]
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     worker_ready.disconnect(ready)

@@ -40,15 +40,17 @@ def test_where_it_listens(where: str, tmp_path: Path) -> None:
     is_started = threading.Event()
     serving = threading.Thread(target=server.run, args=[is_started.set])
     serving.start()
-    assert is_started.wait(30)
+    assert is_started.wait(60)
     worker = threading.Thread(target=answer_one, args=[layer])
     worker.start()
     transport = httpx.HTTPTransport(uds=path) if where.startswith("unix") else None
-    with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with httpx.Client(
+        transport=transport, base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60
+    ) as client:
         assert client.get("/where").text == "/where"
-    worker.join(30)
+    worker.join(60)
     server.stop()
-    serving.join(30)
+    serving.join(60)
     assert not serving.is_alive()
     [(protocol, action, details)] = actions
     assert (protocol, action, details["path"], details["status"]) == ("http", "complete", "/where", 200)

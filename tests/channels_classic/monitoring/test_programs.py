@@ -102,7 +102,9 @@ class Monitored:
 
     @contextmanager
     def socket(self) -> Iterator[ClientConnection]:
-        with connect(f"ws://127.0.0.1:{self.port}/", compression=None, proxy=None) as client:
+        with connect(
+            f"ws://127.0.0.1:{self.port}/", compression=None, proxy=None, open_timeout=DEADLINE
+        ) as client:
             yield client
 
 

@@ -94,7 +94,7 @@ def spans_of_frame(folder: Path) -> list[str]:
 
 def exchange_frame(port: int) -> None:
     """Send a frame, and receive its answer."""
-    with connect(f"ws://127.0.0.1:{port}/", compression=None, proxy=None) as client:
+    with connect(f"ws://127.0.0.1:{port}/", compression=None, proxy=None, open_timeout=DEADLINE) as client:
         client.send("hello")
         assert client.recv(DEADLINE) == "hello"
 

@@ -34,7 +34,9 @@ def test_a_server_with_a_hundred_sockets_is_killed(serve: Serve, backend: Backen
     witness = serve(log="witness.txt")
 
     async def chat(number: int) -> ClientConnection:
-        socket = await connect(served.url.replace("http", "ws", 1) + f"/{number}", proxy=None)
+        socket = await connect(
+            served.url.replace("http", "ws", 1) + f"/{number}", proxy=None, open_timeout=DEADLINE
+        )
         for frame in range(number % 5):
             await socket.send(str(frame))
             assert await asyncio.wait_for(socket.recv(), DEADLINE) == str(frame)

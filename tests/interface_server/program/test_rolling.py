@@ -60,7 +60,9 @@ class Load:
         number = 0
         while not self._stopping:
             try:
-                async with connect(self._url.replace("http", "ws", 1) + "/socket/", proxy=None) as socket:
+                async with connect(
+                    self._url.replace("http", "ws", 1) + "/socket/", proxy=None, open_timeout=DEADLINE
+                ) as socket:
                     unanswered = 0
                     while not self._stopping:
                         if unanswered < UNANSWERED and not self.has_sent_all:

@@ -100,7 +100,7 @@ def test_clients_that_say_nothing_or_are_not_understood(
     if is_tls:
         trusting = ssl.create_default_context(cafile=str(certificate[0]))
         url = f"https://127.0.0.1:{address[1]}/"
-        assert httpx.get(url, verify=trusting, trust_env=False).status_code == 503
+        assert httpx.get(url, verify=trusting, trust_env=False, timeout=DEADLINE).status_code == 503
     assert silent.recv(1) == b""
     silent.close()
     vacancy.close()

@@ -94,7 +94,7 @@ def test_goodbyes_that_find_no_room_are_counted(
             await until(lambda: caplog.records)
             for number in range(3):
                 goodbyes.say({"code": 1000, "order": number, "reply_channel": f"{reader.process_channel}a"})
-            await asyncio.wait_for(outbox.drain(60), 10)
+            await asyncio.wait_for(outbox.drain(60), 60)
             goodbyes.report()
             goodbyes.report()
 

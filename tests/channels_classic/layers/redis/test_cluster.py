@@ -129,7 +129,10 @@ def test_programs_over_a_cluster(redis_cluster: RedisCluster, tmp_path: Path) ->
         server.wait("The channel layer answers")
         workers.wait("thread(s)")
         url = f"ws://127.0.0.1:{port}/"
-        clients = [stack.enter_context(connect(url, compression=None, proxy=None)) for _ in range(5)]
+        clients = [
+            stack.enter_context(connect(url, compression=None, proxy=None, open_timeout=DEADLINE))
+            for _ in range(5)
+        ]
         for number, client in enumerate(clients):
             client.send(str(number))
         for client in clients:

@@ -15,7 +15,7 @@ from tests.redis_proxy import Cut, RedisProxy
 from tests.redis_server import RedisServer
 
 PROCESS = Process("worker.one", {"kind": "worker"})
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture
