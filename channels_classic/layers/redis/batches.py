@@ -187,21 +187,19 @@ class Batches:
             LayerUnavailable: as ``send_and_receive``.
         """
         deadline = time.monotonic() + timeout
-        # A failure is handled before anything waits, and a wait for several servers follows the round trip. After
-        # a full batch there are most likely more messages, and a round trip without a wait is shorter.
-        at_once = (
-            self._receiving.failed
-            or self._placement.count > 1
-            or timeout <= SHORTEST_WAIT
-            or (bool(channels) and taker.was_full)
-        )
-        wait = 0.0 if at_once else timeout
-        full, received = self._transport.run(self.send_and_receive(deliveries, channels, limit, taker, wait))
+        # A failure is handled before anything waits. After a full batch there are most likely more messages, and a
+        # round trip without a wait is shorter.
+        at_once = self._receiving.failed or timeout <= SHORTEST_WAIT or (bool(channels) and taker.was_full)
+        has_several = self._placement.count > 1
+        wait = 0.0 if at_once or has_several else timeout
+        # The wait for several servers begins with round trips of its own.
+        here = [] if has_several and not at_once else channels
+        full, received = self._transport.run(self.send_and_receive(deliveries, here, limit, taker, wait))
         self._receiving.failed = False
         while not received and not full and channels and (left := deadline - time.monotonic()) > SHORTEST_WAIT:
             try:
-                if self._placement.count > 1:
-                    received = self._taking.wait_on_all(channels, left, taker)
+                if has_several:
+                    received = self._taking.wait_on_all(channels, limit, left, taker)
                     left = 0
                 if not received:
                     received = self._transport.run(self.send_and_receive([], channels, limit, taker, left))[1]

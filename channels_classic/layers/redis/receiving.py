@@ -10,11 +10,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
+from typing import Any
 
 from channels_classic.layers import codec, names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
-from channels_classic.layers.redis.connections.blocking import wait_for_any
+from channels_classic.layers.redis.connections.blocking import Waiting, wait_for_any
 from channels_classic.layers.redis.connections.steps import Answers, Steps, Trips, failure_in
 from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.envelope import (
@@ -169,8 +170,8 @@ class Receiving:
         numbers = self._placement.of_channels(channels)
         timeout = min(timeout, LONGEST_WAIT)
         servers = self._transport.servers
-        waits = [(servers[number], self._queues.wait(channels, timeout, number)) for number in numbers]
-        answers = wait_for_any(waits, timeout)
+        waits = [Waiting(servers[number], (), self._queues.wait(channels, timeout, number)) for number in numbers]
+        answers = [answer for (answer,) in wait_for_any(waits, timeout)]
         failure = failure_in(answers)
         entries = sorted(
             (
@@ -199,12 +200,23 @@ class Receiving:
         for server, of_server in asked.items():
             trips.add(server, self._queues.peek(of_server, limit, server))
         answers = yield trips
+        return self.oldest(channels, limit, asked, {server: answers[server][0] for server in asked})
+
+    def oldest(
+        self, channels: list[str], limit: int, asked: Mapping[int, list[str]], peeked: Mapping[int, Any]
+    ) -> dict[tuple[int, str], int]:
+        """The same, given the answers.
+
+        Arguments:
+            asked: the channels that each server was asked for, in their order.
+            peeked: the answer of each server.
+        """
         # Messages that were sent after the first server had answered may be newer than those that it has by now.
-        newest = min(int(answers[server][0][0]) for server in asked) + int(self._expiry * 1_000_000)
+        newest = min(int(peeked[server][0]) for server in asked) + int(self._expiry * 1_000_000)
         found = [
             (stamp, server, channel)
             for server, of_server in asked.items()
-            for channel, stamps in zip(of_server, answers[server][0][1], strict=True)
+            for channel, stamps in zip(of_server, peeked[server][1], strict=True)
             for stamp in stamps
             if time_of_expiry(stamp) <= newest or not names.is_normal(channel)
         ]

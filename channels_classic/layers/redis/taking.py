@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import Lapsed, LayerUnavailable
 from channels_classic.layers.redis.clocks import Clocks
-from channels_classic.layers.redis.connections.blocking import wait_for_any
-from channels_classic.layers.redis.connections.steps import Answers, Command, Steps, Trips, checked
+from channels_classic.layers.redis.connections.blocking import Waiting, wait_for_any
+from channels_classic.layers.redis.connections.steps import Answers, Command, Steps, Trips, failure_in
 from channels_classic.layers.redis.connections.transport import Transport
 from channels_classic.layers.redis.inflight import Batch
 from channels_classic.layers.redis.keys import ServerKeys
@@ -98,11 +98,11 @@ class Taking:
             timeout: seconds to wait for a message.
             behind: the number of the shipment of the same round trip: wait only if nothing of it was refused.
         """
-        trips.wait = min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
+        trips.wait = self._longest(timeout)
         self._announce(trips, taker, 0)
         view = self._view(taker, channels, 0)
         if trips.wait:
-            trips.add(0, self._acknowledge(taker, behind), self._wait(view, trips.wait))
+            trips.add(0, self._acknowledge(taker, 0, behind), self._wait(view, trips.wait))
         trips.add(0, self._take(taker, view, limit, trips.wait))
         return {0: view.order}
 
@@ -131,18 +131,13 @@ class Taking:
     def from_several(self, channels: list[str], limit: int, taker: Taker) -> Steps[list[Received]]:
         """Look at what is there, then take the oldest."""
         taker.ask()
-        by_server = self._placement.by_server(channels)
-        views = {server: self._view(taker, names, server) for server, names in by_server.items()}
+        views = self._views_by_server(channels, taker)
         asked = {server: view.order for server, view in views.items()}
         counts = yield from self._receiving.peek(channels, limit)
         while True:
-            trips = Trips(partial=True)
-            for server, view in views.items():
-                self._announce(trips, taker, server)
-                shares = [counts.get((server, channel), 0) for channel in view.order]
-                trips.add(server, (*self._take(taker, view, 0), *shares))
-            taken = last_taken((yield trips), asked)
+            taken = yield from self._take_counted(views, counts, taker)
             received = yield from self._received(asked, taken, taker, [])
+            taker.was_full = len(received) >= limit
             unseen = self._unseen(taken)
             if received or not unseen:
                 return received
@@ -150,27 +145,68 @@ class Taking:
             taker.ask()
             counts = yield from self._receiving.peek(channels, limit)
 
-    def wait_on_all(self, channels: list[str], timeout: float, taker: Taker) -> list[Received]:
-        """Wait in this thread for a token on several servers, or for a message on a channel of the process.
+    def wait_on_all(self, channels: list[str], limit: int, timeout: float, taker: Taker) -> list[Received]:
+        """Acknowledge the last batch, wait in this thread on several servers, and take the oldest messages.
 
         Raises:
             LayerUnavailable: a server does not answer, and there is no message.
         """
-        numbers = self._placement.of_channels(channels)
-        timeout = min(timeout, LONGEST_WAIT)
+        timeout = self._longest(timeout)
+        views = self._views_by_server(channels, taker)
         waits = [
-            (self._transport.servers[number], self._wait(self._view(taker, channels, number), timeout))
-            for number in numbers
+            Waiting(
+                self._transport.servers[server],
+                [self._acknowledge(taker, server)],
+                self._wait(view, timeout),
+                [self._queues.peek(view.order, limit, server)],
+            )
+            for server, view in views.items()
         ]
         answers = wait_for_any(waits, timeout)
+        return self._transport.run(self._after_wait(channels, limit, taker, views, answers))
+
+    def _after_wait(
+        self,
+        channels: list[str],
+        limit: int,
+        taker: Taker,
+        views: Mapping[int, _View],
+        answers: Sequence[Sequence[Any]],
+    ) -> Steps[list[Received]]:
         first = []
-        for number, answer in zip(numbers, answers, strict=True):
-            if answer is not None and not isinstance(answer, LayerUnavailable):
-                first += self._popped(number, answer)
-        if not first:
-            checked(answers)
-            return []
-        return self._transport.run(self._receiving.opened(first))
+        for server, (popped, _) in zip(views, answers, strict=True):
+            if popped is not None and not isinstance(popped, LayerUnavailable):
+                first += self._popped(server, popped)
+        if failure := failure_in(answer for of_server in answers for answer in of_server):
+            if not first:
+                raise failure
+            return (yield from self._receiving.opened(first))
+        peeked = {server: peek for server, (_, peek) in zip(views, answers, strict=True)}
+        asked = {server: view.order for server, view in views.items()}
+        counts = self._receiving.oldest(channels, limit - len(first), asked, peeked)
+        # Also where all messages have to wait for the next batch: to take none of them rings their bells again.
+        views = {server: view for server, view in views.items() if any(peeked[server][1])}
+        if not views:
+            return (yield from self._receiving.opened(first))
+        if all(popped is None for popped, _ in answers):
+            self._unrung_until = time.monotonic() + UNRUNG_SECONDS
+        asked = {server: view.order for server, view in views.items()}
+        taker.ask()
+        taken = yield from self._take_counted(views, counts, taker)
+        received = yield from self._received(asked, taken, taker, first)
+        taker.was_full = len(received) >= limit
+        return received
+
+    def _take_counted(
+        self, views: Mapping[int, _View], counts: Mapping[tuple[int, str], int], taker: Taker
+    ) -> Steps[list[Taken | LayerUnavailable]]:
+        """Take the given number of messages for each server and channel."""
+        trips = Trips(partial=True)
+        for server, view in views.items():
+            self._announce(trips, taker, server)
+            shares = [counts.get((server, channel), 0) for channel in view.order]
+            trips.add(server, (*self._take(taker, view, 0), *shares))
+        return last_taken((yield trips), {server: view.order for server, view in views.items()})
 
     # Commands.
 
@@ -199,10 +235,17 @@ class Taking:
             trips.add(server, ("SADD", self._keys[server].takers(taker.process), taker.number))
             taker.announced[server] = epoch
 
-    def _acknowledge(self, taker: Taker, behind: int | None) -> Command:
-        of_server = self._keys[0]
+    def _longest(self, timeout: float) -> float:
+        return min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
+
+    def _acknowledge(self, taker: Taker, server: int, behind: int | None = None) -> Command:
+        of_server = self._keys[server]
         keys = (of_server.in_flight(taker.name), of_server.wake(taker.name), of_server.sent(taker.name))
-        return ("acknowledge", 3, *keys, taker.seen.get(0, 0), "" if behind is None else behind)
+        return ("acknowledge", 3, *keys, taker.seen.get(server, 0), "" if behind is None else behind)
+
+    def _views_by_server(self, channels: list[str], taker: Taker) -> dict[int, _View]:
+        by_server = self._placement.by_server(channels)
+        return {server: self._view(taker, names, server) for server, names in by_server.items()}
 
     def _view(self, taker: Taker, channels: list[str], server: int) -> _View:
         """How the taker looks at its channels in this round trip."""

@@ -102,7 +102,7 @@ class Server:
                 line = self._idle.pop()
             except IndexError:  # another thread was faster
                 break
-            if line.is_open and self._is_current(line) and not line.has_ended():
+            if line.is_open and self._is_current(line) and not line.is_readable():
                 return line
             self.drop(line)
         try:

@@ -51,8 +51,8 @@ class ThreadLine:
         # redis-py 5 has no is_connected; the socket tells the same.
         return socket_of(self.connection) is not None
 
-    def has_ended(self) -> bool:
-        """Whether the other side has closed it while it was idle. Then it is readable."""
+    def is_readable(self) -> bool:
+        """Whether something has come. On an idle line, this means that the other side has closed it."""
         try:
             return bool(self.connection.can_read(0))
         except Exception:
@@ -103,8 +103,8 @@ class SocketLine(ThreadLine):
         self._poll = select.poll()
         self._poll.register(plain, select.POLLIN)
 
-    def has_ended(self) -> bool:
-        """Whether the other side has closed it while it was idle. Then it is readable."""
+    def is_readable(self) -> bool:
+        """Whether something has come. On an idle line, this means that the other side has closed it."""
         return bool(self._poll.poll(0)) or self._parser.has_data()
 
     def send(self, commands: Sequence[Command], seconds: float) -> None:

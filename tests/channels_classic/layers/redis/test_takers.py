@@ -169,6 +169,56 @@ def test_one_message_wakes_one_worker(server: RedisServer, layer: RedisChannelLa
     assert int(client.info("commandstats")["cmdstat_blpop"]["calls"]) == 5  # nobody had to wait again
 
 
+def test_a_message_on_one_of_several_servers_is_taken_with_few_commands(
+    redis_servers: list[str], layer_on: LayerOn
+) -> None:
+    layer = layer_on(redis_servers)
+    layer.flush()
+    clients = [redis.Redis.from_url(url, decode_responses=True) for url in redis_servers]
+    taker = taker_of(layer)
+    taken: list[int] = []
+    # The first message makes the connections and announces the taker.
+    for number in range(2):
+        thread = threading.Thread(
+            target=lambda: taken.extend(read(layer.receive_batch(["queue"], 5, PATIENCE, taker)))
+        )
+        thread.start()
+        while not all(client.info("clients")["blocked_clients"] for client in clients):
+            pass
+        for client in clients:
+            client.config_resetstat()
+        send(layer, number)
+        thread.join()
+    assert taken == [0, 1]
+    scripts = sum(client.info("commandstats")["cmdstat_evalsha"]["calls"] for client in clients)
+    assert scripts == 1 + len(clients) + 1  # send, peek on all, take from one
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_wait_on_several_servers_that_have_lost_their_scripts(
+    redis_servers: list[str], layer_on: LayerOn, is_early: bool
+) -> None:
+    layer = layer_on(redis_servers)
+    layer.flush()
+    taker = taker_of(layer)
+    send(layer, 1)
+    assert read(layer.receive_batch(["queue"], 5, PATIENCE, taker)) == [1]
+    if is_early:
+        send(layer, 2)
+    for url in redis_servers:
+        with redis.Redis.from_url(url) as client:
+            client.script_flush()
+    threads = [] if is_early else [threading.Thread(target=lambda: send(layer, 2))]
+    for thread in threads:
+        thread.start()
+    assert read(layer.receive_batch(["queue"], 5, PATIENCE, taker)) == [2]
+    for thread in threads:
+        thread.join()
+    assert layer.receive_batch(["queue"], 5, 0, taker) == []
+
+
 # Processes that were stopped, and those of other versions.
 
 

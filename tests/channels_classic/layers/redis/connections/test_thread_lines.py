@@ -73,7 +73,7 @@ def test_answers_in_pieces(kind: Callable[..., ThreadLine], parts: list[bytes], 
         line.read(answers, len(parts))
         assert [told(answer) for answer in answers] == [ANSWERS[part] for part in parts]
         assert line.is_open
-        assert not line.has_ended()
+        assert not line.is_readable()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,7 +84,7 @@ def test_the_server_hangs_up_in_the_middle(kind: Callable[..., ThreadLine]) -> N
         with pytest.raises((OSError, redis.ConnectionError)):
             line.read(answers, 2)
         assert answers == [b"OK"]
-        assert not line.is_open or line.has_ended()
+        assert not line.is_open or line.is_readable()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -113,7 +113,7 @@ def test_an_idle_line_that_must_not_be_used_again(kind: Callable[..., ThreadLine
         line.read(answers, 1)
         assert answers == [b"first"]
         assert done.wait(30)
-        while not line.has_ended():  # until the packet has arrived
+        while not line.is_readable():  # until the packet has arrived
             pass
 
 
