@@ -58,7 +58,7 @@ USED: dict[str, dict[str, Any]] = {
     },
     "channels_classic.binding.commits": {"_from_testcase": Atomic},
     "channels_classic.delay.models": {"_for_write": QuerySet},
-    "channels_classic.http.handler": {"_get_response": BaseHandler},
+    "channels_classic.http.handler": {"_get_response": BaseHandler, "_store": HttpResponse().headers},
     "channels_classic.http.request": {
         "_encoding": HttpRequest,
         "_files": HttpRequest,
