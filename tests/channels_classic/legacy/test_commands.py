@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from channels_classic.legacy.management.commands import runserver, runworker
+from channels_classic.log import logger
 from tests.project import LEGACY_MANAGE, Project
 from tests.redis_server import RedisServer
 
@@ -225,12 +227,23 @@ def test_every_status_has_a_line(status: int, monkeypatch: pytest.MonkeyPatch) -
     assert f"HTTP GET / {status} [0.13, None]" in written.getvalue()
 
 
+@pytest.fixture
+def logger_as_before() -> Iterator[None]:
+    """What a command does to the logger of its process is undone."""
+    handlers, level = [*logger.handlers], logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+@pytest.mark.usefixtures("logger_as_before")
 def test_a_layer_in_memory_has_no_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runworker, "Worker", None)
     with pytest.raises(CommandError, match="InMemoryChannelLayer, which works inside one process only"):
         call_command(runworker.Command())
 
 
+@pytest.mark.usefixtures("logger_as_before")
 def test_a_layer_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runworker, "Worker", None)
     with pytest.raises(CommandError, match="missing"):
@@ -239,6 +252,7 @@ def test_a_layer_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
         call_command(runworker.Command(), threads="0")
 
 
+@pytest.mark.usefixtures("logger_as_before")
 def test_what_a_replaced_worker_is_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
     from channels_classic.asgi import ChannelLayerWrapper, channel_layers
     from channels_classic.layers import InMemoryChannelLayer
