@@ -1,7 +1,7 @@
-"""Programs of this project as their users start them, for a quarter of the CPU: forks of ``fork_server.py``.
+"""Programs of this project as their users start them, for a small part of the CPU: forks of ``fork_server.py``.
 
-``FRESH_PROGRAMS=1`` in the environment gives each program a new interpreter instead. What a fork cannot be has one
-always: another executable, code after ``-c``, options of Python, another ``PYTHONPATH``.
+``FRESH_PROGRAMS=1`` in the environment gives each program and its children new interpreters instead. What a fork
+cannot be has one always: another executable, code after ``-c``, options of Python, another ``PYTHONPATH``.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from channels_classic.log import logger, printable
+from tests.programs import completed
 
 HOSTILE = "/a\r\n2026-01-01 CRITICAL forged\x1b[2J\x9b\u2028\udcff"
 ESCAPED = "/a\\r\\n2026-01-01 CRITICAL forged\\x1b[2J\\x9b\\u2028\\udcff"
@@ -78,15 +78,9 @@ def printed(tmp_path: Path, log: dict[str, Any] | None, verbosity: int = 1, debu
     config = {} if log is None else {**BASIC, **log}
     admins = [] if log else [("a", "a@example.com")]
     program = PROGRAM.format(admins=admins, debug=debug, logging=config, verbosity=verbosity)
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
+    (tmp_path / "manage.py").write_text(program)
+    done = completed([sys.executable, "manage.py"], tmp_path)
+    assert done.returncode == 0, done.stderr
     lines = (done.stdout + done.stderr).splitlines()
     texts = ("an error", "an information", "a detail")
     return [re.sub(r"^[0-9-]+ [0-9:,]+ ", "", line) for line in lines if line.endswith(texts)]
