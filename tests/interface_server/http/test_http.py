@@ -453,7 +453,7 @@ def test_a_disconnect_that_finds_its_channel_full_is_dropped(start: Start) -> No
         response = hosted.get(f"/{number}")
         answer(hosted, content=b"%d" % number)
         assert response.result(DEADLINE).text == f"{number}"
-    eventually(lambda: hosted.layer.channel_statistics("http.disconnect")["channel_full_count"] == 1)
+    eventually(lambda: hosted.layer.channel_statistics("http.disconnect")["channel_full_count"] > 0)
     assert hosted.receive("http.disconnect")["path"] == "/0"
 
 
