@@ -12,7 +12,7 @@ from asgiref.local import Local
 from django.contrib.auth.models import User
 from django.core.cache import caches
 from django.db import connection, transaction
-from django.urls import clear_script_prefix, get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
+from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
 from channels_classic.message import Message
@@ -59,7 +59,6 @@ def consumer(message: Message) -> None:
 def test_the_next_message_finds_none_of_it(start_workers: StartWorkers, fail: bool) -> None:
     layer = layer_with({"test": consumer})
     start_workers(layer, 1)
-    clear_script_prefix()  # of this thread, where other tests may have left one
     clean = {**what_is_set()}
     layer.send("test", {"reply_channel": REPLY, "fail": fail})
     layer.send("test", {"reply_channel": REPLY, "fail": False})
