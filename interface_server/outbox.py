@@ -31,8 +31,8 @@ ANSWER_SECONDS = 5.0
 DEADLINE_CHECK_SECONDS = 0.5
 """Seconds between two searches of a full channel for messages that have waited too long."""
 
-MOST_ROUNDS = 20
-"""The most iterations of the event loop for which a batch waits while more messages arrive in each of them."""
+JOIN_SECONDS = 0.002
+"""Seconds for which a batch waits at most while more messages arrive in each iteration of the event loop."""
 
 SELDOM_READ = "http.disconnect"
 """In most projects nobody reads this channel. That it is full is no news, and does not count."""
@@ -271,11 +271,9 @@ class Outbox:
 
         The clients that have just got the answers of one batch send their next messages one after another.
         """
+        until = self._loop.time() + JOIN_SECONDS
         before = 0
-        for _ in range(MOST_ROUNDS):
-            waiting = len(self._urgent) + self._lanes.messages
-            if waiting <= before:
-                return
+        while (waiting := len(self._urgent) + self._lanes.messages) > before and self._loop.time() < until:
             before = waiting
             await asyncio.sleep(0)
 
