@@ -153,8 +153,17 @@ class AsgiHandler(BaseHandler):
             response: any response of Django. A streaming one is read as its messages are taken, so that each part
                 can be sent before the next one is made. The caller has to close it.
         """
+        if response.streaming:
+            return cls._in_parts(response, cls._stream(response))
+        content: bytes = response.content  # type: ignore[attr-defined]
+        if len(content) > cls.chunk_size:
+            return cls._in_parts(response, cls.chunk_bytes(content))
+        # Most answers are one message, which needs no generators.
+        return iter([{**cls._head(response), "content": content, "more_content": False}])
+
+    @classmethod
+    def _in_parts(cls, response: HttpResponseBase, chunks: Iterator[tuple[bytes, bool]]) -> Iterator[Reply]:
         message = cls._head(response)
-        chunks = cls._stream(response) if response.streaming else cls.chunk_bytes(response.content)  # type: ignore[attr-defined]
         for chunk, is_last in chunks:
             message["content"] = chunk
             message["more_content"] = not is_last
