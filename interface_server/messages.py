@@ -8,6 +8,9 @@ from interface_server.asgi_types import Scope
 
 ABNORMAL_CLOSURE = 1006
 
+UNDERSCORE = ord("_")
+"""To look for a byte by its number takes a sixth of the time of looking for ``bytes``."""
+
 MAX_MESSAGE_SIZE = 2**20
 """The default for the most bytes in one WebSocket message."""
 
@@ -69,7 +72,7 @@ def _common(scope: Scope, reply_channel: str) -> dict[str, Any]:
         "query_string": scope.get("query_string", b""),
         "root_path": scope.get("root_path", ""),
         # X_Forwarded_For and X-Forwarded-For become one name in META, so no client may send the first.
-        "headers": [header for header in scope["headers"] if b"_" not in header[0]],
+        "headers": [header for header in scope["headers"] if UNDERSCORE not in header[0]],
     }
     # A unix socket has no host and port.
     for side in ("client", "server"):

@@ -51,6 +51,7 @@ endless."""
 READ_AHEAD = 256 * 1024
 """Bytes that a client may send ahead: the requests behind the one that is being answered."""
 
+PERCENT = ord("%")
 
 RESTARTING = "The server is restarting; try again in a moment."
 
@@ -270,7 +271,7 @@ class HttpConnection(asyncio.Protocol):
             **self._scope,
             "http_version": head.version,
             "method": head.method,
-            "path": root_path + (unquote_to_bytes(path) if b"%" in path else path).decode(errors="replace"),
+            "path": root_path + (unquote_to_bytes(path) if PERCENT in path else path).decode(errors="replace"),
             "raw_path": root_path.encode() + path,
             "query_string": head.query,
             "headers": head.headers,

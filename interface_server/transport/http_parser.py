@@ -21,6 +21,8 @@ MAX_FIELDS = 1000
 MAX_CHUNK_LINE = 4096
 """The most bytes in the line before a chunk, with its extensions."""
 
+HASH = ord("#")
+
 _FRAMING = frozenset({b"host", b"connection", b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
 """Header fields about the connection or the whole message."""
 
@@ -179,7 +181,7 @@ class _HeadParser:
         lines = raw.count(b"\r\n")
         if raw.count(b"\n") != lines or raw.count(b"\r") != lines:
             raise BadRequest("A line has to end with CR LF.")
-        if b"\r\n " in raw or b"\r\n\t" in raw:
+        if raw.find(b"\r\n ") >= 0 or raw.find(b"\r\n\t") >= 0:
             raise BadRequest("A header must not be folded into several lines.")  # RFC 9112, section 5.2
         if lines > MAX_FIELDS:
             raise BadRequest("The request has too many headers.", 431)
@@ -233,7 +235,7 @@ def _make_head(
         path, _, query = target.partition(b"?")
     else:
         path, query = _split_target(target, method, headers)
-    if b"#" in target or not target.isascii():
+    if HASH in target or not target.isascii():
         raise BadRequest("The target of the request is not a path.")
     head = Head(
         method, path, query, version, headers, raw, keep_alive, length != 0, expects_continue, is_websocket
