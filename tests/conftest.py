@@ -90,6 +90,7 @@ def _nothing_left_open() -> Iterator[None]:
     """
     yield
     gc.collect()
+    gc.freeze()  # what is left belongs to the process
 
 
 def pytest_xdist_auto_num_workers() -> int:
