@@ -11,7 +11,8 @@ from textwrap import dedent
 import pytest
 
 from tests import forked
-from tests.programs import environment_with, running
+from tests.interface_server.hosted import eventually
+from tests.programs import children_of, environment_with, is_alive, running
 from tests.project import DEADLINE
 
 PROGRAMS = {
@@ -101,3 +102,13 @@ def test_signals_and_waiting(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait() == process.poll() == process.returncode == -signal.SIGTERM
         process.kill()
+
+
+def test_spare_children_end_with_their_program(tmp_path: Path) -> None:
+    (tmp_path / "manage.py").write_text("import signal; print('ready'); signal.pause()")
+    with running([sys.executable, "manage.py", "--processes"], tmp_path) as program:
+        program.wait("ready")
+        spares = children_of(program.process.pid)
+        assert spares
+        program.process.kill()
+        assert eventually(lambda: not any(map(is_alive, spares)))
