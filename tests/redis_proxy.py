@@ -106,14 +106,21 @@ class RedisProxy:
                     self._start(self._pass_on, client)
 
     def _pass_on(self, client: socket.socket) -> None:
-        with client, socket.create_connection(self._target) as server:  # type: ignore[arg-type]
+        target = self._target
+        try:
+            server = socket.create_connection(target)  # type: ignore[arg-type]
+        except OSError:
+            client.close()
+            return
+        with client, server:
             for one in (client, server):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._sockets.add(one)
             unanswered = threading.Event()
             back = self._start(self._pass_back, server, client, unanswered)
             try:
-                while not self._away and (trip := client.recv(2**16)):
+                # It may have been told to go away, or to lead elsewhere, while this connection was made.
+                while not self._away and target == self._target and (trip := client.recv(2**16)):
                     cut = self._cut(trip)
                     if cut == "before":
                         break
