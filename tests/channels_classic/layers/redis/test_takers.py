@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import pytest
@@ -69,6 +71,35 @@ def test_no_trip_that_is_cut_loses_or_doubles_a_message(
                     failures += 1
             assert seen == list(range(10))
             assert failures <= 1
+            assert layer.receive_batch(["queue"], 10) == []
+            behind.close()
+
+
+@pytest.mark.parametrize("timeout", [0, PATIENCE])
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_no_trip_to_one_of_several_servers_that_is_cut_loses_or_doubles_a_message(
+    redis_servers: list[str], layer_on: LayerOn, where: Cut, timeout: float
+) -> None:
+    """The same with two servers, whose messages may change places if one of them has to repeat its answer."""
+    urls = redis_servers[:2]
+    layer = layer_on(urls)
+    layer.flush()
+    for cut_at in range(8):
+        trips = count()
+
+        def cut(trip: bytes, cut_at: int = cut_at, trips: Iterator[int] = trips) -> Cut:
+            return where if b"inflight:worker" in trip and next(trips) == cut_at else None
+
+        with RedisProxy(urls[0], cut) as first, RedisProxy(urls[1], cut) as second:
+            behind = layer_on([first.url, second.url])
+            taker = taker_of(behind, Process(f"worker.{where}.{timeout}.{cut_at}", {}))
+            for number in range(10):
+                send(layer, number)
+            seen: list[int] = []
+            while len(seen) < 10:
+                with suppress(LayerUnavailable):
+                    seen += read(behind.send_and_receive([], ["queue"], 3, timeout, taker)[1])
+            assert sorted(seen) == list(range(10))
             assert layer.receive_batch(["queue"], 10) == []
             behind.close()
 
