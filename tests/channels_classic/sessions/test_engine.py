@@ -118,10 +118,10 @@ def test_an_expiry_of_its_own(redis_url: str, on_redis: Any, layer_on: LayerOn) 
 
 
 def test_in_memory_it_ends_as_well() -> None:
-    use(InMemoryChannelLayer(group_expiry=0.1))
+    use(InMemoryChannelLayer(group_expiry=0.5))
     count(frame())
     assert look(frame()) == 1
-    time.sleep(0.15)
+    time.sleep(0.55)
     assert look(frame()) is None
     assert count(frame()) == 1
 
