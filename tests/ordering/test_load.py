@@ -103,8 +103,9 @@ def test_nothing_is_out_of_order_lost_or_run_twice(
         assert [name for name, of_socket in ran.items() if of_socket != expected] == []
         assert record.lrange("load:counts", 0, -1) == [str(FRAMES)] * SOCKETS
 
-        # What is left in Redis of it is forgotten soon.
-        lives = [record.ttl(name) for name in record.keys("asgi:turns:*")]
-        assert all(0 < life <= 60 or life == GONE for life in lives)
+        # What is left in Redis of it is forgotten soon, when the end of the last turn has come.
+        wait_for(
+            lambda: all(0 < life <= 60 or life == GONE for life in map(record.ttl, record.keys("asgi:turns:*")))
+        )
         for word in ("ERROR", "WARNING", "Traceback", "dropped", "waited in vain"):
             assert word not in workers.log
