@@ -19,7 +19,12 @@ TELLING = 6
 quoted.
 """
 
-_OPEN_URL = re.compile(r"[a-z]+://[\w.:\[\]-]*(?:/\w*)?", re.IGNORECASE)
+_SCHEME = "(?:rediss?|unix)://"
+"""How the URL of a server begins. What begins in another way may be a password, whatever it looks like."""
+
+_URL = re.compile(_SCHEME, re.IGNORECASE)
+
+_OPEN_URL = re.compile(_SCHEME + r"[\w.:\[\]-]*(?:/\w*)?", re.IGNORECASE)
 """A URL in which no password fits."""
 
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
@@ -64,7 +69,7 @@ def redacted(error: Exception, config: Mapping[str, Any]) -> tuple[str, Exceptio
         if key not in HARMLESS:
             for secret in _texts(value):
                 secrets |= _spellings(secret)
-                passwords |= _spellings(_login(secret) if "://" in secret else secret)
+                passwords |= _spellings(_login(secret) if _URL.match(secret) else secret)
     safe = text
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= TELLING:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from channels_classic.redaction import HIDDEN, redacted
@@ -34,11 +34,14 @@ WAYS: list[Callable[[str, dict[str, Any]], str]] = [
     lambda password, config: f"cannot use {config!r}",
     lambda password, config: f"cannot use {next(iter(config.values()))}",
     lambda password, config: f"the port must be a number, not {password[2:]!r}",
+    lambda password, config: f"cannot read {password[2:]} as a port",
 ]
 
 
 @settings(max_examples=20, deadline=None)
 @given(PASSWORDS)
+@example("Pw://looks-like/aURL")
+@example("Pw://looks-like@aURL")
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("way", WAYS)
 def test_no_secret_gets_through(place: Any, way: Any, password: str) -> None:
