@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -71,6 +72,7 @@ PROGRAMS = {
 }
 
 
+@pytest.mark.skipif("COVERAGE_RUN" in os.environ, reason="Coverage sets up forks in another way.")
 @pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 def test_it_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     folder = tmp_path / "project"
