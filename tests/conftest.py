@@ -6,7 +6,7 @@ import gc
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -72,9 +72,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not TAKES_LONG.search(item.nodeid))
 
 
-def pytest_collection_finish() -> None:
-    """Let the garbage collector walk only what tests make, not all that was imported and collected before."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let the garbage collector walk only what tests make, and not as often as Python would.
+
+    It finds nothing among what was imported and collected. By Python's defaults, it takes a tenth of the time
+    of tests that compute.
+    """
+    gc.disable()
+    result = yield
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    gc.enable()
+    return result
 
 
 def pytest_runtest_teardown(item: pytest.Item) -> None:
