@@ -34,8 +34,7 @@ from interface_server.transport.websocket_state import ClientGone, State
 from interface_server.websocket.direct import DIRECT
 
 CLOSE_SECONDS = 10.0
-"""Seconds that a client may take to read what was sent to it and to answer a close, before its connection is
-cut."""
+"""Seconds that a client may take to read what was sent to it and to answer a close. Then it is cut off."""
 
 SHUTDOWN_SECONDS = 2.0
 """The same when the server stops. Time in which workers do not take the client's messages does not count."""

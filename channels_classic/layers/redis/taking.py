@@ -130,20 +130,14 @@ class Taking:
 
     def from_several(self, channels: list[str], limit: int, taker: Taker) -> Steps[list[Received]]:
         """Look at what is there, then take the oldest."""
-        taker.ask()
-        views = self._views_by_server(channels, taker)
-        asked = {server: view.order for server, view in views.items()}
-        counts = yield from self._receiving.peek(channels, limit)
         while True:
-            taken = yield from self._take_counted(views, counts, taker)
-            received = yield from self._received(asked, taken, taker, [])
-            taker.was_full = len(received) >= limit
-            unseen = self._unseen(taken)
+            taker.ask()
+            views = self._views_by_server(channels, taker)
+            counts = yield from self._receiving.peek(channels, limit)
+            received, unseen = yield from self._take_counted(views, counts, limit, taker)
             if received or not unseen:
                 return received
             yield from self._restore(unseen, taker)
-            taker.ask()
-            counts = yield from self._receiving.peek(channels, limit)
 
     def wait_on_all(self, channels: list[str], limit: int, timeout: float, taker: Taker) -> list[Received]:
         """Acknowledge the last batch, wait in this thread on several servers, and take the oldest messages.
@@ -190,23 +184,33 @@ class Taking:
             return (yield from self._receiving.opened(first))
         if all(popped is None for popped, _ in answers):
             self._unrung_until = time.monotonic() + UNRUNG_SECONDS
-        asked = {server: view.order for server, view in views.items()}
         taker.ask()
-        taken = yield from self._take_counted(views, counts, taker)
-        received = yield from self._received(asked, taken, taker, first)
-        taker.was_full = len(received) >= limit
+        received, _ = yield from self._take_counted(views, counts, limit, taker, first)
         return received
 
     def _take_counted(
-        self, views: Mapping[int, _View], counts: Mapping[tuple[int, str], int], taker: Taker
-    ) -> Steps[list[Taken | LayerUnavailable]]:
-        """Take the given number of messages for each server and channel."""
+        self,
+        views: Mapping[int, _View],
+        counts: Mapping[tuple[int, str], int],
+        limit: int,
+        taker: Taker,
+        first: Sequence[Entry] = (),
+    ) -> Steps[tuple[list[Received], dict[int, Sequence[bytes]]]]:
+        """Take the given number of messages for each server and channel. Returns them, and what was not seen.
+
+        Arguments:
+            first: entries that were taken before.
+        """
         trips = Trips(partial=True)
         for server, view in views.items():
             self._announce(trips, taker, server)
             shares = [counts.get((server, channel), 0) for channel in view.order]
             trips.add(server, (*self._take(taker, view, 0), *shares))
-        return last_taken((yield trips), {server: view.order for server, view in views.items()})
+        asked = {server: view.order for server, view in views.items()}
+        taken = last_taken((yield trips), asked)
+        received = yield from self._received(asked, taken, taker, first)
+        taker.was_full = len(received) >= limit
+        return received, self._unseen(taken)
 
     # Commands.
 
@@ -277,7 +281,7 @@ class Taking:
         asked: Mapping[int, list[str]],
         taken: Sequence[Taken | LayerUnavailable],
         taker: Taker,
-        first: list[Entry],
+        first: Sequence[Entry],
     ) -> Steps[list[Received]]:
         for given in taken:
             if isinstance(given, LayerUnavailable):
