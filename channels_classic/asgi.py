@@ -9,7 +9,7 @@ import django
 from django.core.signals import setting_changed
 
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.layer_entries import (
+from channels_classic.layer_settings.entries import (
     OWN_SETTING,
     SHARED_SETTING,
     InvalidChannelLayerError,
@@ -17,7 +17,7 @@ from channels_classic.layer_entries import (
     layer_settings,
     where,
 )
-from channels_classic.layer_settings import bare_layers, make_layer
+from channels_classic.layer_settings.layers import bare_layers, make_layer
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.routing import RouteLike, Router
 

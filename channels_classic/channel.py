@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 
 from channels_classic import old_forms, pending
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.layer_settings import bare_layers
+from channels_classic.layer_settings.layers import bare_layers
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.layers.codec import check_message
 from channels_classic.layers.names import check_channel, check_group

@@ -14,7 +14,7 @@ from channels_classic.asgi import channel_layers
 from channels_classic.command_owners import is_of_channels_4
 from channels_classic.dotted import place_of
 from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.layer_entries import foreign_backends, layer_entry, setting_name, where
+from channels_classic.layer_settings.entries import foreign_backends, layer_entry, setting_name, where
 from channels_classic.layers import LayerUnavailable
 from channels_classic.redaction import one_line, redacted, without_logins
 from channels_classic.routing import Router

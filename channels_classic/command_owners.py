@@ -15,7 +15,7 @@ from django.core import management
 
 from channels_classic import installed_channels
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.layer_entries import SHARED_SETTING, is_foreign
+from channels_classic.layer_settings.entries import SHARED_SETTING, is_foreign
 from channels_classic.old_names import legacy_is_active
 
 OURS = "channels_classic"

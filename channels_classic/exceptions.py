@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channels_classic.layer_entries import InvalidChannelLayerError
+from channels_classic.layer_settings.entries import InvalidChannelLayerError
 from channels_classic.message import Message
 
 __all__ = [

@@ -1,6 +1,6 @@
 """``python -m interface_server``: the same as ``channels-interface``."""
 
-from channels_classic.loading import die_quietly_while_loading
+from channels_classic.processes.loading import die_quietly_while_loading
 
 
 def run(name: str | None = None) -> None:

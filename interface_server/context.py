@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from channels_classic.counters import counters
-from channels_classic.heartbeat import new_process
 from channels_classic.layers import BaseChannelLayer, MessageTooLarge
 from channels_classic.layers.types import Process
 from channels_classic.log import logger
 from channels_classic.log_context import client_id
+from channels_classic.processes.heartbeat import new_process
 from interface_server import messages
 from interface_server.asgi_types import Scope
 from interface_server.departures import Departures

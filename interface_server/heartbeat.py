@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from channels_classic.heartbeat import MARGIN, Absence, Sweeper, with_numbers
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.layers.tracking import BEAT_SECONDS
 from channels_classic.layers.types import Process
 from channels_classic.log import logger
+from channels_classic.processes.heartbeat import MARGIN, Absence, Sweeper, with_numbers
 
 MOST_BEATS = 8
 """How many heartbeats may wait for a slow layer at the same time. One after another, they would come too

@@ -17,7 +17,7 @@ from django.db import connections
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.layers import Lease, Process
 from channels_classic.log import logger
-from channels_classic.process_signals import HURRY, STOP, signals_in_a_thread
+from channels_classic.processes.signals import HURRY, STOP, signals_in_a_thread
 from channels_classic.signals import worker_process_ready
 from worker.asynchronous import ConsumerLoop
 from worker.caches import keep_caches

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from channels_classic.journal import Page
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.layers.takers import Taker
+from channels_classic.processes.journal import Page
 
 
 class Hold:

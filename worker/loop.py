@@ -19,13 +19,13 @@ from typing import Any
 
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.backoff import Backoff
-from channels_classic.heartbeat import channel_and_path
 from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Lost, Received, fencing
 from channels_classic.layers.redelivery import LOST_GOODBYE_CHANNEL
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.outages import log_return
 from channels_classic.pending import PendingSends
+from channels_classic.processes.heartbeat import channel_and_path
 from channels_classic.sessions.store import forget_session
 from channels_classic.signals import worker_ready
 from worker.channels import ChannelFilters, ReceivedChannels

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from channels_classic.heartbeat import Describe, Heartbeat, channel_and_path, new_process
-from channels_classic.journal import Journal
 from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Process
 from channels_classic.layers.names import random_part
 from channels_classic.layers.takers import Taker, taker_name
 from channels_classic.log import logger
+from channels_classic.processes.heartbeat import Describe, Heartbeat, channel_and_path, new_process
+from channels_classic.processes.journal import Journal
 from worker.hold import Hold
 from worker.strangers import site, tell_of_strangers
 

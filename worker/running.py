@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from channels_classic.child_process import Supervised
 from channels_classic.log import logger
 from channels_classic.monitoring.programs import monitored, monitored_child, monitored_children
 from channels_classic.monitoring.server import BadMonitor
+from channels_classic.processes.child import Supervised
 from channels_classic.redaction import one_line
 from channels_classic.tracing import NoTracing, check_tracing
 from worker.options import Options
@@ -44,7 +44,7 @@ def run(options: Options) -> None:
         except BadMonitor as error:
             raise CannotRun(str(error)) from error
         return
-    from channels_classic.processes import Supervisor
+    from channels_classic.processes.supervisor import Supervisor
 
     try:
         with monitored_children(options.monitor, options.processes) as folder:
@@ -73,8 +73,8 @@ def _layer(alias: str) -> BaseChannelLayer:
 def _sweep_by(alias: str) -> Callable[[Process], None]:
     """Make the function that sweeps a dead worker process at once, without waiting for its missing heartbeats."""
     from channels_classic.asgi import channel_layers
-    from channels_classic.heartbeat import Sweeper
     from channels_classic.layers import LayerUnavailable
+    from channels_classic.processes.heartbeat import Sweeper
     from worker.loop import Worker
 
     layer = channel_layers[alias]
@@ -99,7 +99,7 @@ def check(options: Options) -> None:
     from channels_classic.asgi import channel_layers
     from channels_classic.exceptions import InvalidChannelLayerError
     from channels_classic.http.staticfiles import default_http_consumer
-    from channels_classic.layer_entries import where
+    from channels_classic.layer_settings.entries import where
     from channels_classic.layers import LayerUnavailable
     from worker.loop import Worker
 
@@ -140,7 +140,7 @@ def run_here(options: Options, supervised: Supervised | None = None, monitor: Mo
         SystemExit: a worker died. If something still runs that cannot be waited for, the process ends at once.
     """
     from channels_classic.asgi import channel_layers
-    from channels_classic.garbage import collect_less_often
+    from channels_classic.processes.garbage import collect_less_often
     from worker.consume import log_error
     from worker.consumer_log import ConsumerLog
     from worker.group import StillRunning, WorkerGroup

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from channels_classic.process_signals import STOP, signals_in_a_thread
+from channels_classic.processes.signals import STOP, signals_in_a_thread
 
 
 @contextmanager

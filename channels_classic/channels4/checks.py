@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Warning, register
 
 from channels_classic import command_owners, installed_channels
-from channels_classic.layer_entries import SHARED_SETTING, foreign_backends, setting_name
+from channels_classic.layer_settings.entries import SHARED_SETTING, foreign_backends, setting_name
 from channels_classic.redaction import redacted
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from channels_classic import layers
 from channels_classic.channels4.adapter import AdaptedLayer
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.layer_settings import bare_layers
+from channels_classic.layer_settings.layers import bare_layers
 
 
 class ClassicChannelLayer(AdaptedLayer):

@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 
 from channels_classic.defaults import DEFAULT_CHANNEL_LAYER
-from channels_classic.layer_settings import bare_layers
+from channels_classic.layer_settings.layers import bare_layers
 from channels_classic.layers import BaseChannelLayer
 from channels_classic.patience import through_outages
 

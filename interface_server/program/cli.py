@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 
-from channels_classic.child_process import Supervised
 from channels_classic.log import logger
 from channels_classic.monitoring.monitor import Monitor
 from channels_classic.monitoring.programs import monitored, monitored_child, monitored_children
 from channels_classic.monitoring.server import BadMonitor
-from channels_classic.processes import Supervisor
+from channels_classic.processes.child import Supervised
+from channels_classic.processes.supervisor import Supervisor
 from interface_server.application import InterfaceServer
 from interface_server.program import listening, serving
 from interface_server.program.configuration import BadConfiguration, Configuration, flag

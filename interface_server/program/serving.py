@@ -7,11 +7,11 @@ import socket
 from collections.abc import Callable, Sequence
 
 from channels_classic.backoff import Backoff
-from channels_classic.garbage import collect_less_often
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 from channels_classic.monitoring.monitor import Monitor
 from channels_classic.outages import log_outage
+from channels_classic.processes.garbage import collect_less_often
 from interface_server.application import InterfaceServer
 from interface_server.program.health import ServerHealth
 from interface_server.program.stopping import ending_in_time

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from channels_classic.log import logger
-from channels_classic.process_signals import HURRY, STOP, handled_signals
+from channels_classic.processes.signals import HURRY, STOP, handled_signals
 
 Wish = Literal["stop", "hurry", "never mind"]
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from channels_classic import journal
-from channels_classic.journal import read_journal
 from channels_classic.layers import InMemoryChannelLayer, LayerUnavailable, Process, Received, RedisChannelLayer
 from channels_classic.layers.takers import Taker, taker_name
 from channels_classic.layers.tracking import Progress
 from channels_classic.message import Message
+from channels_classic.processes import journal
+from channels_classic.processes.journal import read_journal
 from channels_classic.routing import route
 from channels_classic.sessions import enforce_ordering
 from tests.worker.conftest import (

@@ -204,10 +204,10 @@ def test_the_stop_timeout_ends_it_whatever_runs(folder: Path, layer: RedisChanne
 
 
 IMPATIENT = """
-from channels_classic import child_process
+from channels_classic.processes import child
 from worker.cli import main
 
-child_process.GRACE = 1
+child.GRACE = 1
 main()
 """
 """A supervisor that gives its processes a fifth of the time."""

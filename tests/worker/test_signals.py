@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from channels_classic.process_signals import STOP
+from channels_classic.processes.signals import STOP
 from channels_classic.signals import worker_ready
 from tests.worker.conftest import layer_with
 from worker import Worker, WorkerGroup

@@ -10,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from channels_classic.asgi import ChannelLayerWrapper, channel_layers
-from channels_classic.description import describe_layer
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.http.staticfiles import default_http_consumer
 from channels_classic.log import printable
+from channels_classic.management.description import describe_layer
+from channels_classic.management.routing_table import Row, rows
 from channels_classic.management.terminal import console_for, table_with
-from channels_classic.routing_table import Row, rows
 
 
 class Command(BaseCommand):

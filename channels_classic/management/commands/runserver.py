@@ -19,13 +19,13 @@ from django.core.servers.basehttp import WSGIServer
 
 from channels_classic import DEFAULT_CHANNEL_LAYER
 from channels_classic.asgi import channel_layers
-from channels_classic.description import describe_layer
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.handler import ViewConsumer
-from channels_classic.layer_entries import where
+from channels_classic.layer_settings.entries import where
 from channels_classic.log import printable
+from channels_classic.management.description import describe_layer
+from channels_classic.management.reloading import Repair
 from channels_classic.monitoring.server import HELP as MONITOR_HELP
-from channels_classic.reloading import Repair
 from channels_classic.staticfiles import default_http_consumer
 from channels_classic.tracing import HELP as TRACING_HELP
 from channels_classic.tracing import NoTracing, check_tracing

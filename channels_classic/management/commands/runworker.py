@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import autoreload
 
 from channels_classic.log import setup_logger
-from channels_classic.reloading import Repair
+from channels_classic.management.reloading import Repair
 from worker.options import BadOption, Options, fields, flag, options_from
 from worker.running import CannotRun, run
 

@@ -18,7 +18,7 @@ from django.test import override_settings
 
 from channels_classic import Group, layers
 from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.layer_settings import bare_layers
+from channels_classic.layer_settings.layers import bare_layers
 from tests.redis_server import RedisServer
 
 pytestmark = pytest.mark.usefixtures("channels_4")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from channels_classic.heartbeat import new_process
 from channels_classic.layers import InMemoryChannelLayer, RedisChannelLayer
+from channels_classic.processes.heartbeat import new_process
 from interface_server.program.mounting import BadMount, make_mounts
 from tests.interface_server.backend import Backend
 from tests.interface_server.program.served import Serve, refused

@@ -111,7 +111,7 @@ def keys_of(client: redis.Redis, process: str) -> list[bytes]:
 
 WORKER = """
 import time
-from channels_classic.heartbeat import new_process
+from channels_classic.processes.heartbeat import new_process
 from channels_classic.layers import RedisChannelLayer
 
 layer = RedisChannelLayer(hosts=[{url!r}])

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from channels_classic import DEFAULT_CHANNEL_LAYER, channel_layers
 from channels_classic.exceptions import InvalidChannelLayerError
-from channels_classic.layer_entries import where
+from channels_classic.layer_settings.entries import where
 from channels_classic.log import setup_logger
 
 

@@ -16,7 +16,7 @@ from django.core.management.base import CommandError
 from channels_classic.asgi import channel_layers
 from channels_classic.exceptions import InvalidChannelLayerError
 from channels_classic.http.staticfiles import default_http_consumer
-from channels_classic.layer_entries import where
+from channels_classic.layer_settings.entries import where
 from channels_classic.layers import InMemoryChannelLayer
 from channels_classic.log import setup_logger
 from channels_classic.management.commands import runworker

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels_classic import journal
-from channels_classic.journal import Journal, read_journal, remove_journal, remove_stale_journals
 from channels_classic.layers import Process
 from channels_classic.layers.takers import taker_name
 from channels_classic.layers.tracking import Progress
+from channels_classic.processes import journal
+from channels_classic.processes.journal import Journal, read_journal, remove_journal, remove_stale_journals
 from tests.programs import environment_with
 from tests.project import DEADLINE
 
@@ -172,7 +172,7 @@ def test_stale_journals_are_removed(memory: Path) -> None:
 PROGRAM = """\
 import sys
 from pathlib import Path
-from channels_classic import journal
+from channels_classic.processes import journal
 journal.MEMORY = Path(sys.argv[1])
 written = journal.Journal("worker.test", 1)
 print(written.path, flush=True)

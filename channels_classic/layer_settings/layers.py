@@ -15,7 +15,7 @@ from django.apps import apps
 from django.core.signals import setting_changed
 
 from channels_classic.dotted import import_dotted
-from channels_classic.layer_entries import (
+from channels_classic.layer_settings.entries import (
     OWN_SETTING,
     SHARED_SETTING,
     InvalidChannelLayerError,
@@ -25,7 +25,7 @@ from channels_classic.layer_entries import (
     shown,
     where,
 )
-from channels_classic.layer_methods import misfits
+from channels_classic.layer_settings.methods import misfits
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable
 from channels_classic.log import logger
 from channels_classic.redaction import one_line, redacted

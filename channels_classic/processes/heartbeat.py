@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from channels_classic.counters import counters
-from channels_classic.journal import read_journal, remove_journal
 from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Lost, Process, Swept
 from channels_classic.layers.names import random_part
 from channels_classic.layers.tracking import BEAT_SECONDS
 from channels_classic.log import logger
+from channels_classic.processes.journal import read_journal, remove_journal
 from channels_classic.redaction import one_line
 from channels_classic.version import __version__
 

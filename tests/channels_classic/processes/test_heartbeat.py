@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from channels_classic.heartbeat import Absence, Heartbeat, Sweeper, new_process
 from channels_classic.layers import Beat, InMemoryChannelLayer, LayerUnavailable, Lease, Process
 from channels_classic.layers.tracking import BEAT_SECONDS, LIFE_SECONDS
+from channels_classic.processes.heartbeat import Absence, Heartbeat, Sweeper, new_process
 from tests.worker.conftest import DEADLINE, eventually
 
 
@@ -33,7 +33,7 @@ class Counted(InMemoryChannelLayer):
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("channels_classic.heartbeat.BEAT_SECONDS", 0.02)
+    monkeypatch.setattr("channels_classic.processes.heartbeat.BEAT_SECONDS", 0.02)
 
 
 def heartbeat_on(layer: Counted, leases: Callable[[], Sequence[Lease]] = tuple) -> Heartbeat:

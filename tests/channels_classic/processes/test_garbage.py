@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import gc
-from channels_classic.garbage import collect_less_often
+from channels_classic.processes.garbage import collect_less_often
 {before}
 frozen = gc.get_freeze_count()  # from Python 3.12 on there are some from the start
 collect_less_often()

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 
-from channels_classic.process_signals import signals_in_a_thread
+from channels_classic.processes.signals import signals_in_a_thread
 from tests.project import DEADLINE
 
 

@@ -15,9 +15,9 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from channels_classic.backoff import Backoff
-from channels_classic.child_process import GRACE, Child, Target
 from channels_classic.log import logger
-from channels_classic.process_signals import RENEW, STOP, received_signals
+from channels_classic.processes.child import GRACE, Child, Target
+from channels_classic.processes.signals import RENEW, STOP, received_signals
 
 SHORTEST_LIFE = 1.0
 """Seconds. A process that ends sooner is replaced only after this time."""

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from channels_classic.processes import LONGEST_PAUSE, Supervisor
+from channels_classic.processes.supervisor import LONGEST_PAUSE, Supervisor
 from tests.programs import running
 from tests.project import DEADLINE
 
 PROGRAM = """\
 import logging
 import sys
-from channels_classic.processes import Supervisor
+from channels_classic.processes.supervisor import Supervisor
 
 def fail(supervised):
     sys.exit(3)
@@ -61,7 +61,7 @@ def test_processes_that_the_system_has_no_room_for_are_tried_again(
     def fail(*args: Any) -> None:
         raise OSError("Resource temporarily unavailable")
 
-    monkeypatch.setattr("channels_classic.processes.Child", fail)
+    monkeypatch.setattr("channels_classic.processes.supervisor.Child", fail)
     supervisor._fill()
     assert supervisor._start_at > 0
     supervisor._fill()  # too early: nothing is tried
@@ -74,18 +74,18 @@ import logging
 import signal
 import sys
 import time
-from channels_classic import child_process, process_signals, processes
+from channels_classic.processes import child, signals, supervisor
 
 HOW = sys.argv[1]
 # Only the deaf are killed, however busy the machine is.
-processes.GRACE = child_process.GRACE = 0.5 if HOW == "deaf" else 3600
+supervisor.GRACE = child.GRACE = 0.5 if HOW == "deaf" else 3600
 
 def stay(supervised):
     signal.signal(signal.SIGTERM, lambda *_: print("told to stop", flush=True))
     if HOW == "listens":
-        signal.signal(process_signals.HURRY, lambda *_: sys.exit(7))
+        signal.signal(signals.HURRY, lambda *_: sys.exit(7))
     elif HOW == "deaf":
-        signal.signal(process_signals.HURRY, signal.SIG_IGN)
+        signal.signal(signals.HURRY, signal.SIG_IGN)
     supervised.ready()
     print("ready", flush=True)
     while True:
@@ -94,8 +94,8 @@ def stay(supervised):
 if __name__ == "__main__":
     logging.basicConfig(level="INFO", format="%(message)s")
     # The supervisor adds the grace to the timeout, so that a process can end by itself.
-    timeout = float(sys.argv[2]) - child_process.GRACE
-    status = processes.Supervisor(stay, (), 2, "test", stop_timeout=timeout).run()
+    timeout = float(sys.argv[2]) - child.GRACE
+    status = supervisor.Supervisor(stay, (), 2, "test", stop_timeout=timeout).run()
     print("ended", flush=True)
     sys.exit(status)
 """

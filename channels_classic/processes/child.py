@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from channels_classic.log import logger
-from channels_classic.process_signals import HURRY, PASSED_ON, held_back
+from channels_classic.processes.signals import HURRY, PASSED_ON, held_back
 
 # Each process has a new interpreter, so that a renewed one runs the code that is on the disk by then.
 _spawn = multiprocessing.get_context("spawn")

@@ -1,0 +1,1 @@
+"""Reads ``CHANNEL_LAYERS`` and makes its layers (specification, section 5)."""
