@@ -6,6 +6,7 @@ import inspect
 import re
 import socket
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -278,6 +279,7 @@ def _port_and_database(keywords: Mapping[str, Any]) -> dict[str, int]:
     return numbers
 
 
+@cache
 def _parameters(function: Any) -> list[str]:
-    # redis-py wraps some of its functions.
+    # redis-py wraps some of its functions. To look costs a process more than all the rest of a layer.
     return list(inspect.signature(inspect.unwrap(function)).parameters)
