@@ -27,6 +27,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MODULES = ("django", "interface_server", "worker")
 """Those that are run by ``-m`` in a fork."""
 
+SCRIPTS = ("channels-interface", "channels-worker")
+"""Those of this project, beside the interpreter."""
+
 OF_EVERY_PROGRAM = {"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 """The variables for Python that a fork follows."""
 
@@ -170,11 +173,14 @@ def completed(
 def _for_fork(command: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any] | None:
     """What the fork server has to know of a command; ``None`` if it needs an interpreter of its own."""
     executable, *arguments = command
-    if executable != sys.executable or "FRESH_PROGRAMS" in os.environ:
+    script = Path(executable).name in SCRIPTS and Path(executable).parent == Path(sys.executable).parent
+    if not (script or executable == sys.executable) or "FRESH_PROGRAMS" in os.environ:
         return None
     of_python = {name for name in environment if name.startswith("PYTHON")}
     if of_python != OF_EVERY_PROGRAM or str(REPOSITORY) not in environment["PYTHONPATH"].split(os.pathsep):
         return None
+    if script:
+        return {"module": None, "script": executable, "arguments": arguments}
     if arguments[0] == "-u":
         del arguments[0]
     if arguments[0] == "-m" and arguments[1] in MODULES:

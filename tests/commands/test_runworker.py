@@ -337,7 +337,8 @@ def test_invalid_options_are_one_line(project: Project) -> None:
         "--only-channels nothing*": "leave none of the channels",
         "--layer gone --processes 2": "myproject.consumers.gone",
     }
-    done = project.python("-c", REFUSE_ALL, *refusals)
+    (project.folder / "refuse_all_manage.py").write_text(REFUSE_ALL)
+    done = project.python("refuse_all_manage.py", *refusals)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert all(text in line for text, line in zip(refusals.values(), lines, strict=True)), lines
