@@ -21,8 +21,8 @@ from tests.ordering.served import DEADLINE, OURS, served, wait_for
 from tests.postgres import PostgresServer
 from tests.redis_server import RedisServer
 
-SOCKETS = int(os.environ.get("ORDERING_SOCKETS", "40"))
-FRAMES = int(os.environ.get("ORDERING_FRAMES", "30"))
+SOCKETS = int(os.environ.get("ORDERING_SOCKETS", "20"))
+FRAMES = int(os.environ.get("ORDERING_FRAMES", "25"))
 PROCESSES, THREADS = 4, 2
 OPENING_AT_ONCE = 20
 pytestmark = pytest.mark.timeout(2 * DEADLINE)

@@ -35,7 +35,7 @@ from worker import WorkerGroup
 
 CLIENT = "interface.abc!one"
 SECONDS = 60
-SOCKETS, FRAMES = 20, 50
+SOCKETS, FRAMES = 20, 25
 
 Frames = Callable[[Message], Any]
 
@@ -282,7 +282,7 @@ def test_sockets_whose_turns_and_replies_are_cut(
     redis_server: RedisServer, redis_url: str, tmp_path: Path
 ) -> None:
     """Interface server and workers in processes of their own, frames as fast as they come."""
-    dice = Dice(seed=1, share=0.05)
+    dice = Dice(seed=1, share=0.1)
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
     with RedisProxy(redis_url, dice) as proxy, redis_server.client() as record:
         site = {"LOAD_REDIS": proxy.url, "LOAD_SESSION_ENGINE": OURS, "LOAD_DATABASE": json.dumps(database)}

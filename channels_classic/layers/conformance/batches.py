@@ -62,7 +62,7 @@ class BatchTests(Harness):
     def test_refused_messages_that_are_sent_again_keep_their_order(self) -> None:
         """A channel that has refused a message of a batch refuses the later ones, too, even if it has room."""
         layer = self.new_layer(capacity=5)
-        deliveries = self.numbered(layer, *["queue"] * 200)
+        deliveries = self.numbered(layer, *["queue"] * 80)
 
         def send() -> None:
             waiting = deliveries
@@ -74,12 +74,12 @@ class BatchTests(Harness):
         def receive() -> list[int]:
             numbers: list[int] = []
             time_left = self.deadline()
-            while len(numbers) < 200 and time_left():
+            while len(numbers) < 80 and time_left():
                 numbers += [one.content["number"] for one in layer.receive_batch(["queue"], 3, 0.1)]
             return numbers
 
         _, numbers = self.at_once(send, receive)
-        self.assertEqual(numbers, list(range(200)))
+        self.assertEqual(numbers, list(range(80)))
 
     def test_the_clients_of_a_process_are_refused_together(self) -> None:
         """They share the queue of the process."""

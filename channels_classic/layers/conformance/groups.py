@@ -131,7 +131,7 @@ class GroupTests(Harness):
     def test_a_broadcast_to_many_members(self) -> None:
         """A few processes have more members than a channel holds messages."""
         layer = self.new_layer("groups", capacity=10)
-        members = [f"sends.{number % 3}!{number}" for number in range(300)]
+        members = [f"sends.{number % 3}!{number}" for number in range(60)]
         processes = ["sends.0!", "sends.1!", "sends.2!"]
         for start in range(0, len(members), 5):
             for member in members[start : start + 5]:
@@ -175,7 +175,7 @@ class GroupTests(Harness):
 
         def come_and_go() -> None:
             try:
-                for number in range(100):
+                for number in range(50):
                     sender.group_add("group", f"sends.one!{number}")
                     sender.group_discard("group", f"sends.one!{number}")
             finally:

@@ -46,17 +46,17 @@ class PeerTests(Harness):
 
         def send() -> None:
             number = 0
-            while number < 200 and time_left():
+            while number < 100 and time_left():
                 refused = sender.send_batch([sender.prepare("queue", {"number": number})])
                 number += not refused
 
         def read(position: int) -> None:
-            while len(received) < 200 and time_left():
+            while len(received) < 100 and time_left():
                 for one in readers[position].receive_batch(["queue"], 3, 0.05):
                     received.append(one.content["number"])
 
         self.at_once(send, lambda: read(0), lambda: read(1))
-        self.assertEqual(sorted(received), list(range(200)))
+        self.assertEqual(sorted(received), list(range(100)))
 
     def test_all_processes_share_the_capacity(self) -> None:
         """All senders together fill a channel."""
