@@ -11,10 +11,12 @@ from worker.consume import Unfinished
 from worker.held import HeldBatch, RunningAsync
 from worker.host import WorkerHost
 from worker.in_hand import InHand
-from worker.pace import BATCH_SECONDS
 from worker.place import Place
 from worker.senders import Senders
 from worker.watchdog import PATIENCE
+
+ATTEND_SECONDS = 0.002
+"""Seconds that a worker waits at most for the asynchronous consumers of its batch."""
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -112,7 +114,7 @@ class Handover:
         batch, self._batch = self._batch, None
         completions = self._loop.completions
         self._loop.start_all()
-        for run in completions.attend(batch, BATCH_SECONDS):
+        for run in completions.attend(batch, ATTEND_SECONDS):
             self._senders.add(run.unfinished.pending.deliveries, run.lease)
         is_held = completions.leave(batch)
         if is_held:

@@ -93,7 +93,7 @@ def test_a_worker_sends_for_the_consumers_of_its_batch(
 ) -> None:
     """They share its round trip, and begin as soon as it waits for them, without the help of a timer."""
     monkeypatch.setattr("worker.asynchronous.LOOK_SECONDS", 2 * DEADLINE)
-    monkeypatch.setattr("worker.handover.BATCH_SECONDS", DEADLINE)
+    monkeypatch.setattr("worker.handover.ATTEND_SECONDS", DEADLINE)
     monkeypatch.setattr("worker.pace.Pace.limit", lambda pace: 10)
     senders: Counter[str] = Counter()
 
@@ -120,7 +120,7 @@ def test_messages_of_asynchronous_consumers_are_freed_without_the_garbage_collec
     """It runs seldom in a worker, and looking for them took a seventh of the worker's time."""
     # The thread that sends for a worker that is late keeps the last consumers until it has others.
     monkeypatch.setattr("worker.asynchronous.LOOK_SECONDS", 2 * DEADLINE)
-    monkeypatch.setattr("worker.handover.BATCH_SECONDS", DEADLINE)
+    monkeypatch.setattr("worker.handover.ATTEND_SECONDS", DEADLINE)
     messages: list[weakref.ref[Message]] = []
 
     async def echo(message: Message) -> None:
