@@ -27,8 +27,9 @@ from interface_server.repeated import Repeated
 
 AccessLog = Callable[[str, Scope, dict[str, Any]], None]
 
-FULL_SECONDS = 0.05
-"""Seconds for which no ``http.disconnect`` is sent after its channel was full. Usually nobody reads it then."""
+FULL_SECONDS, LONGEST_FULL_SECONDS = 0.05, 1.0
+"""Seconds for which no ``http.disconnect`` is sent after its channel was full. They double while it stays full,
+because then nobody reads it, and an attempt is a message for each request until it is answered."""
 
 MAX_KINDS = 100
 """The number of kinds of warnings of which the first one is logged."""
@@ -109,6 +110,7 @@ class Context:
         self._tasks: list[asyncio.Task[None]] = []
         self._warned: set[object] = set()
         self._disconnects_from = 0.0
+        self._full_seconds = FULL_SECONDS
 
     @property
     def is_started(self) -> bool:
@@ -268,8 +270,11 @@ class Context:
             self.outbox.put(delivery, self._disconnect_done)
 
     def _disconnect_done(self, outcome: Outcome) -> None:
-        if outcome is Outcome.REFUSED:
-            self._disconnects_from = time.monotonic() + FULL_SECONDS
+        if outcome is not Outcome.REFUSED:
+            self._full_seconds = FULL_SECONDS
+        elif (now := time.monotonic()) >= self._disconnects_from:  # the others of its batch are refused, too
+            self._disconnects_from = now + self._full_seconds
+            self._full_seconds = min(2 * self._full_seconds, LONGEST_FULL_SECONDS)
 
     def log_exchange(
         self, scope: Scope, reply_channel: str, status: int | None, size: int, started: float

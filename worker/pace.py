@@ -7,9 +7,8 @@ import resource
 BATCH_SECONDS = 0.004
 """Seconds of work that a worker takes at once, by the recent durations of consumers.
 
-With more, a worker would hoard what others could run. With less, it would need a round trip for every few messages. On
-a busy machine consumers take longer, so batches get smaller just when round trips are dear: with half of this, a page
-took a third more CPU time with four processes on two cores.
+With more, a worker would hoard what others could run. With less, it would need a round trip for every few
+messages. On a busy machine consumers take longer, so batches get smaller just when round trips are dear.
 """
 
 BATCH_LIMIT = 64

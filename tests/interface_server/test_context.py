@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
-from channels_classic.layers import LayerUnavailable
+from channels_classic.layers import Delivery, LayerUnavailable
 from interface_server import context as context_module
-from interface_server.context import Context, Options
+from interface_server.context import LONGEST_FULL_SECONDS, Context, Options
 from tests.interface_server.flaky import FlakyLayer
+from tests.interface_server.hosted import DEADLINE
 from tests.interface_server.loops import until
 
 
@@ -58,5 +62,56 @@ def test_after_an_outage_the_layer_is_repaired_before_anything_is_sent() -> None
         assert not context.failed.is_set()
         await context.stop()
         assert not context.is_started
+
+    asyncio.run(scenario())
+
+
+class DisconnectsLayer(FlakyLayer):
+    """A layer whose channels are full or not, as the test says. It counts what is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_full = True
+        self.attempts = 0
+
+    async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
+        self.attempts += len(deliveries)
+        return list(range(len(deliveries))) if self.is_full else []
+
+
+def test_a_channel_of_disconnects_that_stays_full_is_tried_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Most sites read no ``http.disconnect``. An attempt is a message for each request until it is answered."""
+    now = 1000.0
+    monkeypatch.setattr(context_module, "time", SimpleNamespace(monotonic=lambda: now))
+
+    async def scenario() -> None:
+        nonlocal now
+        layer = DisconnectsLayer()
+        context = Context(layer, Options())
+        context.start()
+
+        async def pauses(seconds: float) -> list[float]:
+            """The times between the attempts, if ten exchanges end every 10 ms."""
+            nonlocal now
+            end, tried = now + seconds, []
+            while now < end:
+                before = layer.attempts
+                for number in range(10):
+                    context.say_disconnect({"path": "/"}, f"client!{number}")
+                await context.outbox.drain(DEADLINE)
+                if layer.attempts > before:
+                    tried.append(now)
+                now += 0.01
+            return [after - before for before, after in pairwise(tried)]
+
+        assert await pauses(4) == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1, 1], abs=0.015)
+        layer.is_full = False
+        now += LONGEST_FULL_SECONDS
+        assert max(await pauses(1)) == pytest.approx(0.01)
+        layer.is_full = True
+        assert await pauses(0.2) == pytest.approx([0.05, 0.1], abs=0.015)
+        await context.stop()
 
     asyncio.run(scenario())
