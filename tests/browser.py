@@ -11,21 +11,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PATIENCE = 20_000  # milliseconds that `expect` waits for what it is told to expect
 
 # Chromium has two pages of its own in each window, for the suggestions of an address bar. In their first second
-# they take ten times the CPU of the window that is tested. The other names are the list of Playwright, because
-# Chromium takes only the last list that it is given.
+# they take ten times the CPU of the window that is tested. It also starts a process ahead of the next page, which
+# is often not used. The other names are the list of Playwright, because Chromium takes only the last list that it
+# is given.
 DISABLED_FEATURES = [
     "WebUIOmniboxPopup",
     "WebUIOmniboxAimPopup",
     "AimEnabled",
+    "SpareRendererForSitePerProcess",
     "AvoidUnnecessaryBeforeUnloadCheckSync",
     "DestroyProfileOnBrowserClose",
     "HttpsFirstBalancedModeAutoEnable",
@@ -42,6 +45,7 @@ DISABLED_FEATURES = [
 LAUNCH_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--renderer-process-limit=1",  # for each visitor: the first page of a site stays in the process of the empty page
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -90,3 +94,66 @@ def browser() -> Iterator[Browser]:
     """One Chromium for the tests of a module. It is not for the session, because of its event loop (see above)."""
     with launched_browser() as browser:
         yield browser
+
+
+class Windows:
+    """Windows for visitors, each with cookies and a storage of its own.
+
+    A window is used again when its visitor has left, because a new one costs more CPU than most tests.
+
+    Arguments:
+        browser: the browser that they are in.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self.errors: list[str] = []
+        """What scripts failed with, in all windows."""
+        self._browser = browser
+        self._free: list[tuple[dict[str, Any], Page]] = []
+
+    @contextmanager
+    def visitors(self) -> Iterator[Callable[..., Page]]:
+        """A function that gives each visitor a window with an empty page, until the end of the block.
+
+        It takes the options of Playwright's ``new_context``. With ``fresh=True`` the window is new, and no other
+        visitor gets it: for a test that adds scripts, routes or handlers to the page.
+        """
+        taken: list[tuple[dict[str, Any], Page]] = []
+        alone: list[Page] = []
+
+        def window(*, fresh: bool = False, **options: Any) -> Page:
+            if fresh:
+                alone.append(self._open(options))
+                return alone[-1]
+            page = next((page for others, page in self._free if others == options), None)
+            if page:
+                self._free.remove((options, page))
+            taken.append((options, page or self._open(options)))
+            return taken[-1][1]
+
+        yield window
+        for page in alone:
+            page.context.close()
+        for options, page in taken:
+            if page.is_closed():
+                page.context.close()
+            else:
+                leave(page)
+                self._free.append((options, page))
+
+    def _open(self, options: dict[str, Any]) -> Page:
+        page = self._browser.new_context(**options).new_page()
+        page.on("pageerror", lambda error: self.errors.append(f"{page.url}: {error}"))
+        return page
+
+
+def leave(page: Page) -> None:
+    """Leave an empty page, with nothing stored, and no other page of the same visitor."""
+    for other in page.context.pages:
+        if other != page:
+            other.close()
+    # A page that navigates by itself stays in its process, and the empty page has the storage of the one before.
+    page.evaluate("location.replace('about:blank')")
+    page.wait_for_url("about:blank")
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    page.context.clear_cookies()

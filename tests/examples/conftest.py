@@ -19,7 +19,7 @@ import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from tests.browser import browser  # noqa: F401
+from tests.browser import Windows, browser  # noqa: F401
 from tests.forked import REPOSITORY, Process, start
 from tests.ports import free_port
 from tests.project import FOR_PROGRAMS
@@ -180,24 +180,23 @@ def room(request: pytest.FixtureRequest) -> str:
     return name.removeprefix("test_").replace("_", "-")[:50]
 
 
+@pytest.fixture(scope="module")
+def windows(browser: Browser) -> Windows:  # noqa: F811
+    return Windows(browser)
+
+
 @pytest.fixture
-def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:  # noqa: F811
+def open_page(windows: Windows, site: Site) -> Iterator[Callable[..., Page]]:
     """Opens a path of the site as a new visitor would, with nothing stored; scripts must not fail in it."""
-    contexts = []
-    errors = []
+    with windows.visitors() as window:
 
-    def open_page(path: str, **options: Any) -> Page:
-        context = browser.new_context(base_url=site.url, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(f"{path}: {error}"))
-        page.goto(path)
-        return page
+        def open_page(path: str, **options: Any) -> Page:
+            page = window(base_url=site.url, **options)
+            page.goto(path)
+            return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
+        yield open_page
+    assert windows.errors == []
 
 
 @pytest.fixture
@@ -218,7 +217,7 @@ class HeldBack:
     """Holds the first frame of a stream back, from a page's next load on, as if it came after later frames.
 
     Arguments:
-        page: a page that has one socket, with streams.
+        page: a fresh page that has one socket, with streams.
         stream: the stream.
     """
 

@@ -60,7 +60,7 @@ def test_a_new_name_while_the_socket_is_on_its_way_is_not_forgotten(
     enter: Windows, open_page: Windows, room: str
 ) -> None:
     ann = enter("Ann")
-    bob = open_page("/")
+    bob = open_page("/", fresh=True)
     bob.add_init_script(
         """
         const name = () => document.getElementById("name");

@@ -154,7 +154,7 @@ def test_a_reconnect_brings_what_was_missed(site: TableSite, look: Windows) -> N
 
 
 def test_changes_that_overtake_the_rows_are_not_undone_by_them(look: Windows) -> None:
-    ann, bob = look(), look()
+    ann, bob = look(), look(fresh=True)
     rows = HeldBack(bob, "all")
     bob.reload()
     expect(bob.get_by_role("status")).to_have_text("Connected")
