@@ -12,13 +12,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 PATIENCE = 20_000  # milliseconds that `expect` waits for what it is told to expect
+
+DESKTOP: ViewportSize = {"width": 1280, "height": 720}
 
 # Chromium has two pages of its own in each window, for the suggestions of an address bar. In their first second
 # they take ten times the CPU of the window that is tested. It also starts a process ahead of the next page, which
@@ -45,7 +46,7 @@ DISABLED_FEATURES = [
 LAUNCH_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
-    "--renderer-process-limit=1",  # for each visitor: the first page of a site stays in the process of the empty page
+    "--renderer-process-limit=1",  # for each visitor: an empty page and the next one are in one process
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -97,55 +98,56 @@ def browser() -> Iterator[Browser]:
 
 
 class Windows:
-    """Windows for visitors, each with cookies and a storage of its own.
+    """Windows for the visitors of a site, each with cookies and a storage of its own.
 
     A window is used again when its visitor has left, because a new one costs more CPU than most tests.
 
     Arguments:
         browser: the browser that they are in.
+        url: that of the site, for relative addresses.
     """
 
-    def __init__(self, browser: Browser) -> None:
+    def __init__(self, browser: Browser, url: str) -> None:
         self.errors: list[str] = []
         """What scripts failed with, in all windows."""
         self._browser = browser
-        self._free: list[tuple[dict[str, Any], Page]] = []
+        self._url = url
+        self._free: list[Page] = []
 
     @contextmanager
     def visitors(self) -> Iterator[Callable[..., Page]]:
         """A function that gives each visitor a window with an empty page, until the end of the block.
 
-        It takes the options of Playwright's ``new_context``. With ``fresh=True`` the window is new, and no other
-        visitor gets it: for a test that adds scripts, routes or handlers to the page.
+        It takes the size of the page, ``viewport``. With ``fresh=True`` the window is new, and no other visitor
+        gets it: for a test that adds scripts, routes or handlers to the page, or emulates something else.
         """
-        taken: list[tuple[dict[str, Any], Page]] = []
-        alone: list[Page] = []
+        with ExitStack() as visitors:
 
-        def window(*, fresh: bool = False, **options: Any) -> Page:
-            if fresh:
-                alone.append(self._open(options))
-                return alone[-1]
-            page = next((page for others, page in self._free if others == options), None)
-            if page:
-                self._free.remove((options, page))
-            taken.append((options, page or self._open(options)))
-            return taken[-1][1]
+            def window(*, viewport: ViewportSize = DESKTOP, fresh: bool = False) -> Page:
+                page = self._free.pop() if self._free and not fresh else self._open()
+                if fresh:
+                    visitors.callback(page.context.close)
+                else:
+                    visitors.callback(self._take_back, page)
+                if page.viewport_size != viewport:
+                    page.set_viewport_size(viewport)
+                return page
 
-        yield window
-        for page in alone:
-            page.context.close()
-        for options, page in taken:
-            if page.is_closed():
-                page.context.close()
-            else:
-                leave(page)
-                self._free.append((options, page))
+            yield window
 
-    def _open(self, options: dict[str, Any]) -> Page:
+    def _open(self) -> Page:
         # To paint an animation at each of its frames would be half of the CPU.
-        page = self._browser.new_context(**{"reduced_motion": "reduce"} | options).new_page()
+        context = self._browser.new_context(base_url=self._url, viewport=DESKTOP, reduced_motion="reduce")
+        page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(f"{page.url}: {error}"))
         return page
+
+    def _take_back(self, page: Page) -> None:
+        if page.is_closed():
+            page.context.close()
+        else:
+            leave(page)
+            self._free.append(page)
 
 
 def leave(page: Page) -> None:

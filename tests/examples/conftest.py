@@ -63,6 +63,12 @@ class Visitor:
         data = urllib.parse.urlencode(fields).encode()
         return str(self.opener.open(self.url + path, data).url).removeprefix(self.url)
 
+    def go_on_in(self, page: Page) -> None:
+        """Give the window the cookies."""
+        page.context.add_cookies(
+            [{"name": each.name, "value": each.value or "", "url": self.url} for each in self.jar]
+        )
+
     @property
     def cookie(self) -> str:
         """The header that a socket of this browser has."""
@@ -181,17 +187,22 @@ def room(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def windows(browser: Browser) -> Windows:  # noqa: F811
-    return Windows(browser)
+def windows(browser: Browser, site: Site) -> Windows:  # noqa: F811
+    return Windows(browser, site.url)
 
 
 @pytest.fixture
 def open_page(windows: Windows, site: Site) -> Iterator[Callable[..., Page]]:
-    """Opens a path of the site as a new visitor would, with nothing stored; scripts must not fail in it."""
+    """Opens a path of the site as a new visitor would, with nothing stored; scripts must not fail in it.
+
+    With the name of a user, the visitor has logged in before.
+    """
     with windows.visitors() as window:
 
-        def open_page(path: str, **options: Any) -> Page:
-            page = window(base_url=site.url, **options)
+        def open_page(path: str, user: str | None = None, **options: Any) -> Page:
+            page = window(**options)
+            if user:
+                site.log_in(user).go_on_in(page)
             page.goto(path)
             return page
 

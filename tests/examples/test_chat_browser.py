@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.examples.conftest import PASSWORD, Site
@@ -228,13 +227,13 @@ def test_the_lobby_says_what_a_room_may_be_called(open_page: Windows) -> None:
         expect(page.get_by_label("Room", exact=True)).to_have_value(name)
 
 
-@pytest.mark.parametrize("name", ["no spaces", "a/b", "<script>", "x" * 51])
-def test_a_bad_address_says_it_too(open_page: Windows, name: str) -> None:
+def test_a_bad_address_says_it_too(open_page: Windows) -> None:
     page = open_page("/")
-    response = page.goto(f"/rooms/{name}/")
-    assert response is not None
-    assert response.status == 404
-    expect(page.get_by_role("alert")).to_contain_text("up to 50 letters (a to z), digits, hyphens")
+    for name in ("no spaces", "a/b", "<script>", "x" * 51):
+        response = page.goto(f"/rooms/{name}/")
+        assert response is not None
+        assert response.status == 404
+        expect(page.get_by_role("alert")).to_contain_text("up to 50 letters (a to z), digits, hyphens")
 
 
 def test_the_lobby_counts_people_as_they_come_and_go(open_page: Windows, enter: Windows, room: str) -> None:
@@ -312,10 +311,11 @@ def test_sign_up_says_what_is_wrong_and_returns_to_the_room(open_page: Windows, 
 
 
 def test_two_users_in_a_private_room_and_a_third_outside(open_page: Windows, site: Site) -> None:
-    site.add_users("ann", "bob", "carl")
-    ann, bob, carl = (open_page("/", viewport=PHONE), open_page("/"), open_page("/"))
-    for page, name in ((ann, "ann"), (bob, "bob"), (carl, "carl")):
-        log_in(page, name)
+    ann, bob, carl = (
+        open_page("/", user="ann", viewport=PHONE),
+        open_page("/", user="bob"),
+        open_page("/", user="carl"),
+    )
     ann.get_by_label("New private room").fill("<i>Plans</i>")
     ann.keyboard.press("Enter")
     expect(ann.get_by_role("heading", level=1)).to_have_text("<i>Plans</i>")
@@ -355,12 +355,8 @@ def test_log_in_returns_to_the_private_room(open_page: Windows, site: Site) -> N
 
 
 def test_log_out_in_one_window_ends_speaking_in_the_others(open_page: Windows, site: Site, room: str) -> None:
-    site.add_users("ann")
-    path = site.log_in("ann").post("/rooms/", name="Plans")
-    inside = open_page("/")
-    log_in(inside, "ann")
+    inside = open_page(site.log_in("ann").post("/rooms/", name="Plans"), user="ann")
     public, lobby = inside.context.new_page(), inside.context.new_page()
-    inside.goto(path)
     public.goto(f"/rooms/{room}/")
     lobby.goto("/")
     for page in (inside, public):
@@ -395,8 +391,9 @@ def test_nothing_scrolls_sideways_on_a_phone(enter: Windows, open_page: Windows)
 
 
 def test_dark_mode_follows_the_system(open_page: Windows, room: str) -> None:
-    colour = "getComputedStyle(document.documentElement).backgroundColor"
-    light, dark = (
-        open_page(f"/rooms/{room}/", color_scheme=scheme).evaluate(colour) for scheme in ("light", "dark")
-    )
-    assert light != dark
+    page = open_page(f"/rooms/{room}/", fresh=True)
+    colours = set()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colours.add(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+    assert len(colours) == 2

@@ -63,10 +63,7 @@ def write(open_page: Windows, slug: str) -> Windows:
     """Opens the blog as somebody who may write."""
 
     def write(**options: Any) -> Page:
-        page = open_page(f"/login/?next=/{slug}/", **options)
-        page.get_by_label("Username").fill("ann")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.keyboard.press("Enter")
+        page = open_page(f"/{slug}/", user="ann", **options)
         expect(page.get_by_role("status")).to_have_text("Connected")
         return page
 
@@ -106,6 +103,15 @@ def test_readers_see_posts_come_change_and_go(write: Windows, read: Windows) -> 
     delete(writer.get_by_role("button", name="Delete").first)
     expect(texts(reader)).to_have_text(["the very first"])
     expect(reader.get_by_role("button", name="Edit")).to_have_count(0)
+
+
+def test_a_writer_logs_in(open_page: Windows, slug: str) -> None:
+    page = open_page(f"/login/?next=/{slug}/")
+    page.get_by_label("Username").fill("ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Connected")
+    post(page, "first")
 
 
 def test_changes_that_overtake_the_history_are_not_undone_by_it(write: Windows, read: Windows) -> None:
@@ -202,11 +208,14 @@ def test_a_post_in_editing_is_not_overwritten(write: Windows) -> None:
     expect(bob.get_by_role("button", name="Edit").last).to_be_focused()
 
 
-def test_new_posts_do_not_move_a_reader_below(write: Windows, read: Windows) -> None:
-    writer = write()
-    for number in range(12):
-        post(writer, f"post {number}\n" * 4)
-    reader = read(viewport=PHONE)
+def test_new_posts_do_not_move_a_reader_below(site: BlogSite, slug: str, write: Windows, read: Windows) -> None:
+    site.execute(
+        "INSERT INTO blog_post (blog_id, text, is_draft, created)"
+        " SELECT id, ?, 0, '2026-01-01 12:00' FROM blog_blog WHERE slug = ?",
+        [(f"post {number}\n" * 4, slug) for number in range(12)],
+    )
+    writer, reader = write(), read(viewport=PHONE)
+    expect(texts(reader)).to_have_count(12)
     reader.evaluate("scrollTo(0, document.body.scrollHeight)")
     post(writer, "news")
     expect(reader.get_by_role("button", name="New posts")).to_be_visible()
