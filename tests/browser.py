@@ -107,7 +107,7 @@ class Windows:
         url: that of the site, for relative addresses.
     """
 
-    def __init__(self, browser: Browser, url: str) -> None:
+    def __init__(self, browser: Browser, url: str | None = None) -> None:
         self.errors: list[str] = []
         """What scripts failed with, in all windows."""
         self._browser = browser

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.forked import REPOSITORY
 from tests.project import Project
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "getting-started.md"
@@ -18,6 +20,13 @@ CAPTION = re.compile(r":caption: (?P<file>[\w/.]+)(?:, (?:(?P<end>at its end)|in
 LANGUAGES = {"python", "html", "sh", "js"}
 PREPARATIONS = {"startapp", "makemigrations", "migrate", "createsuperuser"}
 """The commands that change the project. Others are for when the section is complete."""
+
+
+QUICK_HASHES = """\
+from mysite.settings import *
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+"""
+"""The settings of the project, but for hashes that cost a third of a second at each log-in."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +78,12 @@ class Reader:
     """
 
     def __init__(self, folder: Path, redis: str, password: str) -> None:
-        self.project = Project(folder)
-        self.project.environment["DJANGO_SUPERUSER_PASSWORD"] = password
+        self.project = Project(folder, {"quick.py": QUICK_HASHES})
+        self.project.environment |= {
+            "DJANGO_SETTINGS_MODULE": "quick",
+            "DJANGO_SUPERUSER_PASSWORD": password,
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), str(folder)]),
+        }
         self._redis = redis
         self.servers: list[list[str]] = []
         """The options of the programs that the page last told to start."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.browser import Windows
 from tests.ports import free_port
 from tests.project import MANAGE, Project, Site
 
@@ -109,11 +110,15 @@ def site(project: Project) -> Iterator[Site]:
         yield site
 
 
+@pytest.fixture(scope="module")
+def windows(browser: Browser) -> Windows:
+    return Windows(browser)
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    yield page
-    page.close()
+def page(windows: Windows) -> Iterator[Page]:
+    with windows.visitors() as window:
+        yield window()
 
 
 def opened(page: Page, site: Site, path: str = "plain", options: dict[str, Any] | None = None) -> Page:
