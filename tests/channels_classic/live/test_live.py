@@ -71,26 +71,23 @@ FILES = {
             route("websocket.receive", fail, path="^/fail/$"),
         ]
         """,
-    "users.py": """
-        import django
-        django.setup()
-        from django.contrib.auth.models import Permission, User
-
-        User.objects.create_superuser("root", password="secret")
-        looker = User.objects.create_user("looker", password="secret", is_staff=True)
-        looker.user_permissions.add(Permission.objects.get(codename="view_overview"))
-        User.objects.create_user("staff", password="secret", is_staff=True)
-        """,
 }
 
+USERS = """
+from django.contrib.auth.models import Permission, User
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    project = Project(tmp_path, FILES)
+User.objects.create_superuser("root", password="secret")
+looker = User.objects.create_user("looker", password="secret", is_staff=True)
+looker.user_permissions.add(Permission.objects.get(codename="view_overview"))
+User.objects.create_user("staff", password="secret", is_staff=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    project = Project(tmp_path_factory.mktemp("live"), FILES)
     project.manage("migrate", "-v", "0")
-    project.environment["DJANGO_SETTINGS_MODULE"] = "myproject.settings"
-    done = project.python("users.py")
-    assert not done.returncode, done.stderr
+    project.manage("shell", "-c", USERS)
     with project.served() as site:
         yield site
 
