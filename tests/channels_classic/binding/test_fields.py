@@ -31,7 +31,7 @@ values = st.fixed_dictionaries(
 
 
 @pytest.mark.django_db
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values, st.booleans())
 def test_as_djangos_serializer_has_them(attrs: dict[str, Any], has_shelf: bool) -> None:
     shelf = Shelf.objects.create(name="s") if has_shelf else None

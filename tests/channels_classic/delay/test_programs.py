@@ -30,7 +30,7 @@ SETTINGS = """\
         "memory": {{"BACKEND": "channels_classic.layers.InMemoryChannelLayer", "ROUTING": {{}}}},
     }}
 """
-MESSAGES = 3000
+MESSAGES = 1500
 
 
 @pytest.fixture(scope="module")

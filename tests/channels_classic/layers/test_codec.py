@@ -17,7 +17,7 @@ texts = st.text(st.characters())
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.binary() | texts,
     lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
-    max_leaves=10,
+    max_leaves=5,
 )
 messages = st.dictionaries(texts, values)
 

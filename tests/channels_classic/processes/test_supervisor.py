@@ -15,6 +15,9 @@ from channels_classic.processes.supervisor import LONGEST_PAUSE, Supervisor
 from tests.programs import running
 from tests.project import DEADLINE
 
+SUPERVISES = ["--processes"]
+"""What ``tests.fork_server`` knows a program by that supervises others. The programs here have no options."""
+
 PROGRAM = """\
 import logging
 import sys
@@ -31,8 +34,8 @@ if __name__ == "__main__":
 
 
 def test_a_process_that_never_gets_ready_is_started_with_back_off(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(PROGRAM)
-    with running([sys.executable, "program.py"], tmp_path) as program:
+    (tmp_path / "manage.py").write_text(PROGRAM)
+    with running([sys.executable, "manage.py", *SUPERVISES], tmp_path) as program:
         program.wait(lambda: len(pauses(program.log)) >= 4)
         assert sorted(pauses(program.log)[:4]) == pauses(program.log)[:4]
         assert pauses(program.log)[3] >= 2
@@ -106,9 +109,9 @@ if __name__ == "__main__":
 def test_stopping_always_works(tmp_path: Path, how: str, signals: int) -> None:
     """One signal works after the timeout, and a second one works soon. The status shows that it was not a proper
     end."""
-    (tmp_path / "program.py").write_text(STUBBORN)
+    (tmp_path / "manage.py").write_text(STUBBORN)
     timeout = "0.3" if signals == 1 else "7200"
-    with running([sys.executable, "program.py", how, timeout], tmp_path) as program:
+    with running([sys.executable, "manage.py", how, timeout, *SUPERVISES], tmp_path) as program:
         program.wait(lambda: program.log.count("ready") == 2)
         for number in range(signals):
             program.process.send_signal(signal.SIGTERM)
