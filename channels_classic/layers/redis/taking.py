@@ -99,7 +99,7 @@ class Taking:
             behind: the number of the shipment of the same round trip: wait only if nothing of it was refused.
         """
         trips.wait = self._longest(timeout)
-        self._announce(trips, taker, 0)
+        trips.add(0, *self._announcement(taker, 0))
         view = self._view(taker, channels, 0)
         if trips.wait:
             trips.add(0, self._acknowledge(taker, 0, behind), self._wait(view, trips.wait))
@@ -203,7 +203,7 @@ class Taking:
         """
         trips = Trips(partial=True)
         for server, view in views.items():
-            self._announce(trips, taker, server)
+            trips.add(server, *self._announcement(taker, server))
             shares = [counts.get((server, channel), 0) for channel in view.order]
             trips.add(server, (*self._take(taker, view, 0), *shares))
         asked = {server: view.order for server, view in views.items()}
@@ -232,12 +232,12 @@ class Taking:
             views.append(_View(server, order, [of_server.wake(taker), *bells], takes, ending))
         return views
 
-    def _announce(self, trips: Trips, taker: Taker, server: int) -> None:
+    def _announcement(self, taker: Taker, server: int) -> list[Command]:
         """Tell a server about the taker, so that a sweep finds what it has in-flight there."""
         epoch = self._registry.epoch(taker.process, server)
-        if taker.announced.get(server) != epoch or not epoch:
-            trips.add(server, ("SADD", self._keys[server].takers(taker.process), taker.number))
-            taker.announced[server] = epoch
+        if epoch and taker.announced.get(server) == epoch:
+            return []
+        return [("SADD", self._keys[server].takers(taker.process), taker.number)]
 
     def _longest(self, timeout: float) -> float:
         return min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
@@ -288,6 +288,7 @@ class Taking:
                 continue
             if given.has_lapsed:
                 raise Lapsed(taker.process)
+            taker.announced[given.server] = given.epoch
             # Normal channels come first; only their messages are in-flight.
             if given.entries and names.is_normal(given.entries[0].queue):
                 taker.batch = taker.seen[given.server] = taker.asked

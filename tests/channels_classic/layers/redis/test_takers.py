@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from typing import Any
 
@@ -102,6 +102,36 @@ def test_no_trip_to_one_of_several_servers_that_is_cut_loses_or_doubles_a_messag
             assert sorted(seen) == list(range(10))
             assert layer.receive_batch(["queue"], 10) == []
             behind.close()
+
+
+@pytest.mark.parametrize("timeout", [0, PATIENCE])
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_taker_whose_first_trip_was_cut_is_known_to_a_sweep(
+    redis_servers: list[str], layer_on: LayerOn, servers: int, timeout: float
+) -> None:
+    """A server learns of a taker with the first trip that arrives, and not with the first that was made."""
+    layer = layer_on(redis_servers[:servers])
+    layer.flush()
+    trips = count()
+
+    def cut(trip: bytes) -> Cut:
+        return "before" if b"inflight:worker" in trip and next(trips) < servers else None
+
+    with ExitStack() as proxies:
+        urls = [proxies.enter_context(RedisProxy(url, cut)).url for url in redis_servers[:servers]]
+        behind = layer_on(urls)
+        taker = taker_of(behind)
+        send(layer, *range(6))
+        with pytest.raises(LayerUnavailable):
+            behind.send_and_receive([], ["queue"], 6, timeout, taker)
+        seen: list[int] = []
+        while not seen:
+            seen = read(behind.send_and_receive([], ["queue"], 6, timeout, taker)[1])
+        behind.close()
+    swept = layer.sweep(PROCESS, lambda process: {})
+    assert swept is not None
+    assert swept.back == len(seen)
+    assert sorted(read(layer.receive_batch(["queue"], 6))) == list(range(6))
 
 
 def test_a_message_that_is_given_back_twice_comes_back_once(server: RedisServer, layer: RedisChannelLayer) -> None:
