@@ -38,13 +38,14 @@ class _Wait:
 
     def __init__(self, waiting: Waiting) -> None:
         self._server, before, wait, self._behind = waiting
-        self._before = 1 + len(before)
-        self._identity: Any = None
-        """How the server calls the connection."""
         self._answers: list[Any] = []
         """Those of ``BLPOP`` and of the commands behind it, as far as they are known."""
         self.line = self._server.take()
-        commands = self._server.set_up.with_digests([("CLIENT", "ID"), *before, wait, *self._behind])
+        self._identity: Any = self.line.identity
+        if self._identity is None:
+            before = [*before, ("CLIENT", "ID")]
+        self._before = len(before)
+        commands = self._server.set_up.with_digests([*before, wait, *self._behind])
         try:
             self.line.send(commands, self._server.seconds)
         except BaseException as error:
@@ -61,7 +62,10 @@ class _Wait:
         except Exception as error:
             self._fail(error)
             return True
-        self._identity = before[0]
+        if self._identity is None:
+            self._identity = before[-1]
+            if isinstance(self._identity, int):  # and not a refusal
+                self.line.identity = self._identity
         return self.line.is_readable()
 
     def end(self, answered: bool) -> Sequence[Any]:
@@ -126,8 +130,8 @@ def wait_for_any(asked: Sequence[Waiting], timeout: float) -> list[Sequence[Any]
 
 def _readable(sockets: Sequence[Any], timeout: float) -> set[Any]:
     """Wait until one of the sockets has bytes to read, and return those that have."""
-    # ``select.select`` would fail in a process that has more than a thousand files open.
-    with selectors.DefaultSelector() as selector:
+    # Windows has no poll. ``select`` would fail in a process that has more than a thousand files open.
+    with getattr(selectors, "PollSelector", selectors.DefaultSelector)() as selector:
         for one in sockets:
             selector.register(one, selectors.EVENT_READ)
         return {key.fileobj for key, _ in selector.select(timeout)}
