@@ -109,7 +109,7 @@ class Windows:
 
     def __init__(self, browser: Browser, url: str | None = None) -> None:
         self.errors: list[str] = []
-        """What scripts failed with, in all windows."""
+        """What scripts failed with since the last visitors came."""
         self._browser = browser
         self._url = url
         self._free: list[Page] = []
@@ -121,6 +121,7 @@ class Windows:
         It takes the size of the page, ``viewport``. With ``fresh=True`` the window is new, and no other visitor
         gets it: for a test that adds scripts, routes or handlers to the page, or emulates something else.
         """
+        self.errors.clear()
         with ExitStack() as visitors:
 
             def window(*, viewport: ViewportSize = DESKTOP, fresh: bool = False) -> Page:

@@ -61,7 +61,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def test_workers_come_and_go_and_windows_stay(enter: Windows, site: Cluster) -> None:
-    windows = enter("Ann"), enter("Bob")
+    windows = enter("Ann", fresh=True), enter("Bob", fresh=True)
     reconnects: list[WebSocket] = []
     for window in windows:
         window.on("websocket", lambda websocket: reconnects.append(websocket))

@@ -156,7 +156,8 @@ def test_messages_and_streams(page: Page, site: Site, path: str) -> None:
 
 def test_invalid_frames(page: Page, site: Site) -> None:
     errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text))
+    note = lambda message: errors.append(message.text)  # noqa: E731
+    page.on("console", note)
     opened(page, site)
     page.evaluate("""() => {
         for (const raw of ["no json", "null", "1", "{}"]) {
@@ -164,6 +165,7 @@ def test_invalid_frames(page: Page, site: Site) -> None:
         }
     }""")
     assert received(page, 4)[1:] == [["listen", value, None] for value in (None, 1, {})]
+    page.remove_listener("console", note)
     assert any("because it is not JSON" in error for error in errors)
 
 
