@@ -34,6 +34,10 @@ DEADLINE_CHECK_SECONDS = 0.5
 JOIN_SECONDS = 0.002
 """Seconds for which a batch waits at most while more messages arrive in each iteration of the event loop."""
 
+JOIN_URGENT = 16
+"""From this number of urgent messages on, a batch does not wait. They are enough work for a worker, which would
+idle while all requests of all clients join, and leave the interface server idle while it answers them."""
+
 SELDOM_READ = "http.disconnect"
 """In most projects nobody reads this channel. That it is full is no news, and does not count."""
 
@@ -273,7 +277,10 @@ class Outbox:
         """
         until = self._loop.time() + JOIN_SECONDS
         before = 0
-        while (waiting := len(self._urgent) + self._lanes.messages) > before and self._loop.time() < until:
+        while len(self._urgent) < JOIN_URGENT and self._loop.time() < until:
+            waiting = len(self._urgent) + self._lanes.messages
+            if waiting == before:
+                break
             before = waiting
             await asyncio.sleep(0)
 

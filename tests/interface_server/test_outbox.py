@@ -101,6 +101,21 @@ def test_messages_join_a_batch_while_others_arrive_unless_the_last_one_was_alone
     asyncio.run(scenario())
 
 
+def test_urgent_messages_that_are_enough_for_a_worker_do_not_wait_for_more() -> None:
+    async def scenario() -> None:
+        given = Given(FlakyLayer())
+        async with running(given.outbox):
+            for number in range(2 + 4 * outbox_module.JOIN_URGENT):
+                given.put("one", str(number))
+                if number:
+                    await asyncio.sleep(0)
+            await until(lambda: len(given.outcomes) == 2 + 4 * outbox_module.JOIN_URGENT)
+        assert len(given.layer.batches[0]) == 2
+        assert max(map(len, given.layer.batches)) <= outbox_module.JOIN_URGENT + 1
+
+    asyncio.run(scenario())
+
+
 def test_a_batch_does_not_wait_for_messages_without_end() -> None:
     async def scenario() -> None:
         given = Given(FlakyLayer(capacity=100_000))
