@@ -209,12 +209,14 @@ class ConsumerLoop:
             self._end(run)
 
     def _end(self, run: RunningAsync) -> None:
+        # It is passed on before it is taken out, so that it counts as work throughout.
+        is_left = not run.unfinished.is_given_up and self.completions.end(run)
         with self._lock:
             was_full = len(self._running) >= self._limit
             del self._running[run]
             if was_full:
                 self._tell_of_room()
-        if not run.unfinished.is_given_up and self.completions.end(run):
+        if is_left:
             self._look_later(asyncio.get_running_loop())
 
     def _tell_of_room(self) -> None:

@@ -159,6 +159,8 @@ class Completions:
         while True:
             with self._changed:
                 self._is_busy = bool(unsettled or self.senders.retrying)
+            self._settled()  # not before: who is told looks at once whether this is at work
+            with self._changed:
                 while not (self._ended or self._over or self._calls or self._is_busy):
                     if self._is_stopping:
                         return
@@ -185,7 +187,6 @@ class Completions:
                 self._settle(unsettled)
                 unsettled = []
                 self._put_off(over, FAULT_PAUSE)
-            self._settled()
 
     def _collect(self, run: RunningAsync) -> None:
         if self._is_current(run.batch.hold):

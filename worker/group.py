@@ -98,6 +98,8 @@ class WorkerGroup:
             threading.Thread(target=self._run_worker, args=[worker], name=f"worker-{number}", daemon=True)
             for number, worker in enumerate(self.workers, 1)
         ]
+        self._ended: set[Worker] = set()
+        """Those whose work is over. Their threads live a moment longer."""
         # Says that something has happened; true if the group has to end. This is not an event, because a signal
         # handler may interrupt the wait for an event, and would then wait for its lock.
         self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
@@ -227,16 +229,18 @@ class WorkerGroup:
         return deadline if self._hurried_at is None else min(deadline, self._hurried_at + HURRY_SECONDS)
 
     def _is_at_work(self) -> bool:
-        return any(thread.is_alive() for thread in self.threads) or bool(
-            self._streams.running() or self._event_loop.is_at_work
-        )
+        return bool(self._workers_at_work() or self._streams.running() or self._event_loop.is_at_work)
+
+    def _workers_at_work(self) -> list[tuple[Worker, threading.Thread]]:
+        """The workers that have begun and not ended, with their threads."""
+        pairs = zip(self.workers, self.threads, strict=True)
+        return [(worker, thread) for worker, thread in pairs if thread.is_alive() and worker not in self._ended]
 
     def still_running(self) -> list[str]:
         """A text for each running consumer and stream, and for each worker that should have stopped."""
         workers = [
             worker.running() or (f"{thread.name}, which waits for the channel layer" if worker.termed else "")
-            for worker, thread in zip(self.workers, self.threads, strict=True)
-            if thread.is_alive()
+            for worker, thread in self._workers_at_work()
         ]
         return [*filter(None, workers), *self._event_loop.texts(), *self._streams.running()]
 
@@ -259,9 +263,9 @@ class WorkerGroup:
     def _wake_until(self, ended: threading.Event) -> None:
         """Wake the workers, in a thread, because the layer may not answer."""
         while True:
-            for worker, thread in zip(self.workers, self.threads, strict=True):
-                if thread.is_alive():
-                    worker.wake()
+            for worker, _ in self._workers_at_work():
+                worker.wake()
+            self._note(False)  # an asynchronous consumer may have ended just after the group had looked
             if ended.wait(WAKE_AGAIN_SECONDS):
                 return
 
@@ -274,6 +278,8 @@ class WorkerGroup:
             self._failure = error
         finally:
             connections.close_all()
+            # In this order: who is told looks at once, and is not told again.
+            self._ended.add(worker)
             self._note()
 
     @contextmanager

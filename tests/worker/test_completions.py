@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections import Counter
+from queue import SimpleQueue
 from threading import Event
 from typing import Any
 
@@ -14,11 +15,12 @@ import pytest
 import redis
 
 from channels_classic import Channel
-from channels_classic.layers import RedisChannelLayer
+from channels_classic.layers import InMemoryChannelLayer, RedisChannelLayer
 from channels_classic.message import Message
 from channels_classic.routing import route
 from tests.ordering.served import DEADLINE, wait_for
 from tests.worker.conftest import REPLY, StartWorkers, layer_with, receive
+from worker.completions import Completions
 
 
 def echo(message: Message) -> None:
@@ -27,6 +29,20 @@ def echo(message: Message) -> None:
 
 async def aecho(message: Message) -> None:
     echo(message)
+
+
+def test_who_is_told_that_all_is_settled_finds_it_so() -> None:
+    """Otherwise a worker that stops would look too early, and wait for news until its time is over."""
+    states: SimpleQueue[bool] = SimpleQueue()
+    completions = Completions(InMemoryChannelLayer(), None, lambda: states.put(completions.is_at_work))
+    completions.start()
+    called = Event()
+    completions.call(called.set)
+    assert called.wait(DEADLINE)
+    assert not states.get(timeout=DEADLINE)
+    assert not states.get(timeout=DEADLINE)
+    completions.stop()
+    completions.thread.join(DEADLINE)
 
 
 @pytest.mark.parametrize("threads", [1, 3])

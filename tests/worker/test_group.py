@@ -74,6 +74,33 @@ def test_signals_of_the_process_and_of_its_workers() -> None:
     assert events == [WorkerGroup, "worker", "worker", "worker"]
 
 
+def test_a_group_does_not_wait_for_what_comes_behind_the_work_of_its_threads() -> None:
+    """It is told that a worker has ended while the thread still lives. It must not wait to be told again."""
+    of_thread, began, go_on = threading.local(), threading.Event(), threading.Event()
+
+    class Lasting:
+        def __del__(self) -> None:  # when the thread forgets what is its own, as its last step
+            assert go_on.wait(DEADLINE)
+
+    def consumer(message: Message) -> None:
+        of_thread.lasting = Lasting()
+        began.set()
+
+    layer = layer_with({"test": consumer})
+    group = WorkerGroup(layer, 1, signal_handlers=False, stop_timeout=2 * DEADLINE)
+    group.start()
+    layer.send("test", {})
+    assert began.wait(DEADLINE)
+    stopper = threading.Thread(target=group.stop)
+    stopper.start()
+    stopper.join(DEADLINE)
+    alive = [thread.is_alive() for thread in (stopper, group.threads[0])]
+    go_on.set()
+    stopper.join()
+    group.threads[0].join()
+    assert alive == [False, True]
+
+
 def test_options_are_for_each_worker() -> None:
     group = WorkerGroup(layer_with({"a": echo, "b": echo}), 2, only_channels=["a"], message_retries=3)
     assert [(worker.channels(), worker.message_retries) for worker in group.workers] == [(["a"], 3)] * 2
