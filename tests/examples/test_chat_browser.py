@@ -91,6 +91,9 @@ def test_history_is_there_after_a_reload(enter: Windows) -> None:
 
 def test_reconnects_and_catches_up(enter: Windows, site: Site, room: str) -> None:
     ann, bob = enter("Ann"), enter("Bob")
+    for page in (ann, bob):  # so that the database has these names only
+        expect(people(page)).to_contain_text(["Ann", "Bob"])
+        expect(people(page)).to_have_count(2)
     say(ann, "before")
     expect(texts(bob)).to_have_text(["before"])
 
