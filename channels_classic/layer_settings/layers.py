@@ -101,7 +101,7 @@ def make_layer(alias: str, key: str = "CONFIG") -> BaseChannelLayer:
         raise InvalidChannelLayerError(f"{where(alias)}[{key!r}]: {kind}{text}") from cause
     if not isinstance(layer, BaseChannelLayer):
         raise InvalidChannelLayerError(f"{no_layer}. {_ours()}")
-    for misfit in misfits(type(layer)) if entry["BACKEND"] not in OUR_LAYERS else ():
+    if entry["BACKEND"] not in OUR_LAYERS and (misfit := next(misfits(type(layer)), None)):
         raise InvalidChannelLayerError(f"{where(alias)}['BACKEND']: {misfit}")
     return layer
 
