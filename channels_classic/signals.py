@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
-consumer_started = Signal(use_caching=True)
+# None of them caches its receivers: a test may send one with the sender None, which caching does not allow.
+
+consumer_started = Signal()
 """Sent before a consumer runs. The keyword ``environ`` is empty; Django's ``request_started`` has it, too."""
 
-consumer_finished = Signal(use_caching=True)
+consumer_finished = Signal()
 """Sent after a consumer has returned or raised."""
 
 worker_ready = Signal()
