@@ -16,9 +16,6 @@ from channels_classic.decorators import Consume, consumer_decorator
 from channels_classic.message import Message
 from channels_classic.sessions.store import http_session_for, save_existing, with_channel_session
 
-HTTP_SESSION_KEY = "_http_session_key"
-"""The key in a channel session for the key of the socket's HTTP session."""
-
 
 @consumer_decorator
 def channel_session(message: Message, consume: Consume) -> Any:
@@ -50,7 +47,7 @@ def http_session(message: Message, consume: Consume) -> Any:
 def channel_and_http_session(message: Message, consume: Consume) -> Any:
     """Give the consumer both sessions. Later messages of the client have the HTTP session too.
 
-    For that, the channel session stores the key of the HTTP session.
+    For that, the channel session stores the key of the HTTP session, under the name of the session cookie.
     """
     return with_both_sessions(message, consume)
 
@@ -81,11 +78,11 @@ def with_both_sessions(message: Message, consume: Consume) -> Any:
     """Run a consumer with both sessions. The channel session stores the key of the other one."""
 
     def with_both() -> Any:
-        remembered = message.channel_session.get(HTTP_SESSION_KEY)
+        remembered = message.channel_session.get(settings.SESSION_COOKIE_NAME)
         if message.http_session is None:
             message.http_session = http_session_for(remembered)
         elif remembered is None and message.http_session.session_key:
-            message.channel_session[HTTP_SESSION_KEY] = message.http_session.session_key
+            message.channel_session[settings.SESSION_COOKIE_NAME] = message.http_session.session_key
         return consume()
 
     return with_channel_session(message, lambda: with_http_session(message, with_both))

@@ -569,6 +569,7 @@ class TestBothSessions:
         assert both(message_of(text="a frame")) == "red"
         assert both(message_of("interface.abc!two", text="a frame")) is None
         assert stored()["seen"] == 2
+        assert stored()["sessionid"] == http.session_key
 
     def test_without_an_http_session(self) -> None:
         @channel_and_http_session
