@@ -6,12 +6,13 @@ import unittest
 from typing import Any
 
 import pytest
-from django.test import override_settings
+from django.test import SimpleTestCase, override_settings
 
 from channels_classic import Channel, Group, channel_layers
 from channels_classic.message import Message
 from channels_classic.test import (
     ChannelTestCase,
+    ChannelTestCaseMixin,
     TransactionChannelTestCase,
 )
 from tests.channels_classic.test.examples import TWO_LAYERS, echo, layers
@@ -53,6 +54,22 @@ class TestCases:
         assert self.run(Example).testsRun == 2
         assert len({id(layer) for layer in seen}) == len(seen) == 8
         assert layers() == outside
+
+    def test_the_mixin_is_no_test_case(self) -> None:
+        """A project may derive a mixin with tests from it, which no runner must collect by itself."""
+
+        class Shared(ChannelTestCaseMixin):
+            def test_queue(self) -> None:
+                Channel("queue").send({"number": 1})
+                assert self.get_next_message("queue", require=True)["number"] == 1
+                with pytest.raises(AssertionError, match="got none"):
+                    self.get_next_message("queue", require=True)
+
+        class Example(Shared, SimpleTestCase):
+            pass
+
+        assert not issubclass(Shared, unittest.TestCase)
+        assert self.run(Example).testsRun == 1
 
     @override_settings(CHANNEL_LAYERS=TWO_LAYERS)
     def test_which_layers(self) -> None:
