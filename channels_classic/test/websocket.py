@@ -270,7 +270,7 @@ class WSClient(Client):
             conversation.feed(answer)
         except (BadMessage, UnknownKeys) as error:
             return f"Connection rejected: {answer!r} does not accept it. {error}."
-        return None if conversation.accepted else f"Connection rejected: the answer was {answer!r}."
+        return None if conversation.accepted else f"Connection rejected: {answer!r} != '{{accept: True}}'"
 
 
 def _only_accepts(answer: dict[str, Any]) -> bool:

@@ -61,7 +61,7 @@ class TestWSClient(ChannelTestCase):
 
     def test_rejected(self) -> None:
         for path in ("/?close=True", "/?accept=False"):
-            with pytest.raises(AssertionError, match=r"Connection rejected: the answer was \{"):
+            with pytest.raises(AssertionError, match=r"Connection rejected: \{.*\} != "):
                 self.connect(path)
         with pytest.raises(DenyConnection):
             self.connect("/?deny")
@@ -120,7 +120,7 @@ class TestWSClient(ChannelTestCase):
 
         client = WSClient()
         with apply_routes({"websocket.connect": connect}):
-            with pytest.raises(AssertionError, match=r"Connection rejected: the answer was \{'close': 4000\}"):
+            with pytest.raises(AssertionError, match=r"Connection rejected: \{'close': 4000\} != "):
                 client.send_and_consume("websocket.connect")
             assert client.receive() == {"close": 4000}
             client.send_and_consume("websocket.connect", path="/accepted-before/")
