@@ -266,8 +266,10 @@ class WebsocketDemultiplexer(JsonWebsocketConsumer):
             )
 
     def _wants(self, ordering: str) -> bool:
-        # Ordering applies to the whole socket: its messages are numbered, whatever their stream.
-        return super()._wants(ordering) or any(_wants(consumer, ordering) for consumer in self.consumers.values())
+        # Ordering applies to the whole socket: its messages are numbered, whatever their stream. A subclass that
+        # calls its consumers itself may keep them in another form.
+        consumers = self.consumers.values() if isinstance(self.consumers, Mapping) else self.consumers
+        return super()._wants(ordering) or any(_wants(consumer, ordering) for consumer in consumers)
 
     def connect(self, message: Message, **kwargs: Any) -> Any:
         """Call all consumers with ``message``, then accept. So each of them can refuse the socket."""

@@ -286,6 +286,22 @@ class TestFramesForNobody(ChannelTestCase):
         with pytest.raises(TypeError, match=r"Old.mapping, .* consumers = {'stream': TheConsumer}"):
             type("Old", (WebsocketDemultiplexer,), {"mapping": {"intval": "binding.intval"}})
 
+    def test_a_subclass_that_calls_its_consumers_itself(self) -> None:
+        class Forwarding(WebsocketDemultiplexer):
+            consumers = [Stream]  # type: ignore[assignment]
+
+            def connect(self, message: Message, **kwargs: Any) -> None:
+                self.message.reply_channel.send({"accept": True})
+
+            def receive(self, content: Any, **kwargs: Any) -> None:
+                self.message.reply_channel.send({"text": content["payload"]})
+
+        client = WSClient()
+        with apply_routes([Forwarding.as_route()]):
+            client.send_and_consume("websocket.connect")
+            client.send_and_consume("websocket.receive", text={"payload": "a"})
+        assert client.receive(json=False) == "a"
+
     def test_the_whole_has_no_send(self) -> None:
         class Wrong(Streams):
             def connect(self, message: Message, **kwargs: Any) -> None:
