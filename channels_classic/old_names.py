@@ -29,6 +29,7 @@ MOVED = {
 
 ADDED = {
     "channels_classic.apps": {"ChannelsConfig": "channels_classic.legacy.names"},
+    "channels_classic.generic.websockets": {"WebsocketDemultiplexer": "channels_classic.legacy.streams"},
     "channels_classic.layers": {
         "BaseRedisChannelLayer": "channels_classic.legacy.asgi_redis",
         "RedisLocalChannelLayer": "channels_classic.legacy.asgi_redis",
@@ -44,7 +45,7 @@ ADDED = {
     },
     "worker": {"StopWorkerGroupLoop": "channels_classic.legacy.names"},
 }
-"""Names that modules have for old code only, and where they are defined."""
+"""Names that modules have, or that mean something else, for old code only, and where they are defined."""
 
 
 def legacy_is_active() -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
+from channels_classic import old_forms
 from channels_classic.binding.base import Binding, Refused
 from channels_classic.generic import frames
 from channels_classic.generic.websockets import WebsocketDemultiplexer, WebsocketMultiplexer
@@ -67,6 +68,8 @@ class WebsocketBinding(Binding):
         Raises:
             Refused: the payload is not an object.
         """
+        if old_forms.accepted and "text" not in message:  # before Channels 1.0, a binding had a channel of its own
+            return message.get("action"), message.get("pk"), message.get("data")
         try:
             body = frames.decode(message["text"])
         except (KeyError, TypeError, ValueError, RecursionError):

@@ -91,6 +91,11 @@ OLD_IMPORTS = """\
     from asgiref.base_layer import BaseChannelLayer
     from asgi_redis.core import BaseRedisChannelLayer, RedisChannelLayer, UnsupportedRedis
     from asgiref.inmemory import ChannelLayer, channel_layer
+
+    from channels.generic.websockets import WebsocketDemultiplexer
+
+    class Demultiplexer(WebsocketDemultiplexer):
+        mapping = {"stream": "channel"}
 """
 
 
