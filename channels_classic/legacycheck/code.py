@@ -17,9 +17,7 @@ def check(project: Project) -> Iterator[Finding]:
     """Look at all modules of the project."""
     for file in project.modules:
         for node in ast.walk(file.tree):
-            if isinstance(node, ast.AsyncFunctionDef):
-                yield from _check_async(file, node)
-            elif isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef):
                 yield from _check_class(file, node)
             elif isinstance(node, ast.Call):
                 yield from _check_call(file, node)
@@ -33,17 +31,6 @@ def check(project: Project) -> Iterator[Finding]:
                     f"channels-classic has a package {name!r} too, and Python can import only one of the two.",
                     f"Rename this one, or move it into a package, as myproject/{name}.py.",
                 )
-
-
-def _check_async(file: SourceFile, function: ast.AsyncFunctionDef) -> Iterator[Finding]:
-    arguments = [argument.arg for argument in function.args.posonlyargs + function.args.args]
-    if arguments[:1] == ["message"] or arguments[:2] == ["self", "message"]:
-        yield file.finding(
-            function.lineno,
-            "async-consumer",
-            f"{function.name!r} is an async function, which no worker can run as a consumer.",
-            "Make it a plain function; for what it awaits there is asgiref.sync.async_to_sync.",
-        )
 
 
 def _check_class(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
@@ -64,14 +51,6 @@ def _check_class(file: SourceFile, node: ast.ClassDef) -> Iterator[Finding]:
             f"The binding {node.name!r} has neither fields nor exclude.",
             "Set fields to the names of the fields that clients may see, or to ['__all__'].",
         )
-    for each in node.body:
-        if isinstance(each, ast.FunctionDef) and each.name == "group_names" and len(each.args.args) > 2:
-            yield file.finding(
-                each.lineno,
-                "binding",
-                "group_names gets no action any more.",
-                "Write: @classmethod, def group_names(cls, instance).",
-            )
 
 
 def _check_call(file: SourceFile, call: ast.Call) -> Iterator[Finding]:

@@ -40,6 +40,13 @@ def check(project: Project) -> Iterator[Finding]:
                 "Without DEFAULT_AUTO_FIELD primary keys have 64 bits from Django 6.0 on, which takes migrations.",
                 "Set DEFAULT_AUTO_FIELD = 'django.db.models.AutoField', which the tables have.",
             )
+        if "CHANNEL_BACKENDS" in assigned:
+            yield file.finding(
+                assigned["CHANNEL_BACKENDS"].lineno,
+                "layer-backend",
+                "CHANNEL_BACKENDS is the setting of Channels 0.8 and before, and nothing reads it.",
+                f"Write CHANNEL_LAYERS, with the BACKEND {REDIS!r}.",
+            )
         if isinstance(layers := assigned.get("CHANNEL_LAYERS"), ast.Dict):
             for entry in layers.values:
                 if isinstance(entry, ast.Dict):
