@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from channels_classic.backoff import Backoff
 from channels_classic.counters import counters
 from channels_classic.layers import BaseChannelLayer, MessageTooLarge
 from channels_classic.layers.types import Process
@@ -27,9 +28,9 @@ from interface_server.repeated import Repeated
 
 AccessLog = Callable[[str, Scope, dict[str, Any]], None]
 
-FULL_SECONDS, LONGEST_FULL_SECONDS = 0.05, 1.0
-"""Seconds for which no ``http.disconnect`` is sent after its channel was full. They double while it stays full,
-because then nobody reads it, and an attempt is a message for each request until it is answered."""
+FULL_PAUSE = (0.05, 1.0)
+"""The shortest and the longest pause, in seconds, before ``http.disconnect`` is sent again after its channel was
+full. If it stays full, nobody reads it, and an attempt is a message for each request until it is answered."""
 
 MAX_KINDS = 100
 """The number of kinds of warnings of which the first one is logged."""
@@ -110,7 +111,7 @@ class Context:
         self._tasks: list[asyncio.Task[None]] = []
         self._warned: set[object] = set()
         self._disconnects_from = 0.0
-        self._full_seconds = FULL_SECONDS
+        self._disconnect_backoff = Backoff(*FULL_PAUSE)
 
     @property
     def is_started(self) -> bool:
@@ -271,10 +272,9 @@ class Context:
 
     def _disconnect_done(self, outcome: Outcome) -> None:
         if outcome is not Outcome.REFUSED:
-            self._full_seconds = FULL_SECONDS
+            self._disconnect_backoff.succeed()
         elif (now := time.monotonic()) >= self._disconnects_from:  # the others of its batch are refused, too
-            self._disconnects_from = now + self._full_seconds
-            self._full_seconds = min(2 * self._full_seconds, LONGEST_FULL_SECONDS)
+            self._disconnects_from = now + self._disconnect_backoff.fail()
 
     def log_exchange(
         self, scope: Scope, reply_channel: str, status: int | None, size: int, started: float
