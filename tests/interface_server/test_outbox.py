@@ -79,7 +79,11 @@ def test_messages_of_one_iteration_go_out_in_one_batch_in_order() -> None:
 
 
 @pytest.mark.parametrize("is_shared", [True, False])
-def test_messages_join_a_batch_while_others_arrive_unless_the_last_one_was_alone(is_shared: bool) -> None:
+def test_messages_join_a_batch_while_others_arrive_unless_the_last_one_was_alone(
+    is_shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "JOIN_SECONDS", DEADLINE)
+
     async def scenario() -> None:
         given = Given(FlakyLayer())
         async with running(given.outbox):
