@@ -167,14 +167,17 @@ class _HeadParser:
 
     def __init__(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
-        self._is_complete = False
         self._parser: httptools.HttpRequestParser | None = None
+        self._can_go_on = False
+        """Whether the parser takes another head."""
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers.append((name.lower(), value.rstrip(b" \t")))  # RFC 9112, section 5.1
 
     def on_message_complete(self) -> None:
-        self._is_complete = True
+        # Without a body, httptools waits for another head, unless it believes that the connection has to end. It
+        # believes that of more requests than we do: also of one with ``Proxy-Connection: close``.
+        self._can_go_on = self._parser is not None and self._parser.should_keep_alive()
 
     def parse(self, raw: bytes) -> tuple[Head, int | None]:
         """Parse a head. Returns it with the length of the body, or ``None`` for a body in chunks."""
@@ -186,21 +189,19 @@ class _HeadParser:
         if lines > MAX_FIELDS:
             raise BadRequest("The request has too many headers.", 431)
         target, version = _request_line(raw[: raw.index(b"\r\n")])
-        parser = self._parser or httptools.HttpRequestParser(self)
-        self._parser = None
+        parser = self._parser = self._parser or httptools.HttpRequestParser(self)
         headers: list[tuple[bytes, bytes]] = []
         self._headers = headers
-        self._is_complete = False
+        self._can_go_on = False
         try:
             parser.feed_data(raw)
         except httptools.HttpParserUpgrade:
-            self._is_complete = False  # the server may ignore this offer (RFC 9110, section 7.8)
+            self._can_go_on = False  # the server may ignore this offer (RFC 9110, section 7.8)
         except httptools.HttpParserError:
             raise BadRequest("This is not an HTTP request.") from None
-        head, length = _make_head(raw, parser.get_method().decode(), target, version, headers)
-        if self._is_complete and head.keep_alive:
-            self._parser = parser  # without a body, httptools waits for another head
-        return head, length
+        if not self._can_go_on:
+            self._parser = None
+        return _make_head(raw, parser.get_method().decode(), target, version, headers)
 
 
 def _make_head(

@@ -309,6 +309,22 @@ def test_the_bytes_behind_a_handshake_are_left_alone() -> None:
     assert reader.take_rest() == b"\x81\x80frames"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Proxy-Connection: close",
+        b"Proxy-Connection: upgrade, close\r\nUpgrade: foo",
+        b"Connection: closed",
+    ],
+)
+def test_only_the_header_connection_ends_a_connection(line: bytes) -> None:
+    """RFC 9110, section 7.6.1. So a second request may follow on the connection."""
+    first = b"GET /1 HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n"
+    received = read_all([first + b"GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"])
+    assert [path for _, path, *_ in received] == [b"/1", b"/2"]
+    assert head_of(first).keep_alive
+
+
 @pytest.mark.parametrize("lines", [1, 3])
 def test_empty_lines_before_a_request_are_skipped(lines: int) -> None:
     [request] = read_all([b"\r\n" * lines + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"])
