@@ -151,6 +151,8 @@ class HttpConnection(asyncio.Protocol):
         self._stall.end()
         if self._cycle is not None:
             self._cycle.handler.resume_writing()
+        elif self._stage in READING:
+            self._go_on()
 
     # As ``server.Connection`` has it.
 
@@ -198,10 +200,8 @@ class HttpConnection(asyncio.Protocol):
             self._linger()
         elif self.is_last or not cycle.response.keep_alive:
             self.close()
-        else:
-            self._deadline.set(IDLE_SECONDS)
-            if self._reader.waiting:
-                self.advance()
+        elif self.is_writable:
+            self._go_on()
 
     def progress(self, cycle: Cycle) -> None:
         """Note that a part of the response of ``cycle`` was sent, and more follows."""
@@ -233,7 +233,8 @@ class HttpConnection(asyncio.Protocol):
         """Read a head, or a part of a body. Returns ``False`` if there is none, or it is not wanted yet."""
         cycle = self._cycle
         if cycle is None:
-            return self._read_head()
+            # A client that does not read its answers gets no further ones.
+            return self.is_writable and self._read_head()
         if not cycle.takes_body:
             return False
         part = self._reader.read_body()
@@ -242,6 +243,13 @@ class HttpConnection(asyncio.Protocol):
         data, cycle.body_left = part
         cycle.handler.receive_body(data, cycle.body_left)
         return True
+
+    def _go_on(self) -> None:
+        """Wait for the next request, which may have come already."""
+        if self._stage is Stage.OPEN:
+            self._deadline.set(IDLE_SECONDS)
+        if self._reader.waiting:
+            self.advance()
 
     def _read_head(self) -> bool:
         head = self._reader.read_head()
@@ -295,11 +303,11 @@ class HttpConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         cycle = self._cycle
-        is_too_much = cycle is not None and not cycle.takes_body and self._reader.waiting > READ_AHEAD
-        if is_too_much and cycle is not None and not cycle.body_left:
+        is_too_much = self._reader.waiting > READ_AHEAD and (cycle is None or not cycle.takes_body)
+        if is_too_much and (cycle is None or not cycle.body_left):
             # To stop reading is no solution: then the server would not notice when the client leaves.
             logger.warning(
-                "A client was cut off: it sends requests, but does not wait for the answers (%s).", str(cycle)
+                "A client was cut off: it sends requests, but does not wait for the answers (%s).", str(self)
             )
             self._transport.abort()
         elif is_too_much is not self._is_paused:

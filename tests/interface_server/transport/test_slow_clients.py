@@ -68,6 +68,45 @@ def test_a_slow_client_holds_up_the_sender_of_its_answer_and_nobody_else(start: 
     assert read.result(DEADLINE)[1] == chunk * sent + b"end"
 
 
+def fill(hosted: Hosted) -> tuple[socket.socket, Any, int]:
+    """A client that makes one request after another, and reads nothing until the server has bytes for it that no
+    buffer of the system takes. Returns it with its connection, and the number of answers that it has not read."""
+    client = hosted.raw(receive_buffer=4096)
+    [connection] = eventually(lambda: hosted.connections)
+    unread = 0
+    while connection.is_writable:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer(hosted, content=b"x" * 900_000)
+        eventually(lambda: hosted.server.context.reader.clients == 0)
+        unread += 1
+    return client, connection, unread
+
+
+def test_what_comes_behind_an_answer_waits_until_the_client_has_read_it(start: Callable[..., Hosted]) -> None:
+    """A WebSocket, too: what is sent to it would come on top."""
+    hosted = start()
+    client, connection, unread = fill(hosted)
+    client.sendall(HANDSHAKE % (b"/", b""))
+    eventually(lambda: connection._reader.waiting)
+    assert hosted.is_empty("websocket.connect")
+    left = unread * 900_000
+    while left:
+        left -= client.recv(2**20).count(b"x")
+    hosted.send(hosted.receive("websocket.connect")["reply_channel"], accept=True)
+    assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+
+
+def test_a_client_that_reads_no_answers_and_makes_further_requests_is_cut_off(
+    start: Callable[..., Hosted], caplog: pytest.LogCaptureFixture
+) -> None:
+    hosted = start()
+    client, _, _ = fill(hosted)
+    with pytest.raises(ConnectionError):
+        client.sendall(b"GET /further HTTP/1.1\r\nHost: a\r\n\r\n" * 1_000_000)
+    assert "it sends requests, but does not wait for the answers" in caplog.text
+    assert hosted.is_empty("http.request")
+
+
 def test_answers_that_fill_the_storage_of_the_process(start: Callable[..., Hosted]) -> None:
     """From then on a sender waits much earlier."""
     hosted = start(max_answers_size=6 * 2**20)
