@@ -289,14 +289,14 @@ class HttpConnection(asyncio.Protocol):
 
     def _hand_over(self, head: Head) -> None:
         """Hand the connection over to a ``WebSocketConnection``."""
-        data = head.raw + self._reader.take_rest()
+        rest = self._reader.take_rest()
         self._regulate_reading()
         self._stage = Stage.CLOSED
         self._let_go()
-        websocket = WebSocketConnection(self._server)
-        websocket.connection_made(self._transport)
+        websocket = WebSocketConnection(self._server, self._transport)
         self._transport.set_protocol(websocket)
-        websocket.data_received(data)
+        websocket.begin(head)
+        websocket.data_received(rest)
 
     def _regulate_reading(self) -> None:
         """Keep no more than ``READ_AHEAD`` bytes of the client."""

@@ -61,9 +61,6 @@ class Head:
     headers: list[tuple[bytes, bytes]]
     """The header fields, with names in lower case, and values without the white space around them."""
 
-    raw: bytes
-    """The whole request target, as it was sent."""
-
     keep_alive: bool
     """Whether the client may use the connection for more requests (RFC 9112, section 9.3)."""
 
@@ -201,11 +198,11 @@ class _HeadParser:
             raise BadRequest("This is not an HTTP request.") from None
         if not self._can_go_on:
             self._parser = None
-        return _make_head(raw, parser.get_method().decode(), target, version, headers)
+        return _make_head(parser.get_method().decode(), target, version, headers)
 
 
 def _make_head(
-    raw: bytes, method: str, target: bytes, version: str, headers: list[tuple[bytes, bytes]]
+    method: str, target: bytes, version: str, headers: list[tuple[bytes, bytes]]
 ) -> tuple[Head, int | None]:
     if method == "CONNECT":
         raise BadRequest("This is not a proxy.", 501)  # so CONNECT gets no tunnel (RFC 9110, section 9.3.6)
@@ -238,9 +235,7 @@ def _make_head(
         path, query = _split_target(target, method, headers)
     if HASH in target or not target.isascii():
         raise BadRequest("The target of the request is not a path.")
-    head = Head(
-        method, path, query, version, headers, raw, keep_alive, length != 0, expects_continue, is_websocket
-    )
+    head = Head(method, path, query, version, headers, keep_alive, length != 0, expects_continue, is_websocket)
     return head, length
 
 

@@ -1,4 +1,4 @@
-"""``WebSocketConnection``: the server's side of a WebSocket, from the head of its handshake on (RFC 6455).
+"""``WebSocketConnection``: the server's side of a WebSocket, behind the head of its handshake (RFC 6455).
 
 The package ``websockets`` implements the protocol. This module has the bytes of the connection, the limits for
 clients, and the two ways to the application: ASGI events, and the fast path of ``Direct``.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
 
 from websockets.exceptions import InvalidState, ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Response
+from websockets.protocol import OPEN as TAKES_FRAMES
 from websockets.protocol import SEND_EOF
 from websockets.server import ServerProtocol
 
 from channels_classic.log import logger
 from interface_server.asgi_types import Event, Scope
+from interface_server.transport.http_parser import Head
 from interface_server.transport.inbox import Inbox
 from interface_server.transport.keepalive import PING, PONG_BYTE, Keepalive, Pings
 from interface_server.transport.server import Server
@@ -28,6 +29,7 @@ from interface_server.transport.websocket_handshake import (
     bad_request,
     make_scope,
     refusal,
+    to_request,
 )
 from interface_server.transport.websocket_reader import MessageReader
 from interface_server.transport.websocket_state import ClientGone, State
@@ -52,21 +54,24 @@ class WebSocketConnection(asyncio.Protocol):
 
     Arguments:
         server: the server, which has the application and the settings.
+        transport: the transport of the connection.
     """
 
     listener: Callable[[str | bytes], None] | None = None
     """As ``Direct`` has it."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, transport: asyncio.Transport) -> None:
         self._server = server
+        self._transport = transport
         self._loop = asyncio.get_running_loop()
         self._keepalive = Keepalive.of_loop(self._loop)
         self._protocol = ServerProtocol(
             extensions=[DEFLATE] if server.settings.per_message_deflate else None,
+            state=TAKES_FRAMES,
             max_size=server.settings.max_message_size,
         )
-        self._state = State.HEAD
-        self._target = ""
+        self._state = State.ASKED
+        self._path = ""
         self._acceptance: Response | None = None
         self._refusal: tuple[Event, bytearray] | None = None
         self._end_timer: asyncio.TimerHandle | None = None
@@ -81,14 +86,9 @@ class WebSocketConnection(asyncio.Protocol):
         self._pings = Pings(settings.ping_interval, settings.ping_timeout, self._loop.time())
 
     def __str__(self) -> str:
-        return f"WebSocket {self._target}"
+        return f"WebSocket {self._path}"
 
     # Called by the transport.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take over a connection."""
-        self._transport = cast(asyncio.Transport, transport)
-        self._server.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: the connection is over."""
@@ -119,12 +119,8 @@ class WebSocketConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
         self._heard = True
-        if self._state is not OPEN:
-            if self._state is State.HEAD:
-                head, end, data = data.partition(b"\r\n\r\n")
-                self._take_head(head + end)
-            if self._transport.is_closing():
-                return
+        if self._state is not OPEN and self._transport.is_closing():
+            return
         reader = self._reader
         reader.feed(data)
         if reader.is_held and reader.size > MAX_HELD_BACK:
@@ -197,23 +193,15 @@ class WebSocketConnection(asyncio.Protocol):
 
     # The handshake.
 
-    def _take_head(self, head: bytes) -> None:
-        self._protocol.receive_data(head)
-        events = self._protocol.events_received()
-        if not events:
-            self._refuse(
-                b"".join(self._protocol.data_to_send()) or bad_request("This is not a handshake of a WebSocket.\n")
-            )
-            return
-        request = cast(Request, events[0])
-        self._target = request.path
-        self._acceptance = self._protocol.accept(request)
+    def begin(self, head: Head) -> None:
+        """Take over a connection, and pass the handshake with this head on to the application."""
+        self._server.connections.add(self)
+        self._path = head.path.decode()
+        self._acceptance = self._protocol.accept(to_request(head))
         if self._acceptance.status_code != 101:
             self._refuse(self._acceptance.serialize())
             return
-        self._state = State.ASKED
-        scope = make_scope(request, self._server.settings, self._transport)
-        request.headers.clear()  # the parser keeps the request for as long as the socket lives
+        scope = make_scope(head, self._server.settings, self._transport)
         scope["extensions"][DIRECT] = self
         self._events.put({"type": "websocket.connect"})
         task = self._loop.create_task(self._run_application(scope), name=str(self))
@@ -225,12 +213,12 @@ class WebSocketConnection(asyncio.Protocol):
             await self._server.application(scope, self._receive, self._send)
         except ClientGone:
             pass
-        except Exception:
+        except (Exception, SystemExit):
             self._application_failed()
         self._end_application(CloseCode.NORMAL_CLOSURE)
 
     def _application_failed(self) -> None:
-        logger.exception("The WebSocket %s ends because of an error in the application:", self._target)
+        logger.exception("The WebSocket %s ends because of an error in the application:", self._path)
         self._end_application(CloseCode.INTERNAL_ERROR)
 
     def _end_application(self, code: int) -> None:
@@ -246,10 +234,9 @@ class WebSocketConnection(asyncio.Protocol):
     def _accept(self, event: Event) -> None:
         assert self._acceptance is not None
         add_to_acceptance(self._acceptance, event.get("subprotocol"), event.get("headers") or ())
-        self._protocol.send_response(self._acceptance)
+        self._transport.write(self._acceptance.serialize())
         self._acceptance = None
         self._state = State.OPEN
-        self._write_out()
         if self._server.settings.ping_interval:
             self._keepalive.add(self)
         self.resume()

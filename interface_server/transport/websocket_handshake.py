@@ -1,4 +1,4 @@
-"""The handshake of a WebSocket: makes its ASGI scope and the responses."""
+"""The handshake of a WebSocket: makes its ASGI scope, and the request and the responses of the package."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import unquote
 
+from websockets.datastructures import Headers as PackageHeaders
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request, Response
 
 from interface_server.asgi_types import Scope
+from interface_server.headers import checked_headers
 from interface_server.transport.addresses import local_address, remote_address
+from interface_server.transport.http_parser import Head
 from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import ServerSettings
 
@@ -32,6 +35,9 @@ OF_THE_CONNECTION = frozenset(
 )
 """Headers about the connection, which the server sets and not the application."""
 
+CHECKED = (b"connection", b"upgrade", b"origin")
+"""The headers that the package ``websockets`` checks, besides those whose names begin with ``sec-websocket-``."""
+
 DEFLATE = ServerPerMessageDeflateFactory(
     server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
 )
@@ -42,29 +48,35 @@ MAX_REFUSAL = 2**20
 """The most bytes of content with which an application can refuse a handshake."""
 
 
-def make_scope(request: Request, settings: ServerSettings, transport: asyncio.BaseTransport) -> Scope:
+def to_request(head: Head) -> Request:
+    """Make the request that the package ``websockets`` checks. It has only the headers of the handshake."""
+    headers = PackageHeaders()
+    for name, value in head.headers:
+        if name in CHECKED or name.startswith(b"sec-websocket-"):
+            headers[name.decode()] = value.decode("latin-1")
+    return Request(head.path.decode(), headers)
+
+
+def make_scope(head: Head, settings: ServerSettings, transport: asyncio.BaseTransport) -> Scope:
     """Make the ASGI scope of a handshake.
 
     Arguments:
-        request: the request of the handshake.
+        head: the head of the handshake.
         settings: the settings of the server.
         transport: the transport of the connection.
     """
     root_path = settings.root_path
-    path, _, query = request.path.partition("?")
-    offers = request.headers.get_all("Sec-WebSocket-Protocol")
+    offers = [value.decode("latin-1") for name, value in head.headers if name == b"sec-websocket-protocol"]
     scope: Scope = {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "scheme": "wss" if settings.is_tls else "ws",
         "root_path": root_path,
-        "path": root_path + unquote(path),
-        "raw_path": (root_path + path).encode(),
-        "query_string": query.encode(),
-        "headers": [
-            (name.lower().encode(), value.encode("latin-1")) for name, value in request.headers.raw_items()
-        ],
+        "path": root_path + unquote(head.path.decode()),
+        "raw_path": root_path.encode() + head.path,
+        "query_string": head.query,
+        "headers": head.headers,
         "subprotocols": [name.strip() for offer in offers for name in offer.split(",")],
         "extensions": {"websocket.http.response": {}},
         "client": remote_address(transport),
@@ -75,7 +87,11 @@ def make_scope(request: Request, settings: ServerSettings, transport: asyncio.Ba
 
 
 def add_to_acceptance(response: Response, subprotocol: str | None, headers: Headers) -> None:
-    """Add the application's subprotocol and headers to the response that accepts a handshake."""
+    """Add the application's subprotocol and headers to the response that accepts a handshake.
+
+    Raises:
+        ValueError: one of them is not valid.
+    """
     for name, value in _decoded(headers):
         if name.startswith("sec-websocket-"):
             continue
@@ -90,7 +106,7 @@ def refusal(status: int, headers: Headers = (), body: bytes = b"") -> bytes:
     """Make the response that refuses a handshake. The connection ends after it.
 
     Raises:
-        ValueError: ``status`` is not a final HTTP status.
+        ValueError: ``status`` is not a final HTTP status, or a header is not valid.
     """
     if not 200 <= status < 600:
         raise ValueError(f"A handshake is refused with a status from 200 to 599, not {status!r}.")
@@ -113,7 +129,7 @@ def bad_request(text: str, status: int = HTTPStatus.BAD_REQUEST) -> bytes:
 
 
 def _decoded(headers: Headers) -> Sequence[tuple[str, str]]:
-    decoded = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers)
+    decoded = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in checked_headers(headers))
     return [(name, value) for name, value in decoded if name not in OF_THE_CONNECTION]
 
 

@@ -15,8 +15,6 @@ import enum
 class State(enum.Enum):
     """The states of a connection."""
 
-    HEAD = enum.auto()
-    """The head of the handshake has not come yet."""
     ASKED = enum.auto()
     """The application has the handshake, and has not answered yet."""
     REFUSING = enum.auto()

@@ -17,6 +17,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.sync.client import ClientConnection, connect
 
 from interface_server.transport import websocket_connection
+from interface_server.transport.http_connection import HttpConnection
 from interface_server.transport.proxy import TrustedProxies
 from interface_server.transport.websocket_connection import WebSocketConnection
 from interface_server.websocket.direct import DIRECT
@@ -82,7 +83,7 @@ async def swallow_directly(receive: Any, send: Any, scope: Any) -> None:
 @contextmanager
 def served(script: Callable[..., Any], **settings: Any) -> Iterator[tuple[Served, Site]]:
     site = Site(script)
-    with Served(site, WebSocketConnection, **settings) as server:
+    with Served(site, HttpConnection, **settings) as server:
         yield server, site
 
 
@@ -156,6 +157,27 @@ def test_the_scope() -> None:
     assert [value for name, value in scope["headers"] if name == b"x-a"] == [b"1", b"caf\xe9"]
 
 
+def test_an_absolute_target() -> None:
+    """RFC 9112, section 3.2.2: its host counts, and the application sees its path."""
+    with served(echo) as (server, site):
+        opened(server, path=b"http://b:80/a%20b?c=%20")
+    scope = site.scopes[0]
+    assert (scope["path"], scope["raw_path"], scope["query_string"]) == ("/a b", b"/a%20b", b"c=%20")
+    assert [value for name, value in scope["headers"] if name == b"host"] == [b"b:80"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [(b"/" + b"a" * 50_000, b""), (b"/", b"Cookie: " + b"a" * 50_000 + b"\r\n"), (b"/", b"X: a\r\n" * 900)],
+    ids=["path", "header", "headers"],
+)
+def test_a_large_handshake(path: bytes, headers: bytes) -> None:
+    """The limits are those of any request."""
+    with served(echo) as (server, site):
+        opened(server, path=path, headers=headers)
+    assert site.scopes[0]["raw_path"] == path
+
+
 def test_an_acceptance_with_headers_and_a_subprotocol() -> None:
     async def accept(receive: Any, send: Any, scope: Any) -> None:
         headers = [
@@ -219,12 +241,39 @@ def test_a_refusal_with_an_invalid_status(status: int, caplog: pytest.LogCapture
     assert "ends because of an error in the application" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "websocket.accept", "headers": [(b"x", b"a\r\nset-cookie: b=c")]},
+        {"type": "websocket.accept", "headers": [(b"x\r\n", b"a")]},
+        {"type": "websocket.accept", "headers": {"x": "y"}},
+        {"type": "websocket.accept", "subprotocol": "a\r\nset-cookie: b=c"},
+        {"type": "websocket.http.response.start", "status": 403, "headers": [(b"x", b"a\r\nset-cookie: b=c")]},
+        {"type": "websocket.http.response.start", "status": 403, "headers": [("x", "a\r\nset-cookie: b=c")]},
+    ],
+    ids=str,
+)
+def test_headers_that_would_forge_others(event: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    async def answer(receive: Any, send: Any, scope: Any) -> None:
+        await send(event)
+        await send({"type": "websocket.http.response.body", "body": b""})
+
+    with served(answer) as (server, _):
+        response, _ = read_response(raw(server))
+    assert response.status == 500
+    assert response.getheader("set-cookie") is None
+    assert "ends because of an error in the application" in caplog.text
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of luck"), SystemExit("out of luck")], ids=repr)
 @pytest.mark.parametrize("accepted", [False, True])
-def test_an_application_that_raises(accepted: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_application_that_raises(
+    accepted: bool, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
     async def fail(receive: Any, send: Any, scope: Any) -> None:
         if accepted:
             await send({"type": "websocket.accept"})
-        raise RuntimeError("out of luck")
+        raise error
 
     with served(fail) as (server, _):
         if accepted:
@@ -257,8 +306,9 @@ def test_an_application_that_ends(accepted: bool) -> None:
         (b"/", b"Transfer-Encoding: chunked\r\n", 400),
         (b"/", b"no header\r\n", 400),
         (b"/", b"Upgrade: h2c\r\n", 426),
-        (b"/", b"Cookie: " + b"x" * 9000 + b"\r\n", 431),
-        (b"/" + b"x" * 9000, b"", 414),
+        (b"/", b"Cookie: " + b"x" * 2**17 + b"\r\n", 431),
+        (b"/", b"X: a\r\n" * 1000, 431),
+        (b"/" + b"x" * 2**17, b"", 431),
     ],
 )
 def test_an_invalid_handshake(path: bytes, headers: bytes, status: int) -> None:
