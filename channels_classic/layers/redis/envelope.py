@@ -29,6 +29,9 @@ channel."""
 LEAVE = b"l"
 """From here on, the channel is no longer a member."""
 
+WHOLE = MESSAGE + b"\0"
+"""The first bytes of a message for all of its queue: its name is empty. Most messages of workers are such."""
+
 STAMP_LENGTH = 16
 _KINDS = (MESSAGE, AGAIN, GROUP_MESSAGE, JOIN, LEAVE)
 
