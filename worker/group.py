@@ -15,6 +15,7 @@ from typing import Any
 from django.db import connections
 
 from channels_classic.asgi import ChannelLayerWrapper
+from channels_classic.http.handler import begin_at_root
 from channels_classic.layers import Lease, Process
 from channels_classic.log import logger
 from channels_classic.processes.signals import HURRY, STOP, signals_in_a_thread
@@ -272,6 +273,7 @@ class WorkerGroup:
     def _run_worker(self, worker: Worker) -> None:
         try:
             keep_caches()
+            begin_at_root()
             worker.run()
         except BaseException as error:
             logger.exception("A worker died:")

@@ -10,7 +10,7 @@ from django.core.cache import caches
 from django.core.cache.backends.dummy import DummyCache
 from django.core.signals import request_finished, request_started
 from django.http import HttpRequest, HttpResponse
-from django.urls import get_urlconf, path
+from django.urls import get_script_prefix, get_urlconf, path
 
 from channels_classic.http.consumer import ViewConsumer
 from channels_classic.routing import route
@@ -45,7 +45,11 @@ def view(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-urlpatterns = [path("", view)]
+def prefix(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(get_script_prefix())
+
+
+urlpatterns = [path("", view), path("prefix", prefix)]
 
 
 def serve(start_workers: StartWorkers, requests: int = 1) -> None:
@@ -101,6 +105,16 @@ def test_the_urlconf_of_a_request_ends_with_it(start_workers: StartWorkers, sett
     settings.ROOT_URLCONF = "nowhere.urls"
     settings.MIDDLEWARE = [f"{__name__}.own_urlconf"]
     serve(start_workers, requests=2)
+
+
+def test_the_script_prefix_of_a_request_ends_with_it(start_workers: StartWorkers, settings: Any) -> None:
+    settings.ROOT_URLCONF = __name__
+    layer = layer_with([route("http.request", ViewConsumer())])
+    start_workers(layer)
+    for root_path, prefix in [("", b"/"), ("/app", b"/app/"), ("", b"/"), ("/other", b"/other/"), ("", b"/")]:
+        request = http_request(f"{root_path}/prefix", root_path=root_path)
+        layer.send("http.request", {**request.content, "reply_channel": REPLY})
+        assert receive(layer)["content"] == prefix
 
 
 def own_urlconf(get_response: Any) -> Any:

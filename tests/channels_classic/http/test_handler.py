@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import copy_context
 from http.cookies import SimpleCookie
 from io import BytesIO
 from typing import Any
@@ -21,10 +23,11 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.middleware.csrf import get_token
-from django.urls import get_script_prefix, path, reverse
+from django.urls import get_script_prefix, path, reverse, set_script_prefix
 
 from channels_classic.exceptions import RequestAborted
 from channels_classic.handler import AsgiHandler, AsgiRequest, ViewConsumer
+from channels_classic.http.handler import begin_at_root
 from channels_classic.layers import ChannelFull, Delivery, InMemoryChannelLayer
 from channels_classic.message import Message
 from channels_classic.pending import PendingSends
@@ -210,11 +213,36 @@ def test_each_cookie_has_a_header_of_its_own() -> None:
     ]
 
 
-def test_links_are_below_the_script_name() -> None:
-    (reply,) = answer("/app/links/", root_path="/app")
-    assert reply["content"] == b'{"reverse": "/app/hello/", "prefix": "/app/"}'
-    (reply,) = answer("/links/")
-    assert reply["content"] == b'{"reverse": "/hello/", "prefix": "/"}'
+@pytest.mark.parametrize("at_root", [False, True], ids=["each prefix is set", "none at the root"])
+@pytest.mark.parametrize("before", ["", "/before"])
+def test_links_are_below_the_script_name(at_root: bool, before: str) -> None:
+    def links_at(*root_paths: str) -> list[dict[str, str]]:
+        replies = [reply for root in root_paths for reply in answer(f"{root}/links/", root_path=root)]
+        return [json.loads(reply["content"]) for reply in replies]
+
+    def in_a_thread() -> None:
+        set_script_prefix(before)
+        if at_root:
+            begin_at_root()
+        root, app = {"reverse": "/hello/", "prefix": "/"}, {"reverse": "/app/hello/", "prefix": "/app/"}
+        # Each message has a context of its own, and a consumer may answer several requests.
+        for _ in range(2):
+            found = copy_context().run(links_at, "", "/app", "", "/app", "/app")
+            assert found == [root, app, root, app, app]
+        assert copy_context().run(links_at, "/app") == [app]
+        assert links_at("") == [root]
+
+    copy_context().run(in_a_thread)
+
+
+def test_a_request_at_the_root_sets_no_prefix_if_there_is_none() -> None:
+    def prefixes() -> list[str]:
+        begin_at_root()
+        set_script_prefix("/of/somebody/else")  # this is only to see that nobody sets another one
+        answer("/links/")
+        return [get_script_prefix()]
+
+    assert copy_context().run(prefixes) == ["/of/somebody/else/"]
 
 
 @pytest.mark.parametrize(
