@@ -64,7 +64,7 @@ class Channel(_Named):
 
     @classmethod
     def of_message(cls, name: str, channel_layer: BaseChannelLayer) -> Channel:
-        """A channel whose name the layer has already checked: of a received message, or named in it."""
+        """A channel whose name is already checked: of a received message, or named in it."""
         channel = cls.__new__(cls)
         channel.name = name
         channel.channel_layer = channel_layer

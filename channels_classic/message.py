@@ -9,6 +9,7 @@ from typing import Any
 from channels_classic import old_forms
 from channels_classic.channel import Channel
 from channels_classic.layers import BaseChannelLayer
+from channels_classic.layers.names import check_channel
 
 
 class Message:
@@ -38,8 +39,11 @@ class Message:
         self.content = content
         self.channel = Channel.of_message(channel_name, channel_layer)
         self.channel_layer = channel_layer
-        reply_channel = content.get("reply_channel")
-        self.reply_channel = Channel(reply_channel, channel_layer=channel_layer) if reply_channel else None
+        self.reply_channel: Channel | None = None
+        if reply_channel := content.get("reply_channel"):
+            reply_channel = old_forms.name_of(reply_channel) if old_forms.accepted else reply_channel
+            check_channel(reply_channel)
+            self.reply_channel = Channel.of_message(reply_channel, channel_layer)
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
