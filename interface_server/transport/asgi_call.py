@@ -77,7 +77,7 @@ class AsgiCall:
             if not self._is_over:
                 logger.error("The application returned before its response to %s was complete.", self)
                 self._fail()
-        except Exception:
+        except (Exception, SystemExit):
             logger.exception("The application failed at %s:", self)
             self._fail()
         except asyncio.CancelledError:  # the server cancels this when it has waited long enough
@@ -109,15 +109,17 @@ class AsgiCall:
 
     async def _send(self, event: Event) -> None:
         if self._is_over:
-            return  # the client has left, and the application gets http.disconnect
-        if event["type"] == "http.response.start":
-            event = {**event, "headers": checked_headers(event.get("headers"))}
+            await asyncio.sleep(0)  # the client has left, and the application gets http.disconnect
+            return
+        event = checked_event(event)
         self._connection.send([event])
         if event["type"] == "http.response.body":
             self._has_started = True
             if not event.get("more_body", False):
                 self.leave()
                 return
+        # An application that waits for nothing else would let no other client have its turn.
+        await asyncio.sleep(0)
         await self._wait_until(lambda: self._connection.is_writable)
 
     async def _wait_until(self, condition: Callable[[], object]) -> None:
@@ -125,3 +127,25 @@ class AsgiCall:
         while not (condition() or self._is_over):
             self._change.clear()
             await self._change.wait()
+
+
+def checked_event(event: Event) -> Event:
+    """Check an event of a response. Returns it with headers and content as the connection sends them.
+
+    Raises:
+        TypeError, ValueError: the event is not valid. The text says what was expected and what came.
+    """
+    kind = event["type"]
+    if kind == "http.response.start":
+        status = event["status"]
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError(f"The status of a response must be an int from 200 to 599, not {status!r:.100}.")
+        return {**event, "headers": checked_headers(event.get("headers"))}
+    if kind != "http.response.body":
+        raise ValueError(f"Expected http.response.start or http.response.body, but got {kind!r:.100}.")
+    body = event.get("body", b"")
+    if isinstance(body, bytes):
+        return event
+    if not isinstance(body, (bytearray, memoryview)):
+        raise TypeError(f"The body of a response must be bytes, not {body!r:.100}.")
+    return {**event, "body": bytes(body)}  # a memoryview may have items of several bytes

@@ -289,7 +289,7 @@ class WebSocketConnection(asyncio.Protocol):
             raise ClientGone
         kind = event["type"]
         if self._state is OPEN and kind == "websocket.send":
-            self._send_message(event)
+            await self._send_message(event)
         elif self._state is State.OPEN and kind == "websocket.close":
             self._close(event.get("code") or CloseCode.NORMAL_CLOSURE, event.get("reason") or "")
         elif self._state is LEAVING:
@@ -311,7 +311,7 @@ class WebSocketConnection(asyncio.Protocol):
         else:
             raise RuntimeError(f"The application sent {kind!r} to a WebSocket whose state is {self._state.name}.")
 
-    def _send_message(self, event: Event) -> None:
+    async def _send_message(self, event: Event) -> None:
         data = event.get("bytes")
         try:
             if data is not None:
@@ -321,6 +321,9 @@ class WebSocketConnection(asyncio.Protocol):
         except InvalidState:
             raise ClientGone from None  # the client's close is held back
         self._write_out()
+        if self.listener is None:
+            # An application that waits for nothing else would let no other client have its turn.
+            await asyncio.sleep(0)
 
     def _go_on_refusing(self, event: Event) -> None:
         assert self._refusal is not None

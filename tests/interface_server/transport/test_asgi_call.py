@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import threading
+from array import array
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -120,13 +121,14 @@ def test_100_continue_comes_when_the_body_is_wanted() -> None:
         assert read_response(client)[1] == b"/ body"
 
 
+@pytest.mark.parametrize("error", [ValueError("a mistake"), SystemExit("a mistake")], ids=repr)
 @pytest.mark.parametrize("begun", [False, True])
-def test_an_application_that_fails(begun: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_application_that_fails(begun: bool, error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if begun:
             await start(send)
             await body(send, b"part", more=True)
-        raise ValueError("a mistake")
+        raise error
 
     with serve(application) as served:
         client = served.connect()
@@ -172,6 +174,80 @@ def test_an_invalid_response(headers: Any, caplog: pytest.LogCaptureFixture) -> 
         client = served.connect()
         client.sendall(GET)
         assert read_response(client)[0].status == 500
+
+
+INVALID_EVENTS: list[tuple[dict[str, Any], str]] = [
+    ({"type": "http.response.body", "body": "text"}, "must be bytes, not 'text'"),
+    ({"type": "http.response.body", "body": "text", "more_body": True}, "must be bytes, not 'text'"),
+    ({"type": "http.response.body", "body": None}, "must be bytes, not None"),
+    ({"type": "http.response.body", "body": [1]}, "must be bytes, not [1]"),
+    ({"type": "http.response.trailers", "headers": []}, "but got 'http.response.trailers'"),
+    ({"type": "websocket.accept"}, "but got 'websocket.accept'"),
+    ({"type": "http.response.start", "status": "200"}, "an int from 200 to 599, not '200'"),
+    ({"type": "http.response.start", "status": True}, "an int from 200 to 599, not True"),
+    ({"type": "http.response.start", "status": 100}, "an int from 200 to 599, not 100"),
+    ({"type": "http.response.start", "status": 200, "headers": {"a": "b"}}, "a list of pairs of bytes"),
+]
+
+
+@pytest.mark.parametrize(("event", "reason"), INVALID_EVENTS, ids=str)
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_invalid_event(
+    begun: bool, event: dict[str, Any], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        if begun:
+            await body(send, b"part", more=True)
+        await send(event)
+
+    with serve(application) as served:
+        client = served.connect()
+        client.sendall(GET)
+        received = read_until_closed(client)
+    assert received.startswith(b"HTTP/1.1 200 " if begun else b"HTTP/1.1 500 ")
+    assert not received.endswith(b"0\r\n\r\n")
+    assert reason in caplog.text
+
+
+@pytest.mark.parametrize(
+    "content", [bytearray(b"content"), memoryview(b"content"), memoryview(array("h", b"1234"))]
+)
+def test_content_of_other_types(content: bytearray | memoryview) -> None:
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await start(send)
+        await send({"type": "http.response.body", "body": content, "more_body": True})
+        await send({"type": "http.response.body", "body": content})
+
+    with serve(application) as served:
+        client = served.connect()
+        client.sendall(GET)
+        assert read_response(client)[1] == bytes(content) * 2
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_an_application_that_sends_all_the_time_holds_up_nobody_else(leaves: bool) -> None:
+    go_on = True
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/page":
+            await echo(scope, receive, send)
+            return
+        await start(send)
+        while go_on:
+            await body(send, b"x", more=True)
+        await body(send, b"")
+
+    with serve(application) as served:
+        client = served.connect()
+        client.sendall(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(100)
+        if leaves:
+            client.close()
+        other = served.connect()
+        other.sendall(GET)
+        assert read_response(other)[1] == b"/page "
+        go_on = False
 
 
 def test_an_application_hears_that_its_client_has_left() -> None:

@@ -473,6 +473,23 @@ def test_a_flood_of_pings_whose_answers_nobody_reads() -> None:
         assert connection._transport.get_write_buffer_size() < 2**20
 
 
+def test_an_application_that_sends_all_the_time_holds_up_nobody_else() -> None:
+    go_on = True
+
+    async def flood(receive: Any, send: Any, scope: Any) -> None:
+        await send({"type": "websocket.accept"})
+        while go_on and scope["path"] == "/flood":
+            await send({"type": "websocket.send", "text": "x"})
+        await receive()
+
+    with served(flood) as (server, _):
+        client = opened(server, path=b"/flood")
+        assert read_frame(client) == (Opcode.TEXT, b"x")
+        client.close()
+        opened(server, path=b"/other").close()
+        go_on = False
+
+
 # The end.
 
 
