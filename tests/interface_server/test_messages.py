@@ -115,3 +115,11 @@ def test_a_websocket() -> None:
 )
 def test_how_long_the_body_will_be(headers: list[tuple[bytes, bytes]], expected: int | None) -> None:
     assert messages.body_length(scope(headers=headers)) == expected
+
+
+@pytest.mark.parametrize(("headers", "expected"), [([], None), ([(b"content-length", b"12")], 12)])
+@pytest.mark.parametrize("version", ["2", "3"])
+def test_a_body_without_a_length_needs_no_header_from_http_2_on(
+    headers: list[tuple[bytes, bytes]], expected: int | None, version: str
+) -> None:
+    assert messages.body_length(scope(headers=headers, http_version=version)) == expected

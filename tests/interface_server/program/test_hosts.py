@@ -114,6 +114,18 @@ def test_bodies(host: Host, backend: Backend, size: int) -> None:
     assert host.request("POST", "/body/", content=chunks).text == f"{size} {digest}"
 
 
+@pytest.mark.parametrize("size", [0, 1000, 3_000_000])
+def test_bodies_by_http_2(host: Host, backend: Backend, size: int) -> None:
+    """There, a body needs no header that announces it."""
+    if host.name != "hypercorn":
+        pytest.skip(f"{host.name} speaks no HTTP/2 without TLS.")
+    body = bytes(range(250)) * (size // 250)
+    parts = (body[start : start + 100_000] for start in range(0, size, 100_000))
+    with httpx.Client(http1=False, http2=True, timeout=DEADLINE, trust_env=False) as client:
+        answer = client.post(f"http://127.0.0.1:{host.port}/body/", content=parts)
+    assert (answer.http_version, answer.text) == ("HTTP/2", f"{size} {hashlib.sha256(body).hexdigest()}")
+
+
 def test_a_request_that_nobody_answers(host: Host, backend: Backend) -> None:
     assert host.request("GET", "/silent/").status_code == 503
 
