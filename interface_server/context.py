@@ -227,7 +227,13 @@ class Context:
         elif event == "websocket.rejected":
             counters.rejected += 1
         if self._access_log is not None:
-            self._access_log(event, scope, {**details, "client": client_id(reply_channel)})
+            try:
+                self._access_log(event, scope, {**details, "client": client_id(reply_channel)})
+            except Exception as error:
+                # A full disk, or a mistake in a function of a project, must not end clients.
+                self.repeated.warn(
+                    "lines that the access log misses", "A line of the access log could not be written: %r.", error
+                )
 
     # HTTP.
 

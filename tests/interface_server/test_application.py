@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import subprocess
 import sys
 import time
@@ -88,6 +89,28 @@ def test_its_end_closes_sockets_and_tells_the_layer() -> None:
         assert closed.value.rcvd.code in (1001, 1012)
         assert hosted.receive("websocket.disconnect")["path"] == "/open"
         assert hosted.layer.group_channels("everyone") == []
+
+
+class FullDisk(list[Any]):
+    """Takes no line."""
+
+    def append(self, line: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_access_log_that_cannot_be_written_ends_nobody(start: Start, caplog: pytest.LogCaptureFixture) -> None:
+    hosted = start()
+    hosted.access = FullDisk()
+    response = hosted.get()
+    hosted.send(hosted.receive("http.request")["reply_channel"], status=200, content=b"page")
+    assert response.result(DEADLINE).text == "page"
+    connection, reply_channel = hosted.open()
+    hosted.send(reply_channel, text="hello")
+    assert connection.recv(timeout=DEADLINE) == "hello"
+    connection.close()
+    assert hosted.receive("websocket.disconnect")["code"] == 1000
+    [line] = [record.getMessage() for record in caplog.records if record.levelname != "INFO"]
+    assert line.startswith("A line of the access log could not be written: OSError(28, ")
 
 
 def test_its_end_lets_exchanges_finish() -> None:
