@@ -47,7 +47,10 @@ def checked_headers(headers: Any) -> list[tuple[bytes, bytes]]:
     for header in headers:
         try:
             name, value = header
-            name = name if isinstance(name, bytes) else name.encode("ascii")
+            if not isinstance(name, bytes):
+                if not isinstance(header, (list, tuple)):
+                    raise TypeError  # a str of two characters, or a dict with two keys
+                name = name.encode("ascii")
             value = value if isinstance(value, bytes) else value.encode("latin-1")
         except (TypeError, ValueError, AttributeError):
             raise BadHeader(f"a header must be a pair of bytes, not {header!r:.100}") from None

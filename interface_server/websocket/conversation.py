@@ -73,6 +73,9 @@ class Conversation:
             accept = content.get("accept")
             if accept is False or (data is None and close is not None):
                 return self.reject()
+            if accept is not None and accept is not True:
+                # 0 or "" may well be meant as a refusal.
+                raise BadMessage(f"accept must be True or False, not {accept!r:.100}")
             if data is None and accept is None:
                 raise BadMessage("the first message to a socket accepts it, rejects it or brings data")
             events.append(self._accept(content))

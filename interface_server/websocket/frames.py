@@ -21,7 +21,8 @@ class FrameEncoder:
         if content is not self._content:
             self._content = content
             self._frame = None
-            if not content.get("close"):
+            close = content.get("close")
+            if close is None or close is False:
                 try:
                     data = data_of(content)
                 except BadMessage:

@@ -118,6 +118,8 @@ def test_a_status_without_content_has_none(status: int) -> None:
         ({"status": 200, "headers": 5}, "headers must be a list of pairs of bytes, not 5"),
         ({"status": 200, "headers": [b"x: y"]}, "a header must be a pair of bytes, not b'x: y'"),
         ({"status": 200, "headers": [[b"x", 1]]}, "a header must be a pair"),
+        ({"status": 200, "headers": ["xy"]}, "a header must be a pair of bytes, not 'xy'"),
+        ({"status": 200, "headers": [{"a": "b", "c": "d"}]}, "a header must be a pair of bytes, not {"),
         ({"status": 200, "headers": [["näme", b"1"]]}, "a header must be a pair"),
         ({"status": 200, "headers": [["name", "\u20ac"]]}, "a header must be a pair"),
         ({"status": 200, "headers": [[b"", b"1"]]}, "name of a header"),

@@ -115,7 +115,12 @@ def test_an_invalid_message_is_ignored_as_a_whole(message: dict[str, Any], reaso
     [
         ({}, "accepts it, rejects it or brings data"),
         ({"accept": True, "subprotocol": "soap"}, "did not offer the subprotocol 'soap'"),
+        ({"accept": 0}, "accept must be True or False, not 0"),
+        ({"accept": ""}, "accept must be True or False, not ''"),
+        ({"accept": 1}, "accept must be True or False, not 1"),
+        ({"accept": [], "text": "hello"}, r"accept must be True or False, not \[\]"),
         ({"accept": True, "headers": 5}, "headers must be a list"),
+        ({"accept": True, "headers": ["xy"]}, "a header must be a pair"),
         ({"accept": True, "headers": [[10**12, b""]]}, "a header must be a pair"),
         ({"accept": True, "headers": [[b"x", b"a\r\nb: c"]]}, "no line break"),
         ({"accept": True, "headers": [[b"a b", b"c"]]}, "name of a header"),
