@@ -36,17 +36,16 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     envvar="DJANGO_SETTINGS_MODULE",
     show_envvar=True,
     required=True,
-    help="The settings module of the project, such as myproject.settings.",
+    help="The project's settings module, such as myproject.settings.",
 )
-@click.option("--pythonpath", default=".", help="The folder from which the project is imported.")
+@click.option("--pythonpath", default=".", help="The folder that the project is imported from.")
 @with_options
 @click.option("-v", "--verbose", count=True, default=0, show_default=False, help="Log each message.")
 def main(settings: str, pythonpath: str, verbose: int, **values: Any) -> None:
-    """Run workers, which take messages from a channel layer and run the consumers of the project.
+    """Run workers: they take messages from a channel layer and run the consumers of the project.
 
-    You can also set every option by an environment variable: CHANNELS_WORKER_THREADS=4 for --threads 4.
-    At SIGTERM or Ctrl-C the program finishes the running consumers and ends. A second signal ends it without
-    waiting for them.
+    Each option is also an environment variable: CHANNELS_WORKER_THREADS=4 means --threads 4. At SIGTERM or
+    Ctrl-C the program finishes the running consumers and ends. A second signal ends it without waiting for them.
     """
     sys.path.insert(0, os.path.abspath(pythonpath))
     os.environ["DJANGO_SETTINGS_MODULE"] = settings

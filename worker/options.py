@@ -94,56 +94,54 @@ class Options:
         BadOption: a value is out of range, or two options do not go together.
     """
 
-    layer: str = option(
-        "default", str, "The alias in CHANNEL_LAYERS of the layer to receive from.", metavar="ALIAS"
-    )
+    layer: str = option("default", str, "The entry of CHANNEL_LAYERS to receive from.", metavar="ALIAS")
     threads: int = option(
-        1, _whole_number, "Consumers at the same time, in each process.", least=1, metavar="NUMBER"
+        1, _whole_number, "How many consumers run at the same time, in each process.", least=1, metavar="NUMBER"
     )
     processes: int = option(
-        1, _whole_number, "Number of processes. SIGHUP renews them without a gap.", least=1, metavar="NUMBER"
+        1, _whole_number, "How many processes; SIGHUP renews them without interruption.", least=1, metavar="NUMBER"
     )
     only_channels: Sequence[str] = option(
         (),
         str.split,
-        "Receive on the channels that match, and no others. Can be given several times.",
+        "Receive only on matching channels. Can be given several times.",
         metavar="GLOB",
     )
     exclude_channels: Sequence[str] = option(
-        (), str.split, "Do not receive on the channels that match. Can be given several times.", metavar="GLOB"
+        (), str.split, "Do not receive on matching channels. Can be given several times.", metavar="GLOB"
     )
     stream_threads: int = option(
         STREAM_THREADS,
         _whole_number,
-        "Streaming answers at the same time, in each process, besides the consumers.",
+        "How many streaming responses run at the same time, in each process, in addition to --threads.",
         least=1,
         metavar="NUMBER",
     )
     concurrency: int = option(
         CONCURRENCY,
         _whole_number,
-        "Asynchronous consumers at the same time, in each process, besides the others.",
+        "How many asynchronous consumers run at the same time, in each process, in addition to --threads.",
         least=1,
         metavar="NUMBER",
     )
     stop_timeout: float = option(
         STOP_TIMEOUT,
         _seconds,
-        "How long consumers may take to finish when the workers are stopped.",
+        "How long running consumers may take to finish when the worker stops.",
         least=0,
         metavar="SECONDS",
     )
     max_messages: int | None = option(
         None,
         _whole_number,
-        "Replace a process when it has handled about so many messages (between nine tenths and all of it).",
+        "Replace a process after about this many messages.",
         least=1,
         metavar="NUMBER",
     )
     max_memory: int | None = option(
         None,
         _size,
-        "Replace a process when it takes about so much memory, as 512M or 2G (between nine tenths and all of it).",
+        "Replace a process that uses about this much memory, such as 512M or 2G.",
         least=SMALLEST_MEMORY,
         shown=mebibytes,
         metavar="SIZE",
@@ -151,7 +149,7 @@ class Options:
     consumer_timeout: float | None = option(
         None,
         _seconds,
-        "Log once what a consumer is doing that has been running for so long.",
+        "Log once what a consumer is doing when it has run for this long.",
         least=0.01,
         metavar="SECONDS",
     )

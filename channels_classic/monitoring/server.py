@@ -22,7 +22,7 @@ CLIENT_SECONDS = 5.0
 MOST_CLIENTS = 16
 """The most requests that are answered at the same time. More are refused."""
 
-HELP = "Answer /livez, /readyz and /metrics on PORT, HOST:PORT or the PATH of a unix socket."
+HELP = "Serve /livez, /readyz and /metrics there: PORT, HOST:PORT, or the PATH of a Unix socket."
 
 
 class BadMonitor(ValueError):

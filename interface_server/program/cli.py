@@ -44,13 +44,13 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("channel_layer", required=False, envvar=f"{PREFIX}_CHANNEL_LAYER", metavar="[MODULE:LAYER]")
 @with_options
 def main(**options: Any) -> None:
-    """Serve HTTP and WebSockets by a channel layer.
+    """Serve HTTP and WebSockets through a channel layer.
 
     MODULE:LAYER names the layer to import, for example myproject.asgi:channel_layer. Without a project, name a
     Redis server: channels-interface --redis redis://localhost:6379/0
 
-    You can also set every option by an environment variable: CHANNELS_INTERFACE_HTTP_TIMEOUT=30 for --http-timeout
-    30. At SIGTERM or Ctrl-C the server completes the running exchanges and ends. A second signal ends it at once.
+    Each option is also an environment variable: CHANNELS_INTERFACE_HTTP_TIMEOUT=30 means --http-timeout 30. At
+    SIGTERM or Ctrl-C the server finishes the running exchanges and ends. A second signal ends it at once.
     """
     try:
         configuration = Configuration(**options)

@@ -53,6 +53,13 @@ def option(default: Any, help: str, *short: str, **click_options: Any) -> Any:
         short: more names, such as ``-p``.
         click_options: keywords for ``click.option``.
     """
+    kind = click_options.get("type")
+    if kind is float:
+        click_options.setdefault("metavar", "SECONDS")
+    elif isinstance(kind, click.IntRange):
+        click_options.setdefault("metavar", "N")
+    elif isinstance(kind, click.Path):
+        click_options.setdefault("metavar", "FILE")
     return field(default=default, metadata={"help": help, "short": short, "click": click_options})
 
 
@@ -66,55 +73,60 @@ class Configuration:
 
     channel_layer: str | None = None
     redis: Sequence[str] = option(
-        (), "Redis server(s), instead of MODULE:LAYER.", "-r", multiple=True, metavar="URL"
+        (), "The Redis server or servers to use, instead of MODULE:LAYER.", "-r", multiple=True, metavar="URL"
     )
     prefix: Sequence[str] = option(
         (OF_LAYER.prefix,),
-        "With --redis: the prefix of the layer's keys. In Redis Cluster once for each server, in the same order.",
+        "With --redis: the prefix of the layer's keys. In Redis Cluster: once for each server, in the same order.",
         multiple=True,
     )
     stats_prefix: Sequence[str] = option(
         (OF_LAYER.stats_prefix,),
-        "With --redis: the prefix of the keys of its statistics, in the same way.",
+        "With --redis: the prefix of the keys of the statistics, in the same way.",
         multiple=True,
     )
-    capacity: int = option(OF_LAYER.capacity, "With --redis: messages a channel holds.", type=click.IntRange(1))
+    capacity: int = option(
+        OF_LAYER.capacity, "With --redis: how many messages a channel holds.", type=click.IntRange(1)
+    )
     expiry: float = option(OF_LAYER.expiry, "With --redis: seconds until a message expires.", type=float)
     encryption_key: Sequence[str] = option(
-        (), "With --redis: write with the first, read with all.", multiple=True, metavar="KEY"
+        (),
+        "With --redis: encrypt messages with the first key, and decrypt with any.",
+        multiple=True,
+        metavar="KEY",
     )
     monitor: str | None = option(None, MONITOR_HELP, metavar="WHERE")
     health_path: str | None = option(
-        None, "Answer the health checks of a platform at PATH, for example /healthz, on this port.", metavar="PATH"
+        None,
+        "Answer the health checks of a platform at PATH, for example /healthz, on the port of the clients.",
+        metavar="PATH",
     )
     tracing: bool = option(False, TRACING_HELP, is_flag=True)
     mount: Sequence[str] = option(
         (),
-        "Hand PATH and what is below to an ASGI application in this process, for example "
+        "Pass PATH, and all paths below it, to an ASGI application in this process, for example "
         "/async=myproject.asgi:application. Can be given several times.",
         multiple=True,
         metavar="PATH=MODULE:APPLICATION",
     )
     bind: str = option("127.0.0.1", "The address to listen on.", "-b", metavar="ADDRESS")
     port: int = option(8000, "The port; 0 for a free one.", "-p", type=click.IntRange(0, 65535))
-    unix_socket: str | None = option(
-        None, "Listen on a socket in the file system instead.", "-u", type=click.Path()
-    )
-    fd: int | None = option(None, "Listen on a socket that the parent process has opened.", type=click.IntRange(0))
+    unix_socket: str | None = option(None, "Listen on a Unix socket instead.", "-u", type=click.Path())
+    fd: int | None = option(None, "Listen on a socket that the parent process opened.", type=click.IntRange(0))
     reuse_port: bool = option(
         False,
-        "Share the port with others that have this option, such as a server that takes over.",
+        "Share the port with other servers that have this option, such as a new server that takes over.",
         is_flag=True,
     )
-    processes: int = option(1, "Processes on one port; SIGHUP renews them.", type=click.IntRange(1))
+    processes: int = option(1, "How many processes share the port; SIGHUP renews them.", type=click.IntRange(1))
     drain: float = option(
         OF_CONNECTIONS.drain,
-        "Seconds over which the server spreads the closing of WebSockets when it stops.",
+        "When the server stops: seconds over which it spreads the closing of WebSockets.",
         type=float,
     )
     shutdown_timeout: float = option(
         OF_CONNECTIONS.shutdown_timeout,
-        "Seconds that exchanges may take to finish when the server stops.",
+        "When the server stops: seconds that running HTTP exchanges may take to finish.",
         type=float,
     )
     http_timeout: float = option(
@@ -122,33 +134,46 @@ class Configuration:
     )
     websocket_timeout: float = option(-1, "Seconds until a WebSocket is closed; -1 for never.", type=float)
     websocket_handshake_timeout: float = option(
-        OF_CLIENTS.websocket_handshake_timeout, "Seconds that a WebSocket waits to be accepted.", type=float
+        OF_CLIENTS.websocket_handshake_timeout,
+        "Seconds that a WebSocket waits for a consumer to accept it.",
+        type=float,
     )
     ping_interval: float = option(
         OF_CONNECTIONS.ping_interval, "Seconds between pings to a WebSocket; 0 for none.", type=float
     )
-    ping_timeout: float = option(OF_CONNECTIONS.ping_timeout, "Seconds that a ping may go unanswered.", type=float)
-    ws_protocol: Sequence[str] = option(
-        (), "Agree to this subprotocol. Can be given several times.", multiple=True, metavar="NAME"
+    ping_timeout: float = option(
+        OF_CONNECTIONS.ping_timeout,
+        "Seconds until a client that does not answer a ping is disconnected.",
+        type=float,
     )
-    root_path: str = option("", "The path prefix that a proxy removes, for example /app.")
+    ws_protocol: Sequence[str] = option(
+        (),
+        "Accept this subprotocol if a client offers it. Can be given several times.",
+        multiple=True,
+        metavar="NAME",
+    )
+    root_path: str = option("", "The prefix that a proxy removes from paths, for example /app.")
     proxy_headers: bool = option(
-        False, "Use X-Forwarded-For and X-Forwarded-Proto of --trusted-proxies.", is_flag=True
+        False, "Trust the headers X-Forwarded-For and X-Forwarded-Proto of --trusted-proxies.", is_flag=True
     )
     trusted_proxies: str = option(
         "127.0.0.1",
-        "With --proxy-headers: addresses, networks such as 10.0.0.0/8, 'unix' for any peer on --unix-socket, "
-        "'*' for any peer. Separated by commas.",
+        "With --proxy-headers: addresses and networks such as 10.0.0.0/8, 'unix' for connections to "
+        "--unix-socket, '*' for every peer. Separated by commas.",
         metavar="NAMES",
     )
     ssl_keyfile: str | None = option(None, "The private key, for TLS.", type=FILE)
     ssl_certfile: str | None = option(None, "The certificate, for TLS.", type=FILE)
     ssl_keyfile_password: str | None = option(None, "The password of the private key.")
     ssl_ca_certs: str | None = option(
-        None, "Require client certificates that one of these CAs has signed.", type=FILE
+        None, "Require a client certificate that one of these authorities has signed.", type=FILE
     )
-    ssl_ciphers: str | None = option(None, "The ciphers, as OpenSSL names them; by default those of Python.")
-    access_log: str | None = option(None, "Write a line for each exchange; - for standard output.", metavar="FILE")
+    ssl_ciphers: str | None = option(
+        None, "The ciphers, by their names in OpenSSL; the default is that of Python."
+    )
+    access_log: str | None = option(
+        None, "Write a line for each request and each socket; - means standard output.", metavar="FILE"
+    )
     access_log_json: bool = option(False, "Write the access log as JSON.", is_flag=True)
     log_config: str | None = option(
         None,
@@ -156,37 +181,41 @@ class Configuration:
         type=FILE,
     )
     max_message_size: int = option(
-        OF_CONNECTIONS.max_message_size, "Bytes of one WebSocket message.", type=click.IntRange(1)
+        OF_CONNECTIONS.max_message_size, "The largest WebSocket message, in bytes.", type=click.IntRange(1)
     )
     max_body_size: int = option(
         OF_CLIENTS.max_body_size,
-        "Bytes of the body of one request; a larger one gets 413.",
+        "The largest request body, in bytes; a larger one gets 413.",
         type=click.IntRange(1),
     )
     min_body_rate: int = option(
         OF_CLIENTS.min_body_rate,
-        "Bytes per second of a body, on average over --http-timeout; slower gets 408.",
+        "Bytes per second that a client has to send of a body, on average over --http-timeout; a slower client "
+        "gets 408.",
         type=click.IntRange(0),
     )
     max_bodies_size: int = option(
         OF_CLIENTS.max_bodies_size,
-        "Bytes of all bodies that a process keeps until workers take them; more gets 503.",
+        "Bytes of all bodies that a process keeps until workers take them; a request that exceeds it gets 503.",
         type=click.IntRange(1),
     )
     max_answer_size: int = option(
         OF_CLIENTS.max_answer_size,
-        "Bytes of one answer that wait for a slow client before its worker has to wait.",
+        "Bytes of one answer that wait for a slow client; beyond that, its worker has to wait.",
         type=click.IntRange(1),
     )
     max_answers_size: int = option(
         OF_CLIENTS.max_answers_size,
-        "Bytes of all answers that wait for slow clients in a process.",
+        "Bytes of all answers in a process that wait for slow clients; beyond that, a worker has to wait after "
+        "1 MiB of an answer.",
         type=click.IntRange(1),
     )
     per_message_deflate: bool = option(
-        False, "Compress WebSocket messages. This takes time and memory.", is_flag=True
+        False, "Compress WebSocket messages, at the cost of speed and memory.", is_flag=True
     )
-    verbose: int = option(0, "Log more; give it twice to log everything.", "-v", count=True, show_default=False)
+    verbose: int = option(
+        0, "Log more; give it twice (-vv) to log everything.", "-v", count=True, show_default=False
+    )
 
     def __post_init__(self) -> None:
         if bool(self.channel_layer) == bool(self.redis):

@@ -49,6 +49,25 @@ def test_the_options_of_programs(program: click.Command) -> None:
     assert options_in(section("commands.md", name)) == set(options)
 
 
+@pytest.mark.parametrize("program", [interface, worker], ids=["channels-interface", "channels-worker"])
+def test_the_values_and_defaults_of_options(program: click.Command) -> None:
+    name = {interface: "channels-interface", worker: "channels-worker"}[program]
+    rows = re.findall(r"^\| `(--[\w-]+) ?([^`]*)` \| (?:`(.*?)`)? ?\|", section("commands.md", name), re.MULTILINE)
+    listed = {option: (value, default) for option, value, default in rows}
+    expected = {}
+    with click.Context(program) as context:
+        for each in program.params:
+            if isinstance(each, click.Option) and (option := max(each.opts, key=len)) in listed:
+                takes_value = not (each.is_flag or each.count)
+                default = each.get_default(context)
+                shown = " ".join(default) if isinstance(default, tuple) else default
+                expected[option] = (
+                    each.make_metavar(context) if takes_value else "",
+                    "" if shown is None or not takes_value else str(shown),
+                )
+    assert listed == expected
+
+
 @pytest.mark.parametrize(
     ("app", "name"),
     [

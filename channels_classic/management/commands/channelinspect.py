@@ -19,14 +19,14 @@ from channels_classic.management.layers import using_layer
 class Command(BaseCommand):
     """Shows what a layer knows about one group, channel or socket."""
 
-    help = "Shows the members of a group, what waits in a channel, or the process and the groups of a socket."
+    help = "Shows details of one group, channel or socket."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the argument: what to inspect."""
         parser.add_argument("kind", choices=["group", "channel", "socket"])
         parser.add_argument("name", help="The group, the channel, or the reply channel of the socket.")
-        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Its alias in CHANNEL_LAYERS.")
+        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="The entry of CHANNEL_LAYERS to use.")
         parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:

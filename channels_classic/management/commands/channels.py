@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options: the layer, and the format."""
-        parser.add_argument("--layer", help="Show only the layer with this alias in CHANNEL_LAYERS.")
+        parser.add_argument("--layer", help="Show only this entry of CHANNEL_LAYERS.")
         parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:

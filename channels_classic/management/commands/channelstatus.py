@@ -67,9 +67,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options: the layer, and the format."""
-        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Its alias in CHANNEL_LAYERS.")
-        parser.add_argument("--watch", action="store_true", help="Show it again and again, until Ctrl-C.")
-        parser.add_argument("--json", action="store_true", help="Print JSON; with --watch, a line each time.")
+        parser.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="The entry of CHANNEL_LAYERS to use.")
+        parser.add_argument("--watch", action="store_true", help="Refresh the tables until you press Ctrl-C.")
+        parser.add_argument("--json", action="store_true", help="Print JSON; with --watch, one line per refresh.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Look twice, and print. With ``--watch``, go on."""

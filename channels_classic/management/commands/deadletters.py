@@ -17,7 +17,7 @@ ACTIONS = {
     "list": "Print a line for each dead letter.",
     "show": "Print one dead letter with its content.",
     "retry": "Send dead letters to their channels again, as if they were new.",
-    "drop": "Remove.",
+    "drop": "Delete dead letters.",
 }
 
 
@@ -38,9 +38,9 @@ class Command(BaseCommand):
                 "identities", nargs="*", metavar="ID", help="The IDs of dead letters, or their first characters."
             )
             if action in ("retry", "drop"):
-                one.add_argument("--all", action="store_true", help="All of them.")
-            one.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="Its alias in CHANNEL_LAYERS.")
-            one.add_argument("--json", action="store_true", help="Print JSON, for programs.")
+                one.add_argument("--all", action="store_true", help="Use all dead letters.")
+            one.add_argument("--layer", default=DEFAULT_CHANNEL_LAYER, help="The entry of CHANNEL_LAYERS to use.")
+            one.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Carry out the action."""

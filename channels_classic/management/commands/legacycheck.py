@@ -15,15 +15,19 @@ class Command(BaseCommand):
     """Reads a project without running it, and prints what will not work. Its exit status is 1 if it finds any."""
 
     help = (
-        "Says what in a project of Channels 1 has to change: file and line, cause, remedy. The exit status is 1 "
-        "if there is anything. For a project that does not start: python -m channels_classic.legacycheck"
+        "Lists what you have to change in a project of Channels 1: file and line, cause, remedy. The exit status "
+        "is 1 if there is anything. If the project does not start: python -m channels_classic.legacycheck"
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments: the folder, and the format."""
         parser.add_argument(
-            "folder", nargs="?", type=Path, default=Path(), help="Where manage.py is (default: here)."
+            "folder",
+            nargs="?",
+            type=Path,
+            default=Path(),
+            help="The folder with manage.py (default: the current one).",
         )
         parser.add_argument("--json", action="store_true", help="Print JSON, a list of objects.")
 

@@ -18,8 +18,8 @@ class Command(BaseCommand):
     """Runs workers until SIGTERM or Ctrl-C."""
 
     help = (
-        "Runs workers: they take messages from a channel layer and run consumers. With several processes SIGHUP "
-        "renews them without a gap."
+        "Runs workers: they take messages from a channel layer and run consumers. SIGHUP renews the processes of "
+        "--processes without interruption."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,7 +36,9 @@ class Command(BaseCommand):
             # An option that is not given is None here, because the environment may have it.
             parser.add_argument(flag(field), default=None, help=field.metadata["help"] + shown, **details)
         parser.add_argument(
-            "--reload", action="store_true", help="Start again when code changes, for development."
+            "--reload",
+            action="store_true",
+            help="Start again when code changes; for development, with a single process.",
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:

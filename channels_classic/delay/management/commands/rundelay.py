@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--layer",
             default=DEFAULT_CHANNEL_LAYER,
-            help="The alias in CHANNEL_LAYERS of the layer to receive from.",
+            help="The entry of CHANNEL_LAYERS to receive from.",
         )
         parser.add_argument(
             "--sleep",
@@ -30,15 +30,15 @@ class Command(BaseCommand):
             default=1.0,
             metavar="SECONDS",
             help=(
-                "How long the database is left alone while nothing is due that this server knows of. This is how "
-                "soon it takes over what a killed server has left (default: 1)."
+                "How often an idle server looks into the database. A message that a stopped server has left waits "
+                "no longer than this (default: 1)."
             ),
         )
 
         parser.add_argument(
             "--resend",
             action="store_true",
-            help="Send again messages that a killed server may have sent: rather twice than never.",
+            help="Send the messages again of which nobody knows whether a killed server had sent them.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
