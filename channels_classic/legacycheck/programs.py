@@ -25,7 +25,7 @@ OPTIONS = {
     "--access-log": "--access-log",
     "--ping-interval": "--ping-interval",
     "--ping-timeout": "--ping-timeout",
-    "--ws-protocol": "--ws-protocol",
+    "--ws-protocol": "--ws-protocol, once for each protocol",
     "--root-path": "--root-path",
     "--proxy-headers": "--proxy-headers (with --trusted-proxies, if the proxy is on another machine)",
     "--websocket_timeout": "--websocket-timeout",

@@ -256,6 +256,7 @@ def test_daphne(findings: Callable[..., list[Finding]]) -> None:
         "docker-compose.yml": 'command: ["daphne", "-e", "ssl:443", "myproject.asgi:channel_layer"]\n',
         "nginx/site.conf": "proxy_set_header Daphne-Root-Path /app;\n",
         "run.sh": "# daphne myproject.asgi:channel_layer\npip install daphne\n",
+        "start.sh": "daphne --ws-protocol a b -p 80 myproject.asgi:channel_layer\n",
     }
     results = findings(**files)
     assert [(each.file, each.line, each.rule) for each in results] == [
@@ -263,11 +264,13 @@ def test_daphne(findings: Callable[..., list[Finding]]) -> None:
         ("deploy/site.service", 2, "daphne"),
         ("docker-compose.yml", 1, "daphne"),
         ("nginx/site.conf", 1, "daphne-root-path"),
+        ("start.sh", 1, "daphne"),
     ]
     assert "--websocket_timeout is --websocket-timeout" in results[0].remedy
     assert "-p" not in results[0].remedy
     assert "Its options stay as they are." in results[1].remedy
     assert "--ssl-keyfile" in results[2].remedy
+    assert results[4].remedy.endswith("Of its options, --ws-protocol is --ws-protocol, once for each protocol.")
 
 
 def test_requirements(found: Find) -> None:
