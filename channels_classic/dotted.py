@@ -1,4 +1,4 @@
-"""Objects by their dotted path, which settings and routings use."""
+"""Objects by their dotted path, which settings and routings use, and the dotted names of objects."""
 
 from __future__ import annotations
 
@@ -76,3 +76,15 @@ def _what_there_is(module: ModuleType, name: str, example: str) -> str:
     near = difflib.get_close_matches(name, sorted(each for each in known if not each.startswith("_")), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"module {module.__name__!r} has no attribute {name!r}{hint}"
+
+
+def name_of(thing: Any) -> str:
+    """The dotted name of a function, a method or a class, or of the class of anything else.
+
+    A class method has the name of the class that it was taken from, which may have inherited it.
+    """
+    owner = getattr(thing, "__self__", None)
+    if isinstance(owner, type):
+        return f"{owner.__module__}.{owner.__qualname__}.{thing.__name__}"
+    named = thing if hasattr(thing, "__qualname__") else type(thing)
+    return f"{named.__module__}.{named.__qualname__}"

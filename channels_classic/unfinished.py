@@ -11,6 +11,7 @@ from asgiref.sync import iscoroutinefunction
 
 from channels_classic.asynchronous import REST
 from channels_classic.decorators import DECORATES
+from channels_classic.dotted import name_of
 
 REASON = (
     "nothing iterates over it, so it would never run. Return without yield; a consumer may be a plain def or an "
@@ -113,5 +114,4 @@ def _runs(function: Any) -> bool:
 def _name(consumer: Any) -> str:
     while isinstance(consumer, functools.partial):
         consumer = consumer.func
-    named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
-    return f"{named.__module__}.{named.__qualname__}"
+    return name_of(consumer)

@@ -13,6 +13,7 @@ from django.conf import settings
 
 from channels_classic.asynchronous import rest_of
 from channels_classic.counters import MOST_CONSUMERS, ConsumerCount, counters
+from channels_classic.dotted import name_of
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.http.replies import SERVER_ERROR
 from channels_classic.layers import Lapsed
@@ -281,9 +282,3 @@ def count_of(consumer: Consumer) -> ConsumerCount:
         if len(_counts) < MOST_CONSUMERS:
             _counts[consumer] = count
     return count
-
-
-def name_of(consumer: Consumer) -> str:
-    """The dotted name of a consumer, for the log."""
-    named = consumer if hasattr(consumer, "__qualname__") else type(consumer)
-    return f"{named.__module__}.{named.__qualname__}"

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from channels_classic.dotted import name_of
 from channels_classic.http.consumer import ViewConsumer
 from channels_classic.log import logger
 from channels_classic.message import Message
 from channels_classic.redaction import masked_query
 from channels_classic.routing import Router, connect_consumer, null_consumer
 from channels_classic.signals import consumer_finished
-from worker.consume import name_of
 
 MAX_QUERIES = 1000
 """The number of sockets whose query strings are remembered. Only the first message of a socket has it."""

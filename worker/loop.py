@@ -19,6 +19,7 @@ from typing import Any
 
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.backoff import Backoff
+from channels_classic.dotted import name_of
 from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Lost, Received, fencing
 from channels_classic.layers.redelivery import LOST_GOODBYE_CHANNEL
 from channels_classic.log import logger
@@ -30,7 +31,7 @@ from channels_classic.sessions.store import forget_session
 from channels_classic.signals import worker_ready
 from worker.channels import ChannelFilters, ReceivedChannels
 from worker.connections import after_consumer, before_consumer
-from worker.consume import OnError, begin, log_error, name_of
+from worker.consume import OnError, begin, log_error
 from worker.finish import finish
 from worker.handover import Handover
 from worker.host import WorkerHost

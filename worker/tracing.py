@@ -11,13 +11,14 @@ from typing import Any
 from opentelemetry.context import Context, attach
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
+from channels_classic.dotted import name_of
 from channels_classic.log_context import message_at_work
 from channels_classic.routing import Router
 from channels_classic.signals import consumer_finished, consumer_started
 from channels_classic.tracing.field import UNRECORDED, carried_by, is_unrecorded
 from channels_classic.tracing.provider import recording
 from channels_classic.tracing.sends import SYSTEM, client_attributes, trace_sends, tracer
-from worker.consume import log_error, name_of
+from worker.consume import log_error
 
 
 class ConsumerTracing:

@@ -6,6 +6,7 @@ from typing import Any
 
 from channels_classic import pending
 from channels_classic.apps import ChannelsClassicConfig
+from channels_classic.dotted import name_of
 
 
 class ChannelsConfig(ChannelsClassicConfig):
@@ -16,8 +17,7 @@ class ChannelsConfig(ChannelsClassicConfig):
 
 def name_that_thing(thing: Any) -> str:
     """The dotted name of a function, a method, a class, or the class of anything else."""
-    named = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{named.__module__}.{named.__qualname__}"
+    return name_of(thing)
 
 
 def wait_channel_name(reply_channel: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels_classic.decorators import DECORATES
+from channels_classic.dotted import name_of
 from channels_classic.http.consumer import ViewConsumer
 from channels_classic.routing import Consumer, Include, Route, RouteLike, Router, connect_consumer, null_consumer
 
@@ -72,9 +73,7 @@ def describe(consumer: Consumer) -> str:
         return "the socket is accepted"
     if consumer is null_consumer:
         return "nothing happens"
-    inner = _innermost(consumer)
-    named = inner if hasattr(inner, "__qualname__") else type(inner)
-    return f"{named.__module__}.{named.__qualname__}"
+    return name_of(_innermost(consumer))
 
 
 def place_of(consumer: Consumer) -> tuple[str | None, int | None]:

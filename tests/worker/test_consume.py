@@ -22,7 +22,7 @@ from channels_classic.message import Message
 from channels_classic.pending import PendingSends
 from channels_classic.signals import consumer_finished, consumer_started
 from tests.worker.conftest import REPLY, Consumer, is_empty, layer_with, receive
-from worker.consume import SERVER_ERROR, consume, name_of
+from worker.consume import SERVER_ERROR, consume
 
 # Around a consumer the connections of its thread are looked at, and here that may be one of an earlier test.
 pytestmark = pytest.mark.django_db
@@ -394,28 +394,3 @@ def test_a_receiver_of_a_signal_that_raises_ends_nothing(caplog: pytest.LogCaptu
         run(ran.append)
     assert len(ran) == (signal is consumer_finished)
     assert any("a bug in a receiver" in str(record.exc_info) for record in caplog.records)
-
-
-# Names.
-
-
-class Consumers:
-    def method(self, message: Message) -> None:
-        pass
-
-    def __call__(self, message: Message) -> None:
-        pass
-
-
-@pytest.mark.parametrize(
-    ("consumer", "name"),
-    [
-        (ignore, "ignore"),
-        (Consumers, "Consumers"),
-        (Consumers.method, "Consumers.method"),
-        (Consumers().method, "Consumers.method"),
-        (Consumers(), "Consumers"),
-    ],
-)
-def test_the_name_of_a_consumer(consumer: Consumer, name: str) -> None:
-    assert name_of(consumer) == f"tests.worker.test_consume.{name}"
