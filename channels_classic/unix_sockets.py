@@ -35,3 +35,31 @@ def bind_unix(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+class SocketFile:
+    """The file of a unix socket that was just bound. Its server removes it in the end.
+
+    While this server finishes, another one may already serve on a socket of its own with this path.
+
+    Arguments:
+        path: the path of the socket.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity = _identity(path)
+
+    def remove(self) -> None:
+        """Remove the file, unless it is that of another server."""
+        try:
+            if _identity(self._path) == self._identity:
+                os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+
+
+def _identity(path: str) -> tuple[int, ...]:
+    """Numbers that no other file of this path has. The number of an inode alone may be given again."""
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino, status.st_mtime_ns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import threading
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Any
 from channels_classic.log import logger, printable
 from channels_classic.monitoring.metrics import CONTENT_TYPE, text_of
 from channels_classic.monitoring.status import Status, added
-from channels_classic.unix_sockets import bind_unix
+from channels_classic.unix_sockets import SocketFile, bind_unix
 
 CLIENT_SECONDS = 5.0
 """Seconds that a client may take to send its request."""
@@ -41,8 +40,8 @@ class MonitorServer:
     """
 
     def __init__(self, where: str, status: Callable[[], Status]) -> None:
-        self._path = where if "/" in where else None
         sock = _listening(where)
+        self._file = SocketFile(where) if "/" in where else None
         self._server = _Server(sock, status)
         threading.Thread(target=self._server.accept_all, name="monitor", daemon=True).start()
 
@@ -54,11 +53,8 @@ class MonitorServer:
 
     def close(self) -> None:
         """Stop listening."""
-        if self._path is not None:
-            try:
-                os.unlink(self._path)
-            except FileNotFoundError:
-                pass
+        if self._file is not None:
+            self._file.remove()
         self._server.stop()
 
 

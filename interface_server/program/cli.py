@@ -18,6 +18,7 @@ from channels_classic.monitoring.programs import monitored, monitored_child, mon
 from channels_classic.monitoring.server import BadMonitor
 from channels_classic.processes.child import Supervised
 from channels_classic.processes.supervisor import Supervisor
+from channels_classic.unix_sockets import SocketFile
 from interface_server.application import InterfaceServer
 from interface_server.program import listening, serving
 from interface_server.program.configuration import BadConfiguration, Configuration, flag
@@ -60,16 +61,18 @@ def main(**options: Any) -> None:
         sock = configuration.make_socket()
     except BadConfiguration as error:
         raise click.ClickException(str(error)) from error
+    path = configuration.unix_socket
+    clean_up = SocketFile(path).remove if path is not None else lambda: None
     try:
         if configuration.processes == 1:
             with monitored(configuration.monitor, application.context.layer) as monitor:
-                serve(configuration, application, settings, sock, monitor=monitor)
+                serve(configuration, application, settings, sock, monitor=monitor, clean_up=clean_up)
         elif status := supervise(configuration, settings, sock):
             sys.exit(status)
     except BadMonitor as error:
         raise click.ClickException(str(error)) from error
     finally:
-        clean_up(configuration)
+        clean_up()
 
 
 def serve(
@@ -79,12 +82,14 @@ def serve(
     sock: socket.socket,
     ready: Callable[[], None] = lambda: None,
     monitor: Monitor | None = None,
+    clean_up: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve in this process until a signal comes.
 
     Arguments:
         ready: called when clients can be served.
         monitor: watches the server, if there is one.
+        clean_up: called before the process ends early.
     """
 
     def started() -> None:
@@ -98,7 +103,7 @@ def serve(
 
     try:
         with recording() if configuration.tracing else nullcontext():
-            serving.serve(application, settings, [sock], started, lambda: clean_up(configuration), monitor)
+            serving.serve(application, settings, [sock], started, clean_up, monitor)
     except (StartupFailed, ServerFailed) as error:
         logger.error("%s", error)
         sys.exit(1)
@@ -147,15 +152,6 @@ def serve_in_child(
         sys.exit(str(error))
     with monitored_child(folder, application.context.layer) as monitor:
         serve(configuration, application, settings, sock, supervised.ready, monitor)
-
-
-def clean_up(configuration: Configuration) -> None:
-    """Remove the unix socket from the file system."""
-    if configuration.unix_socket is not None:
-        try:
-            os.unlink(configuration.unix_socket)
-        except FileNotFoundError:
-            pass
 
 
 def configuration_from_environment() -> Configuration:

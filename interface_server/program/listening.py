@@ -6,12 +6,13 @@ import errno
 import socket
 
 from channels_classic.unix_sockets import bind_unix
+from interface_server.transport.port import BACKLOG
 
 
 def listening_socket(
     bind: str, port: int, unix_socket: str | None, fd: int | None, reuse_port: bool = False
 ) -> socket.socket:
-    """Make a socket that is bound, but does not listen yet.
+    """Make a socket that is bound. It does not listen yet, unless it is inherited.
 
     Arguments:
         bind, port: the address, if neither ``unix_socket`` nor ``fd`` is given.
@@ -25,7 +26,7 @@ def listening_socket(
         OverflowError: the port is out of range.
     """
     if fd is not None:
-        return socket.socket(fileno=fd)
+        return _inherited(fd)
     if unix_socket is not None:
         return bind_unix(unix_socket)
     family, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -40,6 +41,16 @@ def listening_socket(
     except OSError:
         sock.close()
         raise
+    return sock
+
+
+def _inherited(fd: int) -> socket.socket:
+    sock = socket.socket(fileno=fd)
+    try:
+        sock.listen(BACKLOG)  # as the server will do, too
+    except OSError as error:
+        sock.detach()
+        raise OSError(error.errno, "it is no socket that can listen, such as systemd passes on") from error
     return sock
 
 

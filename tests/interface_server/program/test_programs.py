@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import signal
@@ -21,7 +22,7 @@ from websockets.sync.client import unix_connect
 from interface_server.program.cli import main
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
-from tests.interface_server.program.served import SCRIPT, Serve, refused
+from tests.interface_server.program.served import SCRIPT, Serve, in_a_thread, refused
 from tests.ports import free_port
 from tests.programs import completed
 from tests.project import DEADLINE
@@ -96,8 +97,29 @@ def test_a_unix_socket(serve: Serve, backend: Backend, tmp_path: Path) -> None:
     second = serve("--unix-socket", path, port=(), log="second.txt")
     with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=DEADLINE) as client:
         assert client.get("http://localhost/again").json()["path"] == "/again"
-    assert second.stop() == 0
+
+    # The socket of a server that starts while another one finishes stays when that one has ended.
+    with (
+        httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=DEADLINE) as client,
+        in_a_thread(lambda: client.get("http://localhost/later/")) as response,
+    ):
+        backend.wait_for("http.request", lambda content: content["path"] == "/later/")
+        second.program.process.send_signal(signal.SIGTERM)
+        eventually(lambda: is_refused(path))
+        third = serve("--unix-socket", path, port=(), log="third.txt")
+        backend.go.set()
+        assert response().text == "at last"
+    assert second.program.process.wait(DEADLINE) == 0
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=DEADLINE) as client:
+        assert client.get("http://localhost/third").json()["path"] == "/third"
+    assert third.stop() == 0
     assert not path.exists()
+
+
+def is_refused(path: Path) -> bool:
+    """Whether nobody listens on a unix socket any more."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == errno.ECONNREFUSED
 
 
 def test_a_file_is_no_unix_socket(tmp_path: Path) -> None:

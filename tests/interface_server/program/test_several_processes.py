@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from channels_classic.processes.signals import HURRY
 from tests.interface_server.backend import Backend
 from tests.interface_server.hosted import eventually
 from tests.interface_server.program.served import Serve, Served, in_a_thread
@@ -70,3 +72,14 @@ def test_processes_do_not_outlive_their_supervisor(serve: Serve) -> None:
     served = serve("--processes", 2, processes=2)
     served.stop(signal.SIGKILL)
     eventually(lambda: not any(is_alive(pid) for pid in served.pids))
+
+
+def test_a_process_that_ends_early_leaves_the_unix_socket_to_the_others(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "interface.socket"
+    served = serve("--processes", 2, "--unix-socket", path, port=(), processes=2)
+    first = served.pids[0]
+    os.kill(first, HURRY)
+    eventually(lambda: not is_alive(first))
+    assert path.exists()
+    assert served.stop() == 0
+    assert not path.exists()
