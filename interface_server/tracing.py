@@ -36,16 +36,29 @@ ENDS = ("http", "websocket.connected", "websocket.rejected")
 
 SWITCHING_PROTOCOLS = 101
 
+BAGGAGE = b"baggage"
+
+LONGEST = 512
+"""The most bytes of a header with the context of a trace. W3C Trace Context asks for as many."""
+
 Headers = Sequence[Sequence[bytes]]
 
 
 class HeaderGetter(Getter[Headers]):
-    """Lets OpenTelemetry read the headers of a message."""
+    """Lets OpenTelemetry read the headers of a message, except those that have no meaning here.
+
+    OpenTelemetry logs the parts that it cannot read. So a client could fill the log: with its baggage, which is
+    not passed on anyway, or with long values.
+    """
 
     def get(self, carrier: Headers, key: str) -> list[str] | None:
         """The values of a header."""
         name = key.lower().encode("latin-1")
-        return [value.decode("latin-1") for header, value in carrier if header == name] or None
+        if name == BAGGAGE:
+            return None
+        values = [value.decode("latin-1") for header, value in carrier if header == name]
+        text = "".join(values)
+        return values if values and len(text) <= LONGEST and text.isascii() else None
 
     def keys(self, carrier: Headers) -> list[str]:
         """The names of all headers."""
