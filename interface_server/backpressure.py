@@ -19,13 +19,14 @@ class Bounds(NamedTuple):
     """The three bounds of a buffer."""
 
     high: Amount
-    """From this amount on the channel of the client is paused: it refuses messages, so senders wait."""
+    """From this amount on, the channel of the client is paused: it refuses messages, so senders wait."""
 
     low: Amount
-    """At this amount or less the channel takes messages again."""
+    """At this amount or less, the channel takes messages again."""
 
     most: Amount
-    """The most that is kept of messages that were on their way, or come from groups, which do not wait."""
+    """The most that is kept: of messages that were on their way when the channel was paused, and of messages to
+    groups, which do not wait."""
 
 
 class Backpressure:
@@ -48,12 +49,12 @@ class Backpressure:
 
     @property
     def is_full(self) -> bool:
-        """Whether the most that is kept waits already."""
+        """Whether the buffer holds the most that is kept."""
         most = self.bounds.most
         return self.messages >= most.messages or self.size >= most.size
 
     def add(self, size: int, messages: int = 1) -> None:
-        """Count a message of ``size`` bytes that waits from now on. With 0 ``messages`` only the bytes count."""
+        """Count a message of ``size`` bytes that waits from now on. With 0 ``messages``, only the bytes count."""
         self.messages += messages
         self.size += size
         high = self.bounds.high
@@ -70,7 +71,7 @@ class Backpressure:
             self._resume()
 
     def clear(self) -> None:
-        """Count nothing any more: all was dropped, or the client is gone."""
+        """Count from zero again, because everything was dropped, or the client has left."""
         self.messages = self.size = 0
         if self.is_paused:
             self._resume()

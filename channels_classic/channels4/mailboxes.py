@@ -129,7 +129,7 @@ class Mailboxes:
                     box.messages.clear()
 
     def _leave(self, queue: Queue, channel: str, waiter: Waiter) -> None:
-        """Handle a cancelled waiter. A message that it has got goes to the next one."""
+        """Handle a cancelled waiter. If it has a message already, the next waiter gets it."""
         with self._lock:
             box = queue.boxes.get(channel)
             if box is not None and waiter in box.waiters:

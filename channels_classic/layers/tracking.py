@@ -17,12 +17,12 @@ BEAT_SECONDS = 0.75
 """Seconds between two heartbeats of a process."""
 
 LIFE_SECONDS = 3.5
-"""A process that has sent no heartbeat for so many seconds is dead, by the clock of the layer. This is long enough
-for a pause of the garbage collector or a busy machine, and short enough that another process has taken over within
-five seconds."""
+"""A process that has sent no heartbeat for this many seconds is dead, by the clock of the layer. This is long
+enough for a pause of the garbage collector or a busy machine, and short enough that another process has taken over
+within five seconds."""
 
 GONE_SECONDS = 60
-"""Seconds for which the layer remembers that a process is gone. It drops what is sent to such a process at
+"""Seconds for which the layer remembers that a process is gone. Whatever is sent to such a process is dropped at
 once."""
 
 MOST_DEAD_LETTERS = 1000
@@ -89,7 +89,7 @@ class ProcessCalls(ABC):
         """
 
     def sweep(self, process: Process, started: Started) -> Swept | None:
-        """Give to others what a dead process had, and remove what it owned. Any process may call this.
+        """Give the messages of a dead process to others, and remove what it owned. Any process may call this.
 
         From the first step on, the process itself can take and send nothing more: its calls raise ``Lapsed``.
         Messages that were not started go back in front of their channels. Messages that were started run again if

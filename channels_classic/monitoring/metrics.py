@@ -35,13 +35,15 @@ FAMILIES = {
     "channels_sockets_accepted": Family("counter", "WebSockets that were accepted."),
     "channels_sockets_rejected": Family("counter", "WebSockets that were rejected."),
     "channels_sockets_closed": Family("counter", "WebSockets that have ended, by close code.", ("code",)),
-    "channels_http_responses": Family("counter", "HTTP responses; 499: the client left before.", ("status",)),
-    "channels_messages_sent": Family("counter", "Messages that the layer has taken from here."),
-    "channels_messages_received": Family("counter", "Messages that were taken from the layer here."),
+    "channels_http_responses": Family(
+        "counter", "HTTP responses, by status; 499: the client left first.", ("status",)
+    ),
+    "channels_messages_sent": Family("counter", "Messages that this process sent to the layer."),
+    "channels_messages_received": Family("counter", "Messages that this process received from the layer."),
     "channels_messages_full": Family("counter", "Messages that the layer refused: their channel was full."),
-    "channels_messages_expired": Family("counter", "Messages that were taken from the layer too late."),
-    "channels_broadcasts": Family("counter", "Sent messages that were for groups."),
-    "channels_deliveries": Family("counter", "Messages handed to clients, each member of a group counted."),
+    "channels_messages_expired": Family("counter", "Messages that had expired when they were received."),
+    "channels_broadcasts": Family("counter", "Messages that were sent to groups."),
+    "channels_deliveries": Family("counter", "Messages delivered to clients; each member of a group counts."),
     "channels_consumer_seconds": Family("histogram", "The time that consumers took.", ("consumer",)),
     "channels_consumer_errors": Family("counter", "Exceptions that consumers raised.", ("consumer",)),
     "channels_layer_round_trips": Family("counter", "Round trips to the server behind the layer."),
@@ -49,10 +51,10 @@ FAMILIES = {
     "channels_layer_failures": Family(
         "counter", "Connections to the server behind the layer that broke, or could not be made."
     ),
-    "channels_backoff_pauses": Family("counter", "Pauses of a back-off after failures."),
+    "channels_backoff_pauses": Family("counter", "Pauses before a failed operation was tried again."),
     "channels_processes_swept": Family("counter", "Dead processes that this process has swept."),
     "channels_messages_redelivered": Family("counter", "Messages of dead processes that were given to others."),
-    "channels_messages_lost": Family("counter", "Messages that dead processes were running, and that are lost."),
+    "channels_messages_lost": Family("counter", "Messages that died with the process that ran them."),
     "channels_messages_dead_lettered": Family("counter", "Messages that became dead letters."),
     # The state of the layer. Every process sees the same, so do not add these up.
     "channels_layer_reachable": Family("gauge", "1 if the server behind the layer answers."),

@@ -14,10 +14,10 @@ class Health(Protocol):
     """The health of a program. Any thread may call this."""
 
     def dead_parts(self) -> list[str]:
-        """Texts about the parts that do not work any more."""
+        """Descriptions of the parts that no longer work."""
 
     def obstacles(self) -> list[str]:
-        """Texts about what keeps the program from serving clients now, although all its parts work."""
+        """Descriptions of what keeps the program from serving clients now, although all its parts work."""
 
     @property
     def is_draining(self) -> bool:
@@ -39,11 +39,11 @@ class Monitor:
         self._watched: list[Health] = []
 
     def watch(self, health: Health) -> None:
-        """Watch a program's health from now on. Before that the process is not ready."""
+        """Watch the health of a program from now on. Before the first call, the process is not ready."""
         self._watched.append(health)
 
     def status(self) -> Status:
-        """The present status of the process."""
+        """The current status of the process."""
         dead = [part for health in self._watched for part in health.dead_parts()]
         draining = any(health.is_draining for health in self._watched)
         view, unready = None, [text for health in self._watched for text in health.obstacles()]

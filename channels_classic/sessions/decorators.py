@@ -37,8 +37,8 @@ def http_session(message: Message, consume: Consume) -> Any:
 
     Its key comes from ``?session_key=``, or else from the session cookie. So only ``websocket.connect`` and
     ``http.request`` have one, and no later message. It is loaded when it is first used, and saved if it was
-    changed and the consumer did not raise. The key of no stored session gives an empty session, which is not
-    saved.
+    changed and the consumer did not raise. If no stored session has this key, the consumer gets an empty session,
+    which is not saved.
     """
     return with_http_session(message, consume)
 

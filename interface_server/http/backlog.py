@@ -71,7 +71,7 @@ class Backlog:
 
     @property
     def is_full(self) -> bool:
-        """Whether the most that is kept waits already."""
+        """Whether as much waits as is kept at most."""
         return self._backpressure.is_full
 
     def put(self, events: list[Event]) -> None:

@@ -43,17 +43,17 @@ class Values:
             return None
 
     def set(self, name: str, value: bytes, seconds: float, replace: bool) -> Steps[bool]:
-        """Store a value to replace one, or where there is none. Returns whether it was stored."""
+        """Store a value: in place of an existing one, or only if there is none. Returns whether it was stored."""
         body = seal(self._cipher, _place(name), value)
         condition = "XX" if replace else "NX"
         return (yield from self._change(name, "SET", body, "PX", int(seconds * 1000), condition)) is not None
 
     def keep(self, name: str, seconds: float) -> Steps[None]:
-        """Make a value end in ``seconds``."""
+        """Let a value end in this many seconds."""
         yield from self._change(name, "PEXPIRE", int(seconds * 1000))
 
     def delete(self, name: str) -> Steps[None]:
-        """Drop a value."""
+        """Delete a value."""
         yield from self._change(name, "UNLINK")
 
     def _key(self, name: str) -> str:
@@ -63,7 +63,7 @@ class Values:
         """Carry out a command that changes a value. Returns its answer.
 
         Raises:
-            Lapsed: the process in whose name this context acts was declared dead.
+            Lapsed: the process that this code acts for was declared dead.
         """
         server = self._placement.of(name)
         process, epoch = self._registry.fence(server)

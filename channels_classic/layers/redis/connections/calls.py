@@ -33,7 +33,7 @@ class Call(Generic[Result]):
         """Carry out the steps, from where they were interrupted, and return their result.
 
         Raises:
-            LayerUnavailable: as the steps have it.
+            LayerUnavailable: see the steps.
         """
         steps = self._steps
         try:
