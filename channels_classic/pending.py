@@ -46,9 +46,6 @@ _stopping: ContextVar[Stopping | None] = ContextVar("stopping", default=None)
 class PendingSends:
     """The messages that one consumer sends, in order: a context manager around the consumer.
 
-    ``names`` has every channel and group that the consumer has sent to, even immediately. The worker checks there
-    whether the consumer has answered its client.
-
     Arguments:
         host: the worker that runs the consumer. Without one, nobody waits for an unreachable layer, and long work
             runs in this thread.
@@ -57,27 +54,41 @@ class PendingSends:
     # Weak references are possible, because bindings keep the changes of a consumer by this object.
     __slots__ = (
         "__weakref__",
+        "_others",
         "_token",
         "asynchronous",
         "calls",
         "deliveries",
         "host",
         "is_over",
-        "names",
         "turn_ends",
     )
 
     def __init__(self, host: Host | None = None) -> None:
         self.host = host
         self.deliveries: list[tuple[BaseChannelLayer, Delivery]] = []
-        self.names: set[str] = set()
-        # These are made late, because most consumers need neither.
+        # These are made late, because most consumers need none of them.
+        self._others: set[str] | None = None
         self.turn_ends: Sequence[tuple[BaseChannelLayer, Delivery]] = ()
         self.calls: Sequence[Call] = ()
         self.asynchronous = ""
         """The name of the consumer, if it continues in an event loop after its call has returned."""
         self.is_over = False
         """Whether the consumer has ended. A task that it has started, and that goes on, sends at once."""
+
+    @property
+    def names(self) -> set[str]:
+        """The channels and groups that the consumer has sent to, even immediately.
+
+        The worker checks here whether the consumer has answered its client.
+        """
+        return {delivery.name for _, delivery in self.deliveries}.union(self._others or ())
+
+    def note(self, name: str) -> None:
+        """Note that the consumer has sent to ``name`` in another way than by ``deliveries``."""
+        if self._others is None:
+            self._others = set()
+        self._others.add(name)
 
     def __enter__(self) -> PendingSends:
         self._token = _current.set(self)
@@ -141,8 +152,9 @@ def collect(layer: BaseChannelLayer, delivery: Delivery, immediately: bool) -> b
     pending = _current.get()
     if pending is None or pending.is_over:
         return False
-    pending.names.add(delivery.name)
-    if not immediately:
+    if immediately:
+        pending.note(delivery.name)
+    else:
         pending.deliveries.append((layer, delivery))
     return not immediately
 
@@ -153,7 +165,7 @@ def call(
     """Do as ``send``, with the layer's own ``send`` or ``send_group``."""
     pending = current()
     if pending is not None:
-        pending.names.add(name)
+        pending.note(name)
         if not immediately:
             pending.calls = [*pending.calls, Call(send, name, copy.deepcopy(content))]
             return
