@@ -174,7 +174,10 @@ class AsgiHandler(BaseHandler):
         if len(content) > cls.chunk_size:
             return cls._in_parts(response, cls.chunk_bytes(content))
         # Most answers are one message, which needs no generators.
-        return iter([{**cls._head(response), "content": content, "more_content": False}])
+        message = cls._head(response)
+        message["content"] = content
+        message["more_content"] = False
+        return iter((message,))
 
     @classmethod
     def _in_parts(cls, response: HttpResponseBase, chunks: Iterator[tuple[bytes, bool]]) -> Iterator[Reply]:

@@ -94,7 +94,7 @@ class AsgiRequest(HttpRequest):
         self.method = content["method"].upper()
         self.script_name = script_name
         self.path_info = path_info
-        self.path = script_name.rstrip("/") + path_info
+        self.path = script_name.rstrip("/") + path_info if script_name else path_info
         client = content.get("client")
         server = content.get("server") or ("unknown", 0)
         self.META = {

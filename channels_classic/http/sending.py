@@ -99,7 +99,7 @@ class AnswerSender:
                     return False
                 if not self._send_when_there_is_room(self._part):
                     return True
-            if self._part is END:
+            if not self._part.get("more_content"):
                 return True
             self._part = None
         return True

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from contextvars import copy_context
 from http.cookies import SimpleCookie
 from io import BytesIO
@@ -743,6 +744,34 @@ def test_a_stream_that_ends_the_program_ends_the_connection() -> None:
     with pytest.raises(SystemExit):
         ViewConsumer()(http_request("/stream/", layer=layer))
     assert replies(layer)[-1] == {"status": 500}
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("in_consumer", [False, True])
+def test_nobody_asks_for_a_message_behind_the_last_one(parts: int, in_consumer: bool) -> None:
+    ends = []
+
+    class CountingHandler(AsgiHandler):
+        @classmethod
+        def encode_response(cls, response: Any) -> Iterator[dict[str, Any]]:
+            try:
+                for number in range(parts):
+                    more = number < parts - 1
+                    yield {"status": 200, "headers": [], "content": bytes([number]), "more_content": more}
+                ends.append("asked")
+            finally:
+                ends.append("closed")
+
+    class Consumer(ViewConsumer):
+        handler_class = CountingHandler
+
+    layer = InMemoryChannelLayer()
+    with PendingSends() if in_consumer else nullcontext() as pending:
+        Consumer()(http_request("/hello/", layer=layer))
+    for to, delivery in pending.deliveries if pending else ():
+        to.send_now(delivery)
+    assert [reply["content"] for reply in replies(layer)] == [bytes([number]) for number in range(parts)]
+    assert ends == ["closed"]
 
 
 def test_an_error_before_the_answer_is_left_to_the_worker() -> None:
