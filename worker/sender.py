@@ -83,10 +83,12 @@ class Sender:
         """Add the messages of one consumer, to go out with the next batch.
 
         Arguments:
+            deliveries: at least one. The ends of turns among them come behind the messages.
             lease: the lease of the turn whose end is among them.
         """
-        ends = [delivery for delivery in deliveries if delivery.turn_end is not None]
-        if ends:
+        ends: Sequence[Delivery] = ()
+        if deliveries[-1].turn_end is not None:
+            ends = [delivery for delivery in deliveries if delivery.turn_end is not None]
             deliveries = [delivery for delivery in deliveries if delivery.turn_end is None]
             for end in ends:
                 self._clients[end.name] = lease
