@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from types import FrameType
+from typing import Any
 
 STOP = {signal.SIGTERM, signal.SIGINT}
 RENEW = {signal.SIGHUP}
@@ -45,18 +46,53 @@ def held_back(numbers: set[signal.Signals]) -> Iterator[None]:
 
 @contextmanager
 def received_signals(numbers: set[signal.Signals]) -> Iterator[int]:
-    """Yields a file descriptor from which the numbers of received signals can be read, as bytes."""
+    """Yields a file descriptor from which the numbers of received signals can be read, as bytes.
+
+    A fork of the process, such as one that a consumer makes, gets its signals as if this did not exist.
+    """
     readable, writable = os.pipe()
     os.set_blocking(readable, False)
     os.set_blocking(writable, False)
+    former_handlers = {number: signal.getsignal(number) for number in numbers}
     former_descriptor = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    _received.append(former_handlers)
     try:
         with handled_signals(dict.fromkeys(numbers, lambda *_: None)):
             yield readable
     finally:
+        _received.pop()
         signal.set_wakeup_fd(former_descriptor)
         os.close(readable)
         os.close(writable)
+
+
+_received: list[dict[signal.Signals, Any]] = []
+"""The former handlers of the signals that ``received_signals`` receives."""
+
+_forking = threading.local()
+
+
+def _before_fork() -> None:
+    # A signal to the child must wait until the child has left the pipe, which it shares with this process.
+    numbers = {number for handlers in _received for number in handlers}
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+
+
+def _after_fork() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
+def _after_fork_in_child() -> None:
+    if _received:
+        signal.set_wakeup_fd(-1)
+    while _received:
+        for number, handler in _received.pop().items():
+            signal.signal(number, handler)
+    _after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 @contextmanager
