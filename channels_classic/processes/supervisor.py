@@ -84,7 +84,8 @@ class Supervisor:
         """
         # This comes first, because it would undo what held_back does.
         resource_tracker.ensure_running()
-        with received_signals(STOP | RENEW) as signals:
+        # A process may have forked others, which keep open what tells of its end: the system's signal always does.
+        with received_signals(STOP | RENEW | {signal.SIGCHLD}) as signals:
             told = set[int]()
             while not told & STOP:
                 self._renewal_wanted |= bool(told & RENEW)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from channels_classic.processes.supervisor import LONGEST_PAUSE, Supervisor
-from tests.programs import running
+from tests.programs import is_alive, running
 from tests.project import DEADLINE
 
 SUPERVISES = ["--processes"]
@@ -122,3 +123,50 @@ def test_stopping_always_works(tmp_path: Path, how: str, signals: int) -> None:
         assert program.process.wait(DEADLINE) in {1} | late
         assert program.log.count("does not end: it is killed.") == (2 if how == "deaf" else 0)
         assert program.log.endswith("ended\n") or program.process.returncode in late
+
+
+FORKING = """\
+import logging
+import os
+import signal
+import sys
+import time
+from channels_classic.processes import supervisor
+
+supervisor.SHORTEST_LIFE = 0
+
+def fork(supervised):
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    if not (left := os.fork()):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(3600)
+    supervised.ready()
+    print(f"process {os.getpid()} left {left}", flush=True)
+    while True:
+        time.sleep(60)
+
+if __name__ == "__main__":
+    logging.basicConfig(level="INFO", format="%(message)s")
+    sys.exit(supervisor.Supervisor(fork, (), 1, "test").run())
+"""
+
+
+def test_the_end_of_a_process_is_noticed_although_its_forks_go_on(tmp_path: Path) -> None:
+    """They have what it had open, and so have the files by which ``multiprocessing`` tells that it has ended."""
+    (tmp_path / "manage.py").write_text(FORKING)
+    with running([sys.executable, "manage.py", *SUPERVISES], tmp_path) as program:
+
+        def pids() -> list[tuple[int, int]]:
+            found = re.findall(r"process ([0-9]+) left ([0-9]+)\n", program.log)
+            return [(int(process), int(left)) for process, left in found]
+
+        try:
+            program.wait(lambda: len(pids()) == 1)
+            os.kill(pids()[0][0], signal.SIGKILL)
+            program.wait(lambda: len(pids()) == 2)
+            program.process.send_signal(signal.SIGTERM)
+            assert program.process.wait(DEADLINE) == 0
+            assert all(is_alive(left) for _, left in pids())
+        finally:
+            for _, left in pids():
+                os.kill(left, signal.SIGKILL)
