@@ -106,16 +106,19 @@ class Sockets:
         """
         sent = 0
         for server in range(self._placement.count):
+            cursor = b"0"
             while True:
                 trips = Trips()
-                trips.add(server, ("HSCAN", self._keys[server].clients(process), 0, "COUNT", MOST_AT_ONCE))
-                _, found = (yield trips)[server][0]
-                # Redis returns a small hash as a whole.
-                wills = dict(zip(found[: 2 * MOST_AT_ONCE : 2], found[1 : 2 * MOST_AT_ONCE : 2], strict=True))
-                if not wills:
+                trips.add(server, ("HSCAN", self._keys[server].clients(process), cursor, "COUNT", MOST_AT_ONCE))
+                cursor, found = (yield trips)[server][0]
+                # This may be empty before the end, and much more than was asked for.
+                for start in range(0, len(found), 2 * MOST_AT_ONCE):
+                    some = found[start : start + 2 * MOST_AT_ONCE]
+                    wills = dict(zip(some[::2], some[1::2], strict=True))
+                    yield from release([f"{process}!{local.decode()}" for local in wills])
+                    sent += yield from self._send_wills(process, server, wills)
+                if cursor == b"0":
                     break
-                yield from release([f"{process}!{local.decode()}" for local in wills])
-                sent += yield from self._send_wills(process, server, wills)
         return sent
 
     def _send_wills(self, process: str, server: int, wills: Mapping[bytes, bytes]) -> Steps[int]:

@@ -223,3 +223,21 @@ def test_two_sweeps_at_the_same_time(redis_servers: list[str], block: int) -> No
         for layer in (one, two):
             layer.flush()
             layer.close()
+
+
+def test_a_process_with_thousands_of_sockets(redis_url: str) -> None:
+    """Redis shows a large hash in pages, and some of them are empty when most of the sockets are gone."""
+    layer = RedisChannelLayer([redis_url])
+    process = Process("interface.large", {"kind": "interface"})
+    layer.beat(process)
+    channels = [f"{process.name}!{number}" for number in range(10_000)]
+    layer.register_clients(
+        process.name, {channel: (0, codec.pack({"reply_channel": channel})) for channel in channels}
+    )
+    swept = layer.sweep(process, lambda process: None)
+    assert swept is not None
+    assert swept.goodbyes == len(channels)
+    goodbyes = layer.receive_batch(["websocket.disconnect"], 10_000)
+    assert {one.content["reply_channel"] for one in goodbyes} == set(channels)
+    assert len(goodbyes) == len(channels)
+    layer.close()
