@@ -115,9 +115,9 @@ def _told_done(process: Process, taker: str, batch: int) -> int:
 def turn_of(channel: str, content: Mapping[str, Any]) -> Turn | None:
     """The turn of a message, if it is one that can have a turn."""
     reply_channel, order = content.get("reply_channel"), content.get("order")
-    if isinstance(reply_channel, str) and isinstance(order, int) and 0 <= order <= LARGEST_ORDER:
-        return Turn(reply_channel, order, channel)
-    return None
+    if not isinstance(reply_channel, str) or isinstance(order, bool) or not isinstance(order, int):
+        return None
+    return Turn(reply_channel, order, channel) if 0 <= order <= LARGEST_ORDER else None
 
 
 def is_lost_goodbye(channel: str, fate: Fate) -> bool:

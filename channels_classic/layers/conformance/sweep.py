@@ -40,6 +40,16 @@ class SweepTests(TakerHarness):
         self.assertEqual(swept.lost, [Lost("queue", {"number": 1}), Lost("queue", {"number": 2})])
         self.assertEqual(self.numbers(layer, "queue"), [3])
 
+    def test_a_message_whose_order_is_none(self) -> None:
+        """It has no turn. Nothing in a message stops the sweep."""
+        layer = self.new_layer("processes")
+        orders: list[Any] = [True, False, -1, 2**53, 1.0, "1", None, [1]]
+        contents = [{"reply_channel": "sends.one!a", "order": order, "number": 1} for order in orders]
+        taker, _ = self.take(layer, "queue", *contents, {"number": 2})
+        swept = self.swept(layer, len(orders), taker)
+        self.assertEqual(swept.lost, [Lost("queue", content) for content in contents])
+        self.assertEqual(self.numbers(layer, "queue"), [2])
+
     def test_a_lost_disconnect_goes_where_its_session_is_dropped(self) -> None:
         """Its consumer does not run again. What was not started goes back as it was."""
         layer = self.new_layer("processes")
