@@ -68,6 +68,12 @@ class Registry:
         epoch = self.epoch(process, server) if process else b""
         return (process, epoch) if epoch else ("", b"")
 
+    def fenced(self, server: int, process: str, key: str, command: str, *arguments: Any) -> Command:
+        """A command that a server carries out only if the process was not declared dead (``fenced.lua``)."""
+        of_server = self._keys[server]
+        keys = (key, of_server.beats, of_server.epoch)
+        return ("fenced", len(keys), *keys, process, self.epoch(process, server), command, *arguments)
+
     def origin(self, taker: Taker, server: int = FIRST, number: int | None = None) -> Origin:
         """How a server knows a taker that sends."""
         return Origin(taker.process, self.epoch(taker.process, server), taker.name, number)
@@ -162,12 +168,14 @@ class Registry:
         """Note that a process begins a streaming answer (``SADD``), or has ended it (``SREM``)."""
         trips = Trips()
         server = self._placement.of(process)
-        trips.add(server, (command, self._keys[server].answers(process), reply_channel))
+        trips.add(
+            server, self.fenced(server, process, self._keys[server].answers(process), command, reply_channel)
+        )
         return trips
 
     def _claim(self, server: int, process: str, sweeper: str, seconds: float, *lock: str) -> Command:
         keys = (self._keys[server].beats, self._keys[server].gone, *lock)
-        return ("claim", len(keys), *keys, process, sweeper, int(seconds * 1000))
+        return ("claim", len(keys), *keys, process, sweeper, int(seconds * 1000), GONE_SECONDS * 1000)
 
     def _claim_elsewhere(self, process: str) -> Steps[None]:
         trips = Trips()

@@ -99,7 +99,6 @@ class Taking:
             behind: the number of the shipment of the same round trip: wait only if nothing of it was refused.
         """
         trips.wait = self._longest(timeout)
-        trips.add(0, *self._announcement(taker, 0))
         view = self._view(taker, channels, 0)
         if trips.wait:
             trips.add(0, self._acknowledge(taker, 0, behind), self._wait(view, trips.wait))
@@ -203,7 +202,6 @@ class Taking:
         """
         trips = Trips(partial=True)
         for server, view in views.items():
-            trips.add(server, *self._announcement(taker, server))
             shares = [counts.get((server, channel), 0) for channel in view.order]
             trips.add(server, (*self._take(taker, view, 0), *shares))
         asked = {server: view.order for server, view in views.items()}
@@ -232,13 +230,6 @@ class Taking:
             views.append(_View(server, order, [of_server.wake(taker), *bells], takes, ending))
         return views
 
-    def _announcement(self, taker: Taker, server: int) -> list[Command]:
-        """Tell a server about the taker, so that a sweep finds what it has in-flight there."""
-        epoch = self._registry.epoch(taker.process, server)
-        if epoch and taker.announced.get(server) == epoch:
-            return []
-        return [("SADD", self._keys[server].takers(taker.process), taker.number)]
-
     def _longest(self, timeout: float) -> float:
         return min(timeout, LONGEST_WAIT if time.monotonic() > self._unrung_until else UNRUNG_WAIT)
 
@@ -264,9 +255,21 @@ class Taking:
         # The epoch is set where there is none. This one is unique, as the name of the process is random.
         epoch = f"{taker.name}.{taker.asked}"
         process = (taker.process, self._registry.epoch(taker.process, server))
+        known = (taker.number, taker.announced.get(server, b""))
         numbers = (taker.asked, taker.seen.get(server, 0))
         latest = self._clocks.latest(server, wait)
-        return ("take", len(view.takes), *view.takes, limit, epoch, latest, *process, *numbers, *view.ending)
+        return (
+            "take",
+            len(view.takes),
+            *view.takes,
+            limit,
+            epoch,
+            latest,
+            *process,
+            *known,
+            *numbers,
+            *view.ending,
+        )
 
     # Answers.
 
@@ -288,9 +291,9 @@ class Taking:
                 continue
             if given.has_lapsed:
                 raise Lapsed(taker.process)
-            taker.announced[given.server] = given.epoch
             # Normal channels come first; only their messages are in-flight.
             if given.entries and names.is_normal(given.entries[0].queue):
+                taker.announced[given.server] = given.epoch
                 taker.batch = taker.seen[given.server] = taker.asked
         received, _ = yield from self._receiving.received(asked, taken, first)
         return received

@@ -66,12 +66,11 @@ class Values:
             Lapsed: the process that this code acts for was declared dead.
         """
         server = self._placement.of(name)
-        process, epoch = self._registry.fence(server)
+        process, _ = self._registry.fence(server)
         if not process:
             (answer,) = yield from self._ask(name, (command, self._key(name), *arguments))
             return answer
-        keys = (self._key(name), self._keys[server].beats, self._keys[server].epoch)
-        fenced = ("fenced", len(keys), *keys, process, epoch, command, *arguments)
+        fenced = self._registry.fenced(server, process, self._key(name), command, *arguments)
         ((lapsed, *rest),) = yield from self._ask(name, fenced)
         if lapsed:
             raise Lapsed(process)

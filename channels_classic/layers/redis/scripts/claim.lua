@@ -3,7 +3,8 @@
 -- KEYS  pattern               type        what for; when it ends
 --   1   asgi:beats            sorted set  the processes that beat; see beat.lua
 --   2   asgi:gone             sorted set  the processes that have ended, by the time at which they did: what is sent to
---                                         them is dropped; a while later, see beat.lua
+--                                         them is dropped; each of them ARGV[4] later (see beat.lua), and all of them
+--                                         ARGV[4] after the last
 --   3   asgi:sweep:<process>  string      who sweeps the process, if this server keeps that; after ARGV[3], so that a
 --                                         sweep that was killed half-way can be finished by another one
 --   4   asgi:processes        hash        the details of processes, if only a process that is still there may be claimed;
@@ -13,6 +14,7 @@
 --   1  the name of the process
 --   2  who sweeps it
 --   3  milliseconds
+--   4  how long the layer remembers that a process is gone, in milliseconds
 --
 -- Returns 1, or 0 if somebody else sweeps it or has swept it.
 
@@ -29,4 +31,5 @@ end
 local time = redis.call("TIME")
 redis.call("ZREM", KEYS[1], ARGV[1])
 redis.call("ZADD", KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
+redis.call("PEXPIRE", KEYS[2], ARGV[4])
 return 1

@@ -435,3 +435,64 @@ def test_a_queue_whose_key_is_somebody_elses(
         client.delete("asgi:queue:theirs")
     send(layer, 4, channel="theirs")
     assert read(layer.receive_batch(["queue", "theirs"], 5, taker=taker)) == [4]
+
+
+def test_nothing_comes_back_of_a_process_that_was_swept(
+    server: RedisServer, layer: RedisChannelLayer, layer_on: LayerOn, client: redis.Redis
+) -> None:
+    """It was stopped just before its first round trips, and goes on after the sweep."""
+    frozen = layer_on([server.url])
+    taker = taker_of(frozen)
+    assert layer.sweep(PROCESS, lambda process: None) is not None
+    with pytest.raises(Lapsed):
+        frozen.receive_batch(["queue"], 5, taker=taker)
+    with pytest.raises(Lapsed):
+        frozen.receive_batch(["queue"], 5, 0.05, taker)
+    frozen.open_answer(PROCESS.name, "interface.a!b")
+    assert [key for key in client.scan_iter() if PROCESS.name.encode() in key] == []
+
+
+def test_the_last_process_does_not_stay_among_those_that_have_ended(
+    layer: RedisChannelLayer, client: redis.Redis
+) -> None:
+    """Nobody beats any more who would forget it."""
+    for end in (layer.depart, lambda process: layer.sweep(process, lambda process: None)):
+        layer.beat(PROCESS)
+        end(PROCESS)
+        assert layer.has_ended(PROCESS.name)
+        assert 0 < client.pttl("asgi:gone") <= 60_000
+        client.flushdb()
+
+
+@pytest.mark.parametrize("timeout", [0, 0.05])
+@pytest.mark.parametrize("servers", [1, 2])
+def test_a_taker_that_a_full_server_hears_of_is_known_to_a_sweep(
+    server: RedisServer, redis_servers: list[str], layer_on: LayerOn, servers: int, timeout: float
+) -> None:
+    """A server that is full lets takers take, and refuses most other commands."""
+    layer = layer_on([server.url, *redis_servers[1:servers]])
+    layer.flush()
+    taker = taker_of(layer)
+    send(layer, *range(6))
+    with redis.Redis.from_url(server.url) as client:
+        client.config_set("maxmemory", 1)
+        seen = read(layer.receive_batch(["queue"], 6, timeout, taker))
+        client.config_set("maxmemory", 0)
+    assert seen
+    swept = layer.sweep(PROCESS, lambda process: {})
+    assert swept is not None
+    assert swept.back == len(seen)
+    assert sorted(read(layer.receive_batch(["queue"], 6))) == list(range(6))
+
+
+def test_a_taker_is_known_to_a_server_that_has_come_back_empty(
+    layer: RedisChannelLayer, client: redis.Redis
+) -> None:
+    """It may be killed before its process has sent another heartbeat."""
+    taker = taker_of(layer)
+    send(layer, 1)
+    layer.receive_batch(["queue"], 5, taker=taker)
+    client.flushdb()
+    send(layer, 2)
+    layer.receive_batch(["queue"], 5, taker=taker)
+    assert client.smembers(f"asgi:takers:{PROCESS.name}") == {b"0"}
