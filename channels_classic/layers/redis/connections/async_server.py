@@ -65,6 +65,7 @@ class AsyncServer:
         self._set_up = set_up
         self._idle: list[Line] = []
         self._left: Container[Any] = connections_left(pool)
+        self._is_closed = False
         self._is_other = False
         """Whether the connections may lead to a server that is no longer the right one."""
 
@@ -110,7 +111,8 @@ class AsyncServer:
         return answers
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections. One that another task is making, or uses, is closed after its round trip."""
+        self._is_closed = True
         await self._drop_all()
         stop_following(self._pool)
         await self._pool.disconnect()
@@ -148,7 +150,8 @@ class AsyncServer:
         return line
 
     def _is_current(self, line: Line) -> bool:
-        return line.run_id == self._set_up.run_id and line.connection not in self._left
+        is_right = line.run_id == self._set_up.run_id and line.connection not in self._left
+        return is_right and not self._is_closed
 
     async def _drop(self, line: Line) -> None:
         await line.close()

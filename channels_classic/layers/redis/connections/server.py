@@ -48,6 +48,8 @@ class Server:
         # Idle connections are kept here, because to take one from redis-py's pool costs more than the round trip.
         self._idle: list[ThreadLine] = []
         self._left: Container[Any] = connections_left(pool)
+        self._closings = 0
+        """The number of times that all connections were closed."""
         self._is_other = False
         """Whether the connections may lead to a server that is no longer the right one."""
         self._process = os.getpid()
@@ -81,7 +83,8 @@ class Server:
         return answers
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. One that another thread is making, or uses, is closed after its round trip."""
+        self._closings += 1
         self.drop_all()
         stop_following(self._pool)
         self._pool.disconnect()
@@ -105,8 +108,10 @@ class Server:
             if line.is_open and self._is_current(line) and not line.is_readable():
                 return line
             self.drop(line)
+        closings = self._closings
         try:
             line = thread_line_of(self._pool.get_connection(*GET_CONNECTION), self._meaning)
+            line.closings = closings
         except Exception as error:
             traffic.failures += 1
             raise replies.unreachable(self.name, error) from error
@@ -163,7 +168,8 @@ class Server:
         return error if isinstance(error, NoScriptError) else self._noted(replies.refusal(self.name, error))
 
     def _is_current(self, line: ThreadLine) -> bool:
-        return line.run_id == self.set_up.run_id and line.connection not in self._left
+        is_right = line.run_id == self.set_up.run_id and line.connection not in self._left
+        return is_right and line.closings == self._closings
 
     def _noted(self, failure: LayerUnavailable) -> LayerUnavailable:
         self._is_other = self._is_other or isinstance(failure, replies.OtherServer)

@@ -43,6 +43,8 @@ class ThreadLine:
         self.connection = connection
         self.run_id: bytes | None = None
         """The server that it leads to; ``None`` until that is known."""
+        self.closings = 0
+        """How many times its server had closed all connections when it was made."""
         self.identity: int | None = None
         """How the server calls the connection; ``None`` until it was asked."""
         self._meaning = meaning
