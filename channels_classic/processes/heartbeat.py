@@ -31,7 +31,7 @@ Describe = Callable[[Lost], str]
 def channel_and_path(lost: Lost) -> str:
     """A text about a lost message, for the log: its channel, and its path if it has one."""
     path = lost.content.get("path")
-    return f"{lost.channel} {path}" if path else lost.channel
+    return f"{lost.channel} {path}" if path and isinstance(path, str) else lost.channel
 
 
 def new_process(kind: str, **details: Any) -> Process:
@@ -95,6 +95,8 @@ class Heartbeat:
         self._more = more
         self._sweeper = Sweeper(layer, describe)
         self._absence = Absence(lambda: layer.life)
+        self._seen_dead: set[str] = set()
+        """The processes that were dead at the last heartbeat."""
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -165,7 +167,16 @@ class Heartbeat:
         self.valid_until = since + self._layer.life - MARGIN
         if self._absence.can_judge(time.monotonic()):
             for process in beat.dead:
-                self._sweeper.begin(process)
+                # Who can read its journal comes first, and can tell what it had started.
+                if process.name in self._seen_dead or not _is_far(process):
+                    self._sweeper.begin(process)
+            self._seen_dead = {process.name for process in beat.dead}
+
+
+def _is_far(process: Process) -> bool:
+    """Whether a process has a journal that is not on this host."""
+    path = process.details.get("journal")
+    return isinstance(path, str) and not os.path.exists(path)
 
 
 class Absence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,3 +187,29 @@ def test_an_outage_that_makes_others_look_dead_is_noticed(life: float) -> None:
     while not absence.can_judge(now):
         now += beat
     assert now - back >= life - 1e-6
+
+
+@pytest.mark.parametrize(
+    ("journal", "beats"), [("here", 1), ("elsewhere", 2), (None, 1)], ids=["here", "elsewhere", "none"]
+)
+def test_who_can_read_its_journal_sweeps_a_process_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: str | None, beats: int
+) -> None:
+    """Anybody else would have to take what it had not started for lost."""
+    (tmp_path / "here").touch()
+    dead = Process("worker.dead", {} if journal is None else {"journal": str(tmp_path / journal)})
+
+    beaten: list[str] = []
+    begun: list[int] = []
+
+    class WithADead(InMemoryChannelLayer):
+        def beat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
+            beaten.append(process.name)
+            return Beat(False, [dead])
+
+    monkeypatch.setattr(Sweeper, "begin", lambda sweeper, process: begun.append(len(beaten)))
+    monkeypatch.setattr(Absence, "can_judge", lambda absence, now: True)
+    heartbeat = Heartbeat(WithADead(), new_process("worker"), lambda: new_process("worker"))
+    for _ in range(3):
+        heartbeat.confirm(heartbeat.process.name)
+    assert begun == list(range(beats, 4))
