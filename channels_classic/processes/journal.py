@@ -11,6 +11,7 @@ batch is not. The name of the process follows. Each number is written in one ste
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import re
@@ -36,6 +37,9 @@ PER_TAKER = 2
 
 COUNT_BITS = 16
 """The bits of a mark that hold the count of messages. A batch has at most 64 messages."""
+
+NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Errors that do not tell whether a file is there."""
 
 LARGEST_FILE = 2**20
 """Bytes. A larger file is not a journal."""
@@ -126,8 +130,13 @@ class Journal:
         self.path = str(path)
         """The path of the file."""
         try:
-            os.ftruncate(descriptor, size)
+            # If the file had holes and the file system were full, SIGBUS would end the process.
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(bytes(size))
             self._memory = mmap.mmap(descriptor, size)
+        except OSError:
+            self.remove()
+            raise
         finally:
             os.close(descriptor)
         self._memory[size - len(name) :] = name
@@ -158,13 +167,20 @@ def read_journal(process: Process) -> dict[str, Progress] | None:
     Returns:
         The progress of each taker with its last batch. ``None`` if there is no journal here that can be trusted:
         the process ran on another host, or as another user.
+
+    Raises:
+        OSError: this process has no room for another open file now.
     """
     path = process.details.get("journal")
     if not isinstance(path, str) or not path:
         return None
     try:
         content = _read(Path(path))
-    except (OSError, ValueError):
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        return None
+    except ValueError:
         return None
     if len(content) < 2 * NUMBER.size:
         return None
@@ -182,8 +198,8 @@ def read_journal(process: Process) -> dict[str, Progress] | None:
 def remove_journal(process: Process) -> None:
     """Remove the journal of a swept process, if it is on this host."""
     path = process.details.get("journal")
-    if isinstance(path, str) and read_journal(process) is not None:
-        with suppress(OSError):
+    with suppress(OSError):
+        if isinstance(path, str) and read_journal(process) is not None:
             os.unlink(path)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -207,3 +209,35 @@ def test_it_is_whole_whenever_its_process_is_killed(memory: Path, seed: int) -> 
         assert 0 <= started <= batch % 60 + 1
         assert done in (0, 1)
         assert done <= started
+
+
+def test_a_file_system_that_is_full_ends_no_process(memory: Path) -> None:
+    """A write to a part of a mapped file that has no room yet would end the process by SIGBUS."""
+    written = Journal(NAME, 10_000)
+    status = os.stat(written.path)
+    assert status.st_blocks * 512 >= status.st_size
+
+
+def test_a_journal_that_cannot_be_made_is_removed(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mmap.mmap", full)
+    with pytest.raises(OSError, match="No space left"):
+        Journal(NAME, 3)
+    assert not list(memory.glob("*/*.journal"))
+
+
+def test_a_journal_that_nobody_has_room_to_open_now(memory: Path) -> None:
+    """It may still say that messages were not started, so these do not count as lost yet."""
+    written = Journal(NAME, 1)
+    assert read_journal(process(written.path)) is not None
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, former[1]))
+        with pytest.raises(OSError, match="Too many open files"):
+            read_journal(process(written.path))
+        remove_journal(process(written.path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, former)
+    assert read_journal(process(written.path)) is not None
