@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer, Lease
+from channels_classic.layers.cancellation import to_the_end
 from channels_classic.log import logger
 from worker.completions import Completions
 from worker.held import RunningAsync
@@ -41,10 +42,11 @@ class ConsumerLoop:
     def __init__(
         self, layer: BaseChannelLayer, limit: int, presence: Presence | None, settled: Callable[[], None]
     ) -> None:
-        self.completions = Completions(layer, presence, settled)
+        self.completions = Completions(layer, presence, self._on_settled)
         self.channels: set[str] = set()
         """The channels whose messages have had asynchronous consumers."""
         self._limit = limit
+        self._settled = settled
         self._lock = threading.Condition()
         self._running: dict[RunningAsync, asyncio.Task[None] | None] = {}
         self._new: list[RunningAsync] = []
@@ -82,10 +84,10 @@ class ConsumerLoop:
 
     def has_room(self, timeout: float = 0) -> bool:
         """Whether there is room for another consumer, now or within ``timeout`` seconds."""
-        if len(self._running) < self._limit:
+        if self._has_room():
             return True
         with self._lock:
-            return self._lock.wait_for(lambda: len(self._running) < self._limit, timeout)
+            return self._lock.wait_for(self._has_room, timeout)
 
     def closed_channels(self, wake: Callable[[], None]) -> frozenset[str]:
         """The channels that a worker must not take from now, because there is no room for their consumers.
@@ -93,13 +95,17 @@ class ConsumerLoop:
         Arguments:
             wake: called, in another thread, when there is room again.
         """
-        if len(self._running) < self._limit:
+        if self._has_room():
             return frozenset()
         with self._lock:
-            if len(self._running) < self._limit:
+            if self._has_room():
                 return frozenset()
             self._waiting.add(wake)
             return frozenset(self.channels)
+
+    def _has_room(self) -> bool:
+        # Consumers may end while nothing can be sent. Their batches must not become more and more.
+        return len(self._running) < self._limit and self.completions.held < self._limit
 
     # Called by the process.
 
@@ -145,6 +151,14 @@ class ConsumerLoop:
         self._loop.call_soon_threadsafe(self._cancel)
         self._thread.join(CANCEL_SECONDS)
 
+    # Called by the thread that sends.
+
+    def _on_settled(self) -> None:
+        with self._lock:
+            if self._has_room():
+                self._tell_of_room()
+        self._settled()
+
     def _begin_thread(self) -> asyncio.AbstractEventLoop:
         self.completions.start()
         loop = asyncio.new_event_loop()
@@ -158,8 +172,13 @@ class ConsumerLoop:
         asyncio.set_event_loop(loop)
         loop.set_task_factory(_watched_task)
         self._stopping = asyncio.Event()
+        until_stopped = loop.create_task(self._until_stopped())
         try:
-            loop.run_until_complete(self._until_stopped())
+            while not until_stopped.done():
+                try:
+                    loop.run_until_complete(until_stopped)
+                except BaseException:  # such as SystemExit in a task that a consumer has begun
+                    logger.exception("Code of an asynchronous consumer has stopped the event loop, which goes on:")
         finally:
             self._sync_threads.close()
             loop.run_until_complete(loop.shutdown_asyncgens())
@@ -202,11 +221,15 @@ class ConsumerLoop:
         thread.enter(run.batch.shared_connections)
         try:
             await run.unfinished.finish()
+        except KeyboardInterrupt:
+            pass  # Ctrl-C comes to the main thread. This is an error of the consumer, which is in the log.
         finally:
-            if thread.is_used:
-                await asyncio.shield(thread.leave(run.received.channel))
-            self._sync_threads.put(thread)
-            self._end(run)
+            try:
+                if thread.is_used:
+                    await to_the_end(thread.leave(run.received.channel))
+            finally:
+                self._sync_threads.put(thread)
+                self._end(run)
 
     def _end(self, run: RunningAsync) -> None:
         # It is passed on before it is taken out, so that it counts as work throughout.

@@ -40,6 +40,8 @@ class Completions:
         self._ended: deque[RunningAsync] = deque()
         self._over: list[HeldBatch] = []
         self._calls: list[Callable[[], None]] = []
+        self.held = 0
+        """The number of batches that workers have left, and that have not ended."""
         self._is_busy = False
         self._is_stopping = False
         self._backoff = Backoff()
@@ -134,7 +136,9 @@ class Completions:
         Otherwise only the worker's own part is left, and its next trip says that the batch is done.
         """
         with self._changed:
-            return batch.unsent > 1
+            is_held = batch.unsent > 1
+            self.held += is_held
+            return is_held
 
     def release(self, batch: HeldBatch, started: int) -> None:
         """Note that the worker's own part of the batch is done, and sent.
@@ -232,6 +236,8 @@ class Completions:
                     if self._presence is not None:
                         self._presence.give_back(hold)
             batches.pop()
+            with self._changed:
+                self.held -= 1
 
     def _wait_out(self, error: LayerUnavailable, over: list[HeldBatch]) -> None:
         pause = self._backoff.fail()

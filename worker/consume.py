@@ -17,6 +17,7 @@ from channels_classic.dotted import name_of
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
 from channels_classic.http.replies import SERVER_ERROR
 from channels_classic.layers import Lapsed
+from channels_classic.layers.cancellation import to_the_end
 from channels_classic.log import logger
 from channels_classic.log_context import message_at_work
 from channels_classic.message import Message
@@ -132,16 +133,18 @@ def _begin(
             if message.channel.name == "websocket.connect":
                 _accept(message, pending)
         except BaseException as error:
-            _deal_with(error, _Run(message, consumer, pending, retries, sender, on_error))
+            _raise(_deal_with(error, _Run(message, consumer, pending, retries, sender, on_error)))
         return None
     finally:
         if not pending.asynchronous:
-            if consumer is not None:
-                count_of(consumer).add(perf_counter() - began)
-                if consumer_finished.receivers:
-                    # Django logs what receivers raise. The consumer has done its work.
-                    consumer_finished.send_robust(sender=sender)
-            pending.finish()
+            try:
+                if consumer is not None:
+                    count_of(consumer).add(perf_counter() - began)
+                    if consumer_finished.receivers:
+                        # Django logs what receivers raise, but lets through what would end the program.
+                        consumer_finished.send_robust(sender=sender)
+            finally:
+                pending.finish()
 
 
 class Unfinished:
@@ -174,9 +177,11 @@ class Unfinished:
 
         Raises:
             CancelledError: it was cancelled, and had been given up.
+            KeyboardInterrupt: as in ``consume``.
         """
         run = self._run
         run.pending.collect_here()  # this is the context of a task
+        interrupt = None
         try:
             check_finished(await self._rest, self.name)
             if run.message.channel.name == "websocket.connect":
@@ -184,16 +189,17 @@ class Unfinished:
         except BaseException as error:
             if self.is_given_up and isinstance(error, asyncio.CancelledError):
                 raise
-            await sync_to_async(_deal_with)(
-                error, run
-            )  # this is code of the project, which may wait for a database
+            # This is code of the project, which may wait for a database. The consumer may have left a task that
+            # cancels this one only now.
+            interrupt = await to_the_end(sync_to_async(_deal_with)(error, run))
         if run.pending.calls:
-            await sync_to_async(run.pending.finish)()
+            await to_the_end(sync_to_async(run.pending.finish)())
         else:
             run.pending.finish()
         count_of(run.consumer).add(perf_counter() - self._began)
         if consumer_finished.has_listeners(run.sender):
-            await consumer_finished.asend_robust(sender=run.sender)
+            await to_the_end(consumer_finished.asend_robust(sender=run.sender))
+        _raise(interrupt)
 
 
 def _accept(message: Message, pending: PendingSends) -> None:
@@ -202,11 +208,11 @@ def _accept(message: Message, pending: PendingSends) -> None:
         _reply(message, {"accept": True})
 
 
-def _deal_with(error: BaseException, run: _Run) -> None:
+def _deal_with(error: BaseException, run: _Run) -> KeyboardInterrupt | None:
     """Handle an exception that a consumer has raised.
 
-    Raises:
-        KeyboardInterrupt: the exception is one.
+    Returns:
+        The exception to raise again: Ctrl-C is for the program, and not for the consumer that runs.
     """
     message = run.message
     match error:
@@ -225,16 +231,23 @@ def _deal_with(error: BaseException, run: _Run) -> None:
                 error.run(message)
             except BaseException as failure:
                 run.on_error(failure, "%r, raised by %s, failed when it was run.", error, name_of(run.consumer))
-                _let_interrupts_through(failure)
+                return _interrupt(failure)
         case ConsumeLater():
-            _put_back(run)
+            try:
+                _put_back(run)
+            except Exception as failure:  # the consumer may have put anything into the message
+                run.on_error(
+                    failure, "%s cannot put its message back on %r:", name_of(run.consumer), message.channel.name
+                )
+                _fail(message, run.pending)
         case Lapsed():
             logger.error("%s on %r was broken off. %s", name_of(run.consumer), message.channel.name, error)
         case _:
             counters.note_error(name_of(run.consumer), error)
             run.on_error(error, "Error in the consumer %s on %r:", name_of(run.consumer), message.channel.name)
             _fail(message, run.pending)
-            _let_interrupts_through(error)
+            return _interrupt(error)
+    return None
 
 
 def _put_back(run: _Run) -> None:
@@ -250,10 +263,13 @@ def _put_back(run: _Run) -> None:
     message.channel.send({**message.content, "__retries__": message.get("__retries__", 0) + 1})
 
 
-def _let_interrupts_through(error: BaseException) -> None:
-    """Raise a ``KeyboardInterrupt`` again: Ctrl-C is for the program, and not for the consumer that runs."""
-    if isinstance(error, KeyboardInterrupt):
-        raise error
+def _interrupt(error: BaseException) -> KeyboardInterrupt | None:
+    return error if isinstance(error, KeyboardInterrupt) else None
+
+
+def _raise(interrupt: KeyboardInterrupt | None) -> None:
+    if interrupt is not None:
+        raise interrupt
 
 
 def _fail(message: Message, pending: PendingSends) -> None:
@@ -276,7 +292,10 @@ def _reply(message: Message, content: dict[str, Any]) -> None:
 
 def count_of(consumer: Consumer) -> ConsumerCount:
     """The counters of a consumer."""
-    count = _counts.get(consumer)
+    try:
+        count = _counts.get(consumer)
+    except TypeError:  # it has no hash, as an object of a dataclass
+        return counters.consumer(name_of(consumer))
     if count is None:
         count = counters.consumer(name_of(consumer))
         if len(_counts) < MOST_CONSUMERS:

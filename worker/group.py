@@ -79,8 +79,9 @@ class WorkerGroup:
         self.stop_timeout = stop_timeout
         self._watchdog = Watchdog()
         filters = ChannelFilters(options.get("only_channels"), options.get("exclude_channels"))
-        # Each worker may take one more message before it knows that a channel has asynchronous consumers.
-        spare = concurrency + n_threads
+        # Each worker may take one more message, and another one from each channel before it knows that the channel
+        # has asynchronous consumers.
+        spare = concurrency + n_threads * (1 + len(channel_layer.router.channels))
         self._presence = self._make_presence(channel_layer, n_threads, spare, filters, registered)
         self._event_loop = ConsumerLoop(
             channel_layer.channel_layer, concurrency, self._presence, lambda: self._note(False)
@@ -276,13 +277,15 @@ class WorkerGroup:
             begin_at_root()
             worker.run()
         except BaseException as error:
-            logger.exception("A worker died:")
             self._failure = error
+            logger.exception("A worker died:")
         finally:
-            connections.close_all()
-            # In this order: who is told looks at once, and is not told again.
-            self._ended.add(worker)
-            self._note()
+            try:
+                connections.close_all()
+            finally:
+                # In this order: who is told looks at once, and is not told again.
+                self._ended.add(worker)
+                self._note()
 
     @contextmanager
     def _stopping_at_signals(self) -> Iterator[None]:

@@ -93,8 +93,8 @@ class Handover:
             return
         hand, hold = self._in_hand.hand, self._batch.hold
         # If the process has lapsed, the worker has or gets another hand.
-        if self._leave() and hand.hold is hold and not hand.is_over:
-            hand.hold = self._place.spare_hold()
+        if self._leave() and hand.hold is hold and (spare := self._place.spare_hold(hold)) is not None:
+            hand.hold = spare
             self._senders.own.taker = hand.taker
 
     def end(self) -> bool:

@@ -33,9 +33,9 @@ class Place:
         """The hand with which the worker takes messages. It may become invalid."""
         return Hand() if self.presence is None else self.presence.hand(self.number)
 
-    def spare_hold(self) -> Hold:
-        """A hold that takes the next batch while the last one is held."""
-        return Hold() if self.presence is None else self.presence.take_spare()
+    def spare_hold(self, held: Hold) -> Hold | None:
+        """A hold for the next batch while the last one is held; ``None`` if the process has lapsed since."""
+        return Hold() if self.presence is None else self.presence.take_spare(held)
 
     def confirm(self, hand: Hand) -> Hand:
         """A valid hand: the same one, or a new one if the process had lapsed.

@@ -162,10 +162,10 @@ class Presence:
         """The hold that sends for asynchronous consumers, under the present name of the process."""
         return self._sender_hold
 
-    def take_spare(self) -> Hold:
-        """A hold for the next batch of a worker whose last one is held."""
+    def take_spare(self, held: Hold) -> Hold | None:
+        """A hold for the next batch while the last one is held; ``None`` if the process has lapsed since."""
         with self._lock:
-            return self._spare.pop()
+            return self._spare.pop() if held.process == self._sender_hold.process else None
 
     def give_back(self, hold: Hold) -> None:
         """Return a hold whose held batch is done."""

@@ -212,6 +212,7 @@ def raising(error: BaseException) -> Callable[[Message], Any]:
         (SystemExit(1), {"close": True}),
         (asyncio.CancelledError(), {"close": True}),
         (GeneratorExit(), {"close": True}),
+        (KeyboardInterrupt(), {"close": True}),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -222,6 +223,79 @@ def test_what_it_raises_means_the_same(start_workers: StartWorkers, error: BaseE
     assert receive(layer) == answer
     layer.send("test", {"reply_channel": REPLY, "text": "goes on"})
     assert receive(layer)["text"] == "goes on"
+
+
+async def exits() -> None:
+    await asyncio.sleep(0)
+    raise SystemExit(1)
+
+
+async def interrupts() -> None:
+    raise KeyboardInterrupt
+
+
+async def stops_the_loop() -> None:
+    asyncio.get_running_loop().stop()
+
+
+@pytest.mark.parametrize("task", [exits, interrupts, stops_the_loop])
+def test_a_task_that_it_has_begun_does_not_end_the_event_loop(
+    start_workers: StartWorkers, held: Held, task: Callable[[], Any]
+) -> None:
+    """Otherwise no asynchronous consumer of the process would run any more."""
+
+    async def consumer(message: Message) -> None:
+        await asyncio.gather(task(), return_exceptions=True)
+        message.reply_channel.send({"text": "done"})
+
+    layer = layer_with({"test": consumer, "slow": held})
+    start_workers(layer)
+    layer.send("slow", {"reply_channel": REPLY, "text": "beside it"})
+    assert receive(layer)["text"] == "begun beside it"
+    for _ in range(2):
+        layer.send("test", {"reply_channel": REPLY})
+        assert receive(layer)["text"] == "done"
+    held.go_on()
+    assert receive(layer)["text"] == "ended beside it"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_cancellation_that_comes_after_its_end(start_workers: StartWorkers, fails: bool) -> None:
+    """The consumer has left it behind. Its socket is answered, its turn ends, and its place is free."""
+
+    @enforce_ordering
+    async def consumer(message: Message) -> None:
+        await sync_to_async(str)()  # so that its thread has to be put in order afterwards
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        if fails:
+            raise ValueError("broken")
+
+    layer = layer_with({"websocket.connect": consumer, "websocket.receive": enforce_ordering(echo)})
+    start_workers(layer, concurrency=1)
+    layer.send("websocket.connect", {"reply_channel": REPLY, "order": 0})
+    layer.send("websocket.receive", {"reply_channel": REPLY, "order": 1, "text": "next"})
+    assert receive(layer) == ({"close": True} if fails else {"accept": True})
+    assert receive(layer)["text"] == "next"
+
+
+def test_each_channel_may_bring_one_more_than_the_concurrency(start_workers: StartWorkers, held: Held) -> None:
+    """Only then is it known that its consumers are asynchronous. Each of these batches is held."""
+    channels = [f"slow.{number}" for number in range(8)]
+    layer = layer_with({**dict.fromkeys(channels, held), "test": echo_here})
+    start_workers(layer, 1, concurrency=1)
+    for channel in channels:
+        layer.send(channel, {"reply_channel": REPLY, "text": channel})
+        assert receive(layer)["text"] == f"begun {channel}"
+    layer.send("test", {"reply_channel": REPLY, "text": "goes on"})
+    assert receive(layer)["text"] == "goes on"
+    held.go_on()
+    assert {receive(layer)["text"] for _ in channels} == {f"ended {channel}" for channel in channels}
+
+
+def echo_here(message: Message) -> None:
+    message.reply_channel.send({"text": message["text"]})
 
 
 def test_a_socket_that_it_does_not_answer_opens(start_workers: StartWorkers) -> None:

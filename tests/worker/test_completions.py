@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from channels_classic import Channel
-from channels_classic.layers import InMemoryChannelLayer, RedisChannelLayer
+from channels_classic.layers import InMemoryChannelLayer, LayerUnavailable, RedisChannelLayer
 from channels_classic.message import Message
 from channels_classic.routing import route
 from tests.ordering.served import DEADLINE, wait_for
@@ -102,6 +102,42 @@ def test_a_batch_ends_although_the_layer_raised_something_unforeseen(
         go.set()
         wait_for(lambda: failed.is_set() and not client.keys("*inflight:*"))
     assert "unforeseen" in caplog.text
+
+
+def test_while_nothing_can_be_sent_no_more_consumers_begin_than_may_run(
+    start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their batches stay in-flight until all that they sent is on its way. Others go on meanwhile."""
+    monkeypatch.setattr("worker.handover.ATTEND_SECONDS", 0)
+    monkeypatch.setattr("worker.pace.Pace.limit", lambda pace: 1)
+    is_full, runs = Event(), Counter[str]()
+    is_full.set()
+
+    class Full(InMemoryChannelLayer):
+        """Takes nothing from asynchronous consumers for a while, as a Redis does that is full."""
+
+        def send_and_receive(self, deliveries: Any, *args: Any, **kwargs: Any) -> Any:
+            if is_full.is_set() and threading.current_thread().name == "asynchronous-sender":
+                raise LayerUnavailable("It is full.", nothing_done=True)
+            return super().send_and_receive(deliveries, *args, **kwargs)
+
+    async def slow(message: Message) -> None:
+        runs["slow"] += 1
+        await asyncio.sleep(0.01)
+        echo(message)
+
+    layer: Any = layer_with({"slow": slow, "test": echo}, Full())
+    start_workers(layer, 1, concurrency=2)
+    texts = {str(number) for number in range(20)}
+    for text in texts:
+        layer.send("slow", {"reply_channel": REPLY, "text": text})
+    wait_for(lambda: runs["slow"] == 2)
+    for number in range(5):
+        layer.send("test", {"reply_channel": REPLY, "text": f"other {number}"})
+        assert receive(layer)["text"] == f"other {number}"
+    assert runs["slow"] <= 3  # one more is taken before the worker knows that they are asynchronous
+    is_full.clear()
+    assert {receive(layer)["text"] for _ in texts} == texts
 
 
 def test_a_worker_sends_for_the_consumers_of_its_batch(

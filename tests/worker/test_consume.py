@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -303,6 +304,27 @@ def test_a_count_that_is_no_number_fails_only_its_message(caplog: pytest.LogCapt
     assert "Error in the consumer" in record.getMessage()
 
 
+def unsendable(message: Message) -> None:
+    message["user"] = object()
+    raise ConsumeLater
+
+
+def much_larger(message: Message) -> None:
+    message["text"] = "x" * 2**21
+    raise ConsumeLater
+
+
+@pytest.mark.parametrize("consumer", [unsendable, much_larger])
+def test_a_message_that_cannot_be_put_back_has_its_answer(
+    caplog: pytest.LogCaptureFixture, consumer: Consumer
+) -> None:
+    """Its consumer has changed it."""
+    [(name, content)] = run(consumer, "http.request")
+    assert (name, content["status"]) == (REPLY, 500)
+    assert run(consumer, "websocket.connect") == [(REPLY, {"close": True})]
+    assert "cannot put its message back on 'http.request'" in caplog.messages[0]
+
+
 # Mistakes.
 
 
@@ -394,3 +416,18 @@ def test_a_receiver_of_a_signal_that_raises_ends_nothing(caplog: pytest.LogCaptu
         run(ran.append)
     assert len(ran) == (signal is consumer_finished)
     assert any("a bug in a receiver" in str(record.exc_info) for record in caplog.records)
+
+
+@dataclass
+class WithoutHash:
+    """Equal to others with the same text, so Python gives it no hash."""
+
+    text: str
+
+    def __call__(self, message: Message) -> None:
+        message.reply_channel.send({"text": self.text})  # type: ignore[union-attr]
+
+
+def test_a_consumer_without_a_hash(caplog: pytest.LogCaptureFixture) -> None:
+    assert run(WithoutHash("hello")) == [(REPLY, {"text": "hello"})]
+    assert not caplog.records

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+from django.db import InterfaceError
 
 from channels_classic.layers import InMemoryChannelLayer
 from channels_classic.message import Message
@@ -137,6 +138,40 @@ def test_a_worker_that_dies_ends_the_group(caplog: pytest.LogCaptureFixture) -> 
     with pytest.raises(RuntimeError, match="a bug in the layer"):
         WorkerGroup(layer, 3).run()
     assert {record.getMessage() for record in caplog.records} == {"A worker died:"}
+
+
+def test_a_worker_that_dies_ends_the_group_although_the_log_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer may have closed the stream. The status must not say that all is well."""
+
+    def fail(*args: Any) -> None:
+        raise ValueError("I/O operation on closed file.")
+
+    class Broken(InMemoryChannelLayer):
+        def send_and_receive(self, *args: Any) -> Any:
+            raise RuntimeError("a bug in the layer")
+
+    layer = layer_with({"test": echo}, Broken())
+    monkeypatch.setattr("worker.group.logger.exception", fail)
+    monkeypatch.setattr(threading, "excepthook", lambda failure: None)
+    with pytest.raises(RuntimeError, match="a bug in the layer"):
+        WorkerGroup(layer, 1).run()
+
+
+def test_a_worker_that_dies_ends_the_group_although_its_connections_cannot_be_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise InterfaceError("not connected")
+
+    class Broken(InMemoryChannelLayer):
+        def send_and_receive(self, *args: Any) -> Any:
+            raise RuntimeError("a bug in the layer")
+
+    layer = layer_with({"test": echo}, Broken())
+    monkeypatch.setattr("worker.group.connections.close_all", fail)
+    monkeypatch.setattr(threading, "excepthook", lambda failure: None)
+    with pytest.raises(RuntimeError, match="a bug in the layer"):
+        WorkerGroup(layer, 1).run()
 
 
 def test_ctrl_c_where_no_signal_is_handled_ends_it_after_what_runs() -> None:

@@ -61,7 +61,8 @@ def test_it_is_in_the_registry_until_it_ends_in_order(start_workers: StartWorker
     process = process_of(layer)
     details = process.details
     assert (details["kind"], details["threads"], details["channels"]) == ("worker", 3, ["two"])
-    takers = range(3 + 103 + 1)  # of the workers; for batches that are held; and for what consumers send late
+    held = 100 + 3 * (1 + 2)  # the concurrency; and for each worker one more, and one from each channel
+    takers = range(3 + held + 1)  # of the workers; for batches that are held; and for what consumers send late
     assert read_journal(process) == {taker_name(process.name, number): Progress(0, 0) for number in takers}
     group.stop()
     assert layer.processes() == []
