@@ -34,7 +34,7 @@ def before_consumer() -> None:
     # Many consumers never use the database, and to ask Django takes as long as such a consumer does.
     if _thread.has_connections:
         reset_queries()
-        close_old_connections()
+        _close_old_connections()
         # A test that runs the worker in its own thread has a transaction open, which is not the consumer's.
         _thread.in_transaction = _in_transaction()
 
@@ -53,9 +53,17 @@ def after_consumer(channel: str) -> None:
                 logger.error("A consumer on %r left a database transaction open. It is rolled back.", channel)
                 connections[alias].close()
                 del connections[alias]
-            close_old_connections()
         except Exception:
             logger.exception("A database connection could not be closed:")
+        _close_old_connections()
+
+
+def _close_old_connections() -> None:
+    """Close the connections that are past their age or broken. An error here is none of any consumer."""
+    try:
+        close_old_connections()
+    except Exception:
+        logger.exception("A database connection could not be closed:")
 
 
 def shared_connections() -> dict[str, Any]:

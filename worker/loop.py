@@ -276,8 +276,11 @@ class Worker(Termed):
 
     def describe(self, channel: str, content: dict[str, Any]) -> str:
         """A message, for the log: its channel, its path if it has one, and its consumer."""
-        match = self.channel_layer.router.match(Message(content, channel, self.channel_layer))  # type: ignore[arg-type]
-        consumer = name_of(match[0]) if match else "no consumer"
+        try:
+            match = self.channel_layer.router.match(Message(content, channel, self.channel_layer))  # type: ignore[arg-type]
+            consumer = name_of(match[0]) if match else "no consumer"
+        except Exception:  # nobody has checked the content, or its consumer changes it while it runs
+            consumer = "unknown consumer"
         return f"{channel_and_path(Lost(channel, content))} ({consumer})"
 
     def channels(self) -> list[str]:

@@ -231,11 +231,13 @@ def _cared_for(group: WorkerGroup, options: Options, supervised: Supervised | No
 
 def end_now() -> None:
     """End this process with status 1 at once, although threads still run that cannot be ended."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # sys.exit would wait for the thread pools of consumers, and so for what runs in them.
-    os._exit(1)
+    try:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # a consumer may have closed them, or nobody reads what they write
+        # sys.exit would wait for the thread pools of consumers, and so for what runs in them.
+        os._exit(1)
 
 
 def run_child(supervised: Supervised, options: Options, folder: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from time import time_ns
 from typing import Any
@@ -49,7 +49,8 @@ class ConsumerTracing:
         """Do as ``log_error``, and note the error in the span."""
         span = self._running.get()
         if span is not None:
-            span.record_exception(error)
+            with suppress(Exception):  # the text of the exception is made by code of the project
+                span.record_exception(error)
             span.set_status(Status(StatusCode.ERROR, type(error).__name__))
         log_error(error, text, *args)
 

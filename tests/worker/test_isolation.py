@@ -11,7 +11,7 @@ import pytest
 from asgiref.local import Local
 from django.contrib.auth.models import User
 from django.core.cache import caches
-from django.db import connection, transaction
+from django.db import InterfaceError, connection, transaction
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 from django.utils import timezone, translation
 
@@ -112,6 +112,37 @@ def test_a_transaction_that_is_left_open_is_rolled_back(
     eventually(lambda: len(states) == 2)
     assert states == [True, False]
     assert "A consumer on 'first' left a database transaction open. It is rolled back." in caplog.messages
+
+
+def test_a_connection_that_cannot_be_closed_costs_no_message(
+    transactional_db: None, start_workers: StartWorkers, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has reached its age, or its server is gone, while the worker had nothing to do."""
+    failed: list[Any] = []
+
+    def fail() -> None:
+        del connection.close
+        failed.append(connection.vendor)
+        raise InterfaceError("not connected")
+
+    def connect(message: Message) -> None:
+        connection.ensure_connection()
+        answer(message)
+
+    def answer(message: Message) -> None:
+        message.reply_channel.send({"text": message["text"]})  # type: ignore[union-attr]
+
+    def before(channel: str, message: Message) -> None:
+        if channel == "then":
+            connection.close_at, connection.close = 0, fail
+
+    layer = layer_with({"first": connect, "then": answer})
+    start_workers(layer, 1, callback=before)
+    for text in ("first", "then"):
+        layer.send(text, {"reply_channel": REPLY, "text": text})
+        assert receive(layer) == {"text": text}
+    assert failed == [connection.vendor]
+    assert caplog.messages == ["A database connection could not be closed:"]
 
 
 def test_a_test_in_a_transaction_keeps_it(db: None) -> None:

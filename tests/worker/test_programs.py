@@ -35,10 +35,14 @@ CHANNEL_LAYERS = {{
 CONSUMERS = """\
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 def answer(message):
+    if message["question"] == "closed":
+        sys.stdout.close()
+        message["question"] = "forever"
     if message["question"] == "forever":
         from channels_classic.log import logger
         logger.warning("It runs in %d", os.getpid())
@@ -165,8 +169,8 @@ def test_invalid_options_are_one_line(folder: Path) -> None:
     assert "Error: --threads must be a whole number, not 'many'.\n" in text
 
 
-def run_for_ever(layer: RedisChannelLayer, program: Running) -> None:
-    layer.send("questions", {"question": "forever"})
+def run_for_ever(layer: RedisChannelLayer, program: Running, question: str = "forever") -> None:
+    layer.send("questions", {"question": question})
     program.wait("It runs in")
 
 
@@ -192,11 +196,14 @@ def test_a_second_signal_ends_it_whatever_runs(
         assert "Traceback" not in program.log
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_the_stop_timeout_ends_it_whatever_runs(folder: Path, layer: RedisChannelLayer, processes: str) -> None:
+@pytest.mark.parametrize(("processes", "question"), [("1", "closed"), ("2", "forever")])
+def test_the_stop_timeout_ends_it_whatever_runs(
+    folder: Path, layer: RedisChannelLayer, processes: str, question: str
+) -> None:
+    """Also if the consumer has closed the standard output, which is flushed before the end."""
     options = ["--settings", "mysite.settings", "--processes", processes, "--stop-timeout", "0.5"]
     with started([*MODULE, *options], folder, int(processes)) as program:
-        run_for_ever(layer, program)
+        run_for_ever(layer, program, question)
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(DEADLINE) == 1
         assert program.log.count(LEFT) == 1

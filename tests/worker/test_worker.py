@@ -26,7 +26,7 @@ from channels_classic.layers import (
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Turn
 from channels_classic.message import Message
-from channels_classic.routing import Router
+from channels_classic.routing import Router, route
 from channels_classic.sessions import enforce_ordering
 from channels_classic.signals import consumer_finished, worker_ready
 from tests.worker.conftest import (
@@ -226,16 +226,31 @@ def test_a_receiver_of_a_signal_that_ends_the_program(
             left.append(True)
             sys.exit()
 
-    layer = layer_with({"test": echo})
+    # The turn of the first message ends, too.
+    layer = layer_with({"test": enforce_ordering(echo)})
     consumer_finished.connect(leave)
     try:
         start_workers(layer)
-        for text in ("one", "two"):
-            layer.send("test", {"reply_channel": REPLY, "text": text})
+        for order, text in enumerate(("one", "two")):
+            layer.send("test", {"reply_channel": REPLY, "text": text, "order": order})
         assert [receive(layer)["text"] for _ in range(2)] == ["one", "two"]
     finally:
         consumer_finished.disconnect(leave)
     assert len(errors(caplog)) == 1
+
+
+def test_a_message_that_its_consumer_has_changed_can_be_described() -> None:
+    """It is named in the log if it runs when the worker has to end, or is lost with it."""
+    layer = layer_with([route("test", echo, path="^/")])
+    worker = Worker(layer)
+    assert "test /a (tests." in worker.describe("test", {"path": "/a"})
+    for content in ({"path": "/a", "reply_channel": 7}, {"path": Text()}, {"path": 5}, {}):
+        assert worker.describe("test", content).startswith("test")
+
+
+class Text:
+    def __str__(self) -> str:
+        raise ValueError("no text")
 
 
 @pytest.mark.django_db

@@ -121,6 +121,21 @@ def test_a_socket(serve: Serve, spans: Spans) -> None:
     assert spans.one("websocket.disconnect").kind is SpanKind.SERVER
 
 
+class Textless(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def test_an_error_that_has_no_text_is_answered_and_marked(serve: Serve, spans: Spans) -> None:
+    def fail(message: Message) -> None:
+        raise Textless
+
+    hosted = serve({"http.request": fail})
+    assert hosted.get().result(DEADLINE).status_code == 500
+    failed = spans.one(f"{__name__}.test_an_error_that_has_no_text_is_answered_and_marked.<locals>.fail")
+    assert failed.status.description == "Textless"
+
+
 def test_what_fails_is_marked(serve: Serve, spans: Spans) -> None:
     def fail(message: Message) -> None:
         raise RuntimeError("a bug")
