@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from channels_classic.layers import codec, names
@@ -97,6 +97,42 @@ class ClassicCalls(LayerContract):
                 part is appended.
         """
         return names.new_channel_name(pattern)
+
+    # What projects ask a layer about names.
+
+    def valid_channel_name(self, name: Any, receive: bool = False) -> bool:
+        """``True`` if ``name`` is valid to send to or, with ``receive``, to receive on.
+
+        Raises:
+            TypeError: it is not.
+        """
+        (names.check_receivable if receive else names.check_channel)(name)
+        return True
+
+    def valid_channel_names(self, names: Iterable[Any], receive: bool = False) -> bool:
+        """``True`` if all of ``names`` are valid.
+
+        Raises:
+            TypeError: one of them is not.
+        """
+        return all(self.valid_channel_name(name, receive) for name in names)
+
+    def valid_group_name(self, name: Any) -> bool:
+        """``True`` if ``name`` is the valid name of a group.
+
+        Raises:
+            TypeError: it is not.
+        """
+        names.check_group(name)
+        return True
+
+    def non_local_name(self, name: str) -> str:
+        """The queue for messages to ``name``: the part up to and including the ``!``, if it has one."""
+        return names.queue_name(name)
+
+    def get_capacity(self, channel: str) -> int:
+        """The old name of ``capacity_of``."""
+        return self.capacity_of(channel)
 
     # Prepared messages.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from channels_classic import layers
-from channels_classic.layers import ChannelFull, Delivery, Received, Taker, codec, names
+from channels_classic.layers import ChannelFull, Delivery, Received, Taker, codec
 from channels_classic.layers.contract import lacks
 
 PAUSE_SECONDS = 0.02
@@ -117,27 +117,3 @@ class BaseChannelLayer(layers.BaseChannelLayer):
 
     def resume(self, channels: Iterable[str]) -> None:
         """Do nothing, like ``pause``."""
-
-    # Helpers that subclasses call.
-
-    def get_capacity(self, channel: str) -> int:
-        """The number of messages on ``channel``."""
-        return self.capacity_of(channel)
-
-    def valid_channel_name(self, name: Any, receive: bool = False) -> bool:
-        """``True`` for a valid name to send to, or, with ``receive``, to receive on; else ``TypeError``."""
-        (names.check_receivable if receive else names.check_channel)(name)
-        return True
-
-    def valid_channel_names(self, names: Iterable[Any], receive: bool = False) -> bool:
-        """``True`` if all are valid; ``TypeError`` otherwise."""
-        return all(self.valid_channel_name(name, receive) for name in names)
-
-    def valid_group_name(self, name: Any) -> bool:
-        """``True`` for the name of a group; ``TypeError`` for any other."""
-        names.check_group(name)
-        return True
-
-    def non_local_name(self, name: str) -> str:
-        """The queue for messages to ``name``: the part up to and including the ``!``, if there is one."""
-        return names.queue_name(name)
