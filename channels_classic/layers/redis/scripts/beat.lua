@@ -20,6 +20,9 @@
 
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- A write that takes no memory comes first: a full Redis refuses a script at its first write only, and without
+-- heartbeats nobody would take messages, which makes room.
+redis.call("ZREMRANGEBYSCORE", KEYS[4], "-inf", now - tonumber(ARGV[6]))
 local epoch = redis.call("GET", KEYS[1])
 if not epoch then
     epoch = ARGV[4]
@@ -32,7 +35,6 @@ if not lapsed then
     redis.call("ZADD", KEYS[2], now, ARGV[1])
     redis.call("HSET", KEYS[3], ARGV[1], ARGV[2])
 end
-redis.call("ZREMRANGEBYSCORE", KEYS[4], "-inf", now - tonumber(ARGV[6]))
 
 local names = redis.call("ZRANGEBYSCORE", KEYS[2], "-inf", "(" .. now - tonumber(ARGV[5]))
 -- Processes whose sweep has begun send no heartbeats, and their sweep may have been killed.

@@ -26,10 +26,12 @@ if KEYS[3] then
     if sweeper and sweeper ~= ARGV[2] then
         return 0
     end
-    redis.call("SET", KEYS[3], ARGV[2], "PX", ARGV[3])
 end
 local time = redis.call("TIME")
-redis.call("ZREM", KEYS[1], ARGV[1])
+redis.call("ZREM", KEYS[1], ARGV[1]) -- this comes first, because a full Redis refuses a script at its first write only
+if KEYS[3] then
+    redis.call("SET", KEYS[3], ARGV[2], "PX", ARGV[3])
+end
 redis.call("ZADD", KEYS[2], time[1] * 1000 + math.floor(time[2] / 1000), ARGV[1])
 redis.call("PEXPIRE", KEYS[2], ARGV[4])
 return 1

@@ -73,6 +73,7 @@ local function load(key, name)
     local turns = {
         key = key,
         client = name,
+        is_new = not values[1],
         next = tonumber(values[1] or 0),
         lease = tonumber(lease_end or ""),
         token = token,
@@ -88,6 +89,13 @@ local function load(key, name)
 end
 
 local function save(turns)
+    local stays = kept
+    if turns.gone then
+        stays = (turns.lease or turns.waiting > 0) and lease + life or life
+    end
+    -- A write that takes no memory comes first: a full Redis refuses a script at its first write only, and a message
+    -- that was taken has made room for its turn.
+    redis.call("PEXPIRE", turns.key, text(stays / 1000))
     redis.call(
         "HSET", turns.key,
         "next", text(turns.next),
@@ -97,11 +105,9 @@ local function save(turns)
         "bytes", turns.bytes,
         "gone", turns.gone and "1" or ""
     )
-    local stays = kept
-    if turns.gone then
-        stays = (turns.lease or turns.waiting > 0) and lease + life or life
+    if turns.is_new then
+        redis.call("PEXPIRE", turns.key, text(stays / 1000))
     end
-    redis.call("PEXPIRE", turns.key, text(stays / 1000))
     if turns.waiting > 0 then
         redis.call("ZADD", KEYS[2], text(turns.lease or turns.since + patience), turns.client)
         redis.call("PEXPIRE", KEYS[2], text(math.max(kept, lease) / 1000))

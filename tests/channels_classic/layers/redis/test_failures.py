@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import redis
 
-from channels_classic.layers import LayerUnavailable, Received, RedisChannelLayer
-from channels_classic.layers.types import Turn
+from channels_classic.layers import LayerUnavailable, Lease, Process, Received, RedisChannelLayer, Turn
 from tests.channels_classic.layers.redis.connections.test_outages import PATIENCE, wait_for_reader
 from tests.conftest import LayerOn
 from tests.redis_server import RedisServer
+
+PROCESS = Process("worker.one", {"kind": "worker"})
 
 FULL = r"^Redis at 127\.0\.0\.1:\d+, database 0 is full: .* maxmemory"
 
@@ -133,15 +134,45 @@ def test_a_full_redis_without_an_epoch(layer: RedisChannelLayer, client: redis.R
         assert numbers(layer.receive_batch(["in"], 10)) == [1]
 
 
-def test_the_end_of_a_turn_that_a_full_redis_refuses(layer: RedisChannelLayer, client: redis.Redis) -> None:
+def test_turns_go_on_while_redis_is_full(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    """Consumers that run make room. Only a message that would have to wait finds none."""
+    layer.beat(PROCESS)
+
+    def lease() -> int:
+        return int(client.hget("asgi:turns:interface.test!a", "lease").split()[0])
+
+    with full(client):
+        for order in range(3):
+            assert layer.enter_turn(Turn("interface.test!a", order, "frames", token="t"), {})
+            with pytest.raises(LayerUnavailable, match=FULL) as error:
+                layer.enter_turn(Turn("interface.test!a", order + 1, "frames"), {})
+            assert error.value.nothing_done
+            before = lease()
+            layer.beat(PROCESS, [Lease("interface.test!a", order, "t")])
+            assert lease() > before
+            assert layer.send_batch([layer.end_of_turn("interface.test!a", order)]) == []
+    assert 0 < client.pttl("asgi:turns:interface.test!a") <= layer.group_expiry * 1000
+
+
+def test_processes_live_and_die_while_redis_is_full(layer: RedisChannelLayer, client: redis.Redis) -> None:
+    """Without heartbeats, workers would stop to take messages, and Redis would stay full."""
+    layer.send_batch([layer.prepare("in", {"number": number}) for number in range(3)])
+    with full(client):
+        assert not layer.beat(PROCESS).lapsed
+        taker = layer.taker(PROCESS.name, 0)
+        assert numbers(layer.receive_batch(["in"], 10, taker=taker)) == [0, 1, 2]
+        swept = layer.sweep(PROCESS, lambda process: {})
+        assert swept is not None
+        assert swept.back == 3
+        assert layer.beat(PROCESS).lapsed
+    assert numbers(layer.receive_batch(["in"], 10)) == [0, 1, 2]
+
+
+def test_the_end_of_a_turn_that_redis_refuses(layer: RedisChannelLayer, client: redis.Redis) -> None:
     """The messages before it were sent, and must not be sent again."""
     assert layer.enter_turn(Turn("interface.test!a", 0, "frames"), {})
     assert not layer.enter_turn(Turn("interface.test!a", 1, "frames"), {"number": 1})
     end = layer.end_of_turn("interface.test!a", 0)
-    with full(client):
-        with pytest.raises(LayerUnavailable, match=FULL) as error:
-            layer.enter_turn(Turn("interface.test!b", 0, "frames"), {})
-        assert error.value.nothing_done
     with denied(client, "hset"):
         with pytest.raises(LayerUnavailable) as error:
             layer.send_and_receive([layer.prepare("out", {"number": 0}), end], ["in"], 10)
