@@ -18,6 +18,8 @@ TEXT, BINARY, CONT = DATA = Opcode.TEXT, Opcode.BINARY, Opcode.CONT
 PIECE = 16 * 1024
 """Bytes that are parsed at once. A read may bring many more, with a frame in every few bytes."""
 
+COMPRESSED_PIECE = 1024
+"""The same for compressed messages: a byte can become a thousand, and what was parsed may have to be held back."""
 
 MOST_FRAMES = 1000
 """The most frames of one piece that may be held back. Only a flood of tiny frames has more, and is closed with
@@ -67,9 +69,10 @@ class MessageReader:
         """Take bytes from the client."""
         if self.is_held:
             self._unparsed += data
-        elif len(data) <= PIECE:
-            if not self._read_whole(data):
-                self._read_by_protocol(data)
+        elif len(data) <= PIECE and self._read_whole(data):
+            pass
+        elif len(data) <= self._most:
+            self._read_by_protocol(data)
         else:
             self._unparsed += data
             self._take_unparsed()
@@ -94,10 +97,16 @@ class MessageReader:
         self._frames.clear()
         self._unparsed.clear()
 
+    @property
+    def _most(self) -> int:
+        """The most bytes to parse at once."""
+        return COMPRESSED_PIECE if self._protocol.extensions else PIECE
+
     def _take_unparsed(self) -> None:
+        most = self._most
         while self._unparsed and not self.is_held:
-            piece = bytes(self._unparsed[:PIECE])
-            del self._unparsed[:PIECE]
+            piece = bytes(self._unparsed[:most])
+            del self._unparsed[:most]
             if not self._read_whole(piece):
                 self._read_by_protocol(piece)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -138,6 +140,21 @@ def test_text_that_is_not_utf_8(cuts: list[int]) -> None:
     assert client.got == []
     assert client.close_code == CloseCode.INVALID_DATA
     assert client.sent[-1] == b""
+
+
+def test_few_bytes_are_held_back_of_messages_that_were_compressed_well() -> None:
+    compressor = zlib.compressobj(wbits=-12)
+    bombs = [compressor.compress(bytes(10**6)) + compressor.flush(zlib.Z_SYNC_FLUSH)[:-4] for _ in range(20)]
+    client = Client(hold_after={1, 2})
+    client.protocol.extensions = [PerMessageDeflate(False, False, 12, 12)]
+    client.reader.feed(
+        b"".join(bytes([0b11000010, 0x80 | 126]) + len(b).to_bytes(2) + bytes(4) + b for b in bombs)
+    )
+    for taken in (1, 2):
+        assert len(client.got) == taken
+        assert sum(len(frame.data) for frame in client.reader._frames) <= 2 * 10**6
+        client.reader.release()
+    assert client.got == [bytes(10**6)] * 20
 
 
 def test_a_close_is_answered_in_its_turn() -> None:
