@@ -138,10 +138,16 @@ class Context:
         """Send the last messages of clients, then close the layer."""
         if self._loop is None:
             return
+        all_is_sent = False
         try:
             if not self.failed.is_set():
-                if not await self.outbox.drain(DRAIN_SECONDS):
-                    logger.error("The last messages were not taken within %g s.", DRAIN_SECONDS)
+                all_is_sent = await self.outbox.drain(DRAIN_SECONDS)
+                if not all_is_sent:
+                    logger.error(
+                        "The last messages were not taken within %g s. Other processes send the "
+                        "websocket.disconnect messages that are missing.",
+                        DRAIN_SECONDS,
+                    )
                 await asyncio.wait_for(self.departures.finish(), RELEASE_SECONDS)
         except TimeoutError:
             logger.error("The memberships of the last clients could not be ended; they end by themselves.")
@@ -150,7 +156,9 @@ class Context:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.outbox.close()
-        await self._heartbeat.depart()
+        if all_is_sent or self.layer.local_only:
+            await self._heartbeat.depart()
+        # Otherwise the process stays in the registry. Others find it dead, and send what it owes its sockets.
         await self.layer.aclose()
         self._loop = None
 

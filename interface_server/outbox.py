@@ -83,7 +83,8 @@ class Outbox:
         self._deadline = Deadline(self._loop, self._layer_hangs)
         """The time limit of the round trip."""
         self._backoff = Backoff()
-        self._is_open = True
+        self.is_open = True
+        """Whether it still sends messages."""
         self._is_unreachable = False
         self._unreachable_seconds = 0.0
         self._next_deadline_check = 0.0
@@ -107,7 +108,7 @@ class Outbox:
             key: for ``withdraw``. No other message that is under way may have it.
         """
         message = Urgent(delivery, done)
-        if self._is_open and not self._is_unreachable and self._urgent.put(message, key):
+        if self.is_open and not self._is_unreachable and self._urgent.put(message, key):
             self._arrived.set()
         else:
             self._loop.call_soon(message.settle, Outcome.REFUSED)
@@ -155,7 +156,7 @@ class Outbox:
         """
         if not self._lanes.put(queue, delivery, self._loop.time() - self._unreachable_seconds + patience):
             return False
-        if self._is_open:
+        if self.is_open:
             self._arrived.set()
         else:
             self._loop.call_soon(self._lanes.drop, queue)
@@ -241,7 +242,7 @@ class Outbox:
 
     def close(self) -> None:
         """Refuse all messages, present and future, because nothing can be sent any more."""
-        self._is_open = False
+        self.is_open = False
         if self._in_flight is not None:
             for message in self._in_flight.urgent:
                 message.settle(Outcome.UNKNOWN)

@@ -58,8 +58,7 @@ class Goodbyes:
         unknown, self._unknown = self._unknown, 0
         if refused:
             logger.warning(
-                "%d websocket.disconnect messages were given up: their channel was full for %s s, or the process "
-                "ended before. %s",
+                "%d websocket.disconnect messages were given up: their channel was full for %s s. %s",
                 refused,
                 self._layer.expiry,
                 self._layer.full_text(CHANNEL),
@@ -71,8 +70,8 @@ class Goodbyes:
             )
 
     def _settled(self, outcome: Outcome) -> None:
-        if outcome is Outcome.TAKEN:
-            return
+        if outcome is Outcome.TAKEN or not self._outbox.is_open:
+            return  # the process ends without the others, and leaves them to other processes
         if outcome is Outcome.REFUSED:
             self._refused += 1
         else:

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from channels_classic.layers import LayerUnavailable, RedisChannelLayer
 from channels_classic.layers.types import Turn
+from interface_server import context as context_module
 from interface_server import outbox as outbox_module
 from tests.interface_server.hosted import DEADLINE, Hosted, eventually
 from tests.lagging_replica import lagging_replica
@@ -65,6 +66,40 @@ def test_requests_do_not_pile_up_while_redis_hangs(monkeypatch: pytest.MonkeyPat
         assert all(path.startswith("/first/") for path in paths)
         hosted.send(request["reply_channel"], status=200, content=b"back")
         assert response.result(DEADLINE).text == "back"
+
+
+@pytest.mark.parametrize("fault", ["full", "hangs", "replica"])
+def test_goodbyes_that_nobody_takes_before_the_end_are_sent_by_others(
+    fault: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(context_module, "DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr(context_module, "RELEASE_SECONDS", 0.2)
+    with RedisServer() as redis, closing(RedisChannelLayer([redis.url])) as other, redis.client() as client:
+        capacities = {"websocket.disconnect": 1}
+        with (
+            closing(RedisChannelLayer([redis.url], channel_capacity=capacities)) as layer,
+            Hosted(layer) as hosted,
+        ):
+            _, reply_channel = hosted.open()
+            [process] = eventually(other.processes)
+            if fault == "full":
+                other.send("websocket.disconnect", {})
+            elif fault == "replica":
+                client.replicaof("127.0.0.1", 1)
+            with hanging(redis) if fault == "hangs" else nullcontext():
+                hosted.stop()
+        client.replicaof("NO", "ONE")
+        if fault == "full":
+            assert other.receive(["websocket.disconnect"]) == ("websocket.disconnect", {})
+        # As a process does that finds no heartbeat.
+        assert other.sweep(process, lambda _: None) is not None
+        _, goodbye = other.receive(["websocket.disconnect"])
+        # A server that goes on may still take the last one of the process itself.
+        code = 1012 if fault == "hangs" and goodbye["code"] == 1012 else 1006
+        assert goodbye == {"reply_channel": reply_channel, "path": "/", "code": code, "order": 1}
+        assert other.receive(["websocket.disconnect"]) == (None, None)
+    assert "Other processes send the websocket.disconnect messages that are missing." in caplog.text
+    assert "given up" not in caplog.text
 
 
 def test_a_request_that_has_timed_out_never_runs() -> None:
