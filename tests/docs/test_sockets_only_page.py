@@ -93,6 +93,11 @@ SITE = {
 }
 
 
+def with_ports(text: str, ports: dict[str, int]) -> str:
+    """``text`` with other ports than those of the page; all at once, because 18001 has an 8001 in it."""
+    return re.sub(rf"\b(?:{'|'.join(ports)})\b", lambda found: str(ports[found[0]]), text)
+
+
 @pytest.fixture
 def served(tmp_path: Path, redis_server: RedisServer, redis_url: str) -> Iterator[tuple[Project, Site]]:
     """The site behind nginx, with everything that the page starts."""
@@ -106,8 +111,8 @@ def served(tmp_path: Path, redis_server: RedisServer, redis_url: str) -> Iterato
     manage += "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'mysite.settings')\n"
     project = Project(tmp_path, {**SITE, **files, "manage.py": manage + "execute_from_command_line(sys.argv)\n"})
     project.manage("migrate")
-    configuration = FILES["nginx.conf"].replace("8000", str(http)).replace("8001", str(sockets))
-    configuration = configuration.replace("listen 80", f"listen 127.0.0.1:{front}")
+    ports = {"8000": http, "8001": sockets, "6379": redis_server.port}
+    configuration = with_ports(FILES["nginx.conf"], ports).replace("listen 80;", f"listen 127.0.0.1:{front};")
     paths = "".join(
         f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -116,7 +121,7 @@ def served(tmp_path: Path, redis_server: RedisServer, redis_url: str) -> Iterato
         f"events {{}}\nhttp {{\naccess_log off;\n{paths}{configuration}}}\n"
     )
     _, _, interface, worker = COMMANDS
-    interface = interface.replace("6379", str(redis_server.port)).replace("8001", str(sockets))
+    interface = with_ports(interface, ports)
     with ExitStack() as stack:
         server = stack.enter_context(project.running(str(http), program=["serve.py"], log="site.txt"))
         program, *options = shlex.split(interface)
