@@ -52,7 +52,6 @@ READ_AHEAD = 256 * 1024
 """Bytes that a client may send ahead: the requests behind the one that is being answered."""
 
 PERCENT = ord("%")
-
 RESTARTING = "The server is restarting; try again in a moment."
 
 
@@ -93,6 +92,7 @@ class HttpConnection(asyncio.Protocol):
         )
         self._reader = RequestReader()
         self._cycle: Cycle | None = None
+        self._websocket: WebSocketConnection | None = None
         self._stage = Stage.OPEN
         self._has_served = False
         self._in_head = False
@@ -126,6 +126,8 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End: the connection is over."""
+        if self._websocket is not None:  # TLS tells the protocol that it had when the connection broke
+            self._websocket.connection_lost(exc)
         self._stage = Stage.CLOSED
         self._let_go()
         self._client_leaves()
@@ -233,8 +235,7 @@ class HttpConnection(asyncio.Protocol):
         """Read a head, or a part of a body. Returns ``False`` if there is none, or it is not wanted yet."""
         cycle = self._cycle
         if cycle is None:
-            # A client that does not read its answers gets no further ones.
-            return self.is_writable and self._read_head()
+            return self.is_writable and self._read_head()  # a client that reads no answer gets no further one
         if not cycle.takes_body:
             return False
         part = self._reader.read_body()
@@ -293,7 +294,7 @@ class HttpConnection(asyncio.Protocol):
         self._regulate_reading()
         self._stage = Stage.CLOSED
         self._let_go()
-        websocket = WebSocketConnection(self._server, self._transport)
+        self._websocket = websocket = WebSocketConnection(self._server, self._transport)
         self._transport.set_protocol(websocket)
         websocket.begin(head)
         websocket.data_received(rest)

@@ -113,7 +113,9 @@ class WebSocketConnection(asyncio.Protocol):
             self._caught_up = None
 
     def eof_received(self) -> None:
-        """Note that the client sends nothing more. It may still read what was sent."""
+        """Note that the client sends nothing more, so it has left. It may still read what was sent."""
+        if self._state is not LEAVING:
+            self._disconnect(CloseCode.ABNORMAL_CLOSURE)
         self._end_within(CLOSE_SECONDS)
 
     def data_received(self, data: bytes) -> None:

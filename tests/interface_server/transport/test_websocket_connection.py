@@ -493,6 +493,36 @@ def test_an_application_that_sends_all_the_time_holds_up_nobody_else() -> None:
 # The end.
 
 
+def test_a_connection_that_broke_just_before_it_was_handed_over() -> None:
+    """A transport for TLS then calls the protocol of the HTTP connection."""
+    with served(swallow) as (server, site):
+        client = server.connect()
+        [http] = eventually(lambda: list(server.server.connections))
+        assert isinstance(http, HttpConnection)
+        client.sendall(HANDSHAKE % (b"/", b""))
+        assert client.recv(4096).startswith(b"HTTP/1.1 101 ")
+        http._loop.call_soon_threadsafe(http.connection_lost, None)
+        eventually(lambda: site.disconnects() == [(1006, "")])
+        eventually(lambda: not server.server.connections and not server.server.tasks)
+
+
+def test_nothing_more_is_sent_to_a_client_that_has_closed_its_side() -> None:
+    """While it reads what was sent before, a closing transport for TLS would log a warning for each frame."""
+    written: list[bool] = []
+
+    def close(connection: WebSocketConnection) -> None:
+        connection.eof_received()
+        written.append(connection.write(b"\x81\x00"))
+
+    with served(swallow) as (server, site):
+        opened(server)
+        [connection] = server.server.connections
+        assert isinstance(connection, WebSocketConnection)
+        connection._loop.call_soon_threadsafe(close, connection)
+        eventually(lambda: site.disconnects() == [(1006, "")])
+        assert written == [False]
+
+
 @pytest.mark.parametrize("script", [swallow, swallow_directly])
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "away"), (4999, "for a reason")])
 def test_a_client_closes(script: Callable[..., Any], code: int, reason: str) -> None:
