@@ -44,7 +44,7 @@ class ClientFilter(logging.Filter):
         """Keep every record."""
         if not hasattr(record, "client"):
             message = message_at_work.get()
-            record.client, record.channel = current_client(), "-" if message is None else message.channel.name
+            record.client, record.channel = current_client(), "-" if message is None else message.channel_name
         return True
 
 

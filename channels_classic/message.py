@@ -6,6 +6,8 @@ import copy
 from collections.abc import ItemsView, KeysView, ValuesView
 from typing import Any
 
+from django.utils.functional import cached_property
+
 from channels_classic import old_forms
 from channels_classic.channel import Channel
 from channels_classic.layers import BaseChannelLayer
@@ -37,13 +39,18 @@ class Message:
         if old_forms.accepted:
             content = old_forms.content_of(content, channel_name)
         self.content = content
-        self.channel = Channel.of_message(channel_name, channel_layer)
+        self.channel_name = channel_name
         self.channel_layer = channel_layer
         self.reply_channel: Channel | None = None
         if reply_channel := content.get("reply_channel"):
             reply_channel = old_forms.name_of(reply_channel) if old_forms.accepted else reply_channel
             check_channel(reply_channel)
             self.reply_channel = Channel.of_message(reply_channel, channel_layer)
+
+    @cached_property
+    def channel(self) -> Channel:
+        """The channel that it came over. It is made when it is first used, because few consumers use it."""
+        return Channel.of_message(self.channel_name, self.channel_layer)
 
     def __getitem__(self, key: str) -> Any:
         return self.content[key]
@@ -72,7 +79,7 @@ class Message:
 
     def copy(self) -> Message:
         """A deep copy."""
-        return type(self)(copy.deepcopy(self.content), self.channel.name, self.channel_layer)
+        return type(self)(copy.deepcopy(self.content), self.channel_name, self.channel_layer)
 
     def __repr__(self) -> str:
-        return f"Message(channel={self.channel.name!r}, content={self.content!r})"
+        return f"Message(channel={self.channel_name!r}, content={self.content!r})"

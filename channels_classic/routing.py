@@ -158,7 +158,7 @@ class Route:
 
     def match(self, message: Message) -> Match | None:
         """The consumer for ``message`` and its keyword arguments, or ``None``."""
-        if message.channel.name not in self.channels:
+        if message.channel_name not in self.channels:
             return None
         if not self.filters:
             return self.consumer, {}
@@ -226,7 +226,7 @@ class Include:
                 return None
             groups = _groups(matches)
             rests = {key: match.string[match.end() :] for key, match in zip(self.prefixes, matches, strict=True)}
-            message = Message({**message.content, **rests}, message.channel.name, message.channel_layer)
+            message = Message({**message.content, **rests}, message.channel_name, message.channel_layer)
         for route in self.routing:
             if match := route.match(message):
                 consumer, kwargs = match
@@ -297,7 +297,7 @@ class Router:
 
     def match(self, message: Message) -> Match | None:
         """The consumer for ``message`` and its keyword arguments, or ``None``."""
-        for route in self._by_channel.get(message.channel.name, ()):
+        for route in self._by_channel.get(message.channel_name, ()):
             if match := route.match(message):
                 return match
         return None
@@ -337,7 +337,7 @@ def null_consumer(message: Message) -> None:
     The first frame is logged, because somebody may wonder why nothing happens.
     """
     global _told_of_frames
-    if message.channel.name == "websocket.receive" and not _told_of_frames:
+    if message.channel_name == "websocket.receive" and not _told_of_frames:
         _told_of_frames = True
         logger.info(
             "A WebSocket on %r sent a message that nothing handles: the routing has no 'websocket.receive'. "

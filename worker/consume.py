@@ -112,7 +112,7 @@ def _begin(
         if match is None:
             logger.error(
                 "No route matches a message on %r (path %r): add one to the routing of the channel layer.",
-                message.channel.name,
+                message.channel_name,
                 message.get("path"),
             )
             _fail(message, pending)
@@ -130,7 +130,7 @@ def _begin(
                     run = _Run(message, consumer, pending, retries, sender, on_error)
                     return Unfinished(run, rest, context)
                 check_finished(result, name_of(consumer))
-            if message.channel.name == "websocket.connect":
+            if message.channel_name == "websocket.connect":
                 _accept(message, pending)
         except BaseException as error:
             _raise(_deal_with(error, _Run(message, consumer, pending, retries, sender, on_error)))
@@ -184,7 +184,7 @@ class Unfinished:
         interrupt = None
         try:
             check_finished(await self._rest, self.name)
-            if run.message.channel.name == "websocket.connect":
+            if run.message.channel_name == "websocket.connect":
                 _accept(run.message, run.pending)
         except BaseException as error:
             if self.is_given_up and isinstance(error, asyncio.CancelledError):
@@ -217,14 +217,14 @@ def _deal_with(error: BaseException, run: _Run) -> KeyboardInterrupt | None:
     message = run.message
     match error:
         case DenyConnection():
-            if message.channel.name == "websocket.connect":
+            if message.channel_name == "websocket.connect":
                 _reply(message, {"close": True})
             else:
                 run.on_error(
                     error,
                     "%s raised DenyConnection for a message on %r: only a websocket.connect can be denied.",
                     name_of(run.consumer),
-                    message.channel.name,
+                    message.channel_name,
                 )
         case ChannelSocketException():
             try:
@@ -237,14 +237,14 @@ def _deal_with(error: BaseException, run: _Run) -> KeyboardInterrupt | None:
                 _put_back(run)
             except Exception as failure:  # the consumer may have put anything into the message
                 run.on_error(
-                    failure, "%s cannot put its message back on %r:", name_of(run.consumer), message.channel.name
+                    failure, "%s cannot put its message back on %r:", name_of(run.consumer), message.channel_name
                 )
                 _fail(message, run.pending)
         case Lapsed():
-            logger.error("%s on %r was broken off. %s", name_of(run.consumer), message.channel.name, error)
+            logger.error("%s on %r was broken off. %s", name_of(run.consumer), message.channel_name, error)
         case _:
             counters.note_error(name_of(run.consumer), error)
-            run.on_error(error, "Error in the consumer %s on %r:", name_of(run.consumer), message.channel.name)
+            run.on_error(error, "Error in the consumer %s on %r:", name_of(run.consumer), message.channel_name)
             _fail(message, run.pending)
             return _interrupt(error)
     return None
@@ -255,7 +255,7 @@ def _put_back(run: _Run) -> None:
     if message.__doomed__:  # type: ignore[attr-defined]
         logger.warning(
             "A message on %r was dropped: %s has put it back %d times.",
-            message.channel.name,
+            message.channel_name,
             name_of(run.consumer),
             run.retries,
         )
@@ -275,9 +275,9 @@ def _raise(interrupt: KeyboardInterrupt | None) -> None:
 def _fail(message: Message, pending: PendingSends) -> None:
     """Answer a client that would otherwise wait in vain."""
     if not _answered(message, pending):
-        if message.channel.name == "http.request":
+        if message.channel_name == "http.request":
             _reply(message, SERVER_ERROR)
-        elif message.channel.name == "websocket.connect":
+        elif message.channel_name == "websocket.connect":
             _reply(message, {"close": True})
 
 

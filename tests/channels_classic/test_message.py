@@ -9,7 +9,8 @@ def test_what_a_consumer_sees(layer):
     message = Message(content, "websocket.receive", layer)
     assert message.content is content
     assert isinstance(message.channel, Channel)
-    assert message.channel.name == "websocket.receive"
+    assert message.channel.name == message.channel_name == "websocket.receive"
+    assert message.channel is message.channel
     assert isinstance(message.reply_channel, Channel)
     assert message.reply_channel.name == "sends.one!a"
     assert message.channel_layer is layer
