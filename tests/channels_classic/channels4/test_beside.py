@@ -107,6 +107,7 @@ def test_its_worker_works_as_before(tmp_path: Path, redis_url: str) -> None:
         worker.wait("Running worker for channels ['tasks']")
         project.manage("shell", "-c", send)
         worker.wait("task ran: one")
+        worker.process.terminate()  # its event loop may miss Ctrl-C
 
 
 def test_our_commands_by_their_own_names(tmp_path: Path) -> None:
