@@ -116,7 +116,7 @@ class Child:
         if self.end_by is None or time.monotonic() < self.end_by:
             return
         if self._is_hurried:
-            logger.error("A %s process (%s) does not end: it is killed.", name, self._process.pid)
+            logger.error("One %s process (%s) does not end: it is killed.", name, self._process.pid)
             self.end_by = None
             self._process.kill()
         else:

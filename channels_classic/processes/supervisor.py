@@ -109,7 +109,7 @@ class Supervisor:
         except OSError as error:
             pause = self._backoff.fail()
             self._start_at = time.monotonic() + pause
-            logger.error("A %s process cannot be started; trying again in %.0f s. %s", self._name, pause, error)
+            logger.error("No %s process can be started; trying again in %.0f s. %s", self._name, pause, error)
         return started
 
     def _fill(self) -> None:
@@ -162,7 +162,7 @@ class Supervisor:
             self._serving.append(successor)
             self._serving.remove(retiring)
             self._dismiss([retiring])
-            logger.info("A %s process has been replaced.", self._name)
+            logger.info("One %s process has been replaced.", self._name)
 
     def _wait(self, signals: int) -> set[int]:
         """Wait until something happens. Returns the signals that have come."""
@@ -189,7 +189,9 @@ class Supervisor:
             pause = self._pause_after(child)
             self._start_at = max(self._start_at, time.monotonic() + pause)
             when = f"in {pause:.0f} s" if pause >= 0.5 else "now"
-            logger.error("A %s process ended with status %s; another starts %s.", self._name, child.exitcode, when)
+            logger.error(
+                "One %s process ended with status %s; another starts %s.", self._name, child.exitcode, when
+            )
             child.forget()
         for child in [child for child in self._leaving if not child.is_alive]:
             self._leaving.remove(child)

@@ -446,7 +446,7 @@ def test_a_process_that_dies_is_replaced(project: Project, site: Site) -> None:
         assert set(children_of(workers.program.process.pid)) >= {first, second}
         os.kill(first, signal.SIGKILL)
         os.kill(second, signal.SIGKILL)
-        ended = "A worker process ended with status -9; another starts"
+        ended = "One worker process ended with status -9; another starts"
         workers.program.wait(lambda: workers.program.log.count(ended) == 2 and len(workers.living) == 2)
         client.send("hello")
         version, pid, _ = str(client.recv()).split()

@@ -229,7 +229,7 @@ def test_a_worker_that_hangs_altogether_is_killed(folder: Path, layer: RedisChan
         os.kill(hanging := ask(layer, 1), signal.SIGSTOP)
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(DEADLINE) == 1
-        assert f"A worker process ({hanging}) does not end: it is killed." in program.log
+        assert f"One worker process ({hanging}) does not end: it is killed." in program.log
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -249,7 +249,7 @@ def test_a_thread_that_dies_ends_its_process(folder: Path, layer: RedisChannelLa
         if processes == "1":
             assert program.process.wait(DEADLINE) == 1
         else:
-            program.wait("A worker process ended with status 1; another starts")
+            program.wait("One worker process ended with status 1; another starts")
             settings.write_text(settings.read_text().replace("mysite.layer.Layer", REDIS))
             answering: set[int] = set()
             # Until both are repaired, one may still be about to die of the bug, and the exit status would tell.
@@ -286,7 +286,7 @@ def test_a_process_is_replaced_after_so_many_messages_and_nobody_waits(
         program.wait(replaced_twice)
         assert program.process.pid not in pids
         assert program.log.count("is to be replaced: it has handled ") >= 2
-        program.wait(lambda: program.log.count("A worker process has been replaced.") >= 2)
+        program.wait(lambda: program.log.count("One worker process has been replaced.") >= 2)
         program.process.send_signal(signal.SIGTERM)
         assert program.process.wait(DEADLINE) == 0
         assert "ERROR" not in program.log
@@ -313,7 +313,7 @@ def test_a_consumer_that_takes_too_long_costs_its_process(folder: Path, layer: R
         program.wait("A consumer runs longer than 0.3 s: questions (mysite.answer), for ")
         program.wait(" s. This is where it is:")
         assert "ThreadPoolExecutor(1).submit(threading.Event().wait).result()" in program.log
-        program.wait("A worker process has been replaced.")
+        program.wait("One worker process has been replaced.")
         program.wait(lambda: program.log.count(LEFT) == 1)
         assert ask(layer, 2) != former
         assert program.log.count("A consumer runs longer than") == 1

@@ -70,7 +70,7 @@ def test_processes_that_the_system_has_no_room_for_are_tried_again(
     assert supervisor._start_at > 0
     supervisor._fill()  # too early: nothing is tried
     (record,) = caplog.records
-    assert record.getMessage().startswith("A test process cannot be started; trying again in ")
+    assert record.getMessage().startswith("No test process can be started; trying again in ")
 
 
 STUBBORN = """\
