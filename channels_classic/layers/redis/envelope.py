@@ -29,10 +29,11 @@ channel."""
 LEAVE = b"l"
 """From here on, the channel is no longer a member."""
 
-WHOLE = MESSAGE + b"\0"
-"""The first bytes of a message for all of its queue: its name is empty. Most messages of workers are such."""
-
 STAMP_LENGTH = 16
+LENGTH_AT = STAMP_LENGTH + len(MESSAGE)
+NAME_AT = LENGTH_AT + 1
+"""The positions of the length and of the name in the value of a queue, behind the time of expiry."""
+
 _KINDS = (MESSAGE, AGAIN, GROUP_MESSAGE, JOIN, LEAVE)
 
 
