@@ -32,6 +32,18 @@ class GroupTests(Harness):
         self.assertEqual(sorted(channel for channel, _ in received), sorted(CHANNELS))
         self.assertEqual([message for _, message in received], [{"to": "all"}] * len(CHANNELS))
 
+    def test_a_process_itself_can_be_a_member(self) -> None:
+        """So can a channel that is the name of a process only, beside the channels of that process."""
+        layer = self.new_layer("groups")
+        layer.group_add("group", "sends.one!")
+        self.assertEqual(layer.group_channels("group"), ["sends.one!"])
+        layer.group_add("group", "sends.one!a")
+        layer.send_group("group", {})
+        received = self.all_messages(layer, "sends.one!")
+        self.assertEqual(sorted(channel for channel, _ in received), ["sends.one!", "sends.one!a"])
+        layer.group_discard("group", "sends.one!")
+        self.assertEqual(layer.group_channels("group"), ["sends.one!a"])
+
     def test_a_member_is_a_member_once(self) -> None:
         """One discard ends a membership, however often the channel was added."""
         layer = self.new_layer("groups")

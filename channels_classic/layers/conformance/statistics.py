@@ -31,6 +31,15 @@ class StatisticsTests(Harness):
         self.assertEqual((statistics["messages_count"], statistics["channel_full_count"]), (1, 0))
         self.assertEqual(layer.global_statistics(), {"messages_count": 4, "channel_full_count": 5})
 
+    def test_the_refusals_of_a_paused_channel_are_counted(self) -> None:
+        """They count as those of a full one."""
+        layer = self.new_layer("statistics", "flush")
+        layer.pause(["sends.one!a"])
+        with self.assertRaises(layer.ChannelFull):
+            layer.send("sends.one!a", {})
+        self.assertEqual(layer.global_statistics(), {"messages_count": 0, "channel_full_count": 1})
+        self.assertEqual(layer.channel_statistics("sends.one!")["channel_full_count"], 1)
+
     def test_waiting_messages_are_counted(self) -> None:
         """This number goes down as messages are received; the count of all messages does not."""
         layer = self.new_layer("statistics", "flush")

@@ -50,7 +50,11 @@ class Queues:
 
     def send(self, channel: str, entry: Entry) -> bool:
         """Append an entry for one channel. Returns false if its queue is full or the channel is paused."""
-        return channel not in self._paused and self.append(names.queue_name(channel), entry)
+        queue = names.queue_name(channel)
+        if channel in self._paused:
+            self._refused[names.kind_name(queue)] += 1
+            return False
+        return self.append(queue, entry)
 
     def append(self, queue: str, entry: Entry) -> bool:
         """Append an entry to a queue. Returns whether there was room."""

@@ -13,7 +13,7 @@
 --
 -- ARGV
 --   1  the route: the name of the process up to and including "!", or the channel
---   2  the local part of the channel; "" for a channel of no process
+--   2  the local part of the channel; "" for a channel of no process, and for a channel that is a process only
 --   3  how long the membership lasts, in milliseconds
 --   4  the group
 --   5  how long a process without heartbeats may take to read the change, in milliseconds
@@ -50,7 +50,7 @@ if ARGV[8] then
 end
 redis.call("ZADD", KEYS[1], "GT", ends, ARGV[1])
 keep(KEYS[1])
-if ARGV[2] ~= "" then
+if process then
     redis.call("ZADD", KEYS[2], ends, ARGV[2])
     keep(KEYS[2])
     redis.call("SADD", KEYS[3], ARGV[4])
