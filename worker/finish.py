@@ -53,7 +53,7 @@ def _acknowledge(in_hand: InHand, senders: Senders) -> None:
     """Tell the layer that the last batch is done: the process may live for long, and could still be killed."""
     if in_hand.hand.taker is not None and in_hand.hand.taker.batch:
         try:
-            senders.own.flush_and_receive([in_hand.hand.wake_channel], 1, 0)
+            senders.own.flush_and_receive([in_hand.hand.hold.nowhere], 1, 0)
         except LayerUnavailable:
             pass  # the end of the process tells the same
 
@@ -61,11 +61,13 @@ def _acknowledge(in_hand: InHand, senders: Senders) -> None:
 def _tell_what_is_lost(in_hand: InHand, senders: Senders, trouble: LayerUnavailable | None) -> None:
     unsent = sum(sender.unsent for sender in senders)
     open_turns = sum(sender.open_turns for sender in senders)
-    if in_hand.waiting or unsent or open_turns:
+    # What a taker has is safe in the layer. A sweep gives it to others.
+    waiting = in_hand.waiting if in_hand.hand.taker is None else 0
+    if waiting or unsent or open_turns:
         logger.error(
             "Lost at the end of a worker: %d messages that it had not started, %d that consumers had sent, "
             "the ends of %d turns. %s",
-            in_hand.waiting,
+            waiting,
             unsent,
             open_turns,
             trouble or "A channel stayed full, or another layer away.",

@@ -36,6 +36,14 @@ class Hold:
         if self.page is not None and places:
             self.page.done(*places)
 
+    @property
+    def nowhere(self) -> str:
+        """A normal channel that nobody sends to: to receive on it tells every server that the batch is done.
+
+        The channel that wakes the worker would not do. It is on one server, and a wake-up would be lost.
+        """
+        return "" if self.taker is None else self.taker.name
+
     def end(self, layer: BaseChannelLayer) -> None:
         """Tell the layer that the whole batch is done.
 
@@ -44,4 +52,4 @@ class Hold:
             LayerUnavailable: the layer does not answer.
         """
         if self.taker is not None and self.taker.batch:
-            layer.receive_batch([f"{self.taker.name}!"], 1, 0, self.taker)
+            layer.receive_batch([self.nowhere], 1, 0, self.taker)
