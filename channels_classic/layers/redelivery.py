@@ -99,7 +99,10 @@ def progress_of(
     if started is None:
         return Progress(batch, size, _told_done(process, taker, batch))
     last = started.get(taker)
-    return last if last is not None and last.batch == batch else Progress(batch, 0)
+    if last is None or last.batch < batch:
+        return Progress(batch, 0)
+    # If it has begun a later batch, it was done with this one, and one of several servers has not heard of that.
+    return last if last.batch == batch else Progress(batch, size, (1 << size) - 1)
 
 
 def _told_done(process: Process, taker: str, batch: int) -> int:

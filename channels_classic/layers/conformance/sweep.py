@@ -78,6 +78,16 @@ class SweepTests(TakerHarness):
         self.assertEqual((swept.back, swept.lost), (2, []))
         self.assertEqual(self.numbers(layer, "queue"), [1, 2])
 
+    def test_a_journal_of_a_later_batch(self) -> None:
+        """The worker was done with this batch when it began the later one. Nothing of it runs twice."""
+        layer = self.new_layer("processes")
+        taker, _ = self.take(layer, "queue", {"number": 1}, {"number": 2})
+        counts = {taker.name: Progress(taker.batch + 1, 0)}
+        swept = layer.sweep(Process("worker.one", {}), lambda process: counts)
+        assert swept is not None
+        self.assertEqual((swept.back, swept.again, swept.lost), (0, 0, []))
+        self.assertEqual(self.numbers(layer, "queue"), [])
+
     def test_a_message_that_is_done_is_left_alone(self) -> None:
         """Its batch was held for other messages. It is not reported as lost, and does not run again."""
         layer = self.new_layer("processes")
