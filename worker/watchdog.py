@@ -6,8 +6,13 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from channels_classic.log import logger
+
 PATIENCE = 0.05
 """Seconds that a consumer may run before the messages that wait behind it are given back."""
+
+FAULT_PAUSE = 1.0
+"""Seconds to wait after an error that nobody foresaw, so that one that stays does not fill the log."""
 
 
 class Relievable(Protocol):
@@ -47,6 +52,13 @@ class Watchdog:
         while not self._stopping.is_set():
             self._needed.wait()
             self._needed.clear()
-            at_work = True
-            while at_work and not self._stopping.wait(PATIENCE):
-                at_work = True in [worker.relieve(PATIENCE) for worker in self._workers]
+            pause = PATIENCE
+            while pause and not self._stopping.wait(pause):
+                try:
+                    at_work = True in [worker.relieve(PATIENCE) for worker in self._workers]
+                    pause = PATIENCE if at_work else 0
+                except Exception:
+                    logger.exception(
+                        "Messages behind a consumer that takes long cannot be given back; trying again:"
+                    )
+                    pause = FAULT_PAUSE

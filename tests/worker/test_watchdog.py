@@ -45,6 +45,25 @@ def test_it_watches_all_workers_until_none_has_work(watchdog: Watchdog, patients
             assert [patient.visits.get(timeout=DEADLINE) for _ in range(4)] == [PATIENCE] * 4
 
 
+def test_an_error_that_nobody_foresaw_does_not_end_it(
+    watchdog: Watchdog, patients: list[Patient], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Otherwise no message would be given back any more, and nobody would know."""
+    monkeypatch.setattr("worker.watchdog.FAULT_PAUSE", PATIENCE)
+    errors = [RuntimeError("a bug in the layer")]
+
+    def fail_once(patience: float) -> bool:
+        if errors:
+            raise errors.pop()
+        return Patient.relieve(patients[0], patience)
+
+    monkeypatch.setattr(patients[0], "relieve", fail_once)
+    watchdog.wake()
+    for patient in patients:
+        assert patient.visits.get(timeout=DEADLINE) == PATIENCE
+    assert "a bug in the layer" in caplog.text
+
+
 def test_it_sleeps_until_it_is_woken_and_ends_when_told(watchdog: Watchdog, patients: list[Patient]) -> None:
     watchdog.wake()
     patients[0].visits.get(timeout=DEADLINE)
