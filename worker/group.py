@@ -189,7 +189,7 @@ class WorkerGroup:
         left = 0 if running else self._deadline(told_at) - time.monotonic()
         self._watchdog.stop(left)
         if self._presence is not None and not running:
-            self._presence.stop(left)
+            self._presence.stop(left, departs=not any(worker.has_waiting for worker in self.workers))
         if running:
             logger.error(
                 "Ended %.0f s after being told to stop, without waiting any longer for: %s.",

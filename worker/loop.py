@@ -226,6 +226,11 @@ class Worker(Termed):
         self.wake()
 
     @property
+    def has_waiting(self) -> bool:
+        """Whether it has messages that it has neither started nor given back."""
+        return bool(self._in_hand.waiting)
+
+    @property
     def in_job(self) -> bool:
         """Whether a consumer is running."""
         return self._in_hand.running is not None

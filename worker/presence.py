@@ -148,10 +148,15 @@ class Presence:
         self._heartbeat.process = self._open_journal(self._heartbeat.process, holds)
         self._heartbeat.start()
 
-    def stop(self, timeout: float) -> None:
-        """Leave the registry, because the process ends normally. Wait for that up to ``timeout`` seconds."""
-        self._heartbeat.stop(timeout)
-        if self._journal is not None:
+    def stop(self, timeout: float, departs: bool = True) -> None:
+        """Leave the registry, because the process ends normally.
+
+        Arguments:
+            timeout: seconds to wait for a heartbeat that is under way.
+            departs: whether no worker has messages any more that it has not started.
+        """
+        has_left = self._heartbeat.stop(timeout, departs)
+        if has_left and self._journal is not None:  # otherwise a sweep has to read it
             self._journal.remove()
 
     def hand(self, number: int) -> Hand:

@@ -109,23 +109,29 @@ class Heartbeat:
         """Start to send heartbeats."""
         self.thread.start()
 
-    def stop(self, timeout: float | None = None) -> None:
+    def stop(self, timeout: float | None = None, departs: bool = True) -> bool:
         """End, and remove the process from the registry. Its threads take and send nothing any more.
 
         Arguments:
-            timeout: seconds to wait for a heartbeat that is under way. If it takes longer, the process stays in
-                the registry, and others sweep it.
+            timeout: seconds to wait for a heartbeat that is under way.
+            departs: whether to remove it. If it still has messages, a sweep has to give them to others.
+
+        Returns:
+            Whether the process has left the registry. If not, others sweep it after its last heartbeat.
         """
         self._stopping.set()
         if self.thread.is_alive():
             self.thread.join(timeout)
             if self.thread.is_alive():
-                return
+                return False
+        if not departs:
+            return False
         if self.valid_until:
             try:
                 self._layer.depart(self.process)
             except LayerUnavailable:
-                pass  # other processes sweep it after its last heartbeat
+                return False
+        return True
 
     def confirm(self, name: str) -> None:
         """Send a heartbeat now, if the process still has the name that the caller knows.

@@ -26,6 +26,7 @@ from channels_classic.layers import (
 from channels_classic.layers.takers import Taker
 from channels_classic.layers.types import Turn
 from channels_classic.message import Message
+from channels_classic.processes.journal import read_journal
 from channels_classic.routing import Router, route
 from channels_classic.sessions import enforce_ordering
 from channels_classic.signals import consumer_finished, worker_ready
@@ -790,6 +791,38 @@ def test_the_end_does_not_wait_forever(
         "Lost at the end of a worker: 10 messages that it had not started, 1 that consumers had sent, "
         "the ends of 0 turns. It is gone."
     ]
+
+
+def test_what_cannot_be_given_back_at_the_end_is_given_to_others(
+    start_workers: StartWorkers, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layer is back before the process has ended, or only later."""
+    monkeypatch.setattr(finish, "OUTAGE_SECONDS", 0.5)
+    monkeypatch.setattr("worker.watchdog.PATIENCE", 2 * DEADLINE)
+    monkeypatch.setattr("worker.pace.Pace.limit", lambda pace: 64)
+    runs, go_on = threading.Event(), threading.Event()
+
+    def slow(message: Message) -> None:
+        runs.set()
+        assert go_on.wait(DEADLINE)
+
+    flaky = FlakyLayer()
+    layer = layer_with({"test": slow}, flaky)
+    for number in range(3):
+        layer.send("test", {"number": number})
+    group = start_workers(layer)
+    assert runs.wait(DEADLINE)
+    [process] = layer.processes()
+    flaky.outage = GONE
+    go_on.set()
+    group.workers[0].stop()
+    group.threads[0].join(DEADLINE)
+    flaky.outage = None
+    group.stop()
+    swept = layer.sweep(process, read_journal)
+    assert (swept.back, [lost.content["number"] for lost in swept.lost]) == (2, [0])
+    assert [layer.receive(["test"])[1]["number"] for _ in range(2)] == [1, 2]
+    assert not [error for error in errors(caplog) if error.startswith("Lost")]
 
 
 def test_the_end_does_not_wait_forever_for_another_layer(
