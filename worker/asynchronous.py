@@ -62,11 +62,16 @@ class ConsumerLoop:
     # Called in the threads of workers.
 
     def start(self, run: RunningAsync) -> None:
-        """Let a consumer continue in the event loop, soon."""
-        self.completions.begin(run)
+        """Let a consumer continue in the event loop, soon.
+
+        Raises:
+            OSError, RuntimeError: the system has no room for the event loop, or for its thread.
+        """
         with self._lock:
             if self._loop is None:
                 self._loop = self._begin_thread()
+        self.completions.begin(run)
+        with self._lock:
             self._running[run] = None
             self.channels.add(run.received.channel)
             self._new.append(run)
@@ -160,10 +165,16 @@ class ConsumerLoop:
         self._settled()
 
     def _begin_thread(self) -> asyncio.AbstractEventLoop:
-        self.completions.start()
+        if not self.completions.thread.is_alive():
+            self.completions.start()
         loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, args=[loop], name="asynchronous", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=[loop], name="asynchronous", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            loop.close()
+            raise
+        self._thread = thread
         return loop
 
     # Called in the thread of the event loop.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 
-from channels_classic.asynchronous import rest_of
+from channels_classic.asynchronous import close, rest_of
 from channels_classic.counters import MOST_CONSUMERS, ConsumerCount, counters
 from channels_classic.dotted import name_of
 from channels_classic.exceptions import ChannelSocketException, ConsumeLater, DenyConnection
@@ -167,6 +167,12 @@ class Unfinished:
         self._began = perf_counter()
         self.is_given_up = False
         """Whether nobody waits for it any more, because the process ends, and another one tells its client."""
+
+    def fail(self, error: Exception) -> None:
+        """End it, because it cannot go on. Its client gets the answer to an error."""
+        close(self._rest)
+        self.context.run(_deal_with, error, self._run)
+        self.pending.finish()
 
     def run_here(self) -> None:
         """Run it to its end in this thread, with its synchronous parts."""

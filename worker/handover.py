@@ -55,7 +55,8 @@ class Handover:
             host: the host that the consumer has used so far.
 
         Returns:
-            Whether it continues in the event loop. If there is no event loop, it has run to its end here.
+            Whether it continues in the event loop. If there is no event loop, it has run to its end here. If the
+            system has no room for one, it has failed.
         """
         if self._loop is None:
             unfinished.run_here()
@@ -66,7 +67,14 @@ class Handover:
         own = WorkerHost(self._layer, self._loop.completions.senders.own, self._stopping, self._place.streams)
         own.lease = host.lease
         unfinished.pending.host = own
-        self._loop.start(RunningAsync(received, unfinished, self._batch, hold.started - 1, own))
+        try:
+            self._loop.start(RunningAsync(received, unfinished, self._batch, hold.started - 1, own))
+        except (OSError, RuntimeError) as error:
+            unfinished.fail(error)
+            if (lease := host.lease) is not None:  # the code that would have ended the turn does not run
+                end = self._layer.end_of_turn(lease.reply_channel, lease.order)
+                unfinished.pending.deliveries.append((self._layer, end))
+            return False
         return True
 
     def has_room(self) -> bool:

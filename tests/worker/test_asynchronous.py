@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -278,6 +279,35 @@ def test_a_cancellation_that_comes_after_its_end(start_workers: StartWorkers, fa
     layer.send("websocket.receive", {"reply_channel": REPLY, "order": 1, "text": "next"})
     assert receive(layer) == ({"close": True} if fails else {"accept": True})
     assert receive(layer)["text"] == "next"
+
+
+@pytest.mark.parametrize("lacks", ["thread", "descriptors"])
+def test_a_system_without_room_for_an_event_loop_fails_one_message(
+    start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    """Its socket is answered, and its turn ends. The next one finds room."""
+    failed: list[str] = []
+
+    def fail(error: Exception, call: Callable[..., Any], *args: Any) -> Any:
+        if failed or (lacks == "thread" and args[0].name != "asynchronous"):
+            return call(*args)
+        failed.append(lacks)
+        raise error
+
+    layer = layer_with({"websocket.connect": enforce_ordering(echo), "websocket.receive": enforce_ordering(echo)})
+    start_workers(layer)
+    start, new_event_loop = threading.Thread.start, asyncio.new_event_loop
+    if lacks == "thread":
+        no_thread = RuntimeError("can't start new thread")
+        monkeypatch.setattr(threading.Thread, "start", lambda thread: fail(no_thread, start, thread))
+    else:
+        no_file = OSError(errno.EMFILE, "Too many open files")
+        monkeypatch.setattr(asyncio, "new_event_loop", lambda: fail(no_file, new_event_loop))
+    layer.send("websocket.connect", {"reply_channel": REPLY, "order": 0, "text": "no room"})
+    assert receive(layer) == {"close": True}
+    layer.send("websocket.receive", {"reply_channel": REPLY, "order": 1, "text": "room"})
+    assert receive(layer)["text"] == "room"
+    assert failed == [lacks]
 
 
 def test_each_channel_may_bring_one_more_than_the_concurrency(start_workers: StartWorkers, held: Held) -> None:
