@@ -19,11 +19,12 @@ class _Thread(threading.local):
     in_transaction: frozenset[str] = frozenset()
 
 
-_thread = _Thread()
+of_thread = _Thread()
+"""What is known about the connections of the running thread."""
 
 
 def _note_connection(**kwargs: Any) -> None:
-    _thread.has_connections = True
+    of_thread.has_connections = True
 
 
 connection_created.connect(_note_connection, dispatch_uid="worker.connections")
@@ -31,12 +32,10 @@ connection_created.connect(_note_connection, dispatch_uid="worker.connections")
 
 def before_consumer() -> None:
     """Close the connections of this thread that are past their age, and clear the log of queries."""
-    # Many consumers never use the database, and to ask Django takes as long as such a consumer does.
-    if _thread.has_connections:
-        reset_queries()
-        _close_old_connections()
-        # A test that runs the worker in its own thread has a transaction open, which is not the consumer's.
-        _thread.in_transaction = _in_transaction()
+    reset_queries()
+    _close_old_connections()
+    # A test that runs the worker in its own thread has a transaction open, which is not the consumer's.
+    of_thread.in_transaction = _in_transaction()
 
 
 def after_consumer(channel: str) -> None:
@@ -47,15 +46,14 @@ def after_consumer(channel: str) -> None:
     Arguments:
         channel: the channel of the message, for the log.
     """
-    if _thread.has_connections:
-        try:
-            for alias in _in_transaction() - _thread.in_transaction:
-                logger.error("A consumer on %r left a database transaction open. It is rolled back.", channel)
-                connections[alias].close()
-                del connections[alias]
-        except Exception:
-            logger.exception("A database connection could not be closed:")
-        _close_old_connections()
+    try:
+        for alias in _in_transaction() - of_thread.in_transaction:
+            logger.error("A consumer on %r left a database transaction open. It is rolled back.", channel)
+            connections[alias].close()
+            del connections[alias]
+    except Exception:
+        logger.exception("A database connection could not be closed:")
+    _close_old_connections()
 
 
 def _close_old_connections() -> None:

@@ -30,7 +30,7 @@ from channels_classic.processes.heartbeat import channel_and_path
 from channels_classic.sessions.store import forget_session
 from channels_classic.signals import worker_ready
 from worker.channels import ChannelFilters, ReceivedChannels
-from worker.connections import after_consumer, before_consumer
+from worker.connections import after_consumer, before_consumer, of_thread
 from worker.consume import OnError, begin, log_error
 from worker.finish import finish
 from worker.handover import Handover
@@ -198,7 +198,9 @@ class Worker(Termed):
                 message.deliveries = received.deliveries
             if self.callback is not None:
                 self.callback(received.channel, message)
-            before_consumer()
+            # Many consumers never use the database, and to ask Django takes as long as such a consumer does.
+            if of_thread.has_connections:
+                before_consumer()
             if received.channel == LOST_GOODBYE_CHANNEL:
                 with pending:
                     forget_session(message)
@@ -207,7 +209,8 @@ class Worker(Termed):
                 unfinished = begin(message, router, retries, type(self), self._on_error, pending)
                 if unfinished is not None:
                     goes_on = self._handover.take(received, unfinished, self._host)
-            after_consumer(received.channel)
+            if of_thread.has_connections:
+                after_consumer(received.channel)
         except KeyboardInterrupt:
             raise
         except BaseException:
