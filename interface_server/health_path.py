@@ -26,6 +26,7 @@ class HealthPath:
     def __init__(self, layer: BaseChannelLayer) -> None:
         self._view = LayerView(layer)
         self._was_ready = False
+        self._looking: asyncio.Future[bool] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; reject a WebSocket."""
@@ -36,7 +37,7 @@ class HealthPath:
         if scope["type"] != "http":
             raise ValueError(f"A health check is an HTTP request, not {scope['type']!r}.")  # there is no lifespan
         if not self._was_ready:
-            self._was_ready = await asyncio.to_thread(self._is_ready)
+            self._was_ready = await asyncio.shield(self._look())
         status, body = (200, b"ok\n") if self._was_ready else (503, b"not ready\n")
         headers = [
             (b"content-type", b"text/plain; charset=utf-8"),
@@ -45,6 +46,16 @@ class HealthPath:
         ]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    def _look(self) -> asyncio.Future[bool]:
+        """Look whether the process is ready. Clients that ask at the same time share the thread that looks."""
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(asyncio.to_thread(self._is_ready))
+            self._looking.add_done_callback(self._has_looked)
+        return self._looking
+
+    def _has_looked(self, looking: asyncio.Future[bool]) -> None:
+        self._looking = None
 
     def _is_ready(self) -> bool:
         """Whether the layer answers and a worker is alive. Waits for the layer, for at most a second or two."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from channels_classic.layers import InMemoryChannelLayer, RedisChannelLayer
+from channels_classic.layers.types import Process
+from channels_classic.monitoring import layer_view
 from channels_classic.processes.heartbeat import new_process
+from interface_server.health_path import HealthPath
 from interface_server.program.mounting import BadMount, make_mounts
 from tests.interface_server.backend import Backend
 from tests.interface_server.program.served import Serve, refused
+from tests.project import DEADLINE
 from tests.redis_server import RedisServer
 
 
@@ -48,6 +55,45 @@ def test_all_other_paths_belong_to_the_workers(serve: Serve, backend: Backend, r
     with pytest.raises(InvalidStatus) as caught:
         served.connect("/healthz")
     assert caught.value.response.status_code == 403
+
+
+class HangingLayer(InMemoryChannelLayer):
+    """A layer that does not answer before the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+
+    def processes(self) -> list[Process]:
+        self.go.wait(DEADLINE)
+        return super().processes()
+
+
+def test_clients_that_ask_while_the_layer_hangs_leave_threads_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer_view, "LOOK_SECONDS", DEADLINE)
+
+    async def ask(layer: HangingLayer) -> None:
+        health = HealthPath(layer)
+        statuses: list[int] = []
+
+        async def send(event: Any) -> None:
+            if event["type"] == "http.response.start":
+                statuses.append(event["status"])
+
+        scope = {"type": "http", "method": "GET", "path": "/healthz"}
+        asking = [asyncio.create_task(health(scope, asyncio.Event().wait, send)) for _ in range(100)]
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "there is room"), 10) == "there is room"
+        asking.pop().cancel()
+        layer.go.set()
+        await asyncio.gather(*asking)
+        assert statuses == [503] * 99
+
+    layer = HangingLayer()
+    try:
+        asyncio.run(ask(layer))
+    finally:
+        layer.go.set()
 
 
 @pytest.mark.parametrize("path", ["healthz", "/", "//", ""])
