@@ -20,6 +20,9 @@ ANY_PEER = "*"
 UNIX = "unix"
 """The name that trusts a peer that connects by a unix socket, which has no address."""
 
+MOST_PROXIES = 100
+"""How many addresses of X-Forwarded-For are looked at. To parse those that fit into a head takes half a second."""
+
 SCHEMES = frozenset({b"http", b"https", b"ws", b"wss"})
 
 
@@ -86,7 +89,7 @@ def forwarded(scope: Scope, trusted: TrustedProxies | None) -> None:
                 is_secure = scheme in (b"https", b"wss")
                 plain = "ws" if scope["type"] == "websocket" else "http"
                 scope["scheme"] = plain + "s" * is_secure
-    for entry in reversed(chain):
+    for entry in reversed(chain[-MOST_PROXIES:]):
         text = entry.strip().decode("latin-1")
         if not text:
             continue

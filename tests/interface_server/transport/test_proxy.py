@@ -53,6 +53,11 @@ def test_the_rightmost_address_that_no_trusted_proxy_has(trusted: str, values: l
     assert client_by(trusted, *values) == host
 
 
+def test_a_chain_without_end_is_not_followed() -> None:
+    assert client_by("10.0.0.0/8", "203.0.113.7," + "10.0.0.2," * 90 + "10.0.0.3") == "203.0.113.7"
+    assert client_by("10.0.0.0/8", "203.0.113.7," + "10.0.0.2," * 10_000 + "10.0.0.3") == "10.0.0.2"
+
+
 @pytest.mark.parametrize(("trusted", "host"), [("unix", "203.0.113.7"), ("*", "203.0.113.7"), ("127.0.0.1", None)])
 def test_a_unix_socket_has_a_name_to_be_trusted_by(trusted: str, host: str | None) -> None:
     assert client_by(trusted, "6.6.6.6, 203.0.113.7", client=None) == host
