@@ -173,12 +173,12 @@ class Completions:
                 over, self._over = self._over, []
                 calls, self._calls = self._calls, []
                 self._is_busy = True
+            for call in calls:
+                self._make(call)
+            unsettled += ended  # whatever happens, their batches end
             try:
-                for call in calls:
-                    call()
                 for run in ended:
                     self._collect(run)
-                unsettled += ended
                 if unsettled or self.senders.retrying:
                     self._send()
                 self._settle(unsettled)
@@ -191,6 +191,12 @@ class Completions:
                 self._settle(unsettled)
                 unsettled = []
                 self._put_off(over, FAULT_PAUSE)
+
+    def _make(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception:
+            logger.exception("A worker could not be woken. It looks by itself after a while:")
 
     def _collect(self, run: RunningAsync) -> None:
         if self._is_current(run.batch.hold):

@@ -227,7 +227,11 @@ class Sweeper:
         """Start to sweep a process, unless its sweep is under way."""
         if process.name not in self._under_way:
             self._under_way.add(process.name)
-            threading.Thread(target=self._run, args=[process], name="sweep", daemon=True).start()
+            try:
+                threading.Thread(target=self._run, args=[process], name="sweep", daemon=True).start()
+            except RuntimeError:  # the system has no room for another thread; the next heartbeat tries again
+                self._under_way.discard(process.name)
+                raise
 
     def _run(self, process: Process) -> None:
         try:

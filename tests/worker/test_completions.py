@@ -104,6 +104,31 @@ def test_a_batch_ends_although_the_layer_raised_something_unforeseen(
     assert "unforeseen" in caplog.text
 
 
+def test_consumers_that_ended_are_sent_for_although_a_worker_cannot_be_woken(
+    start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The error is one that nobody foresaw. The worker looks by itself after a while."""
+    monkeypatch.setattr("worker.handover.ATTEND_SECONDS", 0)
+    monkeypatch.setattr("worker.loop.WAIT_SECONDS", 0.1)
+
+    class Unforeseen(InMemoryChannelLayer):
+        def send_batch(self, deliveries: Any) -> Any:
+            if threading.current_thread().name == "asynchronous-sender" and "wake" in str(deliveries):
+                raise RuntimeError("unforeseen")
+            return super().send_batch(deliveries)
+
+    async def slow(message: Message) -> None:
+        await asyncio.sleep(0.01)
+        echo(message)
+
+    layer: Any = layer_with([route("test", slow)], Unforeseen())
+    start_workers(layer, 1, concurrency=1)
+    for number in range(5):
+        layer.send("test", {"reply_channel": REPLY, "text": str(number)})
+    assert [receive(layer)["text"] for _ in range(5)] == [str(number) for number in range(5)]
+    assert "could not be woken" in caplog.text
+
+
 def test_while_nothing_can_be_sent_no_more_consumers_begin_than_may_run(
     start_workers: StartWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -137,6 +138,25 @@ def test_one_sweep_at_a_time_for_each_process() -> None:
     eventually(lambda: len(swept) == 2)
     eventually(lambda: not sweeper._under_way)
     assert sorted(swept) == ["worker.dead", "worker.other"]
+
+
+def test_a_sweep_for_which_there_was_no_thread_begins_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    swept: SimpleQueue[str] = SimpleQueue()
+
+    class Noted(InMemoryChannelLayer):
+        def sweep(self, process: Process, started: Any) -> Any:
+            swept.put(process.name)
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    sweeper = Sweeper(Noted())
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            sweeper.begin(Process("worker.dead", {}))
+    sweeper.begin(Process("worker.dead", {}))
+    assert swept.get(timeout=DEADLINE) == "worker.dead"
 
 
 @pytest.mark.usefixtures("quick")
