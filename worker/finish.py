@@ -26,7 +26,7 @@ def finish(in_hand: InHand, senders: Senders, is_hurried: Callable[[], bool], ac
     try:
         while True:
             try:
-                senders.flush_others()
+                senders.flush_others(at_once=True)
                 in_hand.give_back()
                 senders.own.flush()
                 trouble = None

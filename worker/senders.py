@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,12 +11,16 @@ from channels_classic.layers.takers import Taker
 from channels_classic.log import logger
 from worker.sender import RETRY_PAUSE, Sender
 
+REST = 3
+"""How many times as long as an attempt to reach another layer has taken in vain the next attempt waits. So a layer
+that hangs takes a quarter of the worker's time at the most."""
+
 
 class Senders:
     """A ``Sender`` for the worker's own channel layer, and one for every other that a consumer sends to.
 
     Messages to the worker's own layer go out in the round trip that receives. Other layers have their own round
-    trips, and the worker never waits for them.
+    trips. The worker does not wait until such a layer is back.
 
     Arguments:
         layer: the channel layer of the worker.
@@ -26,7 +31,8 @@ class Senders:
         self.own = Sender(layer, taker)
         self._own_layer = layer
         self._others: dict[BaseChannelLayer, Sender] = {}
-        self._unreachable: set[Sender] = set()
+        self._unreachable: dict[Sender, float] = {}
+        """When to try the next time, by ``time.monotonic``."""
 
     def __iter__(self) -> Iterator[Sender]:
         return iter([self.own, *self._others.values()])
@@ -59,16 +65,24 @@ class Senders:
             timeout = RETRY_PAUSE
         return self.own.flush_and_receive(channels, limit, timeout)
 
-    def flush_others(self) -> None:
-        """Send what waits for other layers. The next call tries again those that are unreachable."""
+    def flush_others(self, at_once: bool = False) -> None:
+        """Send what waits for other layers. Later calls try again those that are unreachable.
+
+        Arguments:
+            at_once: whether to try these now, however long that takes.
+        """
         for sender in self._others.values():
+            began = time.monotonic()
+            if not at_once and began < self._unreachable.get(sender, 0):
+                continue
             try:
                 sender.flush()
-                self._unreachable.discard(sender)
+                self._unreachable.pop(sender, None)
             except LayerUnavailable as error:
                 if sender not in self._unreachable:
-                    self._unreachable.add(sender)
                     logger.error("Another channel layer cannot be reached; trying again. %s", error)
+                now = time.monotonic()
+                self._unreachable[sender] = now + REST * (now - began)
 
     @property
     def retrying(self) -> bool:
