@@ -117,6 +117,8 @@ class Sweep:
             self._letters.add(letter, len(entry.payload))
         if (turn := turn_of(*lost)) is not None:
             self._queues.put_due_in_front(self._turns.lose(turn))
+            if is_lost_goodbye(lost.channel, fate):  # the client has left, so its turns need not stay for long
+                self._queues.put_due_in_front(self._turns.release([turn.reply_channel]))
         if (answer := answer_to(lost)) is not None:
             self._reply(*answer)
 

@@ -204,6 +204,8 @@ class Sweeps:
                 yield from self._reply(*answer)
             if turn is not None:
                 yield from self._turns.lose(turn)
+                if is_lost_goodbye(channel, fate):  # the client has left, so its turns need not stay for a day
+                    yield from self._turns.release([turn.reply_channel])
 
     def _put_back(
         self, taker: str, batches: Mapping[int, Batch], messages: list[_Message], fates: list[Fate]
@@ -256,23 +258,23 @@ class Sweeps:
 
     def _remove(self, process: str, takers: list[int]) -> Steps[None]:
         """Remove what a process owned, and then the process itself."""
-        for queue in own_queues(process, max(takers, default=-1) + 1):
-            trips = Trips()
-            for server in range(self._placement.count):
-                trips.add(server, ("SMEMBERS", self._keys[server].joined(queue)))
-            answers = yield trips
+        queues = own_queues(process, max(takers, default=-1) + 1)
+        trips = Trips()
+        for server in range(self._placement.count):
+            trips.add(server, *(("SMEMBERS", self._keys[server].joined(queue)) for queue in queues))
+        answers = yield trips
+        for number, queue in enumerate(queues):
             joined = {
-                server: [group.decode() for group in of_server[0]]
-                for server, of_server in answers.items()
-                if of_server[0]
+                server: [group.decode() for group in of_server[number]] for server, of_server in answers.items()
             }
             yield from self._groups.end(queue, joined)
-            trips = Trips()
-            for server in range(self._placement.count):
-                keys = self._keys[server]
+        trips = Trips()
+        for server in range(self._placement.count):
+            keys = self._keys[server]
+            for queue in queues:
                 of_queue = (keys.queue(queue), keys.paused(queue), keys.statistics(queue), keys.joined(queue))
                 trips.add(server, ("UNLINK", *of_queue))
-            yield trips
+        yield trips
         trips = Trips()
         for server in range(self._placement.count):
             keys = self._keys[server]

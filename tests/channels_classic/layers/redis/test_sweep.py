@@ -14,6 +14,7 @@ from channels_classic.layers import Client, Process, RedisChannelLayer, Turn, co
 from channels_classic.layers.redis.connections.server import Server
 from channels_classic.layers.redis.connections.steps import Steps
 from channels_classic.layers.tracking import Progress
+from channels_classic.layers.traffic import traffic
 from tests.channels_classic.layers.redis.schedules import all_schedules, interleave
 
 DEAD = "worker.dead"
@@ -240,4 +241,33 @@ def test_a_process_with_thousands_of_sockets(redis_url: str) -> None:
     goodbyes = layer.receive_batch(["websocket.disconnect"], 10_000)
     assert {one.content["reply_channel"] for one in goodbyes} == set(channels)
     assert len(goodbyes) == len(channels)
+    layer.close()
+
+
+def test_the_turns_of_a_client_whose_disconnect_is_lost_do_not_stay(redis_url: str) -> None:
+    """Nobody else would say that it has left."""
+    layer = RedisChannelLayer([redis_url])
+    layer.beat(Process(DEAD, {}))
+    taker = layer.taker(DEAD, 0)
+    for number in range(2):
+        layer.send("websocket.disconnect", {"reply_channel": f"interface.a!{number}", "order": 5})
+    assert len(layer.receive_batch(["websocket.disconnect"], 5, taker=taker)) == 2
+    started = {taker.name: Progress(taker.batch, 1)}
+    assert layer.sweep(Process(DEAD, {}), partial(journal, started)) is not None
+    with redis.Redis.from_url(redis_url) as client:
+        assert 0 < client.pttl("asgi:turns:interface.a!0") <= layer.expiry * 1000
+        assert not client.exists("asgi:turns:interface.a!1")
+    layer.close()
+
+
+def test_a_process_with_many_takers_is_removed_in_few_round_trips(redis_url: str) -> None:
+    """A claim lasts for ten seconds only, wherever the server is."""
+    layer = RedisChannelLayer([redis_url])
+    layer.beat(Process(DEAD, {}))
+    layer.send("queue", {})
+    layer.receive_batch(["queue"], 1, taker=layer.taker(DEAD, 500))
+    trips = traffic.round_trips
+    layer.depart(Process(DEAD, {}))
+    assert traffic.round_trips - trips < 10
+    nothing_is_left(layer)
     layer.close()
