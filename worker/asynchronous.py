@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from typing import Any
 
 from channels_classic.layers import BaseChannelLayer, Lease
@@ -37,16 +38,23 @@ class ConsumerLoop:
         limit: how many consumers may run at the same time.
         presence: the presence of the process, if the layer keeps in-flight messages.
         settled: called when consumers have ended, and all that they sent is on its way.
+        died: called with the error that the event loop has died of.
     """
 
     def __init__(
-        self, layer: BaseChannelLayer, limit: int, presence: Presence | None, settled: Callable[[], None]
+        self,
+        layer: BaseChannelLayer,
+        limit: int,
+        presence: Presence | None,
+        settled: Callable[[], None],
+        died: Callable[[BaseException], None],
     ) -> None:
         self.completions = Completions(layer, presence, self._on_settled)
         self.channels: set[str] = set()
         """The channels whose messages have had asynchronous consumers."""
         self._limit = limit
         self._settled = settled
+        self._died = died
         self._lock = threading.Condition()
         self._running: dict[RunningAsync, asyncio.Task[None] | None] = {}
         self._new: list[RunningAsync] = []
@@ -54,6 +62,8 @@ class ConsumerLoop:
         """Whether the event loop was told that there are new consumers, and has not begun them yet."""
         self._is_looking = False
         """Whether it will look for them by itself, in at most ``LOOK_SECONDS``."""
+        self._is_dead = False
+        """Whether the event loop has died, so that nobody has to wait for what ran in it."""
         self._waiting: set[Callable[[], None]] = set()
         self._sync_threads = SyncThreads()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,7 +127,7 @@ class ConsumerLoop:
     @property
     def is_at_work(self) -> bool:
         """Whether a consumer runs, or something still has to be sent."""
-        return bool(self._running) or self.completions.is_at_work
+        return (bool(self._running) and not self._is_dead) or self.completions.is_at_work
 
     @property
     def threads(self) -> list[threading.Thread]:
@@ -188,12 +198,20 @@ class ConsumerLoop:
             while not until_stopped.done():
                 try:
                     loop.run_until_complete(until_stopped)
-                except BaseException:  # such as SystemExit in a task that a consumer has begun
+                except (SystemExit, KeyboardInterrupt, RuntimeError):
+                    # A task that a consumer has begun has raised it, or has called stop.
+                    if loop.is_closed():
+                        raise
                     logger.exception("Code of an asynchronous consumer has stopped the event loop, which goes on:")
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        except BaseException as error:
+            logger.exception("The event loop of asynchronous consumers has died:")
+            self._is_dead = True
+            self._died(error)
         finally:
             self._sync_threads.close()
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.close()
+            with suppress(Exception):
+                loop.close()
 
     async def _until_stopped(self) -> None:
         await self._stopping.wait()

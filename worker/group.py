@@ -84,7 +84,7 @@ class WorkerGroup:
         spare = concurrency + n_threads * (1 + len(channel_layer.router.channels))
         self._presence = self._make_presence(channel_layer, n_threads, spare, filters, registered)
         self._event_loop = ConsumerLoop(
-            channel_layer.channel_layer, concurrency, self._presence, lambda: self._note(False)
+            channel_layer.channel_layer, concurrency, self._presence, lambda: self._note(False), self._fail
         )
         self._streams = StreamThreads(stream_threads, lambda: self._note(False), self._presence)
         self.workers = [
@@ -226,6 +226,10 @@ class WorkerGroup:
     def _note(self, has_to_end: bool = True) -> None:
         self._news.put(has_to_end)
 
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._note()
+
     def _deadline(self, told_at: float) -> float:
         deadline = told_at + self.stop_timeout
         return deadline if self._hurried_at is None else min(deadline, self._hurried_at + HURRY_SECONDS)
@@ -277,7 +281,7 @@ class WorkerGroup:
             begin_at_root()
             worker.run()
         except BaseException as error:
-            self._failure = error
+            self._fail(error)
             logger.exception("A worker died:")
         finally:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -138,6 +139,26 @@ def test_a_worker_that_dies_ends_the_group(caplog: pytest.LogCaptureFixture) -> 
     with pytest.raises(RuntimeError, match="a bug in the layer"):
         WorkerGroup(layer, 3).run()
     assert {record.getMessage() for record in caplog.records} == {"A worker died:"}
+
+
+def test_an_event_loop_that_dies_ends_the_group(caplog: pytest.LogCaptureFixture) -> None:
+    """Otherwise no asynchronous consumer of the process would run any more. Nobody waits for those that ran."""
+
+    def fail() -> float:
+        raise OSError("Bad file descriptor")
+
+    async def consumer(message: Message) -> None:
+        asyncio.get_running_loop().time = fail  # type: ignore[method-assign]
+        await asyncio.Event().wait()
+
+    layer = layer_with({"test": consumer})
+    layer.send("test", {})
+    group = WorkerGroup(layer, 1, stop_timeout=2 * DEADLINE)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        group.run()
+    assert "The event loop of asynchronous consumers has died:" in caplog.messages
+    assert len(group.still_running()) == 1
+    layer.sweep(*layer.processes(), lambda process: None)
 
 
 def test_a_worker_that_dies_ends_the_group_although_the_log_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
