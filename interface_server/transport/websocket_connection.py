@@ -199,7 +199,11 @@ class WebSocketConnection(asyncio.Protocol):
         """Take over a connection, and pass the handshake with this head on to the application."""
         self._server.connections.add(self)
         self._path = head.path.decode()
-        self._acceptance = self._protocol.accept(to_request(head))
+        request = to_request(head)
+        if request is None:
+            self._refuse(bad_request("The headers of the handshake are too large.\n", 431))
+            return
+        self._acceptance = self._protocol.accept(request)
         if self._acceptance.status_code != 101:
             self._refuse(self._acceptance.serialize())
             return

@@ -38,6 +38,9 @@ OF_THE_CONNECTION = frozenset(
 CHECKED = (b"connection", b"upgrade", b"origin")
 """The headers that the package ``websockets`` checks, besides those whose names begin with ``sec-websocket-``."""
 
+MAX_CHECKED = 8192
+"""The most bytes of these headers. The package takes 2 µs for a byte, in which no other client has its turn."""
+
 DEFLATE = ServerPerMessageDeflateFactory(
     server_max_window_bits=12, client_max_window_bits=12, compress_settings={"memLevel": 5}
 )
@@ -48,13 +51,19 @@ MAX_REFUSAL = 2**20
 """The most bytes of content with which an application can refuse a handshake."""
 
 
-def to_request(head: Head) -> Request:
-    """Make the request that the package ``websockets`` checks. It has only the headers of the handshake."""
+def to_request(head: Head) -> Request | None:
+    """Make the request that the package ``websockets`` checks. It has only the headers of the handshake.
+
+    Returns:
+        ``None`` if these headers are larger than ``MAX_CHECKED``.
+    """
     headers = PackageHeaders()
+    size = 0
     for name, value in head.headers:
         if name in CHECKED or name.startswith(b"sec-websocket-"):
+            size += len(value)
             headers[name.decode()] = value.decode("latin-1")
-    return Request(head.path.decode(), headers)
+    return Request(head.path.decode(), headers) if size <= MAX_CHECKED else None
 
 
 def make_scope(head: Head, settings: ServerSettings, transport: asyncio.BaseTransport) -> Scope:

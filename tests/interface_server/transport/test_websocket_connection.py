@@ -308,6 +308,8 @@ def test_an_application_that_ends(accepted: bool) -> None:
         (b"/", b"Upgrade: h2c\r\n", 426),
         (b"/", b"Cookie: " + b"x" * 2**17 + b"\r\n", 431),
         (b"/", b"X: a\r\n" * 1000, 431),
+        (b"/", b"Sec-WebSocket-Protocol: " + b"a," * 5000 + b"a\r\n", 431),
+        (b"/", b"Connection: " + b"a," * 5000 + b"a\r\n", 431),
         (b"/" + b"x" * 2**17, b"", 431),
     ],
 )
