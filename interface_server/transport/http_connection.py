@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import socket
 import struct
 from collections.abc import Callable
@@ -19,10 +18,13 @@ from interface_server.transport.asgi_call import AsgiCall
 from interface_server.transport.cycle import Cycle
 from interface_server.transport.http_parser import BadRequest, Head, RequestReader
 from interface_server.transport.http_response import short_response
+from interface_server.transport.http_stage import READING, Stage
+from interface_server.transport.portions import Portions
 from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import Server
 from interface_server.transport.stall_watch import StallWatch
 from interface_server.transport.websocket_connection import WebSocketConnection
+from interface_server.transport.websocket_handshake import to_request
 
 HEAD_SECONDS = 60.0
 """Seconds that a client may take to send the head of a request, from its connection or the first byte on."""
@@ -53,24 +55,6 @@ READ_AHEAD = 256 * 1024
 
 PERCENT = ord("%")
 RESTARTING = "The server is restarting; try again in a moment."
-
-
-class Stage(enum.Enum):
-    """The stages of a connection."""
-
-    OPEN = enum.auto()
-
-    LAST = enum.auto()
-    """No more requests are read after the one that is being answered."""
-
-    LINGERING = enum.auto()
-    """Everything is sent, and what still comes is dropped."""
-
-    CLOSED = enum.auto()
-
-
-READING = (Stage.OPEN, Stage.LAST)
-"""The stages in which the client's bytes are read."""
 
 
 class HttpConnection(asyncio.Protocol):
@@ -112,6 +96,7 @@ class HttpConnection(asyncio.Protocol):
         """Begin: a client has connected."""
         self._transport = cast(asyncio.Transport, transport)
         self._stall = StallWatch(self._transport, self._client_stalls)
+        self._portions = Portions(self._transport, self._receive)
         self._server.connections.add(self)
         settings = self._server.settings
         self._scope: Scope = {
@@ -134,13 +119,12 @@ class HttpConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """End: the client sends nothing more, so it has left."""
+        self._portions.finish()
         self._client_leaves()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
-        if self._stage in READING:
-            self._reader.receive(data)
-            self.advance()
+        self._portions.put(data)
 
     def pause_writing(self) -> None:
         """Note that the client reads more slowly than the server writes."""
@@ -231,6 +215,11 @@ class HttpConnection(asyncio.Protocol):
 
     # From the client.
 
+    def _receive(self, data: bytes) -> None:
+        if self._stage in READING:
+            self._reader.receive(data)
+            self.advance()
+
     def _step(self) -> bool:
         """Read a head, or a part of a body. Returns ``False`` if there is none, or it is not wanted yet."""
         cycle = self._cycle
@@ -290,13 +279,14 @@ class HttpConnection(asyncio.Protocol):
 
     def _hand_over(self, head: Head) -> None:
         """Hand the connection over to a ``WebSocketConnection``."""
-        rest = self._reader.take_rest()
-        self._regulate_reading()
+        request = to_request(head)
+        rest = self._reader.take_rest() + self._portions.take_rest()
+        self._portions.resume()
         self._stage = Stage.CLOSED
         self._let_go()
         self._websocket = websocket = WebSocketConnection(self._server, self._transport)
         self._transport.set_protocol(websocket)
-        websocket.begin(head)
+        websocket.begin(head, request)
         websocket.data_received(rest)
 
     def _regulate_reading(self) -> None:
@@ -314,9 +304,9 @@ class HttpConnection(asyncio.Protocol):
         elif is_too_much is not self._is_paused:
             self._is_paused = is_too_much
             if is_too_much:
-                self._transport.pause_reading()
+                self._portions.pause()
             else:
-                self._transport.resume_reading()
+                self._portions.resume()
 
     # The end.
 
@@ -398,3 +388,4 @@ class HttpConnection(asyncio.Protocol):
         self._server.connections.discard(self)
         self._deadline.cancel_timer()
         self._stall.close()
+        self._portions.take_rest()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from websockets.exceptions import InvalidState, ProtocolError
 from websockets.frames import CloseCode, Frame, Opcode
-from websockets.http11 import Response
+from websockets.http11 import Request, Response
 from websockets.protocol import OPEN as TAKES_FRAMES
 from websockets.protocol import SEND_EOF
 from websockets.server import ServerProtocol
@@ -21,6 +21,7 @@ from interface_server.asgi_types import Event, Scope
 from interface_server.transport.http_parser import Head
 from interface_server.transport.inbox import Inbox
 from interface_server.transport.keepalive import PING, PONG_BYTE, Keepalive, Pings
+from interface_server.transport.portions import Portions
 from interface_server.transport.server import Server
 from interface_server.transport.websocket_handshake import (
     DEFLATE,
@@ -29,7 +30,6 @@ from interface_server.transport.websocket_handshake import (
     bad_request,
     make_scope,
     refusal,
-    to_request,
 )
 from interface_server.transport.websocket_reader import MessageReader
 from interface_server.transport.websocket_state import ClientGone, State
@@ -80,6 +80,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._caught_up: asyncio.Event | None = None
         """Set when a client that reads slowly has caught up; ``None`` while it keeps up."""
         self._reader = MessageReader(self._protocol, self._take_message, self._take_control, self._write_out)
+        self._portions = Portions(transport, self._take_bytes)
         self._events = Inbox()
         self._heard = False
         settings = server.settings
@@ -94,7 +95,9 @@ class WebSocketConnection(asyncio.Protocol):
         """End: the connection is over."""
         self._server.connections.discard(self)
         self._keepalive.discard(self)
+        rest = self._portions.take_rest()
         if self._state is LEAVING:
+            self._reader.feed(rest)
             self._reader.flush()
         self._disconnect(CloseCode.ABNORMAL_CLOSURE)
         self._state = State.LOST
@@ -114,19 +117,14 @@ class WebSocketConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Note that the client sends nothing more, so it has left. It may still read what was sent."""
+        self._portions.finish()
         if self._state is not LEAVING:
             self._disconnect(CloseCode.ABNORMAL_CLOSURE)
         self._end_within(CLOSE_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the client."""
-        self._heard = True
-        if self._state is not OPEN and self._transport.is_closing():
-            return
-        reader = self._reader
-        reader.feed(data)
-        if reader.is_held and reader.size > MAX_HELD_BACK:
-            self._transport.pause_reading()
+        self._portions.put(data)
 
     # Called by the server.
 
@@ -189,20 +187,16 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._reader.release()
         if not (self._reader.is_held or self._transport.is_closing()):
-            self._transport.resume_reading()
+            self._portions.resume()
             if self._state is LEAVING:
                 self._end_within(SHUTDOWN_SECONDS)
 
     # The handshake.
 
-    def begin(self, head: Head) -> None:
-        """Take over a connection, and pass the handshake with this head on to the application."""
+    def begin(self, head: Head, request: Request) -> None:
+        """Take over a connection, and pass the handshake on to the application."""
         self._server.connections.add(self)
         self._path = head.path.decode()
-        request = to_request(head)
-        if request is None:
-            self._refuse(bad_request("The headers of the handshake are too large.\n", 431))
-            return
         self._acceptance = self._protocol.accept(request)
         if self._acceptance.status_code != 101:
             self._refuse(self._acceptance.serialize())
@@ -260,6 +254,13 @@ class WebSocketConnection(asyncio.Protocol):
         self._end_within(CLOSE_SECONDS)
 
     # From the client.
+
+    def _take_bytes(self, data: bytes) -> None:
+        self._heard = True
+        if self._state is OPEN or not self._transport.is_closing():
+            self._reader.feed(data)
+            if self._reader.is_held and self._reader.size > MAX_HELD_BACK:
+                self._portions.pause()
 
     def _take_control(self, frame: Frame) -> None:
         if frame.opcode is Opcode.CLOSE:

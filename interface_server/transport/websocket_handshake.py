@@ -15,7 +15,7 @@ from websockets.http11 import Request, Response
 from interface_server.asgi_types import Scope
 from interface_server.headers import checked_headers
 from interface_server.transport.addresses import local_address, remote_address
-from interface_server.transport.http_parser import Head
+from interface_server.transport.http_parser import BadRequest, Head
 from interface_server.transport.proxy import forwarded
 from interface_server.transport.server import ServerSettings
 
@@ -51,11 +51,11 @@ MAX_REFUSAL = 2**20
 """The most bytes of content with which an application can refuse a handshake."""
 
 
-def to_request(head: Head) -> Request | None:
+def to_request(head: Head) -> Request:
     """Make the request that the package ``websockets`` checks. It has only the headers of the handshake.
 
-    Returns:
-        ``None`` if these headers are larger than ``MAX_CHECKED``.
+    Raises:
+        BadRequest: these headers are larger than ``MAX_CHECKED``.
     """
     headers = PackageHeaders()
     size = 0
@@ -63,7 +63,9 @@ def to_request(head: Head) -> Request | None:
         if name in CHECKED or name.startswith(b"sec-websocket-"):
             size += len(value)
             headers[name.decode()] = value.decode("latin-1")
-    return Request(head.path.decode(), headers) if size <= MAX_CHECKED else None
+    if size > MAX_CHECKED:
+        raise BadRequest("The headers of the handshake are too large.", 431)
+    return Request(head.path.decode(), headers)
 
 
 def make_scope(head: Head, settings: ServerSettings, transport: asyncio.BaseTransport) -> Scope:

@@ -602,7 +602,9 @@ def test_a_client_that_reads_nothing_and_leaves(half: bool, monkeypatch: pytest.
 
     with served(flood) as (server, _):
         client = raw(server, receive_buffer=4096)
-        eventually(lambda: any(connection._caught_up is not None for connection in server.server.connections))  # type: ignore[attr-defined]
+        eventually(
+            lambda: any(getattr(connection, "_caught_up", None) for connection in server.server.connections)
+        )
         client.shutdown(socket.SHUT_WR) if half else client.close()
         eventually(lambda: not server.server.connections and not server.server.tasks)
 
