@@ -210,7 +210,11 @@ class Supervisor:
             thread = threading.Thread(
                 target=self._say_died, args=[child.identity], name="after-death", daemon=True
             )
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:
+                logger.error("A dead %s process is left to other processes. %s", self._name, error)
+                return
             self._after_deaths = [*(each for each in self._after_deaths if each.is_alive()), thread]
 
     def _pause_after(self, child: Child) -> float:

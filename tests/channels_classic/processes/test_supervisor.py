@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -71,6 +72,23 @@ def test_processes_that_the_system_has_no_room_for_are_tried_again(
     supervisor._fill()  # too early: nothing is tried
     (record,) = caplog.records
     assert record.getMessage().startswith("No test process can be started; trying again in ")
+
+
+def test_a_death_that_there_is_no_thread_for_ends_no_supervisor(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its other processes go on."""
+
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    died: list[str] = []
+    supervisor = Supervisor(print, (), 2, "test", died=died.append)
+    child: Any = SimpleNamespace(look=lambda: None, identity="dead")
+    supervisor._follow_up(child)
+    assert died == []
+    assert caplog.messages == ["A dead test process is left to other processes. can't start new thread"]
 
 
 STUBBORN = """\
