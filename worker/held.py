@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from channels_classic.layers import Lease, Received
+from channels_classic.layers import Lease, Lost, Received
+from channels_classic.processes.heartbeat import channel_and_path
 from worker.consume import Unfinished
 from worker.hold import Hold
 from worker.host import WorkerHost
@@ -64,8 +65,8 @@ class RunningAsync:
     @property
     def what(self) -> str:
         """The message, for the log: its channel, its path if it has one, and its consumer."""
-        path = self.received.content.get("path")
-        return " ".join(filter(None, [self.received.channel, path, f"({self.unfinished.name})"]))
+        lost = Lost(self.received.channel, self.received.content)
+        return f"{channel_and_path(lost)} ({self.unfinished.name})"
 
     @property
     def lease(self) -> Lease | None:

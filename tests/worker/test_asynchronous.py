@@ -310,6 +310,21 @@ def test_a_system_without_room_for_an_event_loop_fails_one_message(
     assert failed == [lacks]
 
 
+def test_one_that_has_changed_its_message_is_named(start_workers: StartWorkers, held: Held) -> None:
+    """A worker that stops names what it does not wait for, whatever the consumer has put into its message."""
+
+    async def consumer(message: Message) -> None:
+        message["path"] = 5
+        await held(message)
+
+    layer = layer_with({"slow": consumer})
+    group = start_workers(layer, stop_timeout=0.01)
+    layer.send("slow", {"reply_channel": REPLY, "text": "one", "path": "/a"})
+    assert receive(layer)["text"] == "begun one"
+    [text] = group.stop()
+    assert text.startswith(f"slow ({__name__}.")
+
+
 def test_each_channel_may_bring_one_more_than_the_concurrency(start_workers: StartWorkers, held: Held) -> None:
     """Only then is it known that its consumers are asynchronous. Each of these batches is held."""
     channels = [f"slow.{number}" for number in range(8)]
