@@ -67,7 +67,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
     # Messages.
 
     def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
-        """As the contract has it."""
+        """See the contract."""
         full: list[int] = []
         now = time.monotonic()
         with self._lock:
@@ -92,7 +92,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
     def receive_batch(
         self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
     ) -> list[Received]:
-        """As the contract has it."""
+        """See the contract."""
         self.has_receiver = True
         channels = names.check_all_receivable(channels)
         taken: list[Received] = []
@@ -120,7 +120,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
         timeout: float = 0,
         taker: Taker | None = None,
     ) -> tuple[list[int], list[Received]]:
-        """As the contract has it."""
+        """See the contract."""
         if taker is None:
             return super().send_and_receive(deliveries, channels, limit, timeout)
         with self._lock:
@@ -137,7 +137,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
         return full, self.receive_batch(channels, limit, 0 if full else timeout, taker)
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
-        """As the contract has it."""
+        """See the contract."""
         self.has_receiver = True
         channels = names.check_all_receivable(channels)
         taken: list[Received] = []
@@ -150,7 +150,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
         return taken
 
     def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
-        """As the contract has it."""
+        """See the contract."""
         entries = [received.receipt for received in batch]
         with self._lock:
             if taker is not None:
@@ -162,7 +162,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
     # Groups.
 
     def group_add(self, group: str, channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         names.check_group(group)
         names.check_channel(channel)
         with self._lock:
@@ -170,7 +170,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
             self._groups.add(group, channel)
 
     def group_discard(self, group: str, channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         names.check_group(group)
         names.check_channel(channel)
         with self._lock:
@@ -178,13 +178,13 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
             self._groups.discard(group, channel)
 
     def group_channels(self, group: str) -> list[str]:
-        """As the contract has it."""
+        """See the contract."""
         names.check_group(group)
         with self._lock:
             return self._groups.members(group, time.monotonic())
 
     def release(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         channels = list(channels)
         with self._lock:
             self._groups.release(channels)
@@ -192,17 +192,17 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
             self._arrivals.tell()
 
     def joined(self) -> list[str]:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._groups.joined()
 
     def group_sizes(self) -> GroupSizes:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._groups.sizes()
 
     def renew(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         channels = list(channels)
         with self._lock:
             self._groups.renew(channels)
@@ -210,7 +210,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
     # Turns.
 
     def enter_turn(self, turn: Turn, message: dict[str, Any]) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         check_turn(turn)
         payload = codec.pack(message)
         with self._lock:
@@ -223,7 +223,7 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
         return may_run(verdict, turn)
 
     def suspend_turn(self, turn: Turn) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._turns.suspend(turn)
 
@@ -236,11 +236,11 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
     # Processes.
 
     def taker(self, process: str, number: int) -> Taker:
-        """As the contract has it."""
+        """See the contract."""
         return Taker(process, number)
 
     def beat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
-        """As the contract has it."""
+        """See the contract."""
         self._beats = True
         with self._lock:
             beat = self._processes.beat(process, time.monotonic())
@@ -250,14 +250,14 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
         return beat
 
     def depart(self, process: Process) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._in_flight.remove(process.name)
             self._processes.remove(process.name)
             self._sweep(process).remove_own()
 
     def sweep(self, process: Process, started: Started) -> Swept | None:
-        """As the contract has it."""
+        """See the contract."""
         counts = started(process)
         with self._lock:
             swept = self._sweep(process).run(counts)
@@ -265,49 +265,49 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
         return swept
 
     def processes(self) -> list[Process]:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._processes.alive(time.monotonic())
 
     def has_ended(self, process: str) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._processes.is_gone(process)
 
     def clients(self, process: str) -> list[str]:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._processes.sockets(process)
 
     def client_groups(self, reply_channel: str) -> list[str]:
-        """As the contract has it."""
+        """See the contract."""
         names.check_channel(reply_channel)
         with self._lock:
             return self._groups.of_channel(reply_channel, time.monotonic())
 
     def register_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             for channel, (order, will) in clients.items():
                 self._processes.note(Client(channel, order, will))
 
     def open_answer(self, process: str, reply_channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._processes.open_answer(process, reply_channel)
 
     def close_answer(self, process: str, reply_channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._processes.close_answer(process, reply_channel)
 
     def dead_letters(self) -> list[DeadLetter]:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._letters.all()
 
     def retry_dead_letter(self, identity: str) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             letter = self._letters.take(identity)
             if letter is not None:
@@ -316,31 +316,31 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
         return letter is not None
 
     def drop_dead_letter(self, identity: str) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._letters.take(identity) is not None
 
     # Values.
 
     def get_value(self, name: str) -> tuple[bytes, float] | None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._values.get(name)
 
     def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._check_actor()
             return self._values.set(name, value, seconds, replace)
 
     def keep_value(self, name: str, seconds: float) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._check_actor()
             self._values.keep(name, seconds)
 
     def delete_value(self, name: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._check_actor()
             self._values.delete(name)
@@ -348,19 +348,19 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
     # Flow control.
 
     def pause(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._queues.pause(channels)
 
     def resume(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             self._queues.resume(channels)
 
     # Flush and statistics.
 
     def flush(self) -> None:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             for part in (self._queues, self._groups, self._turns, self._values):
                 part.clear()
@@ -368,12 +368,12 @@ class InMemoryChannelLayer(ImmediateCalls, BaseChannelLayer):
                 owned.clear()
 
     def global_statistics(self) -> dict[str, int]:
-        """As the contract has it."""
+        """See the contract."""
         with self._lock:
             return self._queues.totals()
 
     def channel_statistics(self, channel: str) -> dict[str, float]:
-        """As the contract has it."""
+        """See the contract."""
         names.check_channel(channel)
         with self._lock:
             return self._queues.statistics(channel)

@@ -102,24 +102,24 @@ class RedisChannelLayer(BaseChannelLayer):
     # Messages.
 
     def send_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._batches.send_and_receive(deliveries, [], 0))[0]
 
     async def asend_batch(self, deliveries: Sequence[Delivery]) -> list[int]:
-        """As the contract has it."""
+        """See the contract."""
         return (await self._transport.arun(self._batches.send_and_receive(deliveries, [], 0)))[0]
 
     def receive_batch(
         self, channels: Sequence[str], limit: int, timeout: float = 0, taker: Taker | None = None
     ) -> list[Received]:
-        """As the contract has it."""
+        """See the contract."""
         channels = names.check_all_receivable(channels)
         if taker is not None:
             return self._batches.send_and_wait([], channels, limit, timeout, taker)[1]
         return self._batches.receive(channels, limit, timeout)
 
     async def areceive_batch(self, channels: Sequence[str], limit: int, timeout: float) -> list[Received]:
-        """As the contract has it."""
+        """See the contract."""
         channels = names.check_all_receivable(channels)
         await self._transport.ready()
         servers = self._placement.of_channels(channels)
@@ -128,7 +128,7 @@ class RedisChannelLayer(BaseChannelLayer):
         return await self._batches.areceive(servers[0], channels, limit, timeout)
 
     async def areceive_own(self, process: str, limit: int, timeout: float) -> list[Received]:
-        """As the contract has it. What was lost with a connection comes again."""
+        """See the contract. What was lost with a connection comes again."""
         names.check_receivable(f"{process}!")
         await self._transport.ready()
         return await self._batches.areceive_own(process, limit, timeout)
@@ -141,7 +141,7 @@ class RedisChannelLayer(BaseChannelLayer):
         timeout: float = 0,
         taker: Taker | None = None,
     ) -> tuple[list[int], list[Received]]:
-        """As the contract has it, in one round trip."""
+        """See the contract, in one round trip."""
         channels = names.check_all_receivable(channels)
         if taker is not None:
             return self._batches.send_and_wait(deliveries, channels, limit, timeout, taker)
@@ -150,67 +150,67 @@ class RedisChannelLayer(BaseChannelLayer):
         return self._transport.run(self._batches.send_and_receive(deliveries, channels, limit))
 
     def give_back(self, batch: Sequence[Received], taker: Taker | None = None) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._batches.give_back(batch, taker))
 
     # Groups.
 
     def group_add(self, group: str, channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._change(group, channel, JOIN))
 
     async def agroup_add(self, group: str, channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.arun(self._change(group, channel, JOIN))
 
     def group_discard(self, group: str, channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._change(group, channel, LEAVE))
 
     async def agroup_discard(self, group: str, channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.arun(self._change(group, channel, LEAVE))
 
     def group_channels(self, group: str) -> list[str]:
-        """As the contract has it."""
+        """See the contract."""
         names.check_group(group)
         return self._transport.run(self._groups.channels(group))
 
     def release(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._release(list(channels)))
 
     async def arelease(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.arun(self._release(list(channels)))
 
     def joined(self) -> list[str]:
-        """As the contract has it."""
+        """See the contract."""
         return self._groups.joined()
 
     def group_sizes(self) -> GroupSizes:
-        """As the contract has it."""
+        """See the contract."""
         return self._groups.sizes()
 
     def renew(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._groups.renew(channels))
 
     async def arenew(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.arun(self._groups.renew(channels))
 
     @property
     def losses(self) -> int:
-        """As the contract has it."""
+        """See the contract."""
         return self._epochs.losses
 
     def repair(self) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._epochs.compare(self._queues, len(self._transport.servers)))
 
     async def arepair(self) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.ready()
         await self._transport.arun(self._epochs.compare(self._queues, len(self._transport.servers)))
 
@@ -226,109 +226,109 @@ class RedisChannelLayer(BaseChannelLayer):
     # Turns.
 
     def enter_turn(self, turn: Turn, message: dict[str, Any]) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         check_turn(turn)
         verdict = self._transport.run(self._turns.enter(turn, message))
         return may_run(verdict, turn)
 
     def suspend_turn(self, turn: Turn) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._turns.suspend(turn))
 
     def resume_turns(self, orders: Mapping[str, int], settled: bool = False) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._turns.resume(orders, settled))
 
     async def aresume_turns(self, orders: Mapping[str, int], settled: bool = False) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.arun(self._turns.resume(orders, settled))
 
     # Processes.
 
     def taker(self, process: str, number: int) -> Taker:
-        """As the contract has it."""
+        """See the contract."""
         return Taker(process, number)
 
     def beat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._registry.beat(process, self._turns.renewals(leases)))
 
     async def abeat(self, process: Process, leases: Sequence[Lease] = ()) -> Beat:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.ready()
         return await self._transport.arun(self._registry.beat(process, self._turns.renewals(leases)))
 
     def depart(self, process: Process) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._sweeps.depart(process.name))
 
     async def adepart(self, process: Process) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.ready()
         await self._transport.arun(self._sweeps.depart(process.name))
 
     def sweep(self, process: Process, started: Started) -> Swept | None:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._sweeps.sweep(process, self._rules(process), started))
 
     async def asweep(self, process: Process, started: Started) -> Swept | None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.ready()
         return await self._transport.arun(self._sweeps.sweep(process, self._rules(process), started))
 
     def processes(self) -> list[Process]:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._registry.alive())
 
     def has_ended(self, process: str) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._registry.has_ended(process))
 
     def clients(self, process: str) -> list[str]:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._sockets.channels(process))
 
     def client_groups(self, reply_channel: str) -> list[str]:
-        """As the contract has it."""
+        """See the contract."""
         names.check_channel(reply_channel)
         return self._transport.run(self._groups.of_client(reply_channel))
 
     def register_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._sockets.register(process, clients))
 
     async def ataken_orders(self, process: str, channels: Sequence[str]) -> dict[str, int] | None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.ready()
         return await self._transport.arun(self._sockets.orders(process, channels))
 
     async def aregister_clients(self, process: str, clients: Mapping[str, tuple[int, bytes]]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.ready()
         await self._transport.arun(self._sockets.register(process, clients))
 
     def open_answer(self, process: str, reply_channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(one_round_trip(self._registry.answer("SADD", process, reply_channel)))
 
     def close_answer(self, process: str, reply_channel: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(one_round_trip(self._registry.answer("SREM", process, reply_channel)))
 
     def dead_letters(self) -> list[DeadLetter]:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._letters.all())
 
     def dead_letter_count(self) -> int:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._letters.count())
 
     def retry_dead_letter(self, identity: str) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._letters.retry(identity))
 
     def drop_dead_letter(self, identity: str) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._letters.drop(identity))
 
     def _rules(self, process: Process) -> Rules:
@@ -337,53 +337,53 @@ class RedisChannelLayer(BaseChannelLayer):
     # Values.
 
     def get_value(self, name: str) -> tuple[bytes, float] | None:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._values.get(name))
 
     def set_value(self, name: str, value: bytes, seconds: float, replace: bool) -> bool:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._values.set(name, value, seconds, replace))
 
     def keep_value(self, name: str, seconds: float) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._values.keep(name, seconds))
 
     def delete_value(self, name: str) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(self._values.delete(name))
 
     # Flow control.
 
     def pause(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(one_round_trip(self._queues.pausing("SADD", channels)))
 
     async def apause(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.arun(one_round_trip(self._queues.pausing("SADD", channels)))
 
     def resume(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         self._transport.run(one_round_trip(self._queues.pausing("SREM", channels)))
 
     async def aresume(self, channels: Iterable[str]) -> None:
-        """As the contract has it."""
+        """See the contract."""
         await self._transport.arun(one_round_trip(self._queues.pausing("SREM", channels)))
 
     # Flush and statistics.
 
     def flush(self) -> None:
-        """As the contract has it."""
+        """See the contract."""
         for number, server in enumerate(self._transport.servers):
             flush(server, self._keys[number])
         self._groups.forget()
         self._receiving.forget()
 
     def global_statistics(self) -> dict[str, int]:
-        """As the contract has it."""
+        """See the contract."""
         return self._transport.run(self._statistics.totals())
 
     def channel_statistics(self, channel: str) -> dict[str, float]:
-        """As the contract has it."""
+        """See the contract."""
         names.check_channel(channel)
         return self._transport.run(self._statistics.of_channel(channel))
