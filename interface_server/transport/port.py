@@ -34,7 +34,16 @@ class Port:
         self._last_descriptor.setblocking(False)
 
     async def open(self) -> None:
-        """Listen."""
+        """Listen.
+
+        Raises:
+            OSError: another process has begun to listen on the address since the socket was bound.
+        """
+        try:
+            self._sock.listen(BACKLOG)  # uvloop says nothing if this fails
+        except OSError:
+            self._last_descriptor.close()
+            raise
         self._listener = await self._loop.create_server(
             self._make_connection, sock=self._sock, ssl=self._tls, backlog=BACKLOG
         )

@@ -139,7 +139,7 @@ class Server:
         Raises:
             StartupFailed: the application could not start.
             CutOff: something did not finish in time.
-            ServerFailed: the application died, or did not stop in time.
+            ServerFailed: it cannot listen, or the application died or did not stop in time.
         """
         self._loop = asyncio.get_running_loop()
         if self.is_stopping:
@@ -147,8 +147,12 @@ class Server:
         lifespan = Lifespan(self.application)
         await lifespan.startup()
         ports = [Port(sock, lambda: self._make_connection(self), self.settings.tls) for sock in sockets]
-        for port in ports:
-            await port.open()
+        try:
+            for port in ports:
+                await port.open()
+        except OSError as error:
+            await lifespan.shutdown()
+            raise ServerFailed(f"Cannot listen: {error.strerror}.") from error
         if started is not None:
             started()
         death = await self._wait_for_the_end(lifespan)

@@ -169,3 +169,17 @@ def test_an_application_that_cannot_start(application: Application) -> None:
     error = running.join()
     assert isinstance(error, StartupFailed)
     assert "no database" in str(error)
+
+
+def test_another_server_that_listens_first() -> None:
+    """Both could bind the port, because none listened yet."""
+    application = Life()
+    server = Server(application, ServerSettings(), Echo)
+    with socket.socket() as first, socket.socket() as second:
+        for sock in (first, second):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(first.getsockname() if sock is second else ("127.0.0.1", 0))
+        first.listen()
+        with pytest.raises(ServerFailed, match="Cannot listen: Address already in use"):
+            server.run([second], server.stop)
+    assert application.events == ["lifespan.startup", "lifespan.shutdown"]
