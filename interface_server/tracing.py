@@ -81,7 +81,7 @@ class ClientTracing:
     # From clients.
 
     def stamp(self, name: str, content: dict[str, Any], to_group: bool = False) -> dict[str, Any]:
-        """As ``BaseChannelLayer.stamp`` has it."""
+        """See ``BaseChannelLayer.stamp``."""
         if get_current_span().get_span_context().is_valid:
             return stamp(name, content, to_group)  # of a consumer beside this server; or our host traces, too
         if name in LASTING and "headers" in content:

@@ -45,15 +45,15 @@ class WorkerHost:
         return [*self._sender.leases, lease] if lease is not None else self._sender.leases
 
     def settle_turn(self, reply_channel: str) -> None:
-        """As ``pending.Host`` has it."""
+        """See ``pending.Host``."""
         self._sender.settle_turn(reply_channel)
 
     def turn_began(self, lease: Lease) -> None:
-        """As ``pending.Host`` has it."""
+        """See ``pending.Host``."""
         self.lease = lease
 
     def wait_out(self, error: LayerUnavailable, backoff: Backoff) -> bool:
-        """As ``pending.Host`` has it, but not while the worker stops, and not in an event loop."""
+        """See ``pending.Host``, but not while the worker stops, and not in an event loop."""
         if is_in_event_loop():
             return False
         pause = backoff.fail()
@@ -64,7 +64,7 @@ class WorkerHost:
         return not self._stopping.wait(pause)
 
     def hand_over(self, name: str, reply_channel: str, work: Work) -> bool:
-        """As ``pending.Host`` has it."""
+        """See ``pending.Host``."""
         if self._streams is None:
             work(Stopping())
             return True

@@ -46,7 +46,7 @@ class Hand:
         return self.hold.process
 
     def confirm(self) -> None:
-        """As ``fencing.Actor`` has it. If the layer does not answer, nobody can take over either."""
+        """See ``fencing.Actor``. If the layer does not answer, nobody can take over either."""
         if self._heartbeat is None or self.is_valid:
             return
         try:

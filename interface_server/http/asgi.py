@@ -41,26 +41,26 @@ class AsgiConnection:
 
     @property
     def is_writable(self) -> bool:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         return self._waiting < WAITING
 
     def send(self, events: Sequence[Event]) -> None:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         self._events += events
         self._waiting += sum(len(event.get("body", b"")) for event in events)
         self._change.set()
 
     def resume_reading(self) -> None:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         self._may_read.set()
         self._watch()
 
     def pause_reading(self) -> None:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         self._may_read.clear()
 
     def abort(self) -> None:
-        """As ``Connection`` has it. The server ends the connection when it sees an incomplete response."""
+        """See ``Connection``. The server ends the connection when it sees an incomplete response."""
         self._end()
 
     async def run(self, handler: Handler) -> None:

@@ -83,7 +83,7 @@ class Exchange:
     # From the client.
 
     def begin(self) -> None:
-        """As ``Handler`` has it."""
+        """See ``Handler``."""
         self._progressed()
         length = messages.body_length(self._scope)
         if length == 0:
@@ -95,7 +95,7 @@ class Exchange:
             self._connection.resume_reading()
 
     def receive_body(self, data: bytes, more: bool) -> None:
-        """As ``Handler`` has it."""
+        """See ``Handler``."""
         body = self._body
         if body is None or self._is_over or not self._has_room_for(body, len(data)):
             return
@@ -112,12 +112,12 @@ class Exchange:
             self._exchanges.run(self._catch_up(body))
 
     def resume_writing(self) -> None:
-        """As ``Handler`` has it."""
+        """See ``Handler``."""
         if self._backlog is not None:
             self._backlog.send()
 
     def leave(self) -> None:
-        """As ``Handler`` has it."""
+        """See ``Handler``."""
         self._finish()
 
     # To the worker.

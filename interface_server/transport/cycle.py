@@ -81,11 +81,11 @@ class Cycle:
 
     @property
     def is_writable(self) -> bool:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         return self._connection.is_writable
 
     def send(self, events: Sequence[Event]) -> None:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         response = self.response
         for event in events:
             if event["type"] == "http.response.start":
@@ -100,7 +100,7 @@ class Cycle:
             self._connection.progress(self)
 
     def resume_reading(self) -> None:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         if self._expects_continue and not self.response.has_started:
             self._expects_continue = False
             self._connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -109,11 +109,11 @@ class Cycle:
             self._connection.advance()
 
     def pause_reading(self) -> None:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         self._wants_body = False
 
     def abort(self) -> None:
-        """As ``Connection`` has it."""
+        """See ``Connection``."""
         if self.response.ends_with_connection:
             self._connection.reset()  # a normal close would look like the end of the response
         else:

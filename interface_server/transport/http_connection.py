@@ -140,7 +140,7 @@ class HttpConnection(asyncio.Protocol):
         elif self._stage in READING:
             self._go_on()
 
-    # As ``server.Connection`` has it.
+    # The methods of ``server.Connection``.
 
     def shutdown(self) -> None:
         """Finish what runs, then close. Endless responses end, and a request that is on its way is served."""

@@ -58,7 +58,7 @@ class WebSocketConnection(asyncio.Protocol):
     """
 
     listener: Callable[[str | bytes], None] | None = None
-    """As ``Direct`` has it."""
+    """See ``Direct``."""
 
     def __init__(self, server: Server, transport: asyncio.Transport) -> None:
         self._server = server
@@ -76,7 +76,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._refusal: tuple[Event, bytearray] | None = None
         self._end_timer: asyncio.TimerHandle | None = None
         self.was_stopped = False
-        """As ``Direct`` has it."""
+        """See ``Direct``."""
         self._caught_up: asyncio.Event | None = None
         """Set when a client that reads slowly has caught up; ``None`` while it keeps up."""
         self._reader = MessageReader(self._protocol, self._take_message, self._take_control, self._write_out)
@@ -150,7 +150,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._transport.abort()
 
     def keep_alive(self, now: float) -> float | None:
-        """As ``keepalive.Connection`` has it."""
+        """See ``keepalive.Connection``."""
         if self._heard or self._reader.is_held:
             # The client is alive, or its answer to a ping waits behind messages that are held back.
             self._heard = False
@@ -168,21 +168,21 @@ class WebSocketConnection(asyncio.Protocol):
     # ``Direct``: the fast path of the application.
 
     def write(self, frame: bytes) -> bool:
-        """As ``Direct`` has it."""
+        """See ``Direct``."""
         if self._state is not OPEN or self._caught_up is not None or self._protocol.extensions:
             return False
         self._transport.write(frame)
         return True
 
     def pause(self) -> None:
-        """As ``Direct`` has it."""
+        """See ``Direct``."""
         # The transport reads on until enough is held back, so the server notices when the client leaves.
         self._reader.hold()
         if self._state is LEAVING:
             self._cancel_end()  # the client's answer to the close may be held back
 
     def resume(self) -> None:
-        """As ``Direct`` has it."""
+        """See ``Direct``."""
         if self._state is State.LOST or self._transport.is_closing():
             return
         self._reader.release()

@@ -133,7 +133,7 @@ class _Pool(redis.sentinel.SentinelConnectionPool):
         return connection
 
     def leave_all_but(self, master: Place, at_once: bool) -> None:
-        """As ``Follower`` has it."""
+        """See ``Follower``."""
         for connection in _elsewhere(self._made, master):
             self.left.add(connection)
             if at_once:
@@ -172,7 +172,7 @@ class _AsyncPool(redis.asyncio.sentinel.SentinelConnectionPool):
         return connection
 
     def leave_all_but(self, master: Place, at_once: bool) -> None:
-        """As ``Follower`` has it."""
+        """See ``Follower``."""
         with suppress(RuntimeError):  # the event loop has ended, and so have its connections
             self._loop.call_soon_threadsafe(self._leave_all_but, master, at_once)
 
