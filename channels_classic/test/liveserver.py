@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest import TestResult
 
 from django.apps import apps
 from django.db import connections
@@ -28,7 +30,8 @@ from worker import WorkerGroup
 from worker.options import CONCURRENCY
 
 SHUTDOWN_SECONDS = 5
-"""Seconds that the end of a test waits for what clients have left open."""
+"""Seconds that the end of the tests of a class waits for what clients have left open, and the end of each test for
+consumers that run."""
 
 
 class LiveServerThread(threading.Thread):
@@ -65,6 +68,7 @@ class LiveServerThread(threading.Thread):
         self.is_ready = threading.Event()
         self.error: Exception | None = None
         self._server: Server | None = None
+        self._group: WorkerGroup | None = None
 
     def run(self) -> None:
         """Serve until ``terminate`` is called."""
@@ -95,13 +99,21 @@ class LiveServerThread(threading.Thread):
         if self.error is not None:
             raise self.error
 
+    def settle(self) -> None:
+        """Wait until no consumer runs, but no longer than ``SHUTDOWN_SECONDS``."""
+        ends = time.monotonic() + SHUTDOWN_SECONDS
+        while self._group is not None and self._group.running_consumers() and time.monotonic() < ends:
+            time.sleep(0.01)
+
     @contextmanager
     def _workers(self) -> Iterator[None]:
         layer = channel_layers[DEFAULT_CHANNEL_LAYER]
         static = self.serve_static and apps.is_installed("django.contrib.staticfiles")
         layer.router.check_default(StaticFilesConsumer() if static else ViewConsumer())
         concurrency = 1 if self.connections_override else CONCURRENCY
-        group = WorkerGroup(layer, self.worker_threads, signal_handlers=False, concurrency=concurrency)
+        self._group = group = WorkerGroup(
+            layer, self.worker_threads, signal_handlers=False, concurrency=concurrency
+        )
 
         def share_connections(sender: Any, **kwargs: Any) -> None:
             if sender in group.workers:
@@ -164,6 +176,13 @@ class ChannelLiveServerTestCase(LiveServerTestCase):
             worker_threads=cls.worker_threads,
             serve_static=cls.serve_static,
         )
+
+    def run(self, result: TestResult | None = None) -> TestResult | None:
+        """Run the test, and wait until no consumer runs, because Django empties the database behind this."""
+        try:
+            return super().run(result)
+        finally:
+            self.server_thread.settle()
 
 
 class LiveServer:

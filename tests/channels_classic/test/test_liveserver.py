@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
+import unittest
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -114,6 +116,27 @@ class TestLiveServer(ChannelLiveServerTestCase):
     def test_a_memory_database_is_shared_by_one_worker(self) -> None:
         assert connection.is_in_memory_db()
         assert self.server_thread.worker_threads == 1
+
+
+@override_settings(CHANNEL_LAYERS=LAYERS)
+class TestConsumersThatStillRun(ChannelLiveServerTestCase):
+    def test_the_database_is_emptied_behind_them(self) -> None:
+        begun, self.done = threading.Event(), threading.Event()
+
+        def consumer(message: Message) -> None:
+            begun.set()
+            time.sleep(0.1)  # the test is over by then
+            User.objects.create(username=message["text"])
+            self.done.set()
+
+        with apply_routes([route("slow", consumer)]):
+            Channel("slow").send({"text": "ada"})
+            assert begun.wait(DEADLINE)
+
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        outcome = super().run(result)
+        assert self.done.is_set()
+        return outcome
 
 
 @override_settings(ROOT_URLCONF=__name__, CHANNEL_LAYERS=LAYERS, STATICFILES_DIRS=[STATIC])
