@@ -8,7 +8,7 @@ from typing import Any
 
 from channels_classic.layers import names
 from channels_classic.layers.tracking import Progress
-from channels_classic.layers.turns import LARGEST_ORDER
+from channels_classic.layers.turns import is_order
 from channels_classic.layers.types import Lost, Process, Turn
 
 GOODBYE_CHANNEL = "websocket.disconnect"
@@ -118,9 +118,9 @@ def _told_done(process: Process, taker: str, batch: int) -> int:
 def turn_of(channel: str, content: Mapping[str, Any]) -> Turn | None:
     """The turn of a message, if it is one that can have a turn."""
     reply_channel, order = content.get("reply_channel"), content.get("order")
-    if not isinstance(reply_channel, str) or isinstance(order, bool) or not isinstance(order, int):
-        return None
-    return Turn(reply_channel, order, channel) if 0 <= order <= LARGEST_ORDER else None
+    if isinstance(reply_channel, str) and is_order(order):
+        return Turn(reply_channel, order, channel)
+    return None
 
 
 def is_lost_goodbye(channel: str, fate: Fate) -> bool:

@@ -15,7 +15,7 @@ caller identifies an enter or a suspend.
 from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import Any, TypeGuard
 
 from channels_classic.layers import names
 from channels_classic.layers.exceptions import ChannelFull
@@ -51,6 +51,11 @@ class Verdict(enum.Enum):
     FULL = "full"
 
 
+def is_order(value: Any) -> TypeGuard[int]:
+    """Whether a value can be the order of a message."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_ORDER
+
+
 def check_turn(turn: Turn) -> None:
     """Check that a message can wait for its turn.
 
@@ -58,9 +63,8 @@ def check_turn(turn: Turn) -> None:
         TypeError: the channel is not a normal one.
         ValueError: the order is not an ``int`` from 0 on.
     """
-    order: Any = turn.order
-    if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= LARGEST_ORDER:
-        raise ValueError(f"The order of a message must be an int, 0 or more and below 2**53, not {order!r}.")
+    if not is_order(turn.order):
+        raise ValueError(f"The order of a message must be an int, 0 or more and below 2**53, not {turn.order!r}.")
     names.check_channel(turn.channel)
     if "?" in turn.channel or "!" in turn.channel:
         raise TypeError(f"Messages of {turn.channel!r} cannot be handled in order: it is not a normal channel.")
