@@ -17,7 +17,7 @@ from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, L
 from channels_classic.layers.names import random_part
 from channels_classic.layers.tracking import BEAT_SECONDS
 from channels_classic.log import logger
-from channels_classic.processes.journal import read_journal, remove_journal
+from channels_classic.processes.journal import is_elsewhere, read_journal, remove_journal
 from channels_classic.redaction import one_line
 from channels_classic.version import __version__
 
@@ -174,15 +174,9 @@ class Heartbeat:
         if self._absence.can_judge(time.monotonic()):
             for process in beat.dead:
                 # Who can read its journal comes first, and can tell what it had started.
-                if process.name in self._seen_dead or not _is_far(process):
+                if process.name in self._seen_dead or not is_elsewhere(process):
                     self._sweeper.begin(process)
             self._seen_dead = {process.name for process in beat.dead}
-
-
-def _is_far(process: Process) -> bool:
-    """Whether a process has a journal that is not on this host."""
-    path = process.details.get("journal")
-    return isinstance(path, str) and not os.path.exists(path)
 
 
 class Absence:

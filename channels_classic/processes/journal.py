@@ -171,11 +171,11 @@ def read_journal(process: Process) -> dict[str, Progress] | None:
     Raises:
         OSError: this process has no room for another open file now.
     """
-    path = process.details.get("journal")
-    if not isinstance(path, str) or not path:
+    path = _path_of(process)
+    if path is None:
         return None
     try:
-        content = _read(Path(path))
+        content = _read(path)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise
@@ -197,10 +197,22 @@ def read_journal(process: Process) -> dict[str, Progress] | None:
 
 def remove_journal(process: Process) -> None:
     """Remove the journal of a swept process, if it is on this host."""
-    path = process.details.get("journal")
+    path = _path_of(process)
     with suppress(OSError):
-        if isinstance(path, str) and read_journal(process) is not None:
-            os.unlink(path)
+        if path is not None and read_journal(process) is not None:
+            path.unlink()
+
+
+def is_elsewhere(process: Process) -> bool:
+    """Whether a process has a journal that is not on this host."""
+    path = _path_of(process)
+    return path is not None and not os.path.exists(path)
+
+
+def _path_of(process: Process) -> Path | None:
+    """The path of the journal, from the registry of the layer, where anything may be."""
+    path = process.details.get("journal")
+    return Path(path) if path and isinstance(path, str) else None
 
 
 def remove_stale_journals(folder: Path) -> None:
