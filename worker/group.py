@@ -148,7 +148,7 @@ class WorkerGroup:
                 "at_least_once": sorted(router.at_least_once),
             },
             leases=self._leases,
-            describe=lambda lost: self.workers[0].describe(*lost),
+            describe=lambda channel, content: self.workers[0].describe(channel, content),
             lapsed=lambda: self._streams.abandon(),
             registered=registered,
         )

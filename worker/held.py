@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from channels_classic.layers import Lease, Lost, Received
+from channels_classic.layers import Lease, Received
 from channels_classic.processes.heartbeat import channel_and_path
 from worker.consume import Unfinished
 from worker.hold import Hold
@@ -65,8 +65,7 @@ class RunningAsync:
     @property
     def what(self) -> str:
         """The message, for the log: its channel, its path if it has one, and its consumer."""
-        lost = Lost(self.received.channel, self.received.content)
-        return f"{channel_and_path(lost)} ({self.unfinished.name})"
+        return f"{channel_and_path(self.received.channel, self.received.content)} ({self.unfinished.name})"
 
     @property
     def lease(self) -> Lease | None:

@@ -20,7 +20,7 @@ from typing import Any
 from channels_classic.asgi import ChannelLayerWrapper
 from channels_classic.backoff import Backoff
 from channels_classic.dotted import name_of
-from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Lost, Received, fencing
+from channels_classic.layers import BaseChannelLayer, Lapsed, LayerUnavailable, Lease, Received, fencing
 from channels_classic.layers.redelivery import LOST_GOODBYE_CHANNEL
 from channels_classic.log import logger
 from channels_classic.message import Message
@@ -289,7 +289,7 @@ class Worker(Termed):
             consumer = name_of(match[0]) if match else "no consumer"
         except Exception:  # nobody has checked the content, or its consumer changes it while it runs
             consumer = "unknown consumer"
-        return f"{channel_and_path(Lost(channel, content))} ({consumer})"
+        return f"{channel_and_path(channel, content)} ({consumer})"
 
     def channels(self) -> list[str]:
         """The channels of the routing that this worker takes messages from, sorted."""

@@ -79,7 +79,7 @@ def _sweep_by(alias: str) -> Callable[[Process], None]:
 
     layer = channel_layers[alias]
     worker = Worker(layer)
-    sweeper = Sweeper(layer.channel_layer, lambda lost: worker.describe(*lost))
+    sweeper = Sweeper(layer.channel_layer, worker.describe)
 
     def sweep(process: Process) -> None:
         try:

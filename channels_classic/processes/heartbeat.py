@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from channels_classic.counters import counters
-from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Lost, Process, Swept
+from channels_classic.layers import BaseChannelLayer, LayerUnavailable, Lease, Process, Swept
 from channels_classic.layers.names import random_part
 from channels_classic.layers.tracking import BEAT_SECONDS
 from channels_classic.log import logger
@@ -24,14 +24,14 @@ from channels_classic.version import __version__
 MARGIN = 0.25
 """A process counts its life as over so many seconds early, because clocks do not run equally fast."""
 
-Describe = Callable[[Lost], str]
-"""Makes a text about a message, for the log."""
+Describe = Callable[[str, dict[str, Any]], str]
+"""Makes a text about a message, for the log, from its channel and its content."""
 
 
-def channel_and_path(lost: Lost) -> str:
-    """A text about a lost message, for the log: its channel, and its path if it has one."""
-    path = lost.content.get("path")
-    return f"{lost.channel} {path}" if path and isinstance(path, str) else lost.channel
+def channel_and_path(channel: str, content: dict[str, Any]) -> str:
+    """A text about a message, for the log: its channel, and its path if it has one."""
+    path = content.get("path")
+    return f"{channel} {path}" if path and isinstance(path, str) else channel
 
 
 def new_process(kind: str, **details: Any) -> Process:
@@ -263,7 +263,7 @@ class Sweeper:
         }
         done = [f"{count} {what}" for what, count in counts.items() if count]
         if swept.lost:
-            done.append(f"lost while they ran: {', '.join(map(self._describe, swept.lost))}")
+            done.append(f"lost while they ran: {', '.join(self._describe(*lost) for lost in swept.lost)}")
         where = f"process {details.get('pid')} on {details.get('host')}"
         return f"{process.name} ({where}) has died: {'; '.join(done) or 'it had no messages in hand'}."
 
