@@ -64,7 +64,7 @@ class Channel(_Named):
 
     @classmethod
     def of_message(cls, name: str, channel_layer: BaseChannelLayer) -> Channel:
-        """A channel whose name is already checked: of a received message, or named in it."""
+        """The channel of a received message, whose name the layer has already checked."""
         channel = cls.__new__(cls)
         channel.name = name
         channel.channel_layer = channel_layer

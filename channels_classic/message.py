@@ -11,7 +11,6 @@ from django.utils.functional import cached_property
 from channels_classic import old_forms
 from channels_classic.channel import Channel
 from channels_classic.layers import BaseChannelLayer
-from channels_classic.layers.names import check_channel
 
 
 class Message:
@@ -41,11 +40,8 @@ class Message:
         self.content = content
         self.channel_name = channel_name
         self.channel_layer = channel_layer
-        self.reply_channel: Channel | None = None
-        if reply_channel := content.get("reply_channel"):
-            reply_channel = old_forms.name_of(reply_channel) if old_forms.accepted else reply_channel
-            check_channel(reply_channel)
-            self.reply_channel = Channel.of_message(reply_channel, channel_layer)
+        reply_channel = content.get("reply_channel")
+        self.reply_channel = Channel(reply_channel, channel_layer=channel_layer) if reply_channel else None
 
     @cached_property
     def channel(self) -> Channel:
