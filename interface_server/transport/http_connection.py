@@ -81,7 +81,6 @@ class HttpConnection(asyncio.Protocol):
         self._has_served = False
         self._in_head = False
         self._is_advancing = False
-        self._is_paused = False
         self._deadline = Deadline(self._loop, self._time_out)
         self.is_writable = True
         """Whether the client keeps up with what is sent."""
@@ -210,7 +209,7 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(500, "Internal Server Error")
         finally:
             self._is_advancing = False
-        if self._is_paused or self._reader.waiting > READ_AHEAD:
+        if self._portions.is_paused or self._reader.waiting > READ_AHEAD:
             self._regulate_reading()
 
     # From the client.
@@ -301,8 +300,7 @@ class HttpConnection(asyncio.Protocol):
                 "A client was cut off: it sends requests, but does not wait for the answers (%s).", str(self)
             )
             self._transport.abort()
-        elif is_too_much is not self._is_paused:
-            self._is_paused = is_too_much
+        elif is_too_much is not self._portions.is_paused:
             if is_too_much:
                 self._portions.pause()
             else:

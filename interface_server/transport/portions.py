@@ -25,27 +25,28 @@ class Portions:
         self._take = take
         self._rest = bytearray()
         self._next: asyncio.Handle | None = None
-        self._is_paused = False
+        self.is_paused = False
+        """Whether nothing is passed on and read."""
         self._is_over = False
 
     def put(self, data: bytes) -> None:
         """Pass on ``data``, and the first portion of it at once if nothing else waits."""
-        if len(data) <= PORTION and not (self._rest or self._is_paused):
+        if len(data) <= PORTION and not (self._rest or self.is_paused):
             self._take(data)
             return
         self._rest += data
-        if self._next is None and not self._is_paused:
+        if self._next is None and not self.is_paused:
             self._pass_on()
 
     def pause(self) -> None:
         """Pass nothing on, and read nothing more."""
-        self._is_paused = True
+        self.is_paused = True
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Pass on what waits, then read again."""
-        self._is_paused = False
+        self.is_paused = False
         if self._rest:
             if self._next is None:
                 self._next = self._loop.call_soon(self._pass_on)
@@ -69,12 +70,12 @@ class Portions:
 
     def _pass_on(self) -> None:
         self._next = None
-        if self._is_paused:
+        if self.is_paused:
             return
         portion = bytes(self._rest[:PORTION])
         del self._rest[:PORTION]
         self._take(portion)
-        if self._is_paused or self._is_over or self._transport.is_closing():
+        if self.is_paused or self._is_over or self._transport.is_closing():
             return
         if self._rest:
             self._transport.pause_reading()
