@@ -112,7 +112,7 @@ class Conversation:
 
     def _close_code(self, content: Mapping[str, Any]) -> int | None:
         try:
-            return _close_code(content)
+            return close_code(content)
         except BadMessage as error:
             # The consumer certainly wants the socket not to be open, so the client need not wait for the timeout.
             if self.state is SocketState.CONNECTING:
@@ -142,7 +142,12 @@ def data_of(content: Mapping[str, Any]) -> str | bytes | None:
     return data
 
 
-def _close_code(content: Mapping[str, Any]) -> int | None:
+def close_code(content: Mapping[str, Any]) -> int | None:
+    """The code with which a message closes the socket; ``None`` if it does not.
+
+    Raises:
+        BadMessage: the message asks for a code that cannot be sent.
+    """
     close = content.get("close")
     if close is None or close is False:
         return None

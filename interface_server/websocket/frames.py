@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from interface_server.websocket.conversation import BadMessage, data_of
+from interface_server.websocket.conversation import BadMessage, close_code, data_of
 from interface_server.websocket.whole_frames import write_whole
 
 
@@ -21,12 +21,9 @@ class FrameEncoder:
         if content is not self._content:
             self._content = content
             self._frame = None
-            close = content.get("close")
-            if close is None or close is False:
-                try:
-                    data = data_of(content)
-                except BadMessage:
-                    data = None
-                if data is not None:
+            try:
+                if close_code(content) is None and (data := data_of(content)) is not None:
                     self._frame = write_whole(data)
+            except BadMessage:
+                pass
         return self._frame
