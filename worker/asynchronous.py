@@ -37,7 +37,8 @@ class ConsumerLoop:
         layer: the channel layer of the workers.
         limit: how many consumers may run at the same time.
         presence: the presence of the process, if the layer keeps in-flight messages.
-        settled: called when consumers have ended, and all that they sent is on its way.
+        settled: called when the last running consumer has ended, and when all that consumers sent is on its way.
+            Either may come first, and with the second one nothing is at work any more.
         died: called with the error that the event loop has died of.
     """
 
@@ -266,8 +267,11 @@ class ConsumerLoop:
         with self._lock:
             was_full = len(self._running) >= self._limit
             del self._running[run]
+            is_last = not self._running
             if was_full:
                 self._tell_of_room()
+        if is_last:
+            self._settled()
         if is_left:
             self._look_later(asyncio.get_running_loop())
 

@@ -84,9 +84,9 @@ class WorkerGroup:
         spare = concurrency + n_threads * (1 + len(channel_layer.router.channels))
         self._presence = self._make_presence(channel_layer, n_threads, spare, filters, registered)
         self._event_loop = ConsumerLoop(
-            channel_layer.channel_layer, concurrency, self._presence, lambda: self._note(False), self._fail
+            channel_layer.channel_layer, concurrency, self._presence, self._note_end, self._fail
         )
-        self._streams = StreamThreads(stream_threads, lambda: self._note(False), self._presence)
+        self._streams = StreamThreads(stream_threads, self._note_end, self._presence)
         self.workers = [
             Worker(
                 channel_layer,
@@ -102,9 +102,10 @@ class WorkerGroup:
         ]
         self._ended: set[Worker] = set()
         """Those whose work is over. Their threads live a moment longer."""
-        # Says that something has happened; true if the group has to end. This is not an event, because a signal
-        # handler may interrupt the wait for an event, and would then wait for its lock.
-        self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        # Says that the group has to end and, while it ends, that something may have ended. This is not an event,
+        # because a signal handler may interrupt the wait for an event, and would then wait for its lock.
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_ending = False
         self._hurried_at: float | None = None
         self._failure: BaseException | None = None
 
@@ -119,8 +120,7 @@ class WorkerGroup:
         with self._stopping_at_signals():
             try:
                 self.start()
-                while not self._news.get():
-                    pass  # a streaming answer has ended
+                self._news.get()
             finally:
                 left = self.stop()
         if self._failure is not None:
@@ -171,6 +171,7 @@ class WorkerGroup:
         Returns:
             A text for each thing that still runs after ``stop_timeout``. The log has them, too.
         """
+        self._is_ending = True
         self._note()
         told_at = time.monotonic()
         for worker in self.workers:
@@ -183,6 +184,7 @@ class WorkerGroup:
                 self._news.get(timeout=left)
             except queue.Empty:
                 pass
+        self._note()  # for another thread that may wait here, too
         ended.set()
         running = self.still_running()
         self._event_loop.stop()
@@ -223,8 +225,13 @@ class WorkerGroup:
         for worker in self.workers:
             worker.stop()
 
-    def _note(self, has_to_end: bool = True) -> None:
-        self._news.put(has_to_end)
+    def _note(self) -> None:
+        self._news.put(None)
+
+    def _note_end(self) -> None:
+        """Make ``stop`` look whether something still runs, after an end that it can see."""
+        if self._is_ending:
+            self._note()
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error
@@ -271,7 +278,6 @@ class WorkerGroup:
         while True:
             for worker, _ in self._workers_at_work():
                 worker.wake()
-            self._note(False)  # an asynchronous consumer may have ended just after the group had looked
             if ended.wait(WAKE_AGAIN_SECONDS):
                 return
 

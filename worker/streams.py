@@ -168,8 +168,10 @@ class StreamThreads:
         except BaseException:
             logger.exception("Error in the answer to %s:", stream.name)
         finally:
-            self._forget(threading.current_thread())
-            self._ended()
+            try:
+                self._forget(threading.current_thread())
+            finally:
+                self._ended()
 
     def _forget(self, thread: threading.Thread) -> None:
         with self._lock:

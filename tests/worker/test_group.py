@@ -103,6 +103,70 @@ def test_a_group_does_not_wait_for_what_comes_behind_the_work_of_its_threads() -
     assert alive == [False, True]
 
 
+def test_a_group_sees_the_end_of_an_asynchronous_consumer_whose_messages_are_sent_before() -> None:
+    """The thread that sends may be done before the event loop has taken the consumer out."""
+    began, go_on, sent = threading.Event(), threading.Event(), threading.Event()
+
+    async def consumer(message: Message) -> None:
+        began.set()
+        await asyncio.to_thread(go_on.wait, DEADLINE)
+
+    layer = layer_with({"test": consumer})
+    group = WorkerGroup(layer, 1, signal_handlers=False, stop_timeout=2 * DEADLINE)
+    completions = group._event_loop.completions
+    end = completions.end
+
+    def end_late(run: Any) -> bool:
+        is_left = end(run)
+        eventually(lambda: not completions.is_at_work)
+        sent.set()
+        return is_left
+
+    completions.end = end_late  # type: ignore[method-assign]
+    group.start()
+    layer.send("test", {})
+    assert began.wait(DEADLINE)
+    stopper = threading.Thread(target=group.stop)
+    stopper.start()
+    eventually(lambda: group.workers[0] in group._ended)
+    go_on.set()
+    assert sent.wait(DEADLINE)
+    stopper.join(DEADLINE)
+    is_stopped = not stopper.is_alive()
+    group.hurry()
+    stopper.join()
+    assert is_stopped
+
+
+def test_two_threads_can_stop_a_group() -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def consumer(message: Message) -> None:
+        began.set()
+        assert go_on.wait(DEADLINE)
+
+    layer = layer_with({"test": consumer})
+    group = WorkerGroup(layer, 1, signal_handlers=False, stop_timeout=2 * DEADLINE)
+    group.start()
+    layer.send("test", {})
+    assert began.wait(DEADLINE)
+    stoppers = [threading.Thread(target=group.stop) for _ in range(2)]
+    for stopper in stoppers:
+        stopper.start()
+    # Both have told the group to end, and wait.
+    eventually(lambda: [thread.name for thread in threading.enumerate()].count("worker-waker") == 2)
+    eventually(group._news.empty)
+    go_on.set()
+    for stopper in stoppers:
+        stopper.join(DEADLINE)
+    are_stopped = [not stopper.is_alive() for stopper in stoppers]
+    group.hurry()
+    group.hurry()
+    for stopper in stoppers:
+        stopper.join()
+    assert are_stopped == [True, True]
+
+
 def test_options_are_for_each_worker() -> None:
     group = WorkerGroup(layer_with({"a": echo, "b": echo}), 2, only_channels=["a"], message_retries=3)
     assert [(worker.channels(), worker.message_retries) for worker in group.workers] == [(["a"], 3)] * 2
