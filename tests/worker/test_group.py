@@ -19,6 +19,11 @@ from tests.worker.conftest import DEADLINE, REPLY, StartWorkers, eventually, lay
 from worker import WorkerGroup
 
 
+class BrokenLayer(InMemoryChannelLayer):
+    def send_and_receive(self, *args: Any) -> Any:
+        raise RuntimeError("a bug in the layer")
+
+
 def echo(message: Message) -> None:
     assert message.reply_channel is not None
     message.reply_channel.send({"text": message["text"]})
@@ -195,11 +200,7 @@ def test_a_signal_ends_it_after_what_runs(number: signal.Signals) -> None:
 
 
 def test_a_worker_that_dies_ends_the_group(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken(InMemoryChannelLayer):
-        def send_and_receive(self, *args: Any) -> Any:
-            raise RuntimeError("a bug in the layer")
-
-    layer = layer_with({"test": echo}, Broken())
+    layer = layer_with({"test": echo}, BrokenLayer())
     with pytest.raises(RuntimeError, match="a bug in the layer"):
         WorkerGroup(layer, 3).run()
     assert {record.getMessage() for record in caplog.records} == {"A worker died:"}
@@ -237,11 +238,7 @@ def test_a_worker_that_dies_ends_the_group_although_the_log_is_broken(monkeypatc
     def fail(*args: Any) -> None:
         raise ValueError("I/O operation on closed file.")
 
-    class Broken(InMemoryChannelLayer):
-        def send_and_receive(self, *args: Any) -> Any:
-            raise RuntimeError("a bug in the layer")
-
-    layer = layer_with({"test": echo}, Broken())
+    layer = layer_with({"test": echo}, BrokenLayer())
     monkeypatch.setattr("worker.group.logger.exception", fail)
     monkeypatch.setattr(threading, "excepthook", lambda failure: None)
     with pytest.raises(RuntimeError, match="a bug in the layer"):
@@ -254,11 +251,7 @@ def test_a_worker_that_dies_ends_the_group_although_its_connections_cannot_be_cl
     def fail() -> None:
         raise InterfaceError("not connected")
 
-    class Broken(InMemoryChannelLayer):
-        def send_and_receive(self, *args: Any) -> Any:
-            raise RuntimeError("a bug in the layer")
-
-    layer = layer_with({"test": echo}, Broken())
+    layer = layer_with({"test": echo}, BrokenLayer())
     monkeypatch.setattr("worker.group.connections.close_all", fail)
     monkeypatch.setattr(threading, "excepthook", lambda failure: None)
     with pytest.raises(RuntimeError, match="a bug in the layer"):
